@@ -1,0 +1,48 @@
+/* finding: what a detector saw, before it is made fit for people.
+ *
+ * Handed from detectors/ to alerts/ by a call; every slice is borrowed for that
+ * call.  A finding is identified by (rule id, group, first time): the same
+ * lines give the same identity, live or in replay.
+ */
+#ifndef COMMON_FINDING_H
+#define COMMON_FINDING_H
+
+#include "common/record.h"
+
+enum severity { SEVERITY_INFORMATIONAL, SEVERITY_LOW, SEVERITY_MEDIUM,
+		SEVERITY_HIGH, SEVERITY_CRITICAL };
+
+enum finding_state {
+	FINDING_NEW,    /* the rule's condition became true */
+	FINDING_UPDATE, /* more of the same, under the same identity */
+};
+
+struct finding_field {
+	struct slice name;  /* ECS name or alias, e.g. "source.ip" */
+	struct slice value;
+};
+
+struct finding {
+	enum finding_state state;
+	const char *rule_id;      /* Sigma id (UUID text) */
+	const char *rule_title;
+	const char *rule_description;
+	const char *const *tags;  /* "attack.t1110.001" ..., NULL-terminated */
+	enum severity severity;
+	uint64_t cooldown_ns;     /* by event time; 0: none */
+	const struct finding_field *group; /* group-by values, in the rule's order */
+	size_t n_group;
+	int64_t first_ns, last_ns; /* event time of first and last line counted */
+	uint64_t count;            /* attempts (events) counted so far */
+	const struct record *record; /* the line that made it true */
+	/* Earlier lines kept as evidence, oldest first (redacted text). */
+	const struct slice *evidence;
+	size_t n_evidence;
+};
+
+/* "informational" ... "critical" (Sigma's levels). */
+const char *severity_name(enum severity s);
+/* Or -1. */
+int severity_parse(struct slice name);
+
+#endif
