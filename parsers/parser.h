@@ -1,0 +1,48 @@
+/* parser: what a line means.
+ *
+ * parser_line() reads the header (stamp, host, program, pid) and, for programs
+ * that it knows, the event.  It is pure: the result depends on the lines given
+ * so far, their order, their times of reading and the zone, and on nothing
+ * else, so that agent and collector derive the same from the same stream.
+ * Give it redacted lines: it keeps users and addresses of the last connections.
+ *
+ * One parser per stream; one thread at a time.  Nothing is allocated after
+ * parser_new().  Cost: about 50 ns a line.
+ *
+ * Which programs, which fields, which actions: docs/parsing.md.
+ */
+#ifndef PARSERS_PARSER_H
+#define PARSERS_PARSER_H
+
+#include "common/buf.h"
+#include "common/record.h"
+
+struct parser; /* opaque, on the heap, about 16 KiB */
+struct zone;
+
+/* zone is for stamps that name none; kept (it must outlive the parser); NULL
+ * means UTC.  UV_ENOMEM. */
+int parser_new(struct parser **out, const struct zone *zone);
+/* NULL allowed. */
+void parser_free(struct parser *p);
+
+/* Reads one line (without its newline; any bytes, any length).  Never fails: a
+ * line without a known header is all message with TIME_NONE, one that no family
+ * knows has an empty event.
+ *
+ * observed_ns is the Unix time of reading.  A stamp without a year is taken to
+ * be in the latest year that puts it at most 26 hours after that.
+ *
+ * h and e are overwritten.  Their slices point into the line, into constant
+ * text, or into the parser, where they live until its next call. */
+void parser_line(struct parser *p, struct slice line, int64_t observed_ns,
+		 struct header *h, struct event *e);
+
+/* What the parser remembers of earlier lines, for a restart in the middle of a
+ * stream: appended to out.  UV_ENOMEM, ERR_TOO_LARGE. */
+int parser_save(const struct parser *p, struct buf *out);
+/* Takes up what parser_save() gave.  ERR_MALFORMED or ERR_VERSION: the parser
+ * remembers nothing, and can be used all the same. */
+int parser_load(struct parser *p, struct slice saved);
+
+#endif
