@@ -10,6 +10,16 @@
 
 #include "common/buf.h"
 
+/* Jansson, which some programs link as well, has functions of these names: ours
+ * get other symbols, so that neither is called for the other.  A file can't
+ * include both headers. */
+#define json_object json_write_object
+#define json_object_end json_write_object_end
+#define json_array json_write_array
+#define json_array_end json_write_array_end
+#define json_string json_write_string
+#define json_null json_write_null
+
 struct json {
 	struct buf *out; /* kept */
 	int rc;

@@ -1,0 +1,125 @@
+/* Unit tests of common/ecs.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/ecs.h"
+
+static void render(const struct record *r, char *text, size_t room)
+{
+	struct buf out;
+	struct json j;
+
+	buf_init(&out, 1 << 20);
+	j = json_begin(&out);
+	json_object(&j, NULL);
+	ecs_write(&j, r);
+	json_object_end(&j);
+	assert_int_equal(json_end(&j), 0);
+	assert_true(out.n < room);
+	snprintf(text, room, "%.*s", (int)out.n, out.p);
+	buf_fini(&out);
+}
+
+static struct record empty_record(void)
+{
+	struct record r = {.observed_ns = TIME_NONE,
+			   .header = {.time_ns = TIME_NONE, .priority = -1}};
+
+	return r;
+}
+
+static void a_bare_line_has_its_message_only(void **state)
+{
+	struct record r = empty_record();
+	char text[256];
+
+	(void)state;
+	r.line = SLICE_LIT("hello");
+	render(&r, text, sizeof text);
+	assert_string_equal(text, "{\"message\":\"hello\"}");
+}
+
+static void header_and_event_nest(void **state)
+{
+	struct record r = empty_record();
+	char text[1024];
+
+	(void)state;
+	r.header = (struct header){
+		.format = HEADER_RFC3164,
+		.time_ns = 0,
+		.priority = 38,
+		.host = SLICE_LIT("gw"),
+		.program = SLICE_LIT("sshd"),
+		.pid = SLICE_LIT("12"),
+		.message = SLICE_LIT("Failed password"),
+	};
+	event_set(&r.event, FIELD_EVENT_ACTION, SLICE_LIT("ssh_login"));
+	event_set(&r.event, FIELD_USER_NAME, SLICE_LIT("root"));
+	event_set(&r.event, FIELD_USER_EFFECTIVE_NAME, SLICE_LIT("admin"));
+	event_set(&r.event, FIELD_SOURCE_PORT, SLICE_LIT("22"));
+	event_set(&r.event, FIELD_DESTINATION_PORT, SLICE_LIT("none"));
+	r.event.outcome = OUTCOME_FAILURE;
+	r.event.attempts = 3;
+	render(&r, text, sizeof text);
+	assert_string_equal(
+		text, "{\"@timestamp\":\"1970-01-01T00:00:00Z\","
+		      "\"message\":\"Failed password\","
+		      "\"log\":{\"syslog\":{\"priority\":38}},"
+		      "\"host\":{\"hostname\":\"gw\"},"
+		      "\"event\":{\"action\":\"ssh_login\","
+		      "\"outcome\":\"failure\"},"
+		      "\"user\":{\"name\":\"root\","
+		      "\"effective\":{\"name\":\"admin\"}},"
+		      "\"source\":{\"port\":22},"
+		      "\"auth\":{\"attempts\":3},"
+		      "\"process\":{\"name\":\"sshd\",\"pid\":12}}");
+}
+
+static void every_field_at_once_opens_each_group_once(void **state)
+{
+	static const char *const groups[] = {
+		"\"event\":{",  "\"user\":{",        "\"group\":{",
+		"\"source\":{", "\"destination\":{", "\"network\":{",
+		"\"auth\":{",   "\"process\":{",     "\"file\":{",
+		"\"http\":{",   "\"package\":{",     "\"user_agent\":{",
+	};
+	struct record r = empty_record();
+	char text[8192];
+
+	(void)state;
+	r.header.format = HEADER_RFC5424;
+	r.header.priority = 0;
+	r.header.host = r.header.program = SLICE_LIT("x");
+	r.header.pid = SLICE_LIT("1");
+	for (int id = 0; id < FIELD_NR; id++) {
+		event_set(&r.event, (enum event_field)id, SLICE_LIT("7"));
+	}
+	r.event.outcome = OUTCOME_SUCCESS;
+	r.event.attempts = 2;
+	render(&r, text, sizeof text);
+	for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+		const char *first = strstr(text, groups[i]);
+
+		assert_non_null(first);
+		assert_null(strstr(first + 1, groups[i]));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_bare_line_has_its_message_only),
+		cmocka_unit_test(header_and_event_nest),
+		cmocka_unit_test(every_field_at_once_opens_each_group_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
