@@ -1,0 +1,94 @@
+/* config: a YAML file becomes a struct, or a list of what is wrong with it.
+ *
+ * One table (config/table.c) with one line for each option drives parsing,
+ * defaults, checks, `nightjar config`, docs/config.md and the man page.  This
+ * folder knows each stage's options.h and nothing else of it.
+ *
+ * Threads   Any; no state but what is passed in.
+ * Blocking  config_load_*() read a file.
+ * Errors    Named at each function.  Whatever is wrong with the text itself is
+ *           described in struct config_errors, one line each, all of them up
+ *           to CONFIG_ERRORS_MAX; the call then returns ERR_CONFIG.
+ *
+ * Reload: load into a fresh struct, compare with config_reload_check(), then
+ * swap.  Nothing is changed in place.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "alerts/options.h"
+#include "collector/options.h"
+#include "common/buf.h"
+#include "common/log.h"
+#include "detectors/options.h"
+#include "hooks/options.h"
+#include "redact/options.h"
+#include "shipper/options.h"
+#include "sources/options.h"
+
+#define CONFIG_AGENT_PATH "/etc/nightjar/agent.yaml"
+#define CONFIG_COLLECTOR_PATH "/etc/nightjar/collector.yaml"
+#define CONFIG_AGENT_CONTROL "/run/nightjar/agent.sock"
+#define CONFIG_COLLECTOR_CONTROL "/run/nightjar-collector/collector.sock"
+
+enum { CONFIG_PORT = 7514 }; /* where collectors listen by default */
+
+/* What every daemon has. */
+struct daemon_options {
+	char *state_dir;
+	char *user;    /* to drop to when started as root */
+	char *control; /* path of the control socket; "" for none */
+	enum log_level log_level;
+	bool sandbox;  /* seccomp and landlock */
+};
+
+struct agent_config {
+	struct daemon_options daemon;
+	/* false: no `collector:`; the agent detects and alerts alone. */
+	bool has_collector;
+	struct sources_options sources;
+	struct redact_options redact;
+	struct detectors_options detectors;
+	struct alerts_options alerts;
+	struct hooks_options hooks;
+	struct shipper_options shipper;
+};
+
+struct collector_config {
+	struct daemon_options daemon;
+	struct collector_options collector;
+	struct hooks_options hooks;
+};
+
+enum { CONFIG_ERRORS_MAX = 20, CONFIG_ERROR_BYTES = 512,
+       CONFIG_FILE_MAX = 1024 * 1024 };
+
+/* What is wrong, in the order of the file.  About 10 KiB: caller's memory. */
+struct config_errors {
+	size_t n;    /* lines in text[] */
+	size_t more; /* errors beyond them */
+	char text[CONFIG_ERRORS_MAX][CONFIG_ERROR_BYTES];
+};
+
+/* On success *out belongs to the caller (agent_config_free()); on an error it is
+ * NULL and errs says why, in at least one line: ERR_CONFIG, or the error of
+ * reading the file (UV_ENOENT, ERR_TOO_LARGE ...), or UV_ENOMEM. */
+int config_load_agent(const char *path, struct agent_config **out,
+		      struct config_errors *errs);
+/* The same from memory; name stands in front of the errors. */
+int config_parse_agent(const char *name, struct slice text,
+		       struct agent_config **out, struct config_errors *errs);
+/* Frees the struct and every string in it; NULL allowed. */
+void agent_config_free(struct agent_config *c);
+
+int config_load_collector(const char *path, struct collector_config **out,
+			  struct config_errors *errs);
+int config_parse_collector(const char *name, struct slice text,
+			   struct collector_config **out,
+			   struct config_errors *errs);
+void collector_config_free(struct collector_config *c);
+
+#endif

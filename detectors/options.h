@@ -1,0 +1,22 @@
+/* options: the settings of detectors/.  Plain data: config/ fills it in, owns
+ * every string and keeps it alive while the stage runs.
+ */
+#ifndef DETECTORS_OPTIONS_H
+#define DETECTORS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/strlist.h"
+
+struct detectors_options {
+	bool enabled;
+	struct strlist packs;    /* folders of rule files, later ones win */
+	struct strlist disabled; /* ids of rules that are left out */
+	uint64_t lateness_ms;    /* how late a line may be and still count */
+	uint64_t ahead_ms;       /* a stamp further ahead than this moves nothing */
+	uint64_t groups_max;     /* exact counters, all rules together */
+	uint64_t first_seen_max; /* values remembered, all rules together */
+};
+
+#endif
