@@ -1,8 +1,8 @@
 /* finding: what a detector saw, before it is made fit for people.
  *
  * Handed from detectors/ to alerts/ by a call; every slice is borrowed for that
- * call.  A finding is identified by (rule id, group, first time): the same
- * lines give the same identity, live or in replay.
+ * call.  A finding is identified by (rule id, group, since_ns): the same lines
+ * give the same identity, live or in replay.
  */
 #ifndef COMMON_FINDING_H
 #define COMMON_FINDING_H
@@ -15,6 +15,8 @@ enum severity { SEVERITY_INFORMATIONAL, SEVERITY_LOW, SEVERITY_MEDIUM,
 enum finding_state {
 	FINDING_NEW,    /* the rule's condition became true */
 	FINDING_UPDATE, /* more of the same, under the same identity */
+	FINDING_END,    /* it fell silent: the final count, under the same
+			 * identity; record is NULL */
 };
 
 struct finding_field {
@@ -33,8 +35,11 @@ struct finding {
 	const struct finding_field *group; /* group-by values, in the rule's order */
 	size_t n_group;
 	int64_t first_ns, last_ns; /* event time of first and last line counted */
+	int64_t since_ns;          /* first_ns as it was when the finding was
+				    * new: a late line may move first_ns, but
+				    * never the identity */
 	uint64_t count;            /* attempts (events) counted so far */
-	const struct record *record; /* the line that made it true */
+	const struct record *record; /* the line that made it true, or NULL */
 	/* Earlier lines kept as evidence, oldest first (redacted text). */
 	const struct slice *evidence;
 	size_t n_evidence;
