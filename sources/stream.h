@@ -1,0 +1,135 @@
+/* stream: one incarnation of a source: this very file, not its name.
+ *
+ * A stream is a random id, a position up to which its bytes were handed on, and
+ * H(p): the keyed hash (XXH3, 64 bits, under a secret of the device) of the raw
+ * bytes [0, p), by which the file is recognised after a restart.  H is kept at
+ * the acknowledged watermark W, at up to 64 earlier watermarks (the ladder, thin
+ * in the far past) and, in memory only, at the last places where a read ended.
+ *
+ * struct stream_state is what is remembered of a stream: it outlives the open
+ * file, and a table of them is what the agent writes as its checkpoint.
+ *
+ * Threads   the loop thread only.  Nothing here blocks or makes a call.
+ * Memory    a stream with an open file: about 3 KiB; a remembered one: 1.3 KiB.
+ */
+#ifndef SOURCES_STREAM_H
+#define SOURCES_STREAM_H
+
+#include <xxhash.h>
+
+#include "common/buf.h"
+#include "common/record.h"
+#include "sources/lines.h"
+
+enum {
+	STREAM_RUNGS = 64,
+	STREAM_MARKS = 16,
+	STREAM_LAST = 64,        /* bytes compared before each read */
+	STREAM_SECRET = 192,     /* bytes of the hash secret */
+	STREAM_PATH_MAX = 4096,  /* bytes of a path, in the table */
+	STREAM_TABLE_MAX = 4096, /* streams in a table */
+};
+
+struct stream_rung {
+	uint64_t position;
+	uint64_t h; /* H(position) */
+};
+
+struct stream_state {
+	struct stream_id id;
+	char *path;           /* owned; where it was last seen; NULL: unknown */
+	uint64_t dev, ino;    /* 0, 0: unknown */
+	uint64_t start;       /* 0, or where a fork (or reading from the end) began */
+	uint64_t acked;       /* W: everything below is acknowledged ... */
+	uint64_t h;           /* ... and H(W) */
+	uint64_t detect;      /* D: the detectors have seen [0, D) */
+	uint64_t position;    /* bytes handed on when the state was taken, >= W */
+	uint64_t size;        /* of the file when it was last looked at */
+	int64_t mtime_ns;     /* likewise */
+	int64_t born_ns;      /* wall time when the id was made */
+	int64_t seen_ns;      /* wall time when its file was last looked at */
+	bool finished;        /* rotated away (or truncated) and read to its end */
+	bool gap_told;        /* its rest was not found, and that was reported */
+	bool fork;            /* may repeat lines of another stream */
+	uint32_t n_rungs;
+	struct stream_rung rungs[STREAM_RUNGS]; /* ascending, all below W */
+};
+
+struct stream {
+	struct stream_state st;
+	bool has_id;       /* st.id is made with the first complete line */
+	uint32_t source;   /* index into sources_options.files */
+	uint64_t position; /* bytes handed on */
+	struct lines lines; /* for whoever cuts the chunk; follows position */
+	void *user;        /* the pipeline's; untouched here */
+
+	/* Private to sources/. */
+	uint64_t hashed;   /* the hash state stands at this position */
+	uint64_t hash_at_position; /* H(position) when hashed == position */
+	const char *chunk; /* bytes [chunk_base, chunk_base + chunk_n), or NULL */
+	uint64_t chunk_base;
+	size_t chunk_n;
+	unsigned char last[STREAM_LAST]; /* the bytes before position */
+	size_t n_last;
+	struct stream_rung marks[STREAM_MARKS]; /* a ring of the last read ends */
+	uint32_t n_marks;
+	_Alignas(64) XXH3_state_t hash;
+};
+
+/* Nothing read yet, nothing known.  secret (STREAM_SECRET bytes) must outlive
+ * the stream. */
+void stream_init(struct stream *s, const unsigned char *secret,
+		 uint32_t line_max);
+/* Frees what the stream owns, not s itself. */
+void stream_fini(struct stream *s);
+
+/* H(position), for a position inside the chunk being handed on and not below
+ * one asked for before; outside the chunk callback, for s->position only.
+ * Anything else is a mistake of the caller and stops the program. */
+uint64_t stream_hash_at(struct stream *s, uint64_t position);
+
+/* Bytes [position, position + n) are about to be handed on, or were. */
+void stream_begin_chunk(struct stream *s, struct slice data);
+/* n of them were taken: moves position, hash, marks and last bytes on. */
+void stream_end_chunk(struct stream *s, size_t n);
+
+/* Starts over at position with a hash state that already covers [0, position);
+ * last: the bytes before position (at most STREAM_LAST are kept). */
+void stream_resume_at(struct stream *s, uint64_t position,
+		      uint64_t line_start, const XXH3_state_t *hash,
+		      struct slice last);
+
+/* W moves up to position with H = h; the old W becomes a rung.  Lower or equal:
+ * nothing happens. */
+void stream_state_acked(struct stream_state *st, uint64_t position,
+			uint64_t h);
+
+/* A deep copy.  UV_ENOMEM leaves *to empty. */
+int stream_state_copy(struct stream_state *to,
+		      const struct stream_state *from);
+void stream_state_fini(struct stream_state *st);
+/* Everything was handed on and acknowledged, and no more is expected. */
+static inline bool stream_state_done(const struct stream_state *st)
+{
+	return st->finished && st->acked >= st->position;
+}
+
+static inline bool stream_id_eq(const struct stream_id *a,
+				const struct stream_id *b)
+{
+	return memcmp(a->b, b->b, sizeof a->b) == 0;
+}
+
+/* A table of states as bytes (docs/agent-state): appended to out.  UV_ENOMEM,
+ * ERR_TOO_LARGE (also for more than STREAM_TABLE_MAX). */
+int stream_table_encode(const struct stream_state *states, size_t n,
+			struct buf *out);
+/* The reverse: *out is a malloc'd array of *n states for stream_states_free().
+ * ERR_MALFORMED, ERR_TRUNCATED, ERR_VERSION, ERR_TOO_LARGE, UV_ENOMEM; then
+ * *out is NULL. */
+int stream_table_decode(struct slice bytes, struct stream_state **out,
+			size_t *n);
+/* NULL allowed. */
+void stream_states_free(struct stream_state *states, size_t n);
+
+#endif
