@@ -1,0 +1,105 @@
+/* check: what no single option can say about itself. */
+#include <string.h>
+
+#include "config/read.h"
+
+void check_hook(struct reading *r, const void *settings, const struct node *at)
+{
+	const struct hook_options *h = settings;
+	struct mark command = settings_mark(at, "command");
+
+	if (h->type == HOOK_EXEC && h->command.n == 0) {
+		reading_error(r, at->mark, "%sa hook of type exec needs "
+			      "command: [/path/to/program]", r->prefix);
+	} else if (h->type == HOOK_EXEC && h->command.v[0][0] != '/') {
+		reading_error(r, command, "%sthe program must be an absolute path; no "
+			      "shell and no search path are used", r->prefix);
+	} else if (h->type != HOOK_EXEC && h->command.n > 0) {
+		reading_error(r, command, "%scommand is only for type exec", r->prefix);
+	}
+	if (h->type == HOOK_FILE && h->path[0] == '\0') {
+		reading_error(r, at->mark, "%sa hook of type file needs "
+			      "path: /path/to/file", r->prefix);
+	} else if (h->type != HOOK_FILE && h->path[0] != '\0') {
+		reading_error(r, settings_mark(at, "path"),
+			      "%spath is only for type file", r->prefix);
+	}
+}
+
+static void check_hooks(struct reading *r, const struct hooks_options *h,
+			const struct node *at)
+{
+	struct mark where = settings_mark(at, "hooks");
+
+	for (size_t i = 0; i < h->n_hooks; i++) {
+		for (size_t j = 0; j < i; j++) {
+			if (strcmp(h->hooks[i].name, h->hooks[j].name) == 0) {
+				reading_error(r, where, "hooks: two hooks have the name "
+					      "\"%s\"", h->hooks[i].name);
+			}
+		}
+	}
+}
+
+/* What redact/ takes: it refuses other words, but can't say where they stand. */
+static void check_words(struct reading *r, const struct strlist *l,
+			const char *key, const struct node *at)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		size_t n = strlen(l->v[i]);
+		bool good = n > 0 && n <= 32;
+
+		for (size_t j = 0; j < n; j++) {
+			good = good && l->v[i][j] > ' ' && l->v[i][j] <= '~';
+		}
+		if (!good) {
+			reading_error(r, settings_mark(at, key),
+				      "%s: entry %zu must be 1 to 32 printable ASCII "
+				      "characters without blanks", key, i + 1);
+		}
+	}
+}
+
+void check_agent(struct reading *r, const void *settings, const struct node *at)
+{
+	const struct agent_config *c = settings;
+	const struct shipper_options *s = &c->shipper;
+
+	check_hooks(r, &c->hooks, at);
+	check_words(r, &c->redact.keys, "redact.keys", at);
+	check_words(r, &c->redact.tokens, "redact.tokens", at);
+	if (s->reconnect_min_ms > s->reconnect_max_ms) {
+		reading_error(r, settings_mark(at, "shipping.reconnect_min"),
+			      "shipping.reconnect_min is longer than "
+			      "shipping.reconnect_max");
+	}
+	if (s->batch_max > s->segment_max) {
+		reading_error(r, settings_mark(at, "shipping.batch_max"),
+			      "shipping.batch_max is larger than "
+			      "shipping.segment_max: a batch must fit into a segment");
+	}
+	/* One batch fills while another waits for its acknowledgement. */
+	if (s->memory_max < 2 * s->batch_max) {
+		reading_error(r, settings_mark(at, "shipping.memory_max"),
+			      "shipping.memory_max must hold at least two batches of "
+			      "shipping.batch_max");
+	}
+	if (s->spool_max < s->segment_max) {
+		reading_error(r, settings_mark(at, "spool.max"),
+			      "spool.max must hold at least one segment of "
+			      "shipping.segment_max");
+	}
+	if (c->sources.n_files == 0 && !c->sources.read_stdin) {
+		reading_error(r, settings_mark(at, "sources.files"),
+			      "there is nothing to read: name files in sources.files "
+			      "or set sources.stdin: true");
+	}
+}
+
+void check_collector(struct reading *r, const void *settings,
+		     const struct node *at)
+{
+	const struct collector_config *c = settings;
+
+	check_hooks(r, &c->hooks, at);
+}

@@ -1,0 +1,369 @@
+#include "config/table.h"
+
+#include <string.h>
+
+#include "common/limits.h"
+#include "config/config.h"
+#include "config/read.h"
+
+/* Where a field lies, refused by the compiler when its type is not the one that
+ * the option's type needs. */
+#define FIELD(type, s, f)                                                      \
+	(offsetof(s, f) +                                                      \
+	 0 * sizeof(_Generic(((s *)NULL)->f, type: ((s *)NULL)->f)))
+#define ENUM(s, f)                                                             \
+	(offsetof(s, f) +                                                      \
+	 0 * sizeof(char[sizeof ((s *)NULL)->f == sizeof(unsigned) ? 1 : -1]))
+#define ARRAY(s, f)                                                            \
+	(offsetof(s, f) + 0 * sizeof *((s *)NULL)->f)
+
+#define BOOL(s, f) OPTION_BOOL, FIELD(bool, s, f), 0, 1
+#define NUMBER(s, f, lo, hi) OPTION_NUMBER, FIELD(uint64_t, s, f), lo, hi
+#define SIZE(s, f, lo, hi) OPTION_SIZE, FIELD(uint64_t, s, f), lo, hi
+#define DURATION(s, f, lo, hi) OPTION_DURATION, FIELD(uint64_t, s, f), lo, hi
+#define TEXT(s, f, lo, hi) OPTION_TEXT, FIELD(char *, s, f), lo, hi
+#define PATH(s, f) OPTION_PATH, FIELD(char *, s, f), 1, PATH_LENGTH
+/* sun_path has 108 bytes. */
+#define SOCKET(s, f) OPTION_PATH, FIELD(char *, s, f), 0, 107
+#define PATH_OR_NONE(s, f) OPTION_PATH, FIELD(char *, s, f), 0, PATH_LENGTH
+#define PATHS(s, f, lo, hi) OPTION_PATHS, FIELD(struct strlist, s, f), lo, hi
+#define TEXTS(s, f, lo, hi) OPTION_TEXTS, FIELD(struct strlist, s, f), lo, hi
+#define WORD(s, f) OPTION_WORD, ENUM(s, f), 0, 0
+#define HOST(s, f) OPTION_HOST, FIELD(char *, s, f), 0, 0
+#define ADDRESS(s, f) OPTION_ADDRESS, FIELD(char *, s, f), 0, 0
+#define ITEMS(s, f, hi) OPTION_ITEMS, ARRAY(s, f), 0, hi
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+#define LIVE RELOAD_LIVE
+#define RESTART RELOAD_RESTART
+
+#define KIB UINT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define TIB (1024 * GIB)
+#define SECOND UINT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+
+enum { PATH_LENGTH = 4095, ITEMS_MAX = 64, LIST_MAX = 256 };
+
+/* In the order of the enums that they stand for. */
+static const char *const from_words[] = {"beginning", "end", NULL};
+static const char *const severity_words[] = {
+	"informational", "low", "medium", "high", "critical", NULL};
+static const char *const hook_words[] = {"exec", "file", "stderr", NULL};
+static const char *const policy_words[] = {"pause", "drop-oldest", "drop-newest",
+					   NULL};
+static const char *const level_words[] = {"error", "warn", "info", "debug", NULL};
+
+/* ---- items of lists ---- */
+
+#define S struct sources_file
+static const struct option file_options[] = {
+	{"paths", PATHS(S, paths, 1, LIST_MAX), NULL, RESTART,
+	 "Absolute paths or globs (*, ?, [...]) of the files to read. Files that "
+	 "appear later are found as well.",
+	 .example = "[/var/log/myapp/*.log]"},
+	{"exclude", PATHS(S, exclude, 0, LIST_MAX), "[]", RESTART,
+	 "Files that match one of these globs are left alone."},
+	{"zone", TEXT(S, zone, 1, 128), "local", RESTART,
+	 "Time zone of stamps that name none: local, UTC, an offset such as "
+	 "+02:00, a name such as Europe/Berlin, or a POSIX rule."},
+	{"from", WORD(S, from), "beginning", RESTART,
+	 "Where to start in a file that is there at the very first start.",
+	 .words = from_words},
+	{"label", TEXT(S, label, 0, 64), "\"\"", RESTART,
+	 "A word of your own that travels with the stream."},
+	{"program", TEXT(S, program, 0, 64), "\"\"", RESTART,
+	 "Program of lines whose header names none, so that rules for it apply."},
+};
+#undef S
+
+static const struct schema file_schema = {
+	"sources.files", sizeof(struct sources_file), file_options,
+	COUNT(file_options), NULL, NULL,
+};
+
+#define S struct hook_options
+static const struct option hook_options_table[] = {
+	{"name", TEXT(S, name, 1, 64), NULL, RESTART,
+	 "Names the hook in the log and in nightjar status.",
+	 .example = "notify"},
+	{"type", WORD(S, type), NULL, RESTART,
+	 "exec runs a program with the alert as JSON on its standard input, file "
+	 "appends it to a file as a line, stderr writes it to standard error.",
+	 .words = hook_words, .example = "exec"},
+	{"command", TEXTS(S, command, 0, 64), "[]", RESTART,
+	 "exec: the program and its arguments. The program is an absolute path; "
+	 "no shell is involved.",
+	 .example = "[/usr/local/bin/notify, --urgent]"},
+	{"path", PATH_OR_NONE(S, path), "\"\"", RESTART,
+	 "file: the file that alerts are appended to."},
+	{"timeout", DURATION(S, timeout_ms, 100, HOUR), "10s", RESTART,
+	 "exec: a program that runs longer is killed."},
+	{"concurrency", NUMBER(S, concurrency, 1, 64), "2", RESTART,
+	 "exec: how many may run at one time; more alerts wait."},
+	{"min_severity", WORD(S, min_severity), "low", RESTART,
+	 "Alerts below this severity are not given to the hook.",
+	 .words = severity_words},
+};
+#undef S
+
+static const struct schema hook_schema = {
+	"hooks", sizeof(struct hook_options), hook_options_table,
+	COUNT(hook_options_table), NULL, check_hook,
+};
+
+#define HOOKS_HELP                                                             \
+	"Where alerts go. Each is delivered at least once, and always under the " \
+	"same id."
+#define HOOKS_OPTION(s)                                                        \
+	{"hooks", ITEMS(s, hooks.hooks, ITEMS_MAX), "[]", RESTART, HOOKS_HELP, \
+	 .items = &hook_schema, .port = FIELD(size_t, s, hooks.n_hooks)}
+
+/* ---- the agent ---- */
+
+#define S struct agent_config
+static const struct option agent_options[] = {
+	{"collector", HOST(S, shipper.host), "\"\"", RESTART,
+	 "The collector to report to: HOST or HOST:PORT (port 7514 if none is "
+	 "given). Its certificate must bear this name. Without it the agent "
+	 "detects and alerts alone.",
+	 .example = "collector.example.net", .port = FIELD(uint16_t, S, shipper.port)},
+	{"state", PATH(S, daemon.state_dir), "/var/lib/nightjar", RESTART,
+	 "Folder of what the agent must remember: positions, detectors' state, "
+	 "queues."},
+	{"user", TEXT(S, daemon.user, 1, 32), "nightjar", RESTART,
+	 "User to become when started as root."},
+	{"control", SOCKET(S, daemon.control), CONFIG_AGENT_CONTROL, RESTART,
+	 "Socket that nightjar status asks; \"\" for none."},
+	{"log_level", WORD(S, daemon.log_level), "info", LIVE,
+	 "What the agent says about itself on standard error.",
+	 .words = level_words},
+	{"sandbox", BOOL(S, daemon.sandbox), "true", RESTART,
+	 "Give up what is not needed (seccomp, landlock) before the first line is "
+	 "read. Leave it on."},
+
+	{"identity.certificate", PATH(S, shipper.certificate),
+	 "/etc/nightjar/device.crt", RESTART,
+	 "This device's certificate (PEM), made by nightjar pki."},
+	{"identity.key", PATH(S, shipper.key), "/etc/nightjar/device.key", RESTART,
+	 "Its private key (PEM), mode 0600 or 0640."},
+	{"identity.authority", PATH(S, shipper.authority),
+	 "/etc/nightjar/authority.crt", RESTART,
+	 "Certificate of the authority that signed the collector's certificate."},
+
+	{"sources.files", ITEMS(S, sources.files, ITEMS_MAX),
+	 "[{paths: [/var/log/auth.log, /var/log/syslog, /var/log/messages, "
+	 "/var/log/secure]}]",
+	 RESTART, "Log files to read. Those that are not there are waited for.",
+	 .items = &file_schema, .port = FIELD(size_t, S, sources.n_files)},
+	{"sources.stdin", BOOL(S, sources.read_stdin), "false", RESTART,
+	 "Read lines from standard input as well."},
+	{"sources.line_max", SIZE(S, sources.line_max, 256, LIMIT_LINE_MAX),
+	 "16KiB", RESTART, "A longer line is cut here; the cut is marked and counted."},
+	{"sources.poll_interval",
+	 DURATION(S, sources.poll_interval_ms, 50, HOUR), "1s", RESTART,
+	 "How often to look at files on file systems that do not notify."},
+	{"sources.last_line_timeout",
+	 DURATION(S, sources.last_line_timeout_ms, 100, HOUR), "5s", RESTART,
+	 "How long to wait for the end of a line that has no newline yet."},
+
+	{"redact.enabled", BOOL(S, redact.enabled), "true", RESTART,
+	 "Mask passwords, keys and tokens before anything else sees a line."},
+	{"redact.off", TEXTS(S, redact.off, 0, LIST_MAX), "[]", RESTART,
+	 "Names of redaction rules that are not used (docs/redaction.md has them)."},
+	{"redact.keys", TEXTS(S, redact.keys, 0, LIST_MAX), "[]", RESTART,
+	 "More names whose values are secrets, as in door_pin=1234."},
+	{"redact.tokens", TEXTS(S, redact.tokens, 0, LIST_MAX), "[]", RESTART,
+	 "More beginnings of tokens, as in acme_..."},
+	{"redact.except", TEXTS(S, redact.except, 0, LIST_MAX), "[]", RESTART,
+	 "Exact values that are no secrets and stay as they are."},
+
+	{"detectors.enabled", BOOL(S, detectors.enabled), "true", RESTART,
+	 "Watch the lines for what the rules describe."},
+	{"detectors.packs", PATHS(S, detectors.packs, 0, LIST_MAX),
+	 "[/usr/share/nightjar/packs, /etc/nightjar/packs]", RESTART,
+	 "Folders of rules (Sigma, YAML). A rule in a later folder replaces one "
+	 "with the same id in an earlier."},
+	{"detectors.disabled", TEXTS(S, detectors.disabled, 0, LIST_MAX), "[]",
+	 RESTART, "Ids of rules to leave out."},
+	{"detectors.lateness", DURATION(S, detectors.lateness_ms, 0, DAY), "30s",
+	 RESTART, "How late a line may come, by its own stamp, and still be on time."},
+	{"detectors.ahead", DURATION(S, detectors.ahead_ms, SECOND, DAY), "5m",
+	 RESTART,
+	 "A stamp further ahead of the clock does not make later lines late."},
+	{"detectors.groups_max",
+	 NUMBER(S, detectors.groups_max, 64, 16777216), "65536", RESTART,
+	 "Exact counters (an address, a user ...) of all rules together; beyond, "
+	 "counting is approximate."},
+	{"detectors.first_seen_max",
+	 NUMBER(S, detectors.first_seen_max, 64, 16777216), "65536", RESTART,
+	 "Values remembered by rules that watch for new ones."},
+
+	{"alerts.min_severity", WORD(S, alerts.min_severity), "low", RESTART,
+	 "What is found below this severity raises no alert.",
+	 .words = severity_words},
+	{"alerts.cooldown", DURATION(S, alerts.cooldown_ms, 0, 7 * DAY), "1h",
+	 RESTART,
+	 "After an alert, the same rule about the same thing is quiet for so long, "
+	 "unless the rule says otherwise."},
+	{"alerts.evidence_lines",
+	 NUMBER(S, alerts.evidence_lines, 0, LIMIT_EVIDENCE_LINES), "5", RESTART,
+	 "Redacted lines to show in an alert."},
+	{"alerts.tracked_max", NUMBER(S, alerts.tracked_max, 16, 1048576), "4096",
+	 RESTART, "Alerts whose cooldown is remembered."},
+
+	HOOKS_OPTION(S),
+
+	{"shipping.memory_max", SIZE(S, shipper.memory_max, 1 * MIB, 1 * GIB),
+	 "4MiB", RESTART,
+	 "Memory for what the collector has not acknowledged yet. When it is full, "
+	 "reading pauses."},
+	{"shipping.batch_delay", DURATION(S, shipper.batch_delay_ms, 10, 10 * MINUTE),
+	 "1s", RESTART, "How long a line may wait for others to travel with."},
+	{"shipping.batch_max",
+	 SIZE(S, shipper.batch_max, 4 * KIB, LIMIT_BATCH_DECODED), "256KiB", RESTART,
+	 "A batch of lines is closed at this size, before compression."},
+	{"shipping.segment_max", SIZE(S, shipper.segment_max, 64 * KIB, 256 * MIB),
+	 "8MiB", RESTART,
+	 "A segment (batches compressed together) ends at this size, before "
+	 "compression. The collector may ask for less."},
+	{"shipping.segment_age", DURATION(S, shipper.segment_age_ms, SECOND, DAY),
+	 "10m", RESTART, "A segment ends at this age."},
+	{"shipping.segment_silence",
+	 DURATION(S, shipper.segment_silence_ms, SECOND, HOUR), "30s", RESTART,
+	 "A segment ends when no line has come for so long; the memory of the "
+	 "compressor is then given back."},
+	{"shipping.window_log", NUMBER(S, shipper.window_log, 10, 27), "21", RESTART,
+	 "Window of the compressor as a power of two. More costs memory at both "
+	 "ends; the collector may allow less."},
+	{"shipping.level", NUMBER(S, shipper.level, 1, 19), "2", RESTART,
+	 "Compression level of zstd."},
+	{"shipping.reconnect_min",
+	 DURATION(S, shipper.reconnect_min_ms, 100, HOUR), "1s", RESTART,
+	 "Pause after the first failed connection; doubled after each further one ..."},
+	{"shipping.reconnect_max",
+	 DURATION(S, shipper.reconnect_max_ms, 100, DAY), "2m", RESTART,
+	 "... up to this. Pauses vary at random, so that a fleet does not come back "
+	 "at once."},
+
+	{"spool.directory", PATH(S, shipper.spool_dir), "/var/lib/nightjar/spool",
+	 RESTART,
+	 "Folder for sealed lines while the collector is away."},
+	{"spool.max", SIZE(S, shipper.spool_max, 1 * MIB, 1 * TIB), "256MiB", RESTART,
+	 "What the spool may take on disk."},
+	{"spool.policy", WORD(S, shipper.spool_policy), "pause", RESTART,
+	 "When the spool is full: stop reading, or give up the oldest or the newest "
+	 "of what can't be read again. What is lost is reported as a gap.",
+	 .words = policy_words},
+};
+#undef S
+
+static const struct section agent_sections[] = {
+	{"identity", "Who this device is, and whom it believes."},
+	{"sources", "Where lines come from."},
+	{"redact", "Secrets are taken out of every line first."},
+	{"detectors", "What is watched for."},
+	{"alerts", "How findings become alerts."},
+	{"shipping", "How lines travel to the collector."},
+	{"spool", "Where they wait while the collector is away."},
+	{NULL, NULL},
+};
+
+const struct schema agent_schema = {
+	"agent", sizeof(struct agent_config), agent_options, COUNT(agent_options),
+	agent_sections, check_agent,
+};
+
+/* ---- the collector ---- */
+
+#define S struct collector_config
+static const struct option collector_options_table[] = {
+	{"listen", ADDRESS(S, collector.listen_address), "\"[::]:7514\"", RESTART,
+	 "Address to listen on: IP or IP:PORT. [::] is every address, IPv4 as well.",
+	 .port = FIELD(uint16_t, S, collector.listen_port)},
+	{"state", PATH(S, daemon.state_dir), "/var/lib/nightjar-collector", RESTART,
+	 "Folder of what the collector must remember beside the store."},
+	{"user", TEXT(S, daemon.user, 1, 32), "nightjar-collector", RESTART,
+	 "User to become when started as root."},
+	{"control", SOCKET(S, daemon.control), CONFIG_COLLECTOR_CONTROL, RESTART,
+	 "Socket that nightjar status asks; \"\" for none."},
+	{"log_level", WORD(S, daemon.log_level), "info", LIVE,
+	 "What the collector says about itself on standard error.",
+	 .words = level_words},
+	{"sandbox", BOOL(S, daemon.sandbox), "true", RESTART,
+	 "Give up what is not needed (seccomp, landlock) before the first "
+	 "connection. Leave it on."},
+
+	{"identity.certificate", PATH(S, collector.certificate),
+	 "/etc/nightjar/collector.crt", RESTART,
+	 "The collector's certificate (PEM), made by nightjar pki. It must bear the "
+	 "name that agents use."},
+	{"identity.key", PATH(S, collector.key), "/etc/nightjar/collector.key",
+	 RESTART, "Its private key (PEM), mode 0600 or 0640."},
+	{"identity.authority", PATH(S, collector.authority),
+	 "/etc/nightjar/authority.crt", RESTART,
+	 "Certificate of the authority that signs devices."},
+
+	{"store.directory", PATH(S, collector.store_dir),
+	 "/var/lib/nightjar-collector/store", RESTART, "Folder of what devices sent."},
+	{"store.sync_interval", DURATION(S, collector.sync_interval_ms, 1, 10 * SECOND),
+	 "20ms", RESTART,
+	 "Batches that arrive within it are synced and acknowledged together."},
+	{"store.decoders_max", NUMBER(S, collector.decoders_max, 1, 4096), "16",
+	 RESTART,
+	 "Segments kept open for reading, about 2.5 MiB each at the default window."},
+
+	{"output.file", PATH_OR_NONE(S, collector.output_file), "\"\"", RESTART,
+	 "File that every record is appended to as a line of JSON; \"\" for none.",
+	 .example = "/var/lib/nightjar-collector/records.json"},
+
+	HOOKS_OPTION(S),
+
+	{"limits.devices", NUMBER(S, collector.max_devices, 1, 1000000), "10000",
+	 RESTART, "Devices connected at one time."},
+	{"limits.per_address", NUMBER(S, collector.max_per_address, 1, 1000000), "256",
+	 RESTART, "Connections from one address."},
+	{"limits.handshakes", NUMBER(S, collector.max_handshakes, 1, 10000), "64",
+	 RESTART, "Handshakes under way at one time; more wait."},
+	{"limits.handshake_timeout",
+	 DURATION(S, collector.handshake_timeout_ms, SECOND, 5 * MINUTE), "10s",
+	 RESTART, "A device that has not proved itself by then is disconnected."},
+	{"limits.idle_timeout",
+	 DURATION(S, collector.idle_timeout_ms, 10 * SECOND, DAY), "5m", RESTART,
+	 "A device that says nothing for so long is disconnected."},
+	{"limits.window_log", NUMBER(S, collector.window_log, 10, 27), "21", RESTART,
+	 "Largest compression window that agents may use, as a power of two."},
+	{"limits.segment_max", SIZE(S, collector.segment_max, 64 * KIB, 256 * MIB),
+	 "8MiB", RESTART, "Largest segment that agents may make, before compression."},
+};
+#undef S
+
+static const struct section collector_sections[] = {
+	{"identity", "Who this collector is, and whose devices it believes."},
+	{"store", "Where records are kept."},
+	{"output", "Where records are passed on."},
+	{"limits", "What devices may ask of this machine."},
+	{NULL, NULL},
+};
+
+const struct schema collector_schema = {
+	"collector", sizeof(struct collector_config), collector_options_table,
+	COUNT(collector_options_table), collector_sections, check_collector,
+};
+
+size_t option_section(const struct option *o)
+{
+	const char *dot = strrchr(o->key, '.');
+
+	return dot == NULL ? 0 : (size_t)(dot - o->key);
+}
+
+const char *option_name(const struct option *o)
+{
+	const char *dot = strrchr(o->key, '.');
+
+	return dot == NULL ? o->key : dot + 1;
+}
