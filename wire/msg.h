@@ -19,12 +19,14 @@ enum msg_type {
 	MSG_HELLO = 1,   /* agent, first */
 	MSG_WELCOME = 2, /* collector, the answer */
 	MSG_SEGMENT = 3, /* agent: a segment begins or goes on */
-	MSG_BATCH = 4,   /* agent: lane, then the encoded batch */
+	MSG_SEALED = 4,  /* agent: lane (one byte), then the encoded batch (MSG_SEALED
+			  * is a flag of sendmmsg(2)) */
 	MSG_ACK = 5,     /* collector: what is durable */
 	MSG_NAK = 6,     /* collector: starts above what is stored */
 	MSG_HEAD = 7,    /* agent: a signed head; collector: which one is durable */
 	MSG_ERROR = 8,   /* either: why the link ends */
 	MSG_LADDER = 9,  /* agent: asks for a stream's ladder; collector: it */
+	MSG_PING = 11,   /* agent: a sign of life, empty; no answer */
 	MSG_BYE = 10,    /* agent: ends cleanly, everything acknowledged or spooled */
 };
 

@@ -1,0 +1,809 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "shipper/lane.h"
+
+/* A session with the collector:
+ *
+ *   WAITING --timer--> DIALING --open--> GREETING --welcome--> WELCOME
+ *      ^                  |                 |                     |
+ *      '------------------+---- closed -----+---------------------'
+ *                                                (STOPPED when stopping)
+ *
+ * Failure modes: no route, a refused or wrong certificate (with TLS 1.3 seen
+ * only at the first read: we count ourselves connected at the welcome, not
+ * before), a silent peer, an error message, a broken protocol.  All of them end
+ * in on_close(), and the next try waits for a jittered, doubling pause.
+ */
+enum state { WAITING, DIALING, GREETING, WELCOME, STOPPED };
+
+enum {
+	QUEUE_HIGH = 512 * 1024,     /* bytes given to the link at most */
+	GREETING_TIMEOUT_S = 20,
+	SILENCE_TIMEOUT_S = 60,      /* something owed and no word */
+	HEAD_EVERY_NS_S = 10,        /* while there is new data */
+	HEARTBEAT_S = 60,            /* while there is none */
+	OFFLINE_GRACE_S = 5,         /* then what is unacknowledged is spooled */
+};
+static const int64_t second = INT64_C(1000000000);
+
+struct client {
+	struct shipper *sh;
+	enum state state;
+	struct link *link; /* NULL when none */
+	struct sys_timer *timer;
+	unsigned failures; /* in a row */
+	bool patient;      /* the collector told us to stay away for long */
+	uint32_t retry_after_ms;
+	int64_t state_ns;  /* monotonic: when the state began */
+	int64_t heard_ns, headed_ns;
+	int64_t lost_ns;   /* since when there is no welcome */
+	struct seg *current[LANE_NR]; /* announced last, in each lane */
+	struct buf scratch;
+	char last_error[160];
+	uint64_t connects;
+};
+
+static void on_timer(void *arg);
+
+int client_new(struct client **out, struct shipper *sh)
+{
+	struct client *c = calloc(1, sizeof *c);
+	int rc;
+
+	*out = NULL;
+	if (c == NULL) {
+		return UV_ENOMEM;
+	}
+	rc = sys_timer_new(sh->sys, &c->timer, on_timer, c);
+	if (rc != 0) {
+		free(c);
+		return rc;
+	}
+	c->sh = sh;
+	buf_init(&c->scratch, LIMIT_FRAME);
+	c->lost_ns = sys_mono_ns(sh->sys);
+	*out = c;
+	return 0;
+}
+
+void client_free(struct client *c)
+{
+	if (c == NULL) {
+		return;
+	}
+	sys_timer_free(c->sh->sys, c->timer);
+	buf_fini(&c->scratch);
+	free(c);
+}
+
+bool client_is_welcome(const struct client *c)
+{
+	return c->state == WELCOME;
+}
+
+bool client_is_stopped(const struct client *c)
+{
+	return c->state == STOPPED;
+}
+
+static void enter(struct client *c, enum state state)
+{
+	c->state = state;
+	c->state_ns = sys_mono_ns(c->sh->sys);
+}
+
+static int send_msg(struct client *c, uint8_t type, struct slice payload)
+{
+	c->sh->wire_bytes += payload.n + 5;
+	return link_send(c->link, type, &payload, 1);
+}
+
+/* ---- connecting ---- */
+
+static uint64_t pause_ms(struct client *c)
+{
+	const struct shipper_options *o = c->sh->options;
+	uint64_t base = o->reconnect_min_ms;
+	uint64_t r = 0;
+
+	for (unsigned i = 0; i < c->failures && base < o->reconnect_max_ms;
+	     i++) {
+		base *= 2;
+	}
+	if (base > o->reconnect_max_ms || c->patient) {
+		base = o->reconnect_max_ms;
+	}
+	if (base < c->retry_after_ms) {
+		base = c->retry_after_ms;
+	}
+	sys_random(c->sh->sys, &r, sizeof r);
+	return base / 2 + r % (base / 2 + 1);
+}
+
+static void wait_and_dial(struct client *c)
+{
+	uint64_t ms = pause_ms(c);
+
+	enter(c, WAITING);
+	c->failures++;
+	c->retry_after_ms = 0;
+	sys_timer_set(c->sh->sys, c->timer, ms);
+}
+
+static void send_hello(struct client *c)
+{
+	struct shipper *sh = c->sh;
+	struct hello h = {
+		.version_min = PROTOCOL_VERSION_MIN,
+		.version_max = PROTOCOL_VERSION,
+		.time_ms = sys_wall_ns(sh->sys) / 1000000,
+		.software = slice_str(sh->software),
+		.acked_head = buf_slice(&sh->acked_head),
+	};
+	struct buf segments, streams, out;
+	int rc = 0;
+
+	buf_init(&segments, LIMIT_FRAME / 4);
+	buf_init(&streams, LIMIT_FRAME / 2);
+	buf_init(&out, LIMIT_FRAME);
+	memcpy(h.instance, sh->instance, sizeof h.instance);
+	memcpy(h.boot, sh->boot, sizeof h.boot);
+	memcpy(h.machine, sh->machine, sizeof h.machine);
+	if (sh->has_store) {
+		h.store_id = slice(sh->store_id, sizeof sh->store_id);
+	}
+	for (int i = 0; i < LANE_NR; i++) {
+		for (struct seg *s = sh->lanes[i].first;
+		     s != NULL && rc == 0; s = s->next) {
+			struct msg_segment m = {.id = s->info.id,
+						.index = (int64_t)s->n - 1};
+
+			if (s->n > 0) {
+				m.hash = *seg_hash(s, m.index);
+				rc = msg_add_segment(&segments, &m);
+			}
+		}
+	}
+	if (rc == 0) {
+		rc = sh->cbs->list_streams(sh->arg, &streams);
+	}
+	h.segments = buf_slice(&segments);
+	h.streams = buf_slice(&streams);
+	if (rc == 0) {
+		rc = hello_encode(&h, &out);
+	}
+	if (rc == 0) {
+		rc = send_msg(c, MSG_HELLO, buf_slice(&out));
+	}
+	if (rc != 0) {
+		log_warn("cannot greet the collector", "error=\"%s\"",
+			 err_str(rc));
+		link_close(c->link);
+	}
+	buf_fini(&segments);
+	buf_fini(&streams);
+	buf_fini(&out);
+}
+
+static void on_open(void *arg, struct link *l, const struct link_peer *peer)
+{
+	struct client *c = arg;
+
+	(void)l;
+	log_debug("connected, greeting", "collector=%s address=%s",
+		  peer->name, peer->address);
+	if (c->state == DIALING) {
+		enter(c, GREETING);
+		send_hello(c);
+	}
+}
+
+static void on_close(void *arg, struct link *l, int status, const char *why)
+{
+	struct client *c = arg;
+	struct shipper *sh = c->sh;
+	bool was_welcome = c->state == WELCOME;
+
+	(void)l;
+	c->link = NULL;
+	if (was_welcome) {
+		c->lost_ns = sys_mono_ns(sh->sys);
+	}
+	if (status != 0) {
+		snprintf(c->last_error, sizeof c->last_error, "%s", why);
+	}
+	if (sh->stopping) {
+		enter(c, STOPPED);
+		shipper_check_stop(sh);
+		return;
+	}
+	wait_and_dial(c);
+	/* The first failure and then every doubling is worth a line. */
+	if (status != 0 && (c->failures & (c->failures - 1)) == 0) {
+		log_warn(was_welcome ? "the connection to the collector ended"
+				     : "cannot reach the collector; lines are "
+				       "kept and it is tried again",
+			 "collector=%s port=%u tries=%u reason=\"%s\"",
+			 sh->options->host, sh->options->port, c->failures,
+			 why);
+	}
+}
+
+static void on_message(void *arg, struct link *l, uint8_t type,
+		       struct slice payload);
+
+static void on_drain(void *arg, struct link *l)
+{
+	(void)l;
+	client_pump(arg);
+}
+
+static const struct link_cbs callbacks = {
+	.on_open = on_open,
+	.on_message = on_message,
+	.on_drain = on_drain,
+	.on_close = on_close,
+};
+
+static void on_timer(void *arg)
+{
+	struct client *c = arg;
+	const struct shipper_options *o = c->sh->options;
+	int rc;
+
+	if (c->state != WAITING || c->sh->stopping) {
+		return;
+	}
+	enter(c, DIALING);
+	rc = net_dial(c->sh->net, o->host, o->port, &callbacks, c, &c->link);
+	if (rc != 0) {
+		c->link = NULL;
+		snprintf(c->last_error, sizeof c->last_error, "%s",
+			 err_str(rc));
+		log_warn("cannot start to connect to the collector",
+			 "collector=%s port=%u error=\"%s\"", o->host, o->port,
+			 err_str(rc));
+		wait_and_dial(c);
+	}
+}
+
+void client_start(struct client *c)
+{
+	enter(c, WAITING);
+	sys_timer_set(c->sh->sys, c->timer, 0);
+}
+
+/* ---- signed heads ---- */
+
+static void send_head(struct client *c, const struct seg *s,
+		      enum head_state state)
+{
+	struct head h = {
+		.device = c->sh->device,
+		.lane = s->info.lane,
+		.number = s->info.number,
+		.segment = s->info.id,
+		.index = s->sent,
+		.hash = *seg_hash(s, s->sent),
+		.state = state,
+		.previous_index = s->previous_index,
+		.previous_hash = s->previous_hash,
+		.time_ms = sys_wall_ns(c->sh->sys) / 1000000,
+	};
+	struct buf out;
+	int rc;
+
+	buf_init(&out, 4096);
+	rc = c->sh->cbs->sign(c->sh->arg, &h, &out);
+	if (rc == 0) {
+		rc = send_msg(c, MSG_HEAD, buf_slice(&out));
+	}
+	if (rc != 0) {
+		log_warn("cannot sign or send the head of a segment",
+			 "error=\"%s\"", err_str(rc));
+	}
+	buf_fini(&out);
+	c->headed_ns = sys_mono_ns(c->sh->sys);
+}
+
+static bool all_sent(const struct seg *s)
+{
+	return s->announced && s->n > 0 && s->sent == (int64_t)s->n - 1;
+}
+
+void client_closed(struct client *c, struct seg *s)
+{
+	if (c->state == WELCOME && all_sent(s)) {
+		send_head(c, s, HEAD_CLOSED);
+		s->headed = s->sent;
+	}
+}
+
+void client_abandoned(struct client *c, struct seg *s)
+{
+	for (int i = 0; i < LANE_NR; i++) {
+		if (c->current[i] == s) {
+			c->current[i] = NULL;
+		}
+	}
+	if (c->state == WELCOME && s->announced) {
+		send_head(c, s, HEAD_ABANDONED);
+	}
+}
+
+/* The newest segment that the collector knows of, in any lane. */
+static struct seg *newest_announced(struct client *c)
+{
+	struct seg *newest = NULL;
+
+	for (int i = 0; i < LANE_NR; i++) {
+		for (struct seg *s = c->sh->lanes[i].first; s != NULL;
+		     s = s->next) {
+			if (s->announced &&
+			    (newest == NULL ||
+			     s->info.number > newest->info.number)) {
+				newest = s;
+			}
+		}
+	}
+	return newest;
+}
+
+static void heads_in_time(struct client *c, int64_t now_ns)
+{
+	struct seg *s;
+
+	if (now_ns - c->headed_ns < HEAD_EVERY_NS_S * second) {
+		return;
+	}
+	for (int i = 0; i < LANE_NR; i++) {
+		s = c->current[i];
+		if (s != NULL && s->sent > s->headed && !s->closed) {
+			s->headed = s->sent;
+			send_head(c, s, HEAD_OPEN);
+		}
+	}
+	if (now_ns - c->headed_ns >= HEARTBEAT_S * second) {
+		s = newest_announced(c);
+		if (s != NULL) {
+			send_head(c, s, s->closed ? HEAD_CLOSED : HEAD_OPEN);
+		} else {
+			/* Nothing to vouch for: just a sign of life. */
+			send_msg(c, MSG_PING, SLICE_NONE);
+			c->headed_ns = now_ns;
+		}
+	}
+}
+
+/* ---- sending ---- */
+
+static int announce(struct client *c, struct seg *s)
+{
+	struct segment_msg m = {
+		.lane = s->info.lane,
+		.after = s->sent,
+		.hash = *seg_hash(s, s->sent),
+		.header = slice(s->header, s->header_len),
+	};
+	bool first = !s->announced;
+	struct buf out;
+	int rc;
+
+	buf_init(&out, LIMIT_SEGMENT_HEADER + 256);
+	rc = segment_msg_encode(&m, &out);
+	if (rc == 0) {
+		rc = send_msg(c, MSG_SEGMENT, buf_slice(&out));
+	}
+	buf_fini(&out);
+	if (rc == 0) {
+		s->announced = true;
+		c->current[s->info.lane] = s;
+		if (first) {
+			send_head(c, s, HEAD_OPEN);
+			s->headed = s->sent;
+		}
+	}
+	return rc;
+}
+
+/* A spooled batch can't be read any more: what it held is taken from the source
+ * again, or reported as lost. */
+static void damaged(struct lane_state *ln, struct seg *s, int rc)
+{
+	struct msg_stream w = {.id = s->streams[0].id,
+			       .received = s->streams[0].start};
+
+	log_error("a spooled segment can't be read back; its lines are read "
+		  "from their source again where that is possible",
+		  "path=%s error=\"%s\"",
+		  s->file.path == NULL ? "" : s->file.path, err_str(rc));
+	if (ln->lane == LANE_FILE) {
+		lane_abandon_from(ln, s, &w);
+	} else if (ln->gap_before == NULL) {
+		ln->gap_before = s;
+		ln->drop_gapped = true;
+		lane_tick(ln, sys_mono_ns(ln->sh->sys));
+	}
+}
+
+static int send_batch(struct client *c, struct seg *s)
+{
+	uint8_t lane = (uint8_t)s->info.lane;
+	struct slice parts[2] = {slice(&lane, 1)};
+	int rc = seg_bytes(s, (uint32_t)(s->sent + 1), &c->scratch, &parts[1]);
+
+	if (rc != 0) {
+		damaged(s->lane, s, rc);
+		return rc;
+	}
+	rc = link_send(c->link, MSG_SEALED, parts, 2);
+	if (rc == 0) {
+		s->sent++;
+		c->sh->wire_bytes += parts[1].n + 6;
+	}
+	return rc;
+}
+
+/* true: go on with the next segment. */
+static bool pump_seg(struct client *c, struct seg *s)
+{
+	if (s->n == 0 || s->header == NULL || s->sent == (int64_t)s->n - 1) {
+		return true;
+	}
+	if (c->current[s->info.lane] != s && announce(c, s) != 0) {
+		return false;
+	}
+	while (s->sent < (int64_t)s->n - 1) {
+		if (link_queued(c->link) > QUEUE_HIGH ||
+		    send_batch(c, s) != 0) {
+			return false;
+		}
+	}
+	if (s->closed) {
+		client_closed(c, s);
+	}
+	return true;
+}
+
+void client_pump(struct client *c)
+{
+	if (c->state != WELCOME) {
+		return;
+	}
+	for (int i = 0; i < LANE_NR; i++) {
+		struct lane_state *ln = &c->sh->lanes[i];
+
+		for (struct seg *s = ln->first, *next; s != NULL; s = next) {
+			next = s->next;
+			if (s == ln->gap_before || s == ln->abandon) {
+				break; /* Something has to go before it. */
+			}
+			if (!pump_seg(c, s)) {
+				return;
+			}
+		}
+	}
+}
+
+/* ---- receiving ---- */
+
+static void protocol_error(struct client *c, const char *what, int rc)
+{
+	log_warn("the collector broke the protocol; connecting anew",
+		 "message=%s error=\"%s\"", what, err_str(rc));
+	link_close(c->link);
+}
+
+static void forget_session(struct client *c)
+{
+	for (int i = 0; i < LANE_NR; i++) {
+		c->current[i] = NULL;
+		for (struct seg *s = c->sh->lanes[i].first; s != NULL;
+		     s = s->next) {
+			s->announced = false;
+			s->sent = -1;
+			s->headed = -2;
+		}
+	}
+}
+
+/* What the collector has of our segments need not be sent again. */
+static int take_segments(struct client *c, struct slice list)
+{
+	struct msg_segment m;
+	int rc;
+
+	while ((rc = msg_segments_next(&list, &m)) == 1) {
+		struct seg *s = NULL;
+
+		for (int i = 0; i < LANE_NR && s == NULL; i++) {
+			s = lane_find(&c->sh->lanes[i], &m.id);
+		}
+		if (s == NULL) {
+			continue;
+		}
+		if (m.index >= (int64_t)s->n || m.index < -1 ||
+		    !hash32_eq(&m.hash, seg_hash(s, m.index))) {
+			log_error("the collector holds another content of a "
+				  "segment of ours: was this device's state "
+				  "copied to a second one?",
+				  "index=%lld", (long long)m.index);
+			return ERR_CONFLICT;
+		}
+		s->sent = m.index;
+	}
+	return rc;
+}
+
+static void take_keys(struct shipper *sh, const struct welcome *w)
+{
+	bool same = sh->has_store &&
+		    memcmp(sh->store_id, w->store_id, sizeof w->store_id) == 0;
+
+	if (sh->has_store && !same) {
+		log_warn("this collector keeps another store than before; "
+			 "lines that are no longer on this device stay in the "
+			 "old one");
+	}
+	if (!same || sh->n_keys != w->n_keys ||
+	    memcmp(sh->keys, w->keys, w->n_keys * sizeof *w->keys) != 0) {
+		memcpy(sh->keys, w->keys, w->n_keys * sizeof *w->keys);
+		sh->n_keys = w->n_keys;
+		memcpy(sh->store_id, w->store_id, sizeof w->store_id);
+		sh->has_store = true;
+		sh->cbs->changed(sh->arg);
+	}
+	sh->window_log = w->window_log;
+	sh->segment_decoded_max = w->max_segment_decoded;
+}
+
+static void on_welcome(struct client *c, struct slice payload)
+{
+	struct shipper *sh = c->sh;
+	struct welcome w;
+	int rc = welcome_decode(&w, payload);
+
+	if (rc == 0 && c->state != GREETING) {
+		rc = ERR_PROTOCOL;
+	}
+	if (rc == 0 && (w.version < PROTOCOL_VERSION_MIN ||
+			w.version > PROTOCOL_VERSION)) {
+		rc = ERR_VERSION;
+	}
+	if (rc == 0) {
+		forget_session(c);
+		rc = take_segments(c, w.segments);
+	}
+	if (rc != 0) {
+		protocol_error(c, "welcome", rc);
+		return;
+	}
+	take_keys(sh, &w);
+	log_info("connected", "collector=%s port=%u", sh->options->host,
+		 sh->options->port);
+	enter(c, WELCOME);
+	c->failures = 0;
+	c->patient = false;
+	c->connects++;
+	c->last_error[0] = '\0';
+	c->headed_ns = c->heard_ns;
+	if (sh->spooling) {
+		sh->spooling = false;
+		/* From here on new segments stay in memory again. */
+		if (!sh->lanes[LANE_FILE].job.busy) {
+			lane_close_segment(&sh->lanes[LANE_FILE]);
+		}
+	}
+	sh->cbs->welcome(sh->arg, w.streams);
+	client_pump(c);
+	shipper_room_now(sh);
+}
+
+static void on_ack(struct client *c, struct slice payload)
+{
+	struct shipper *sh = c->sh;
+	struct msg_segment m;
+	struct msg_stream w;
+	struct ack a;
+	int rc = ack_decode(&a, payload);
+
+	while (rc == 0 && (rc = msg_segments_next(&a.segments, &m)) == 1) {
+		struct seg *s = NULL;
+
+		rc = 0;
+		for (int i = 0; i < LANE_NR && s == NULL; i++) {
+			s = lane_find(&sh->lanes[i], &m.id);
+			if (s != NULL) {
+				rc = lane_acked(&sh->lanes[i], s, m.index,
+						&m.hash);
+			}
+		}
+	}
+	while (rc == 0 && (rc = msg_streams_next(&a.streams, &w)) == 1) {
+		sh->cbs->acked(sh->arg, &w);
+		rc = 0;
+	}
+	if (rc != 0) {
+		protocol_error(c, "ack", rc);
+		return;
+	}
+	sh->acks++;
+	shipper_room_now(sh);
+	shipper_check_stop(sh);
+}
+
+static void on_nak(struct client *c, struct slice payload)
+{
+	struct nak nak;
+	struct seg *s = NULL;
+	int rc = nak_decode(&nak, payload);
+
+	for (int i = 0; rc == 0 && i < LANE_NR && s == NULL; i++) {
+		s = lane_find(&c->sh->lanes[i], &nak.segment);
+	}
+	if (rc != 0) {
+		protocol_error(c, "nak", rc);
+		return;
+	}
+	if (s == NULL) {
+		return; /* Given up already. */
+	}
+	log_warn("the collector holds less than we thought; going back",
+		 "lane=%s watermark=%llu", lane_name(s->info.lane),
+		 (unsigned long long)nak.stream.received);
+	if (s->info.lane == LANE_FILE) {
+		lane_abandon_from(s->lane, s, &nak.stream);
+		return;
+	}
+	s->sent = s->acked;
+	c->current[s->info.lane] = NULL;
+	for (size_t i = 0; i < s->n_streams; i++) {
+		struct seg_stream range = s->streams[i];
+
+		if (memcmp(&range.id, &nak.stream.id, sizeof range.id) == 0 &&
+		    range.start > nak.stream.received) {
+			range.end = range.start;
+			range.start = nak.stream.received;
+			range.h = 0; /* Of bytes that nobody has any more. */
+			lane_gap_before(s->lane, s, &range);
+		}
+	}
+}
+
+static void on_head(struct client *c, struct slice payload)
+{
+	buf_clear(&c->sh->acked_head);
+	if (payload.n > 0 && buf_add_slice(&c->sh->acked_head, payload) != 0) {
+		buf_clear(&c->sh->acked_head);
+	}
+}
+
+static void on_error(struct client *c, struct slice payload)
+{
+	struct error_msg e;
+	char text[256];
+
+	if (error_msg_decode(&e, payload) != 0) {
+		protocol_error(c, "error", ERR_MALFORMED);
+		return;
+	}
+	log_error("the collector ends the connection", "code=%u text=%s",
+		  e.code, log_quote(text, sizeof text, e.text));
+	c->retry_after_ms = e.retry_after_ms;
+	c->patient = e.code == MSG_ERROR_CLONED ||
+		     e.code == MSG_ERROR_REVOKED ||
+		     e.code == MSG_ERROR_VERSION;
+	snprintf(c->last_error, sizeof c->last_error, "%.*s",
+		 SLICE_ARG(slice_head(e.text, sizeof c->last_error - 1)));
+	link_close(c->link);
+}
+
+static void on_message(void *arg, struct link *l, uint8_t type,
+		       struct slice payload)
+{
+	struct client *c = arg;
+
+	(void)l;
+	c->heard_ns = sys_mono_ns(c->sh->sys);
+	if (c->state != WELCOME && type != MSG_WELCOME && type != MSG_ERROR) {
+		protocol_error(c, "before the welcome", ERR_PROTOCOL);
+		return;
+	}
+	switch (type) {
+	case MSG_WELCOME:
+		on_welcome(c, payload);
+		break;
+	case MSG_ACK:
+		on_ack(c, payload);
+		break;
+	case MSG_NAK:
+		on_nak(c, payload);
+		break;
+	case MSG_HEAD:
+		on_head(c, payload);
+		break;
+	case MSG_ERROR:
+		on_error(c, payload);
+		break;
+	case MSG_LADDER:
+		break; /* Not asked for in this version. */
+	default:
+		protocol_error(c, "unknown type", ERR_PROTOCOL);
+	}
+}
+
+/* ---- time ---- */
+
+static bool owed(const struct client *c)
+{
+	for (int i = 0; i < LANE_NR; i++) {
+		for (const struct seg *s = c->sh->lanes[i].first; s != NULL;
+		     s = s->next) {
+			if (s->sent > s->acked) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+void client_tick(struct client *c, int64_t now_ns)
+{
+	struct shipper *sh = c->sh;
+
+	if (c->state == WELCOME) {
+		heads_in_time(c, now_ns);
+		if (owed(c) &&
+		    now_ns - c->heard_ns > SILENCE_TIMEOUT_S * second) {
+			log_warn("the collector is silent although it owes "
+				 "acknowledgements; connecting anew");
+			c->heard_ns = now_ns;
+			link_close(c->link);
+		}
+		return;
+	}
+	if ((c->state == DIALING || c->state == GREETING) &&
+	    now_ns - c->state_ns > GREETING_TIMEOUT_S * second) {
+		log_warn("the collector does not answer; connecting anew",
+			 "seconds=%d", GREETING_TIMEOUT_S);
+		c->state_ns = now_ns;
+		link_close(c->link);
+	}
+	if (!sh->spooling && sh->n_keys > 0 &&
+	    (now_ns - c->lost_ns > OFFLINE_GRACE_S * second ||
+	     sh->memory > sh->options->memory_max / 2)) {
+		log_info("the collector is away; lines go to the spool",
+			 "spool=%s", sh->options->spool_dir);
+		sh->spooling = true;
+	}
+}
+
+void client_stop(struct client *c)
+{
+	if (c->link == NULL) {
+		sys_timer_stop(c->sh->sys, c->timer);
+		enter(c, STOPPED);
+		return;
+	}
+	if (c->state == WELCOME) {
+		send_msg(c, MSG_BYE, SLICE_NONE);
+	}
+	c->state = DIALING; /* No more is taken from this link. */
+	link_close(c->link);
+}
+
+void client_status(const struct client *c, struct json *j)
+{
+	static const char *const names[] = {"waiting", "connecting",
+					    "greeting", "connected", "stopped"};
+
+	json_cstr(j, "state", names[c->state]);
+	json_cstr(j, "collector", c->sh->options->host);
+	json_u64(j, "port", c->sh->options->port);
+	json_u64(j, "connects", c->connects);
+	json_u64(j, "failures", c->failures);
+	json_cstr(j, "last_error", c->last_error);
+}

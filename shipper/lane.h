@@ -1,0 +1,239 @@
+/* lane: private to shipper/: one lane's filling batch, its segments, and the one
+ * job (seal, spool) that a lane may have under way.
+ *
+ *   records --> slots (filling) --close--> job --seal, spool--> segment's batches
+ *                                           ^   |
+ *                                           '---' failed: into a new segment
+ *
+ * A segment stays whole in memory, acknowledged batches included, until all of it is
+ * acknowledged or spooled: the spool holds only whole segments (delivery.md,
+ * rule 13), and so a collector that goes away costs no reading again.
+ */
+#ifndef SHIPPER_LANE_H
+#define SHIPPER_LANE_H
+
+#include "shipper/shipper.h"
+#include "shipper/spool.h"
+#include "wire/body.h"
+
+struct lane_state;
+
+/* One batch of a segment: its bytes in memory, or its place in the file. */
+struct seg_batch {
+	char *bytes; /* NULL: only in the file */
+	uint32_t len;
+	struct spool_place place;
+	struct hash32 hash;
+};
+
+/* What a segment holds of one stream. */
+struct seg_stream {
+	struct stream_id id;
+	uint64_t start, end;
+	uint64_t h; /* at end */
+};
+
+struct seg {
+	struct seg *next;
+	struct lane_state *lane;
+	struct sealer *sealer; /* NULL: closed, or recovered from the spool */
+	struct segment_info info;
+	char *header; /* encoded */
+	size_t header_len;
+	uint64_t order;
+	struct hash32 hash0; /* the chain's head before batch 0 */
+
+	struct seg_batch *batches;
+	uint32_t n, room;
+	struct seg_stream *streams;
+	size_t n_streams, streams_room;
+
+	struct spool_file file;  /* .path NULL: in memory only */
+	uint64_t decoded;        /* bytes before compression */
+	size_t memory;           /* bytes of its batches in memory */
+	int64_t opened_ns, added_ns; /* monotonic */
+
+	bool closed;             /* gets no more batches */
+	bool announced;          /* the collector knows of it in this session */
+	int64_t sent;            /* index of the last batch sent in this session, -1 */
+	int64_t acked;           /* durable at the collector, -1 */
+	int64_t headed;          /* index of the last signed head, -2: none */
+	int64_t previous_index;  /* of the lane's segment before it, for heads */
+	struct hash32 previous_hash;
+};
+
+/* One stream's part of the filling batch. */
+struct slot {
+	struct stream_id id;
+	bool used;
+	struct body_section section;
+};
+
+enum job_kind { JOB_SEAL, JOB_SPOOL };
+
+/* What a lane has under way on another thread. */
+struct job {
+	struct sys_work work;
+	enum job_kind kind;
+	bool busy;       /* submitted, not yet done */
+	bool pending;    /* a batch is in body/head and not yet in a segment */
+	bool is_gap;     /* and it is the gap that is owed before lane->gap_before */
+	struct seg *seg;
+	struct buf body, out;
+	struct batch_head head;
+	struct spool_place place;
+	bool to_file;
+	int rc;
+};
+
+/* What a stream lost by policy and still owes as a gap record. */
+struct lost {
+	struct stream_id id;
+	uint64_t start, end, count;
+};
+enum { LOST_STREAMS = 16 };
+
+struct lane_state {
+	struct shipper *sh;
+	enum lane lane;
+	struct slot slots[LIMIT_BATCH_STREAMS];
+	size_t n_slots;         /* slots in use, the first so many */
+	size_t last_slot;
+	size_t filling;         /* bytes in them */
+	struct sys_timer *delay, *retry;
+	bool delay_armed;
+	bool wanted;            /* somebody was told ERR_AGAIN */
+
+	struct seg *first, *last; /* oldest to newest; the newest may be open */
+	struct seg *gap_before;   /* a gap is owed in front of this one ... */
+	struct seg_stream gap;    /* ... over this range */
+	bool drop_gapped;         /* and then that segment goes */
+	struct seg *abandon;      /* to be given up from here on, after the job */
+	struct msg_stream nak;    /* and why */
+	struct lost lost[LOST_STREAMS];
+	size_t n_lost;
+	struct job job;
+
+	uint64_t last_number;
+	uint64_t records, dropped; /* added; given up by policy, ever */
+	int64_t closed_index;      /* of the last closed segment, for heads; -1 */
+	struct hash32 closed_hash;
+};
+
+struct shipper {
+	struct sys *sys;
+	struct net *net;
+	const struct shipper_options *options;
+	const struct shipper_cbs *cbs;
+	void *arg;
+	struct hash32 device;
+	uint8_t instance[16], boot[16], machine[32];
+	const char *software;
+
+	struct lane_state lanes[LANE_NR];
+	size_t memory;          /* sealed bytes in memory, all lanes */
+	uint64_t spool_bytes;
+	bool spooling;          /* the collector is away: all lanes to the spool */
+
+	/* Learned from the collector, saved over restarts. */
+	size_t n_keys;
+	struct seal_key keys[LIMIT_RECIPIENTS];
+	bool has_store;
+	uint8_t store_id[16];
+	uint8_t window_log;
+	uint32_t segment_decoded_max;
+	struct buf acked_head;  /* encoded, as the collector gave it back */
+
+	struct client *client;
+	struct sys_timer *tick;
+
+	bool stopping;
+	void (*stop_cb)(void *arg);
+	void *stop_arg;
+	int64_t stop_deadline_ns;
+
+	uint64_t raw_bytes, wire_bytes, batches, acks, gaps;
+};
+
+/* ---- seg.c: a lane's queue of segments ---- */
+
+/* A new segment at the queue's end; its header comes with its first batch. */
+struct seg *seg_begin(struct lane_state *ln);
+/* Likewise, in front of `after`. */
+struct seg *seg_begin_before(struct lane_state *ln, struct seg *after);
+int seg_set_header(struct seg *s, struct slice header);
+/* Adds the batch that the job has sealed. */
+int seg_take_batch(struct seg *s, const struct job *job);
+int seg_adopt_batch(struct seg *s, struct spool_place place,
+		    const struct batch_head *head);
+/* Takes a recovered segment into the queue's end; NULL without memory. */
+struct seg *lane_adopt(struct lane_state *ln, const struct spool_found *found);
+/* Removes it from the queue, from memory and from the disk. */
+void lane_drop_seg(struct lane_state *ln, struct seg *seg);
+/* Frees all of them; files stay. */
+void seg_free_all(struct lane_state *ln);
+struct seg *lane_find(struct lane_state *ln, const struct segment_id *id);
+/* The chain's head after batch `index` (-1: before the first). */
+const struct hash32 *seg_hash(const struct seg *s, int64_t index);
+/* The bytes of a batch, from memory or read into scratch. */
+int seg_bytes(struct seg *s, uint32_t index, struct buf *scratch,
+	      struct slice *out);
+
+/* ---- lane.c ---- */
+
+int lane_init(struct lane_state *ln, struct shipper *sh, enum lane lane);
+/* Frees memory; touches no file. */
+void lane_fini(struct lane_state *ln);
+int lane_reserve(struct lane_state *ln, const struct stream_id *id, size_t n);
+int lane_add(struct lane_state *ln, const struct record *r, bool with_time);
+/* Hands the filling batch to a job.  ERR_AGAIN: a job is under way, or there is no
+ * room; 0 also when nothing was filling. */
+int lane_close_batch(struct lane_state *ln);
+/* No more batches for the open segment, if there is one. */
+void lane_close_segment(struct lane_state *ln);
+/* The time has come to look: close old or silent segments, spool, free. */
+void lane_tick(struct lane_state *ln, int64_t now_ns);
+/* Everything is sealed, nothing under way. */
+bool lane_settled(const struct lane_state *ln);
+/* Nothing is left that the collector has not acknowledged. */
+bool lane_delivered(const struct lane_state *ln);
+/* Every segment that is not acknowledged is on disk. */
+bool lane_spooled(const struct lane_state *ln);
+/* Starts to write the oldest segment that is only in memory to the spool, when
+ * the lane is idle. */
+void lane_spool_next(struct lane_state *ln);
+/* Batches up to index are durable; hash must agree with ours (ERR_CONFLICT). */
+int lane_acked(struct lane_state *ln, struct seg *seg, int64_t index,
+	       const struct hash32 *hash);
+/* Gives up the segment and everything behind it in the lane: the records will be
+ * added again (cbs->rewind()), those of the refused stream from its watermark. */
+void lane_abandon_from(struct lane_state *ln, struct seg *seg,
+		       const struct msg_stream *nak);
+/* A segment with one gap record over the range will stand in front of seg
+ * before anything else of the lane is sealed. */
+void lane_gap_before(struct lane_state *ln, struct seg *seg,
+		     const struct seg_stream *range);
+
+/* ---- client.c ---- */
+
+int client_new(struct client **out, struct shipper *sh);
+void client_free(struct client *c);
+void client_start(struct client *c);
+/* A segment gets no more batches, or will never be finished: its signed head. */
+void client_closed(struct client *c, struct seg *s);
+void client_abandoned(struct client *c, struct seg *s);
+/* Something may be sent. */
+void client_pump(struct client *c);
+void client_tick(struct client *c, int64_t now_ns);
+/* Says good-bye and closes. */
+void client_stop(struct client *c);
+bool client_is_stopped(const struct client *c);
+bool client_is_welcome(const struct client *c);
+void client_status(const struct client *c, struct json *j);
+
+/* ---- shipper.c ---- */
+
+void shipper_room_now(struct shipper *sh);
+void shipper_check_stop(struct shipper *sh);
+
+#endif
