@@ -5,6 +5,8 @@
 #include "cli/cli.h"
 
 const struct command commands[] = {
+	{"check", "is a configuration file good?", cmd_check},
+	{"config", "every option with its default", cmd_config},
 	{NULL, NULL, NULL},
 };
 

@@ -10,8 +10,8 @@
  *           described in struct config_errors, one line each, all of them up
  *           to CONFIG_ERRORS_MAX; the call then returns ERR_CONFIG.
  *
- * Reload: load into a fresh struct, compare with config_reload_check(), then
- * swap.  Nothing is changed in place.
+ * Reload: load into a fresh struct, ask agent_config_pinned() what has to wait
+ * for a restart, then take over what is left.  Nothing is changed in place.
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
@@ -90,5 +90,30 @@ int config_parse_collector(const char *name, struct slice text,
 			   struct collector_config **out,
 			   struct config_errors *errs);
 void collector_config_free(struct collector_config *c);
+
+/* What differs between the two and can't change while the daemon runs: the
+ * keys of those options, as the texts of errs.  Returns how many. */
+size_t agent_config_pinned(const struct agent_config *now,
+			   const struct agent_config *next,
+			   struct config_errors *errs);
+size_t collector_config_pinned(const struct collector_config *now,
+			       const struct collector_config *next,
+			       struct config_errors *errs);
+
+enum config_kind { CONFIG_AGENT, CONFIG_COLLECTOR };
+
+/* Whose configuration this is, by the top-level keys that only one of the two
+ * knows.  UV_ENOENT: none of them is there; ERR_MALFORMED: not YAML. */
+int config_guess(struct slice text, enum config_kind *out);
+
+/* Every option with its default, explained by comments: a valid configuration.
+ * template: each option is commented out, so that the file, once edited, says
+ * only what differs.  Appends; UV_ENOMEM, ERR_TOO_LARGE. */
+int config_print_yaml(enum config_kind kind, bool template, struct buf *out);
+/* An array of options: key, type, default, minimum, maximum, choices, reload, help. */
+int config_print_json(enum config_kind kind, struct buf *out);
+/* docs/config.md, and the list of options in nightjar.yaml(5); both programs. */
+int config_print_markdown(struct buf *out);
+int config_print_mdoc(struct buf *out);
 
 #endif

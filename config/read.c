@@ -9,6 +9,7 @@
 
 #include "common/err.h"
 #include "common/strlist.h"
+#include "config/facts.h"
 #include "config/suggest.h"
 #include "config/value.h"
 
@@ -47,18 +48,6 @@ static void *at(void *settings, size_t offset)
 	return (char *)settings + offset;
 }
 
-static void format_amount(char out[static VALUE_TEXT], enum option_type type,
-			  uint64_t v)
-{
-	if (type == OPTION_SIZE) {
-		value_format_size(out, v);
-	} else if (type == OPTION_DURATION) {
-		value_format_duration(out, v);
-	} else {
-		snprintf(out, VALUE_TEXT, "%" PRIu64, v);
-	}
-}
-
 /* ---- one value ---- */
 
 static void read_amount(struct reading *r, const struct option *o,
@@ -81,8 +70,8 @@ static void read_amount(struct reading *r, const struct option *o,
 	} else if (v < o->min || v > o->max) {
 		char shown[SHOWN];
 
-		format_amount(least, o->type, o->min);
-		format_amount(most, o->type, o->max);
+		option_amount(least, o->type, o->min);
+		option_amount(most, o->type, o->max);
 		reading_error(r, n->mark, "%s%s: %s is out of range: from %s to %s",
 			      r->prefix, o->key, log_quote(shown, sizeof shown, n->text),
 			      least, most);
@@ -443,7 +432,7 @@ static void read_default(struct reading *r, const struct option *o, void *settin
 void settings_read(struct reading *r, const struct schema *s,
 		   const struct node *root, void *settings)
 {
-	size_t before = r->errs->n;
+	size_t before = r->errs->n + r->errs->more;
 
 	if (root != NULL && root->kind != NODE_MAP) {
 		reading_error(r, root->mark, "the file must be a mapping: lines of the "
@@ -468,7 +457,7 @@ void settings_read(struct reading *r, const struct schema *s,
 	if (root != NULL) {
 		read_section(r, s, SLICE_NONE, root, settings);
 	}
-	if (s->check != NULL && r->rc == 0 && r->errs->n == before) {
+	if (s->check != NULL && r->rc == 0 && r->errs->n + r->errs->more == before) {
 		s->check(r, settings, root);
 	}
 }
