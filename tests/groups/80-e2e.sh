@@ -5,4 +5,16 @@
 
 chmod 711 "$WORK"
 try host bash tests/integration/host_test.sh
+
+end_to_end() {
+	local folder=$WORK/e2e
+	mkdir -m 711 "$folder" && enter tests/integration/end_to_end.sh "$folder"
+}
+if ! reason=$(can_enter); then
+	skip end-to-end "$reason"
+elif [ ! -x "$BUILD/agent/nightjar-agent" ] || [ ! -x "$BUILD/collector/nightjar-collector" ]; then
+	skip end-to-end "no daemons in ${BUILD##*/}"
+else
+	end_to_end
+fi
 exit 0

@@ -14,17 +14,19 @@ for file in $python; do
 	python3 -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' "$file" || bad=1
 done
 for file in $scripts; do
+	# A script without a first line of its own is sourced by bash.
 	case $(head -n 1 "$file") in
-	*bash* | *'# Sourced'*) bash -n "$file" || bad=1 ;;
-	*) sh -n "$file" || bad=1 ;;
-	esac
-	[ -x "$file" ] || case $file in
-	tests/support/*) ;;
+	'#!'*bash*) bash -n "$file" || bad=1 ;;
+	'#!'*) sh -n "$file" || bad=1 ;;
 	*)
-		echo "$file is not executable"
-		bad=1
+		bash -n "$file" || bad=1
+		continue
 		;;
 	esac
+	[ -x "$file" ] || {
+		echo "$file is not executable"
+		bad=1
+	}
 done
 if ! command -v shellcheck >/dev/null; then
 	[ $bad = 0 ] || exit 1
