@@ -80,7 +80,7 @@ write_collector_yaml() {
 nightjar() { "$BUILD/cli/nightjar" "$@"; }
 
 daemon_up() { # WHAT: status answers, and the process lives
-	wait_for 20 nightjar status -c "$FLEET/$1.yaml"
+	wait_for 20 nightjar status -s "$FLEET/$1/control"
 }
 
 collector_start() {
