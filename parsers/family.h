@@ -1,0 +1,96 @@
+/* family: what parser.c and the files of the program families share.  Internal
+ * to parsers/.
+ *
+ * A family is a function that gets the message of a line whose program it knows
+ * and fills in the event.  It returns false for a message that it does not know,
+ * and parser.c then empties the event.
+ *
+ * Every wording is anchored: it is compared from its first byte, and from its last
+ * one back when something in between is the attacker's to choose.
+ */
+#ifndef PARSERS_FAMILY_H
+#define PARSERS_FAMILY_H
+
+#include "common/ip.h"
+#include "common/record.h"
+#include "parsers/header.h"
+#include "parsers/scan.h"
+#include "parsers/slots.h"
+
+struct context {
+	struct slice m;          /* the message */
+	const struct header *h;
+	const struct header_more *more;
+	struct event *e;
+	struct slots *slots;
+	struct slot *slot;       /* this process', by ctx_slot(); or NULL */
+	int64_t now_s;           /* the line's time, or when it was read */
+	uint32_t times;          /* "message repeated N times" */
+};
+
+typedef bool family_fn(struct context *c);
+
+family_fn family_sshd, family_pam, family_sudo, family_su, family_login,
+	family_dropbear, family_accounts, family_logind, family_cron,
+	family_desktop, family_ftp, family_mail, family_web, family_openvpn,
+	family_router, family_audit;
+
+/* Numbers for slot_key(): programs that write about one connection share one. */
+enum { SLOTS_SSHD = 1, SLOTS_OTHER, SLOTS_SUDO, SLOTS_DROPBEAR };
+
+/* Finds the slot of (host, family, pid); leaves c->slot NULL without a pid. */
+static inline void ctx_slot(struct context *c, unsigned family)
+{
+	if (c->slot == NULL && c->h->pid.n > 0) {
+		c->slot = slots_get(c->slots,
+				    slot_key(c->h->host, family, c->h->pid),
+				    c->now_s);
+	}
+}
+
+/* The same for a program that logs without its pid: by another id. */
+static inline void ctx_slot_id(struct context *c, unsigned family,
+			       struct slice id)
+{
+	if (c->slot == NULL) {
+		c->slot = slots_get(c->slots,
+				    slot_key(c->h->host, family, id),
+				    c->now_s);
+	}
+}
+
+#define SET(c, field, text) \
+	event_set((c)->e, FIELD_##field, SLICE_LIT(text))
+
+/* category, type and action as literals. */
+#define SAY(c, category, type, action)          \
+	do {                                    \
+		SET(c, EVENT_CATEGORY, category);  \
+		SET(c, EVENT_TYPE, type);          \
+		SET(c, EVENT_ACTION, action);      \
+	} while (0)
+
+static inline void set_user(struct context *c, struct slice user)
+{
+	event_set(c->e, FIELD_USER_NAME, user);
+}
+
+/* source.ip if it is an address, source.address if it is a word that could be
+ * a host's name; nothing at all for what is neither ("UNKNOWN", "?"). */
+void set_source(struct context *c, struct slice address);
+/* Digits of at most five places that make a port. */
+void set_port(struct context *c, struct slice port);
+
+/* A failed attempt told by this kind of line. */
+void say_failure(struct context *c, enum count kind, uint32_t n);
+/* A login that worked: one attempt, and the end of what was tried before. */
+void say_success(struct context *c);
+/* An attempt whose end this line does not tell; the line of the same process that
+ * tells it, or its last one, will count it. */
+void say_pending(struct context *c);
+
+/* "pam_unix(sshd:auth): ..." and its older forms: understood here for every
+ * program; false if the message is not PAM's.  pam.c */
+bool pam_message(struct context *c, unsigned slots_family);
+
+#endif

@@ -1,0 +1,424 @@
+#include "parsers/header.h"
+
+#include "parsers/scan.h"
+
+enum {
+	TAG_MAX = 64, /* RFC 3164 allows 32; systemd's units are longer */
+	PRIORITY_MAX = 191,
+};
+
+static const struct slice facilities[] = {
+	{"kern", 4}, {"user", 4}, {"mail", 4}, {"daemon", 6}, {"auth", 4},
+	{"syslog", 6}, {"lpr", 3}, {"news", 4}, {"uucp", 4}, {"cron", 4},
+	{"authpriv", 8}, {"ftp", 3}, {"ntp", 3}, {"security", 8},
+	{"console", 7}, {"clock", 5}, {"local0", 6}, {"local1", 6},
+	{"local2", 6}, {"local3", 6}, {"local4", 6}, {"local5", 6},
+	{"local6", 6}, {"local7", 6},
+};
+
+static const struct slice severities[] = {
+	{"emerg", 5}, {"alert", 5}, {"crit", 4}, {"err", 3}, {"warn", 4},
+	{"notice", 6}, {"info", 4}, {"debug", 5},
+};
+
+static int find_name(const struct slice *names, size_t n, struct slice s)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (slice_eq(names[i], s)) {
+			return (int)i;
+		}
+	}
+	return -1;
+}
+
+/* "authpriv.info" as a priority, or -1. */
+static int facility_severity(struct slice word)
+{
+	struct slice facility;
+	int f, s;
+
+	if (word.n > 16 || !take_until(&word, '.', &facility)) {
+		return -1;
+	}
+	f = find_name(facilities, sizeof facilities / sizeof *facilities,
+		      facility);
+	if (IS(word, "warning")) {
+		s = 4;
+	} else if (IS(word, "error")) {
+		s = 3;
+	} else if (IS(word, "panic")) {
+		s = 0;
+	} else {
+		s = find_name(severities,
+			      sizeof severities / sizeof *severities, word);
+	}
+	return f < 0 || s < 0 ? -1 : f * 8 + s;
+}
+
+/* "<38>" */
+static bool take_priority(struct slice *s, int *priority)
+{
+	struct slice t = *s, digits;
+	uint64_t v;
+
+	if (!TAKE(&t, "<") || !take_digits(&t, &digits) || digits.n > 3 ||
+	    !TAKE(&t, ">") || !slice_to_u64(digits, PRIORITY_MAX, &v)) {
+		return false;
+	}
+	*priority = (int)v;
+	*s = t;
+	return true;
+}
+
+/* Without the folders in front: "/usr/sbin/cron". */
+static struct slice base_name(struct slice name)
+{
+	struct slice base;
+
+	if (name.n > 0 && name.p[0] == '/' && take_last(&name, '/', &base)) {
+		return base;
+	}
+	return name;
+}
+
+enum tag { TAG_NONE, TAG_BARE /* "prog[1] ", no colon */, TAG_FULL };
+
+static bool tag_char(char c)
+{
+	return (unsigned char)c > ' ' && c != ':' && c != '[' && c != ']' &&
+	       c != '(' && c != '<' && c != '"' && c != '=';
+}
+
+/* "name[pid]: ", "name: ", "name(pam_unix)[pid]: ", "name[pid] ", "[name] ".
+ * On TAG_NONE nothing is changed. */
+static enum tag take_tag(struct slice *s, struct header *h,
+			 struct header_more *more)
+{
+	struct slice t = *s, name, module = SLICE_NONE, pid = SLICE_NONE;
+	bool metalog = TAKE(&t, "[");
+	size_t n = 0;
+
+	/* "(cron)[1]:" is a process that has not taken its own name yet. */
+	if (!metalog && t.n > 0 && t.p[0] == '(') {
+		n = 1;
+	}
+	while (n < t.n && n < TAG_MAX && tag_char(t.p[n])) {
+		n++;
+	}
+	if (n == 0) {
+		return TAG_NONE;
+	}
+	name = slice(t.p, n);
+	t = slice_skip(t, n);
+	if (metalog) {
+		if (!TAKE(&t, "]")) {
+			return TAG_NONE;
+		}
+		pid = slice(name.p, 0);
+	} else {
+		if (TAKE(&t, "(")) {
+			if (!take_until(&t, ')', &module) || module.n > 32 ||
+			    (module.n > 0 &&
+			     memchr(module.p, ' ', module.n) != NULL)) {
+				return TAG_NONE;
+			}
+		}
+		if (TAKE(&t, "[")) {
+			if (!take_digits(&t, &pid) || !TAKE(&t, "]")) {
+				return TAG_NONE;
+			}
+		}
+	}
+	if (TAKE(&t, ":")) {
+		if (t.n > 0 && t.p[0] != ' ' && pid.p == NULL) {
+			return TAG_NONE; /* An IPv6 address, a time. */
+		}
+	} else if (pid.p == NULL || (t.n > 0 && t.p[0] != ' ')) {
+		return TAG_NONE;
+	}
+	h->program = base_name(name);
+	h->pid = pid;
+	more->module = module;
+	TAKE(&t, " ");
+	h->message = t;
+	n = (size_t)(t.p - s->p);
+	*s = t;
+	return n >= 2 && (t.p[-1] == ':' || t.p[-2] == ':') ? TAG_FULL
+							     : TAG_BARE;
+}
+
+/* "[ID 800047 auth.info] " in front of Solaris' messages. */
+static void skip_msgid(struct slice *m)
+{
+	struct slice t = *m, digits, word;
+
+	if (TAKE(&t, "[ID ") && take_digits(&t, &digits) && TAKE(&t, " ") &&
+	    take_until(&t, ']', &word) && facility_severity(word) >= 0) {
+		TAKE(&t, " ");
+		*m = t;
+	}
+}
+
+/* "name[192.0.2.1]" is a host that a relay names with its address. */
+static struct slice host_name(struct slice word)
+{
+	struct slice name;
+
+	if (word.n > 2 && word.p[word.n - 1] == ']' &&
+	    take_until(&word, '[', &name) && name.n > 0) {
+		return name;
+	}
+	return word;
+}
+
+/* What follows a stamp: "[host] [facility.level] tag: message". */
+static void read_rest(struct slice s, struct header *h,
+		      struct header_more *more)
+{
+	struct slice whole, word;
+	enum tag first;
+	int priority;
+
+	skip_blanks(&s);
+	whole = s;
+	first = take_tag(&s, h, more);
+	if (first == TAG_FULL) {
+		if (facility_severity(h->program) >= 0) {
+			h->priority = facility_severity(h->program);
+			h->program = SLICE_NONE;
+		}
+		skip_msgid(&h->message);
+		return;
+	}
+	if (first == TAG_BARE) {
+		struct header second = *h;
+
+		/* "sshd[1] text" and "host[1] sshd[1]: text" differ only in
+		 * what comes next. */
+		if (whole.p[0] == '[' ||
+		    take_tag(&s, &second, more) != TAG_FULL) {
+			skip_msgid(&h->message);
+			return;
+		}
+		h->host = h->program;
+		h->program = second.program;
+		h->pid = second.pid;
+		h->message = second.message;
+		skip_msgid(&h->message);
+		return;
+	}
+	s = whole;
+	if (!take_word(&s, &word)) {
+		h->message = whole;
+		return;
+	}
+	h->host = host_name(word);
+	skip_blanks(&s);
+	h->message = s;
+	whole = s;
+	if (take_word(&s, &word) && (priority = facility_severity(word)) >= 0) {
+		h->priority = priority;
+		h->message = s;
+	} else {
+		s = whole;
+	}
+	if (take_tag(&s, h, more) != TAG_NONE) {
+		skip_msgid(&h->message);
+	}
+}
+
+/* OpenWrt: the level stands between stamp and tag, there is no host. */
+static void read_logread(struct slice s, struct header *h,
+			 struct header_more *more)
+{
+	struct slice t = s, word, digits;
+	int priority;
+
+	skip_blanks(&t);
+	/* logread -t: "[1700000000.123] " */
+	if (TAKE(&t, "[") && take_digits(&t, &digits) && TAKE(&t, ".") &&
+	    take_digits(&t, &digits) && TAKE(&t, "]")) {
+		skip_blanks(&t);
+	} else {
+		t = s;
+		skip_blanks(&t);
+	}
+	h->format = HEADER_OTHER;
+	h->message = t;
+	s = t;
+	if (take_word(&t, &word) && (priority = facility_severity(word)) >= 0) {
+		h->format = HEADER_LOGREAD;
+		h->priority = priority;
+		h->message = t;
+		if (take_tag(&t, h, more) == TAG_NONE) {
+			h->message = t;
+		}
+	} else if (!HAS(s, "[pid ")) {
+		/* Mmm dd stamps with a day's name and year from other syslogs. */
+		h->format = HEADER_RFC3164;
+		read_rest(s, h, more);
+	}
+}
+
+/* The "-" of RFC 5424 stands for nothing. */
+static struct slice nil(struct slice s)
+{
+	return IS(s, "-") ? SLICE_NONE : s;
+}
+
+/* "-" or "[id name="value" ...][...]"; a quote, a bracket and a backslash in a
+ * value are escaped. */
+static bool skip_structured_data(struct slice *s)
+{
+	size_t i = 0;
+	bool quoted = false;
+
+	if (TAKE(s, "-")) {
+		return true;
+	}
+	while (i < s->n && s->p[i] == '[') {
+		for (i++; i < s->n && (quoted || s->p[i] != ']'); i++) {
+			if (quoted && s->p[i] == '\\') {
+				i++;
+			} else if (s->p[i] == '"') {
+				quoted = !quoted;
+			}
+		}
+		if (i >= s->n) {
+			return false;
+		}
+		i++;
+	}
+	*s = slice_skip(*s, i);
+	return i > 0;
+}
+
+static bool read_5424(struct header_reader *r, struct slice s,
+		      int64_t observed_ns, struct header *h)
+{
+	struct slice host, app, proc, msgid;
+	int64_t ns = TIME_NONE;
+
+	if (!TAKE(&s, "1 ")) {
+		return false;
+	}
+	if (!TAKE(&s, "-") && !stamp_iso(r, &s, observed_ns, &ns)) {
+		return false;
+	}
+	if (!TAKE(&s, " ") || !take_until(&s, ' ', &host) ||
+	    !take_until(&s, ' ', &app) || !take_until(&s, ' ', &proc) ||
+	    !take_until(&s, ' ', &msgid) || host.n == 0 || app.n == 0 ||
+	    proc.n == 0 || msgid.n == 0 || !skip_structured_data(&s) ||
+	    (s.n > 0 && !TAKE(&s, " "))) {
+		return false;
+	}
+	TAKE(&s, "\xef\xbb\xbf"); /* The BOM says that it is UTF-8. */
+	h->format = HEADER_RFC5424;
+	h->time_ns = ns;
+	h->host = nil(host);
+	h->program = base_name(nil(app));
+	h->pid = nil(proc);
+	for (size_t i = 0; i < h->pid.n; i++) {
+		if (!is_digit(h->pid.p[i])) {
+			h->pid = SLICE_NONE; /* A name, not a number. */
+		}
+	}
+	h->message = s;
+	return true;
+}
+
+/* An access log: "192.0.2.1 - user [22/Nov/2026:15:37:46 +0100] "GET ..." */
+static bool read_access(struct slice line, struct header *h)
+{
+	size_t at = slice_find(slice_head(line, 512), SLICE_LIT(" ["));
+	struct slice s = slice_skip(line, at == SIZE_MAX ? line.n : at + 2);
+	int64_t ns;
+
+	if (!stamp_clf(&s, &ns) || !HAS(s, "] \"")) {
+		return false;
+	}
+	h->format = HEADER_OTHER;
+	h->time_ns = ns;
+	h->message = line;
+	return true;
+}
+
+/* Stamps that stand elsewhere than in front of a syslog line. */
+static bool read_other(struct header_reader *r, struct slice line,
+		       int64_t observed_ns, struct header *h,
+		       struct header_more *more)
+{
+	struct slice s = line;
+	size_t at;
+	int64_t ns;
+
+	if (TAKE(&s, "[") && stamp_asctime(r, &s, observed_ns, &ns) &&
+	    TAKE(&s, "]")) {
+		more->web = true; /* Apache's error log */
+		TAKE(&s, " ");
+		h->message = s;
+	} else if (HAS(line, "type=") || HAS(line, "node=")) {
+		at = slice_find(slice_head(line, 512),
+				SLICE_LIT(" msg=audit("));
+		s = slice_skip(line, at == SIZE_MAX ? line.n : at + 11);
+		if (!stamp_epoch(&s, &ns)) {
+			return false;
+		}
+		h->message = line;
+	} else if (read_access(line, h)) {
+		more->web = true;
+		return true;
+	} else {
+		return false;
+	}
+	h->format = HEADER_OTHER;
+	h->time_ns = ns;
+	return true;
+}
+
+void header_read(struct header_reader *r, struct slice line,
+		 int64_t observed_ns, struct header *h,
+		 struct header_more *more)
+{
+	struct slice s = line, stamp;
+	int64_t ns;
+
+	*h = (struct header){HEADER_NONE, TIME_NONE, -1, SLICE_NONE,
+			     SLICE_NONE, SLICE_NONE, line};
+	*more = (struct header_more){SLICE_NONE, false};
+	if (take_priority(&s, &h->priority)) {
+		h->message = s;
+		if (read_5424(r, s, observed_ns, h)) {
+			return;
+		}
+	}
+	stamp = s;
+	if (stamp_bsd(r, &s, observed_ns, &ns)) {
+		h->format = HEADER_RFC3164;
+		TAKE(&s, ":");
+	} else if (stamp_iso(r, &s, observed_ns, &ns)) {
+		h->format = HEADER_ISO;
+	} else if (stamp_asctime(r, &s, observed_ns, &ns)) {
+		h->time_ns = ns;
+		read_logread(s, h, more);
+		return;
+	} else {
+		if (read_other(r, s, observed_ns, h, more)) {
+			return;
+		}
+		if (h->priority >= 0 && take_tag(&s, h, more) != TAG_NONE) {
+			/* What programs write to /dev/log without a stamp. */
+			h->format = HEADER_RFC3164;
+		}
+		return;
+	}
+	h->time_ns = ns;
+	if (h->format == HEADER_ISO && stamp.p[4] == '/') {
+		h->format = HEADER_OTHER; /* nginx's error log */
+		more->web = true;
+		skip_blanks(&s);
+		h->message = s;
+		return;
+	}
+	read_rest(s, h, more);
+}

@@ -1,0 +1,454 @@
+/* PAM's own lines, whatever the program.
+ *
+ * Source: Linux-PAM 1.5.2 modules/pam_unix/support.c (_unix_verify_password,
+ * _cleanup_failures), pam_unix_sess.c, pam_unix_acct.c, passverify.c, pam_unix_auth.c;
+ * pam_faillock.c, pam_access.c, pam_listfile.c, pam_succeed_if.c, pam_securetty.c,
+ * pam_time.c; libpam/pam_syslog.c for "module(service:type): "; Linux-PAM before
+ * 0.99 for "program(pam_unix)[pid]: " and "(pam_unix) "; pam_tally2.c of 1.3.1;
+ * sssd src/sss_client/pam_sss.c (logger() calls).
+ *
+ * "authentication failure; logname=.. uid=.. euid=.. tty=.. ruser=.. rhost=.. user=.."
+ * The attacker may choose ruser (FTP daemons put the user's name there), user, and,
+ * where a daemon looks up names, rhost, though no blank gets into that.
+ */
+#include "parsers/family.h"
+
+struct origin {
+	struct slice ruser, rhost, user;
+	bool has_user;
+};
+
+/* "RHOST[ ][ user=USER]" at the start of s. */
+static void take_rhost(struct slice s, struct origin *o)
+{
+	take_word(&s, &o->rhost);
+	skip_blanks(&s);
+	o->has_user = TAKE(&s, "user=");
+	o->user = s;
+}
+
+/* s starts behind " ruser=". */
+static void split_origin(struct slice s, struct origin *o)
+{
+	static const struct slice key = TEXT(" rhost=");
+	size_t first = slice_find(s, key), last = slice_rfind(s, key);
+	struct origin inner;
+
+	*o = (struct origin){.ruser = SLICE_NONE};
+	if (first == SIZE_MAX) {
+		return;
+	}
+	o->ruser = slice_head(s, first);
+	take_rhost(slice_skip(s, first + key.n), o);
+	if (first == last || first == 0 ||
+	    (o->has_user && slice_eq(o->user, o->ruser))) {
+		/* One reading only; or ruser is empty, so that nothing in front
+		 * is the attacker's; or the daemon wrote one name twice. */
+		return;
+	}
+	inner.ruser = slice_head(s, last);
+	take_rhost(slice_skip(s, last + key.n), &inner);
+	if (inner.user.n == 0 || inner.has_user) {
+		*o = inner;
+	}
+}
+
+struct service {
+	struct slice name;
+	struct slice action;
+	bool own_line; /* the program itself tells of success */
+};
+
+#define SERVICE(name, action, own) {TEXT(name), TEXT(action), own}
+
+static const struct service services[] = {
+	SERVICE("sshd", "ssh_login", true),
+	SERVICE("sudo", "sudo", true),
+	SERVICE("sudo-i", "sudo", true),
+	SERVICE("su", "su", true),
+	SERVICE("su-l", "su", true),
+	SERVICE("runuser", "su", true),
+	SERVICE("runuser-l", "su", true),
+	SERVICE("cron", "cron_session", true),
+	SERVICE("crond", "cron_session", true),
+	SERVICE("atd", "cron_session", true),
+	SERVICE("systemd-user", "user_manager", true),
+	SERVICE("login", "login", true),
+	SERVICE("remote", "login", true),
+	SERVICE("doas", "doas", true),
+	SERVICE("polkit-1", "polkit", true),
+	SERVICE("dropbear", "ssh_login", true),
+	SERVICE("vsftpd", "ftp_login", false),
+	SERVICE("proftpd", "ftp_login", false),
+	SERVICE("pure-ftpd", "ftp_login", false),
+	SERVICE("ftp", "ftp_login", false),
+	SERVICE("dovecot", "mail_login", true),
+	SERVICE("smtp", "mail_login", true),
+	SERVICE("imap", "mail_login", true),
+	SERVICE("pop3", "mail_login", true),
+	SERVICE("passwd", "password_change", true),
+	SERVICE("chpasswd", "password_change", true),
+	SERVICE("cockpit", "web_login", true),
+	SERVICE("openvpn", "vpn_login", true),
+};
+
+static const struct service other_service =
+	SERVICE("", "login", false);
+
+static const struct service *find_service(struct slice name)
+{
+	for (size_t i = 0; i < sizeof services / sizeof *services; i++) {
+		if (slice_eq(services[i].name, name)) {
+			return &services[i];
+		}
+	}
+	return &other_service;
+}
+
+static bool is(const struct service *s, const char *action)
+{
+	return slice_eq(s->action, slice_str(action));
+}
+
+static void authentication(struct context *c, const struct service *s)
+{
+	SAY(c, "authentication", "start", "");
+	event_set(c->e, FIELD_EVENT_ACTION, s->action);
+}
+
+/* sudo logs without a pid as a rule: then its lines are joined by user. */
+static void find_slot(struct context *c, unsigned slots_family,
+		      struct slice user)
+{
+	if (c->h->pid.n > 0) {
+		ctx_slot(c, slots_family);
+	} else if (slots_family == SLOTS_SUDO && user.n > 0) {
+		ctx_slot_id(c, slots_family, user);
+	}
+}
+
+/* The address that an earlier line of the process gave for PAM's host name. */
+static void fill_in(struct context *c)
+{
+	struct event e;
+	bool named = event_has(c->e, FIELD_SOURCE_ADDRESS);
+
+	if (c->slot == NULL) {
+		return;
+	}
+	slot_keep(c->slot, c->e);
+	if (named) {
+		event_reset(&e);
+		slot_give(c->slot, &e);
+		if (event_has(&e, FIELD_SOURCE_IP)) {
+			event_set(c->e, FIELD_SOURCE_IP,
+				  e.f[FIELD_SOURCE_IP]);
+		}
+	}
+	slot_give(c->slot, c->e);
+}
+
+/* "authentication failure; ..." (n = 1) and "n more authentication failures; ..." */
+static bool failures(struct context *c, struct slice m, uint32_t n, bool more,
+		     bool unix_module, const struct service *s,
+		     unsigned slots_family)
+{
+	struct slice head, tty;
+	struct origin o;
+
+	if (!take_before(&m, SLICE_LIT(" ruser="), &head)) {
+		return false;
+	}
+	split_origin(m, &o);
+	authentication(c, s);
+	SET(c, EVENT_REASON, "authentication failure");
+	tty = scan_pair(head, SLICE_LIT("tty="), false);
+	if (tty.n > 0) {
+		event_set(c->e, FIELD_AUTH_TTY, tty);
+	}
+	find_slot(c, slots_family, o.ruser.n > 0 ? o.ruser : o.user);
+	if (c->slot != NULL && !more && (c->slot->flags & SLOT_ENDED) != 0) {
+		slot_again(c->slot);
+	}
+	if (is(s, "su") || is(s, "sudo")) {
+		/* ruser asks to become user. */
+		if (o.ruser.n > 0) {
+			set_user(c, o.ruser);
+		}
+		if (o.has_user && is(s, "su")) {
+			event_set(c->e, FIELD_USER_EFFECTIVE_NAME, o.user);
+		} else if (o.has_user && o.ruser.n == 0) {
+			set_user(c, o.user);
+		}
+	} else if (o.has_user) {
+		set_user(c, slice_trim(o.user));
+	} else if (o.ruser.n > 0) {
+		set_user(c, o.ruser);
+	}
+	set_source(c, o.rhost);
+	say_failure(c, unix_module ? COUNT_PAM : COUNT_PAM_OTHER, n);
+	fill_in(c);
+	return true;
+}
+
+/* "session opened for user NAME[(uid=N)] by [NAME](uid=N)" */
+static bool opened(struct context *c, struct slice m, const struct service *s,
+		   unsigned slots_family)
+{
+	struct slice user, by = m;
+
+	if (take_before_last(&by, SLICE_LIT(" by "), &user)) {
+		by = slice_head(by, slice_rfind(by, SLICE_LIT("(uid=")));
+	} else {
+		user = m;
+		by = SLICE_NONE;
+	}
+	if (ENDS(user, ")")) { /* since 1.5 the number stands behind the name */
+		user = slice_head(user, slice_rfind(user, SLICE_LIT("(uid=")));
+	}
+	SAY(c, "session", "start", "session_opened");
+	c->e->outcome = OUTCOME_SUCCESS;
+	if (by.n > 0 && (is(s, "su") || is(s, "sudo"))) {
+		set_user(c, by);
+		event_set(c->e, FIELD_USER_EFFECTIVE_NAME, user);
+	} else {
+		set_user(c, user);
+	}
+	find_slot(c, slots_family, user);
+	if (c->slot != NULL) {
+		slot_give(c->slot, c->e);
+	}
+	if (!s->own_line) {
+		/* No other line tells of this login. */
+		SET(c, EVENT_CATEGORY, "authentication");
+		event_set(c->e, FIELD_EVENT_ACTION, s->action);
+		say_success(c);
+	}
+	return true;
+}
+
+static bool closed(struct context *c, struct slice user, unsigned slots_family)
+{
+	SAY(c, "session", "end", "session_closed");
+	set_user(c, user);
+	find_slot(c, slots_family, user);
+	if (c->slot != NULL) {
+		slot_give(c->slot, c->e);
+	}
+	return true;
+}
+
+/* A refusal that names its user; the daemon's or pam_unix's line counts it. */
+static bool refused(struct context *c, struct slice user, struct slice reason,
+		    const struct service *s, unsigned slots_family)
+{
+	authentication(c, s);
+	event_set(c->e, FIELD_EVENT_REASON, reason);
+	set_user(c, user);
+	find_slot(c, slots_family, user);
+	say_failure(c, COUNT_FLOOR, 1);
+	fill_in(c);
+	return true;
+}
+
+/* Modules that say no in words of their own. */
+static bool refusals(struct context *c, struct slice m, const struct service *s,
+		     unsigned slots_family)
+{
+	struct slice user, rest, code;
+
+	if (TAKE(&m, "Consecutive login failures for user ")) {
+		if (!TAKE_END(&m, " account temporarily locked")) {
+			return false;
+		}
+		SAY(c, "iam", "change", "account_locked");
+		set_user(c, m);
+		c->e->outcome = OUTCOME_FAILURE;
+		find_slot(c, slots_family, m);
+		fill_in(c);
+		return true;
+	}
+	if (TAKE(&m, "access denied for user `")) {
+		rest = m;
+		if (!TAKE_END(&rest, "'") ||
+		    !take_before_last(&rest, SLICE_LIT("' from `"), &user)) {
+			return false;
+		}
+		set_source(c, rest);
+		return refused(c, user, SLICE_LIT("access denied"), s,
+			       slots_family);
+	}
+	if (TAKE(&m, "Refused user ")) {
+		return take_before_last(&m, SLICE_LIT(" for service "), &user) &&
+		       refused(c, user, SLICE_LIT("listed"), s, slots_family);
+	}
+	if (TAKE(&m, "received for user ")) {
+		rest = m;
+		/* sssd: "received for user NAME: N (TEXT)" */
+		return take_before_last(&rest, SLICE_LIT(" ("), &code) &&
+		       take_before_last(&code, SLICE_LIT(": "), &user) &&
+		       TAKE_END(&rest, ")") &&
+		       refused(c, user, rest, s, slots_family);
+	}
+	if (TAKE(&m, "user ")) {
+		/* pam_tally2: "user NAME (UID) tally N, deny N" */
+		rest = m;
+		if (!take_before_last(&rest, SLICE_LIT(" tally "), &user) ||
+		    !take_last(&user, ' ', &code)) {
+			return false;
+		}
+		return refused(c, user, SLICE_LIT("too many failures"), s,
+			       slots_family);
+	}
+	if (TAKE(&m, "account ")) {
+		/* pam_unix: "account NAME has expired (account expired)" */
+		return take_before_last(&m, SLICE_LIT(" has expired ("), &user) &&
+		       refused(c, user, SLICE_LIT("account expired"), s,
+			       slots_family);
+	}
+	return false;
+}
+
+/* The rest, which makes no attempt of its own. */
+static bool remarks(struct context *c, struct slice m, const struct service *s,
+		    unsigned slots_family)
+{
+	struct slice head;
+
+	if (IS(m, "check pass; user unknown")) {
+		/* The failure with its address is the next line. */
+		authentication(c, s);
+		SET(c, EVENT_TYPE, "info");
+		SET(c, EVENT_REASON, "user unknown");
+		find_slot(c, slots_family, SLICE_NONE);
+		c->e->outcome = OUTCOME_FAILURE;
+		if (c->slot != NULL) {
+			slot_give(c->slot, c->e);
+		}
+		return true;
+	}
+	if (TAKE(&m, "requirement ")) {
+		if (!take_before_last(&m, SLICE_LIT(" met by user \""), &head) ||
+		    !TAKE_END(&m, "\"")) {
+			return false;
+		}
+		authentication(c, s);
+		SET(c, EVENT_TYPE, "info");
+		set_user(c, m);
+		return true;
+	}
+	if (TAKE(&m, "auth could not identify password for [")) {
+		if (!TAKE_END(&m, "]")) {
+			return false;
+		}
+		authentication(c, s);
+		SET(c, EVENT_TYPE, "info");
+		SET(c, EVENT_REASON, "no password given");
+		set_user(c, m);
+		c->e->outcome = OUTCOME_UNKNOWN;
+		return true;
+	}
+	if (IS(m, "conversation failed")) {
+		authentication(c, s);
+		SET(c, EVENT_TYPE, "info");
+		c->e->outcome = OUTCOME_UNKNOWN;
+		return true;
+	}
+	return false;
+}
+
+static bool module_message(struct context *c, struct slice m, bool unix_module,
+			   const struct service *s, unsigned slots_family)
+{
+	struct slice digits;
+	uint64_t n;
+
+	if (TAKE(&m, "authentication failure; ")) {
+		return failures(c, m, 1, false, unix_module, s, slots_family);
+	}
+	if (TAKE(&m, "session opened for user ")) {
+		return opened(c, m, s, slots_family);
+	}
+	if (TAKE(&m, "session closed for user ")) {
+		return closed(c, m, slots_family);
+	}
+	if (TAKE(&m, "password changed for ")) {
+		SAY(c, "iam", "change", "password_changed");
+		event_set(c->e, FIELD_USER_TARGET_NAME, m);
+		c->e->outcome = OUTCOME_SUCCESS;
+		return true;
+	}
+	if (m.n > 0 && is_digit(m.p[0]) && take_digits(&m, &digits) &&
+	    slice_to_u64(digits, 10000, &n) &&
+	    (TAKE(&m, " more authentication failures; ") ||
+	     TAKE(&m, " more authentication failure; "))) {
+		return failures(c, m, (uint32_t)n, true, unix_module, s,
+				slots_family);
+	}
+	return refusals(c, m, s, slots_family) || remarks(c, m, s, slots_family);
+}
+
+bool pam_message(struct context *c, unsigned slots_family)
+{
+	struct slice m = c->m, module, service = c->h->program;
+
+	if (m.n < 8) {
+		return false;
+	}
+	if (m.p[0] == 'p' && TAKE(&m, "pam_")) {
+		/* "pam_unix(sshd:auth): " */
+		struct slice inner;
+
+		if (!take_until(&m, '(', &module) || module.n > 32 ||
+		    !take_until(&m, ')', &inner) || !TAKE(&m, ": ") ||
+		    !take_until(&inner, ':', &service)) {
+			return false;
+		}
+	} else if (m.p[0] == 'P' && HAS(m, "PAM ") && is_digit(m.p[4])) {
+		/* "PAM 2 more authentication failures; ..." */
+		m = slice_skip(m, 4);
+		module = SLICE_LIT("unix");
+	} else if (m.p[0] == '(' && TAKE(&m, "(pam_")) {
+		if (!take_until(&m, ')', &module) || module.n > 32 ||
+		    !TAKE(&m, " ")) {
+			return false;
+		}
+	} else if (HAS(c->more->module, "pam_")) {
+		module = slice_skip(c->more->module, 4);
+	} else if (HAS(m, "authentication failure; logname=")) {
+		module = SLICE_LIT("unix"); /* vsftpd on some systems */
+	} else {
+		return false;
+	}
+	if (!module_message(c, m, IS(module, "unix"), find_service(service),
+			    slots_family)) {
+		return false;
+	}
+	event_set(c->e, FIELD_AUTH_SERVICE, service);
+	return true;
+}
+
+bool family_pam(struct context *c)
+{
+	return pam_message(c, SLOTS_OTHER);
+}
+
+struct slice scan_pair(struct slice s, struct slice key, bool last)
+{
+	struct slice found = SLICE_NONE;
+
+	for (size_t i = 0; i + key.n <= s.n; i++) {
+		struct slice rest, value;
+
+		if ((i > 0 && s.p[i - 1] != ' ') ||
+		    memcmp(s.p + i, key.p, key.n) != 0) {
+			continue;
+		}
+		rest = slice_skip(s, i + key.n);
+		found = take_word(&rest, &value) ? value : SLICE_NONE;
+		if (!last) {
+			return found;
+		}
+	}
+	return found;
+}

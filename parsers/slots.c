@@ -1,0 +1,219 @@
+#include "parsers/slots.h"
+
+#include "common/err.h"
+#include "common/reader.h"
+
+enum { SAVE_VERSION = 1 };
+
+/* FNV-1a, 64 bits (Fowler, Noll, Vo).  Whoever makes two keys meet in one set
+ * gains no more than by opening many connections: an older slot makes room. */
+static uint64_t mix(uint64_t hash, const void *p, size_t n)
+{
+	const unsigned char *b = p;
+
+	for (size_t i = 0; i < n; i++) {
+		hash = (hash ^ b[i]) * 0x100000001b3u;
+	}
+	return hash;
+}
+
+uint64_t slot_key(struct slice host, unsigned family, struct slice id)
+{
+	unsigned char f = (unsigned char)family;
+	uint64_t hash = mix(0xcbf29ce484222325u, host.p, host.n);
+
+	hash = mix(hash, &f, 1);
+	hash = mix(hash, id.p, id.n);
+	return hash == 0 ? 1 : hash;
+}
+
+struct slot *slots_get(struct slots *s, uint64_t key, int64_t now_s)
+{
+	struct slot *set = &s->slot[(key >> 32) % SLOT_SETS * SLOT_WAYS];
+	struct slot *oldest = set;
+
+	s->tick++;
+	for (int i = 0; i < SLOT_WAYS; i++) {
+		struct slot *c = &set[i];
+
+		if (c->key == key) {
+			int64_t age = now_s - c->seen_s;
+
+			/* Stamps may go back a little; far back is another. */
+			if (age > SLOT_FORGET_S || age < -SLOT_FORGET_S) {
+				*c = (struct slot){.key = key};
+			}
+			c->seen_s = now_s;
+			c->tick = s->tick;
+			return c;
+		}
+		if (c->key == 0 ? oldest->key != 0
+				: oldest->key != 0 &&
+					  s->tick - c->tick >
+						  s->tick - oldest->tick) {
+			oldest = c;
+		}
+	}
+	*oldest = (struct slot){.key = key, .seen_s = now_s, .tick = s->tick};
+	return oldest;
+}
+
+static unsigned larger(unsigned a, unsigned b)
+{
+	return a > b ? a : b;
+}
+
+/* The fewest attempts that explain all counts.  A password attempt makes a PAM
+ * line and a daemon's line; one by keyboard makes a PAM line and one or two
+ * others; "Invalid user" makes at least one of something. */
+static unsigned total(const struct slot *s)
+{
+	unsigned daemon = s->count[COUNT_DAEMON] +
+			  larger(s->count[COUNT_KBD_ERROR],
+				 s->count[COUNT_KBD]);
+	unsigned pam = larger(s->count[COUNT_PAM], s->count[COUNT_PAM_OTHER]);
+
+	return larger(larger(daemon, pam),
+		      larger(s->count[COUNT_FLOOR], s->count[COUNT_SUMMARY]));
+}
+
+uint32_t slot_count(struct slot *slot, enum count kind, uint32_t n)
+{
+	unsigned sum, all;
+
+	if (slot == NULL) {
+		return n;
+	}
+	if (kind == COUNT_FLOOR) {
+		sum = larger(slot->count[kind], n);
+	} else {
+		sum = slot->count[kind] + n;
+	}
+	slot->count[kind] = (uint16_t)(sum > UINT16_MAX ? UINT16_MAX : sum);
+	all = total(slot);
+	if (all > UINT16_MAX) {
+		all = UINT16_MAX;
+	}
+	n = all > slot->counted ? all - slot->counted : 0;
+	slot->counted = (uint16_t)(slot->counted + n);
+	slot->flags |= SLOT_REPORTED;
+	slot->flags &= (uint8_t)~SLOT_PENDING;
+	return n;
+}
+
+void slot_again(struct slot *slot)
+{
+	for (int i = 0; i < COUNT_NR; i++) {
+		slot->count[i] = 0;
+	}
+	slot->counted = 0;
+	slot->flags = 0;
+}
+
+static void keep(const struct event *e, enum event_field field, char *text,
+		 size_t room, uint8_t *n)
+{
+	struct slice v = event_get(e, field);
+
+	/* A value that does not fit is forgotten whole: half a name is a
+	 * wrong name. */
+	if (v.n == 0) {
+		return;
+	}
+	*n = (uint8_t)(v.n <= room ? v.n : 0);
+	if (v.p != text) {
+		memmove(text, v.p, *n);
+	}
+}
+
+void slot_keep(struct slot *slot, const struct event *e)
+{
+	keep(e, FIELD_USER_NAME, slot->user, sizeof slot->user, &slot->user_n);
+	/* An address is worth more than the name that DNS has for it. */
+	if (event_has(e, FIELD_SOURCE_IP) || slot->address_n == 0) {
+		keep(e, event_has(e, FIELD_SOURCE_IP) ? FIELD_SOURCE_IP
+						      : FIELD_SOURCE_ADDRESS,
+		     slot->address, sizeof slot->address, &slot->address_n);
+	}
+	keep(e, FIELD_SOURCE_PORT, slot->port, sizeof slot->port,
+	     &slot->port_n);
+}
+
+int slots_save(const struct slots *s, struct buf *out)
+{
+	int rc = buf_add_u8(out, SAVE_VERSION);
+
+	rc = rc ? rc : buf_add_u32(out, s->tick);
+	for (int i = 0; rc == 0 && i < SLOT_SETS * SLOT_WAYS; i++) {
+		const struct slot *c = &s->slot[i];
+
+		if (c->key == 0) {
+			continue;
+		}
+		rc = buf_add_u8(out, (uint8_t)(i + 1));
+		rc = rc ? rc : buf_add_u64(out, c->key);
+		rc = rc ? rc : buf_add_u64(out, (uint64_t)c->seen_s);
+		rc = rc ? rc : buf_add_u32(out, c->tick);
+		for (int k = 0; rc == 0 && k < COUNT_NR; k++) {
+			rc = buf_add_u16(out, c->count[k]);
+		}
+		rc = rc ? rc : buf_add_u16(out, c->counted);
+		rc = rc ? rc : buf_add_u8(out, c->flags);
+		rc = rc ? rc : buf_add_u8(out, c->user_n);
+		rc = rc ? rc : buf_add(out, c->user, c->user_n);
+		rc = rc ? rc : buf_add_u8(out, c->address_n);
+		rc = rc ? rc : buf_add(out, c->address, c->address_n);
+		rc = rc ? rc : buf_add_u8(out, c->port_n);
+		rc = rc ? rc : buf_add(out, c->port, c->port_n);
+	}
+	return rc ? rc : buf_add_u8(out, 0);
+}
+
+static bool load_text(struct reader *r, char *text, size_t room, uint8_t *n)
+{
+	*n = reader_u8(r);
+	if (*n > room) {
+		return false;
+	}
+	reader_copy(r, text, *n);
+	return true;
+}
+
+static bool load_slot(struct reader *r, struct slot *c)
+{
+	c->key = reader_u64(r);
+	c->seen_s = (int64_t)reader_u64(r);
+	c->tick = reader_u32(r);
+	for (int k = 0; k < COUNT_NR; k++) {
+		c->count[k] = reader_u16(r);
+	}
+	c->counted = reader_u16(r);
+	c->flags = reader_u8(r);
+	return load_text(r, c->user, sizeof c->user, &c->user_n) &&
+	       load_text(r, c->address, sizeof c->address, &c->address_n) &&
+	       load_text(r, c->port, sizeof c->port, &c->port_n) &&
+	       reader_ok(r);
+}
+
+int slots_load(struct slots *s, struct slice saved)
+{
+	struct reader r = reader(saved);
+	uint8_t version = reader_u8(&r), i;
+
+	*s = (struct slots){0};
+	if (version != SAVE_VERSION) {
+		return reader_ok(&r) ? ERR_VERSION : ERR_MALFORMED;
+	}
+	s->tick = reader_u32(&r);
+	while ((i = reader_u8(&r)) != 0) {
+		if (i > SLOT_SETS * SLOT_WAYS ||
+		    !load_slot(&r, &s->slot[i - 1])) {
+			break;
+		}
+	}
+	if (i != 0 || !reader_done(&r)) {
+		*s = (struct slots){0};
+		return ERR_MALFORMED;
+	}
+	return 0;
+}

@@ -1,0 +1,531 @@
+/* sshd and sshd-session.
+ *
+ * Source: OpenSSH 9.2p1 auth.c (auth_log, auth_maxtries_exceeded, allowed_user,
+ * auth_root_allowed, getpwnamallow), auth2.c, auth2-pubkey.c, auth-pam.c,
+ * packet.c (sshpkt_vfatal, ssh_packet_disconnect, ssh_packet_read_poll2), kex.c,
+ * canohost.c, session.c, sshd.c; their earlier forms from 5.0 on ("Illegal
+ * user", "ssh1", lines without ports), and sshd-session.c and srclimit.c of 9.8
+ * to 10.0 ("drop connection", penalties).
+ *
+ * The client chooses the user name, its disconnect message, its offers, and for
+ * hostbased its own user and host.  They are logged between fixed words, so a
+ * line is read from both ends, and the address is that of the last " from ".
+ */
+#include "parsers/family.h"
+#include "parsers/sshd.h"
+
+/* "ADDRESS port N ssh2: extra" behind a " from ".  want_port: only with one. */
+static bool tail_fits(struct slice t, bool want_port, struct ssh_origin *o)
+{
+	*o = (struct ssh_origin){.user = SLICE_NONE};
+	if (t.n == 0 || t.p[0] == ' ') {
+		return false;
+	}
+	take_word(&t, &o->address);
+	if (TAKE(&t, "port ")) {
+		if (!take_digits(&t, &o->port)) {
+			return false;
+		}
+		TAKE(&t, " ");
+	} else if (want_port) {
+		return false;
+	}
+	if (TAKE(&t, "ssh2") || TAKE(&t, "ssh1")) {
+		if (TAKE(&t, ": ")) {
+			o->extra = t;
+			return true;
+		}
+	}
+	return t.n == 0;
+}
+
+/* Where " from " stands last in the first n bytes, or SIZE_MAX. */
+static size_t last_from(const char *p, size_t n)
+{
+	for (size_t i = n; i-- >= 6;) {
+		if (p[i] == ' ' && p[i - 5] == ' ' && p[i - 1] == 'm' &&
+		    memcmp(p + i - 4, "fro", 3) == 0) {
+			return i - 5;
+		}
+		if (i == 5) {
+			break;
+		}
+	}
+	return SIZE_MAX;
+}
+
+bool ssh_take_from(struct slice m, struct ssh_origin *o)
+{
+	for (int want_port = 1; want_port >= 0; want_port--) {
+		size_t at = last_from(m.p, m.n);
+
+		while (at != SIZE_MAX) {
+			if (tail_fits(slice_skip(m, at + 6), want_port, o)) {
+				o->user = slice_head(m, at);
+				return true;
+			}
+			/* The next one may share its blank with this one. */
+			at = last_from(m.p, at + 1);
+		}
+	}
+	return false;
+}
+
+void ssh_set_origin(struct context *c, const struct ssh_origin *o)
+{
+	set_source(c, o->address);
+	if (o->port.n > 0) {
+		set_port(c, o->port);
+	}
+}
+
+static void keep(struct context *c)
+{
+	if (c->slot != NULL) {
+		slot_keep(c->slot, c->e);
+	}
+}
+
+/* "invalid user " or, before OpenSSH 3.9, "illegal user " in front of a name. */
+static bool take_invalid(struct slice *user)
+{
+	return TAKE(user, "invalid user ") || TAKE(user, "illegal user ");
+}
+
+static void set_method(struct context *c, struct slice method)
+{
+	struct slice base;
+
+	if (!take_until(&method, '/', &base)) {
+		base = method;
+	}
+	event_set(c->e, FIELD_AUTH_METHOD, base);
+}
+
+/* "RSA SHA256:..." or "RSA-CERT SHA256:... ID name (serial 0) CA RSA SHA256:..." */
+static void set_key(struct context *c, struct slice extra)
+{
+	struct slice type, fingerprint;
+
+	if (take_word(&extra, &type) && take_word(&extra, &fingerprint)) {
+		event_set(c->e, FIELD_KEY_TYPE, type);
+		event_set(c->e, FIELD_KEY_FINGERPRINT, fingerprint);
+	}
+}
+
+/* METHOD for [invalid user ]USER from ADDRESS port N ssh2[: extra] */
+static bool take_method(struct context *c, struct slice *m,
+			struct slice *method, struct ssh_origin *o)
+{
+	size_t hostbased;
+
+	if (!take_word(m, method) || !TAKE(m, "for ")) {
+		return false;
+	}
+	if (IS(*method, "hostbased")) {
+		/* Its extra ends in two names of the client's choice. */
+		hostbased = slice_rfind(*m, SLICE_LIT(", client user \""));
+		*m = slice_head(*m, hostbased);
+	}
+	if (!ssh_take_from(*m, o)) {
+		return false;
+	}
+	set_method(c, *method);
+	ssh_set_origin(c, o);
+	if (IS(*method, "publickey") && o->extra.n > 0) {
+		set_key(c, o->extra);
+	}
+	return true;
+}
+
+static bool accepted(struct context *c, struct slice m)
+{
+	struct ssh_origin o;
+	struct slice method;
+
+	SAY(c, "authentication", "start", "ssh_login");
+	if (!take_method(c, &m, &method, &o)) {
+		return false;
+	}
+	set_user(c, o.user);
+	say_success(c);
+	keep(c);
+	return true;
+}
+
+static bool failed(struct context *c, struct slice m)
+{
+	struct ssh_origin o;
+	struct slice method;
+	bool invalid;
+
+	SAY(c, "authentication", "start", "ssh_login");
+	if (!take_method(c, &m, &method, &o)) {
+		return false;
+	}
+	invalid = take_invalid(&o.user);
+	set_user(c, o.user);
+	if (invalid) {
+		SET(c, EVENT_REASON, "invalid user");
+	}
+	if (IS(method, "publickey") || IS(method, "none")) {
+		/* A client offers one key after the other: the offers are one
+		 * attempt, and whether it failed is known at its end. */
+		if (invalid || IS(method, "none")) {
+			say_failure(c, COUNT_FLOOR, 1);
+		} else {
+			say_pending(c);
+		}
+	} else if (HAS(method, "keyboard-interactive")) {
+		say_failure(c, COUNT_KBD, 1);
+	} else {
+		say_failure(c, COUNT_DAEMON, 1);
+	}
+	keep(c);
+	return true;
+}
+
+/* The dialogue goes on, or another method has to follow. */
+static bool postponed(struct context *c, struct slice m)
+{
+	struct ssh_origin o;
+	struct slice method;
+
+	SAY(c, "authentication", "info", "ssh_login");
+	if (!take_method(c, &m, &method, &o)) {
+		return false;
+	}
+	if (take_invalid(&o.user)) {
+		SET(c, EVENT_REASON, "invalid user");
+		set_user(c, o.user);
+		say_failure(c, COUNT_FLOOR, 1);
+	} else {
+		set_user(c, o.user);
+		say_pending(c);
+	}
+	keep(c);
+	return true;
+}
+
+static bool invalid_user(struct context *c, struct slice m)
+{
+	struct ssh_origin o;
+
+	/* With an empty name the blank in front of "from" is the only one. */
+	SAY(c, "authentication", "start", "ssh_login");
+	if (!ssh_take_from(m, &o) || o.extra.n > 0) {
+		return false;
+	}
+	set_user(c, o.user);
+	ssh_set_origin(c, &o);
+	SET(c, EVENT_REASON, "invalid user");
+	say_failure(c, COUNT_FLOOR, 1);
+	keep(c);
+	return true;
+}
+
+/* A failure whose line names no address: it counts here if an earlier line
+ * named one, and else at the line that will. */
+static void failure_if_known(struct context *c)
+{
+	if (c->slot != NULL && c->slot->address_n > 0) {
+		slot_give(c->slot, c->e);
+		say_failure(c, COUNT_FLOOR, 1);
+	} else {
+		say_pending(c);
+	}
+}
+
+/* "USER[ from HOST] not allowed because REASON" */
+static bool not_allowed(struct context *c, struct slice m)
+{
+	struct slice who, host, user;
+
+	if (!take_before(&m, SLICE_LIT(" not allowed because "), &who)) {
+		return false;
+	}
+	SAY(c, "authentication", "start", "ssh_login");
+	event_set(c->e, FIELD_EVENT_REASON, m);
+	host = who;
+	if (take_before_last(&host, SLICE_LIT(" from "), &user)) {
+		set_user(c, user);
+		set_source(c, host);
+		say_failure(c, COUNT_FLOOR, 1);
+	} else {
+		set_user(c, who);
+		failure_if_known(c);
+	}
+	keep(c);
+	return true;
+}
+
+/* "PAM: MESSAGE for [illegal user ]USER from HOST[ via LOCAL]" */
+static bool pam_error(struct context *c, struct slice m)
+{
+	static const struct slice odd =
+		TEXT("Have exhausted maximum number of retries for service.");
+	struct slice reason, user, host;
+	size_t at;
+
+	m = slice_trim(m);
+	at = slice_find(slice_skip(m, slice_starts(m, odd) ? odd.n : 0),
+			SLICE_LIT(" for "));
+	if (at == SIZE_MAX) {
+		return false;
+	}
+	at += slice_starts(m, odd) ? odd.n : 0;
+	reason = slice_head(m, at);
+	host = slice_skip(m, at + 5);
+	if (!take_before_last(&host, SLICE_LIT(" from "), &user)) {
+		return false;
+	}
+	SAY(c, "authentication", "start", "ssh_login");
+	SET(c, AUTH_METHOD, "keyboard-interactive");
+	event_set(c->e, FIELD_EVENT_REASON, reason);
+	take_invalid(&user);
+	set_user(c, user);
+	take_word(&host, &m);
+	set_source(c, m);
+	say_failure(c, COUNT_KBD_ERROR, 1);
+	keep(c);
+	return true;
+}
+
+static bool max_attempts(struct context *c, struct slice m)
+{
+	struct ssh_origin o;
+
+	if (!ssh_take_from(m, &o)) {
+		return false;
+	}
+	SAY(c, "authentication", "end", "ssh_login");
+	SET(c, EVENT_REASON, "maximum authentication attempts exceeded");
+	take_invalid(&o.user);
+	set_user(c, o.user);
+	ssh_set_origin(c, &o);
+	say_failure(c, COUNT_FLOOR, 1);
+	keep(c);
+	return true;
+}
+
+static bool root_refused(struct context *c, struct slice m)
+{
+	struct slice address, port;
+
+	if (!take_word(&m, &address)) {
+		return false;
+	}
+	SAY(c, "authentication", "start", "ssh_login");
+	SET(c, EVENT_REASON, "root login refused");
+	set_user(c, SLICE_LIT("root"));
+	set_source(c, address);
+	if (TAKE(&m, "port ") && take_digits(&m, &port)) {
+		set_port(c, port);
+	}
+	say_failure(c, COUNT_FLOOR, 1);
+	keep(c);
+	return true;
+}
+
+/* "for USER with correct key but not from a permitted host (host=H, ip=A)[.]" */
+static bool wrong_host(struct context *c, struct slice m)
+{
+	struct slice user, host;
+
+	TAKE_END(&m, ".");
+	TAKE_END(&m, "required certificate options");
+	if (!take_before(&m, SLICE_LIT(" with correct key but not from a "
+				       "permitted host (host="), &user) ||
+	    !take_before_last(&m, SLICE_LIT(", ip="), &host) ||
+	    !TAKE_END(&m, ")")) {
+		return false;
+	}
+	SAY(c, "authentication", "start", "ssh_login");
+	SET(c, AUTH_METHOD, "publickey");
+	SET(c, EVENT_REASON, "not from a permitted host");
+	set_user(c, user);
+	set_source(c, m);
+	say_failure(c, COUNT_FLOOR, 1);
+	keep(c);
+	return true;
+}
+
+/* "Access denied for user USER by PAM account configuration" */
+static bool account_denied(struct context *c, struct slice m)
+{
+	if (!TAKE_END(&m, " by PAM account configuration")) {
+		return false;
+	}
+	SAY(c, "authentication", "start", "ssh_login");
+	SET(c, EVENT_REASON, "denied by PAM account configuration");
+	set_user(c, m);
+	failure_if_known(c);
+	keep(c);
+	return true;
+}
+
+/* "input_userauth_request: invalid user NAME": the daemon's second word on what
+ * "Invalid user NAME from ..." said. */
+static bool invalid_again(struct context *c, struct slice m)
+{
+	SAY(c, "authentication", "info", "ssh_login");
+	SET(c, EVENT_REASON, "invalid user");
+	set_user(c, m);
+	c->e->outcome = OUTCOME_UNKNOWN;
+	if (c->slot != NULL && (c->slot->flags & SLOT_REPORTED) == 0) {
+		say_pending(c);
+	}
+	return true;
+}
+
+/* What a key check says on the way: not the end of the attempt. */
+static bool key_refused(struct context *c)
+{
+	SAY(c, "authentication", "info", "ssh_login");
+	SET(c, AUTH_METHOD, "publickey");
+	event_set(c->e, FIELD_EVENT_REASON, c->m);
+	say_pending(c);
+	c->e->outcome = OUTCOME_FAILURE;
+	if (c->slot != NULL) {
+		slot_give(c->slot, c->e);
+	}
+	return true;
+}
+
+static bool session_line(struct context *c, struct slice m)
+{
+	struct slice user, kind;
+
+	/* "Starting session: command on pts/0 for USER from ADDRESS port N id 0" */
+	if (TAKE(&m, "Starting session: ") || TAKE(&m, "Close session: ")) {
+		struct ssh_origin o;
+
+		if (take_before_last(&m, SLICE_LIT(" id "), &kind)) {
+			m = kind;
+		}
+		if (!ssh_take_from(m, &o)) {
+			return false;
+		}
+		SAY(c, "session", "info", "ssh_session");
+		m = o.user;
+		if (TAKE(&m, "user ") ||
+		    take_before(&m, SLICE_LIT(" for "), &kind)) {
+			set_user(c, m);
+		}
+		ssh_set_origin(c, &o);
+		return true;
+	}
+	/* "subsystem request for sftp by user NAME[ failed, ...]" */
+	if (TAKE(&m, "subsystem request for ") && take_word(&m, &kind) &&
+	    TAKE(&m, "by user ")) {
+		struct slice rest = m;
+
+		SAY(c, "session", "info", "ssh_subsystem");
+		if (take_before_last(&rest, SLICE_LIT(" failed, "), &user)) {
+			c->e->outcome = OUTCOME_FAILURE;
+			m = user;
+		}
+		set_user(c, m);
+		return true;
+	}
+	return false;
+}
+
+static bool authentication_line(struct context *c, struct slice m)
+{
+	if (TAKE(&m, "Authentication tried for ")) {
+		return wrong_host(c, m);
+	}
+	if (TAKE(&m, "Access denied for user ")) {
+		return account_denied(c, m);
+	}
+	if (HAS(m, "Authentication refused: ") ||
+	    HAS(m, "Authentication refused for ") ||
+	    HAS(m, "Authentication key ")) {
+		return key_refused(c);
+	}
+	return false;
+}
+
+static bool dispatch(struct context *c, struct slice m, bool preauth)
+{
+	switch (m.n == 0 ? '\0' : m.p[0]) {
+	case 'F':
+		if (TAKE(&m, "Failed ")) {
+			return failed(c, m);
+		}
+		break;
+	case 'A':
+		if (TAKE(&m, "Accepted ")) {
+			return !HAS(m, "certificate ID ") && accepted(c, m);
+		}
+		if (authentication_line(c, m)) {
+			return true;
+		}
+		break;
+	case 'I':
+		if (TAKE(&m, "Invalid user ") || TAKE(&m, "Illegal user ")) {
+			return invalid_user(c, m);
+		}
+		break;
+	case 'U':
+		if (TAKE(&m, "User ")) {
+			return not_allowed(c, m);
+		}
+		break;
+	case 'P':
+		if (TAKE(&m, "PAM: ")) {
+			return pam_error(c, m);
+		}
+		if (TAKE(&m, "Postponed ") || TAKE(&m, "Partial ")) {
+			return postponed(c, m);
+		}
+		break;
+	case 'R':
+		if (TAKE(&m, "ROOT LOGIN REFUSED FROM ")) {
+			return root_refused(c, m);
+		}
+		break;
+	case 'W':
+		if (HAS(m, "WARNING: revoked key for ")) {
+			return key_refused(c);
+		}
+		break;
+	case 'i':
+		if (TAKE(&m, "input_userauth_request: invalid user ")) {
+			return invalid_again(c, m);
+		}
+		break;
+	case 'm':
+		if (TAKE(&m, "maximum authentication attempts exceeded for ")) {
+			return max_attempts(c, m);
+		}
+		break;
+	case 'S':
+	case 's':
+		if (session_line(c, m)) {
+			return true;
+		}
+		break;
+	default:
+		break;
+	}
+	return ssh_connection_line(c, m, preauth);
+}
+
+bool family_sshd(struct context *c)
+{
+	struct slice m = c->m;
+	bool preauth;
+
+	if (pam_message(c, SLOTS_SSHD)) {
+		return true;
+	}
+	ctx_slot(c, SLOTS_SSHD);
+	preauth = TAKE_END(&m, " [preauth]");
+	if (m.n > 7 && m.p[5] == ':') {
+		TAKE(&m, "error: ");
+		TAKE(&m, "fatal: ");
+	}
+	return dispatch(c, m, preauth);
+}
