@@ -7,6 +7,8 @@
 const struct command commands[] = {
 	{"check", "is a configuration file good?", cmd_check},
 	{"config", "every option with its default", cmd_config},
+	{"redact", "lines with their secrets masked", cmd_redact},
+	{"status", "how a running agent or collector is doing", cmd_status},
 	{NULL, NULL, NULL},
 };
 

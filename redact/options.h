@@ -9,8 +9,11 @@
 #include "common/strlist.h"
 
 struct redact_options {
-	bool enabled;
-	char *mask; /* stands where the secret was; printable ASCII, 1 to 64 bytes */
+	bool enabled;          /* false: nothing is masked, and the daemon says so */
+	struct strlist off;    /* names of rules that are not used */
+	struct strlist keys;   /* more names whose values are masked: "door_pin" */
+	struct strlist tokens; /* more beginnings of tokens: "acme_" */
+	struct strlist except; /* exact values that are no secrets */
 };
 
 #endif

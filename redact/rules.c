@@ -1,0 +1,228 @@
+/* The rule table: which literal leads to which verifier. */
+#include "redact/verify.h"
+#include "redact/scan.h"
+
+/* ---- names of values ---- */
+
+static const struct key_name strong = {STRONG, false, false, false};
+static const struct key_name passwd = {STRONG, false, true, false};
+static const struct key_name pwd = {STRONG, false, false, true};
+static const struct key_name strong_word = {STRONG, true, false, false};
+static const struct key_name medium = {MEDIUM, false, false, false};
+static const struct key_name weak_word = {WEAK, true, false, true};
+
+const struct key_name rule_user_key = {STRONG, true, false, false};
+
+/* ---- tokens ---- */
+
+#define FORM(name, ...) static const struct token_form name = {__VA_ARGS__}
+
+FORM(base32_16, C_UPPER | C_DIGIT, 16, 16);
+FORM(alnum_14, C_ALNUM, 14, 0);
+FORM(alnum_16, C_ALNUM, 16, 0);
+FORM(alnum_20, C_ALNUM, 20, 0);
+FORM(alnum_30, C_ALNUM, 30, 0);
+FORM(word_16, C_WORD, 16, 0);
+FORM(word_20, C_WORD, 20, 0);
+FORM(word_30, C_WORD, 30, 0);
+FORM(word_35, C_WORD, 35, 35);
+FORM(dotted_16, C_WORD | C_DOT | C_B64, 16, 0);
+FORM(dotted_20, C_WORD | C_DOT | C_B64, 20, 0);
+FORM(dotted_40, C_WORD | C_DOT | C_B64 | C_TILDE, 40, 0);
+FORM(dashed_24, C_ALNUM | C_LINE, 24, 0);
+FORM(hex_12, C_HEX | C_LINE, 12, 0);
+FORM(hex_32, C_HEX, 32, 0);
+FORM(hex_32_only, C_HEX, 32, 32);
+FORM(alpha_34, C_ALNUM, 30, 40);
+FORM(base64_100, C_WORD | C_B64, 40, 0);
+FORM(base32_age, C_UPPER | C_DIGIT, 50, 60);
+FORM(slack_hook, C_WORD, 20, 0);
+FORM(any_hook, C_WORD, 32, 0);
+
+const struct token_form rule_user_token = {C_WORD | C_DOT | C_B64 | C_TILDE, 6, 0};
+
+/* ---- commands ---- */
+
+#define COMMAND(name, ...) static const struct command_form name = {__VA_ARGS__}
+
+COMMAND(mysql, "p+", NULL, 0);
+COMMAND(short_p, "p*", NULL, 0);
+COMMAND(upper_p, "P*", NULL, 0);
+COMMAND(curl, "u:U:", NULL, 0);
+COMMAND(redis, "a*", NULL, 0);
+COMMAND(ldap, "w*", NULL, 0);
+COMMAND(smb, "U%", NULL, 0);
+COMMAND(lftp, "u,", NULL, 0);
+COMMAND(snmp, "c*A*X*", NULL, 0);
+COMMAND(nmcli, "", "password", 0);
+COMMAND(wpa, "", NULL, 2);
+
+#define KEY(text, form) {text SCAN_SEP, true, RULE_PASSWORD, verify_pair, &(form)}
+#define NAME(text, form) {text SCAN_SEP, true, RULE_SECRET, verify_pair, &(form)}
+#define CASED(text, form) {text SCAN_SEP, false, RULE_PASSWORD, verify_pair, &(form)}
+#define PREFIX(rule, text, form) {text, false, RULE_##rule, verify_token, &(form)}
+#define RANDOM(rule, text, form) {text, false, RULE_##rule, verify_random, &(form)}
+#define RUN(text, form) {text, false, RULE_COMMAND, verify_command, &(form)}
+#define OPTION(text) {text " ", true, RULE_COMMAND, verify_option, NULL}
+#define HEADER(text, fn, rule) {text, true, RULE_##rule, fn, NULL}
+
+
+const struct literal rule_literals[] = {
+	KEY("password", strong),
+	KEY("passwd", passwd),
+	KEY("passwort", strong),
+	KEY("passphrase", strong),
+	KEY("passcode", strong),
+	KEY("pass", strong_word),
+	KEY("psk", strong_word),
+	KEY("password_hash", strong),
+	/* sudo logs PWD= on every line; pwd= in capitals needs a prefix. */
+	CASED("pwd", pwd),
+	CASED("Pwd", pwd),
+	CASED("_PWD", pwd),
+	CASED("_PW", strong),
+	CASED("_pw", strong),
+	{"IDENTIFIED BY" SCAN_SEP, true, RULE_PASSWORD, verify_pair, &strong},
+
+	NAME("token", medium),
+	NAME("secret", medium),
+	NAME("secret_value", medium),
+	NAME("credential", medium),
+	NAME("credentials", weak_word),
+	NAME("key", weak_word),
+	NAME("auth", weak_word),
+	NAME("sessid", medium),
+	NAME("sessionid", medium),
+	NAME("session_id", weak_word),
+	NAME("signature", weak_word),
+	NAME("sig", weak_word),
+	NAME("client_id", weak_word),
+
+	HEADER("authorization" SCAN_SEP, verify_authorization, AUTHORIZATION),
+	HEADER("bearer ", verify_scheme, AUTHORIZATION),
+	HEADER("basic ", verify_scheme, AUTHORIZATION),
+	HEADER("cookie" SCAN_SEP, verify_cookie, COOKIE),
+	HEADER("://" SCAN_WORD, verify_url, URL),
+	HEADER("://:", verify_url, URL),
+
+	OPTION("-password"), OPTION("-passwd"), OPTION("-pass"), OPTION("-token"),
+	OPTION("-secret"), OPTION("-api-key"), OPTION("-apikey"),
+	OPTION("-access-key"), OPTION("-secret-key"), OPTION("-passphrase"),
+	OPTION("-pw"), OPTION("-api-token"), OPTION("-access-token"),
+	{"-passin pass:", false, RULE_COMMAND, verify_option, NULL},
+	{"-passout pass:", false, RULE_COMMAND, verify_option, NULL},
+	RUN("mysql", mysql), RUN("mariadb", mysql), RUN("sshpass", short_p),
+	RUN("curl ", curl), RUN("curl\"", curl), RUN("mongo", short_p),
+	RUN("redis-cli", redis), RUN("ldapsearch", ldap), RUN("ldapmodify", ldap),
+	RUN("ldapadd", ldap), RUN("ldapwhoami", ldap), RUN("ldappasswd", ldap),
+	RUN("smbclient", smb), RUN("rpcclient", smb), RUN("lftp", lftp),
+	RUN("snmpget", snmp), RUN("snmpwalk", snmp), RUN("snmpset", snmp),
+	RUN("docker login", short_p), RUN("podman login", short_p),
+	RUN("usermod ", short_p), RUN("useradd ", short_p),
+	RUN("ipmitool", upper_p), RUN("sqlcmd", upper_p), RUN("rdesktop", short_p),
+	RUN("unzip ", upper_p), RUN("nmcli ", nmcli),
+	RUN("wpa_passphrase", wpa), RUN("rabbitmqctl add_user", wpa),
+	RUN("rabbitmqctl change_password", wpa),
+
+	{"PRIVATE KEY", false, RULE_PRIVATE_KEY, verify_pem, NULL},
+	{"eyJ" SCAN_WORD, false, RULE_JWT, verify_jwt, NULL},
+	{"ZXlK" SCAN_WORD, false, RULE_JWT, verify_jwt, NULL},
+	{"$1$" SCAN_WORD, false, RULE_HASH, verify_hash, NULL},
+	{"$5$" SCAN_WORD, false, RULE_HASH, verify_hash, NULL},
+	{"$6$" SCAN_WORD, false, RULE_HASH, verify_hash, NULL},
+	{"$y$" SCAN_WORD, false, RULE_HASH, verify_hash, NULL},
+	{"$2a$" SCAN_DIGIT, false, RULE_HASH, verify_hash, NULL},
+	{"$2b$" SCAN_DIGIT, false, RULE_HASH, verify_hash, NULL},
+	{"$2y$" SCAN_DIGIT, false, RULE_HASH, verify_hash, NULL},
+	{"$argon2", false, RULE_HASH, verify_hash, NULL},
+
+	PREFIX(AWS, "AKIA", base32_16), PREFIX(AWS, "ASIA", base32_16),
+	PREFIX(AWS, "ABIA", base32_16), PREFIX(AWS, "ACCA", base32_16),
+	PREFIX(AWS, "ABSKQm", base64_100),
+	PREFIX(AWS, "bedrock-api-key-", dotted_20),
+	{SCAN_DIGIT "Q~" SCAN_WORD, false, RULE_AZURE, verify_azure, NULL},
+
+	PREFIX(GITHUB, "ghp_", alnum_30), PREFIX(GITHUB, "gho_", alnum_30),
+	PREFIX(GITHUB, "ghu_", alnum_30), PREFIX(GITHUB, "ghs_", dotted_20),
+	PREFIX(GITHUB, "ghr_", alnum_30), PREFIX(GITHUB, "github_pat_", word_30),
+
+	PREFIX(GITLAB, "glpat-", dotted_16), PREFIX(GITLAB, "gldt-", word_16),
+	PREFIX(GITLAB, "glrt-", dotted_16), PREFIX(GITLAB, "glcbt-", word_16),
+	PREFIX(GITLAB, "glptt-", word_16), PREFIX(GITLAB, "glft-", word_16),
+	PREFIX(GITLAB, "glffct-", word_16), PREFIX(GITLAB, "glimt-", word_16),
+	PREFIX(GITLAB, "glagent-", word_16), PREFIX(GITLAB, "gloas-", word_16),
+	PREFIX(GITLAB, "glsoat-", word_16), PREFIX(GITLAB, "GR1348941", word_16),
+	{"_gitlab_session=", false, RULE_GITLAB, verify_token, &alnum_20},
+
+	PREFIX(GOOGLE, "AIza", word_35), PREFIX(GOOGLE, "ya29.", word_30),
+	PREFIX(GOOGLE, "GOCSPX-", word_20), PREFIX(GOOGLE, "1//0", word_30),
+
+	PREFIX(SLACK, "xoxb-", dashed_24), PREFIX(SLACK, "xoxp-", dashed_24),
+	PREFIX(SLACK, "xoxa-", hex_12), PREFIX(SLACK, "xoxo-", dashed_24),
+	PREFIX(SLACK, "xoxr-", hex_12), PREFIX(SLACK, "xoxs-", dashed_24),
+	PREFIX(SLACK, "xoxe-", dashed_24), PREFIX(SLACK, "xoxe.xox", dotted_40),
+	PREFIX(SLACK, "xoxc-", dashed_24), PREFIX(SLACK, "xoxd-", dashed_24),
+	PREFIX(SLACK, "xapp-", dashed_24),
+	{"hooks.slack.com/", false, RULE_SLACK, verify_webhook, &slack_hook},
+
+	PREFIX(STRIPE, "sk_live_", alnum_16), PREFIX(STRIPE, "sk_test_", alnum_16),
+	PREFIX(STRIPE, "sk_prod_", alnum_16), PREFIX(STRIPE, "rk_live_", alnum_16),
+	PREFIX(STRIPE, "rk_test_", alnum_16), PREFIX(STRIPE, "rk_prod_", alnum_16),
+	PREFIX(STRIPE, "whsec_", alnum_20),
+
+	PREFIX(AI, "sk-ant-", word_30), PREFIX(AI, "sk-proj-", word_30),
+	PREFIX(AI, "sk-svcacct-", word_30), PREFIX(AI, "sk-admin-", word_30),
+	PREFIX(AI, "sk-or-v1-", word_30), RANDOM(AI, "sk-" SCAN_WORD, word_20),
+	PREFIX(AI, "gsk_", alnum_30), PREFIX(AI, "pplx-", alnum_30),
+	PREFIX(AI, "hf_" SCAN_WORD, alpha_34), PREFIX(AI, "api_org_", alpha_34),
+	PREFIX(AI, "xai-", alnum_30), PREFIX(AI, "r8_" SCAN_WORD, alnum_30),
+
+	{SCAN_DIGIT ":A" SCAN_WORD, false, RULE_TELEGRAM, verify_telegram, NULL},
+
+	PREFIX(TOKEN, "npm_", alnum_30), PREFIX(TOKEN, "pypi-", word_30),
+	PREFIX(TOKEN, "rubygems_", alnum_30), PREFIX(TOKEN, "dop_v1_", hex_32),
+	PREFIX(TOKEN, "doo_v1_", hex_32), PREFIX(TOKEN, "dor_v1_", hex_32),
+	PREFIX(TOKEN, "shpat_", alnum_30), PREFIX(TOKEN, "shpca_", alnum_30),
+	PREFIX(TOKEN, "shppa_", alnum_30), PREFIX(TOKEN, "shpss_", alnum_30),
+	PREFIX(TOKEN, "SG." SCAN_WORD, dotted_40),
+	PREFIX(TOKEN, "SK" SCAN_HEX SCAN_HEX SCAN_HEX, hex_32_only),
+	PREFIX(TOKEN, "hvs.", word_20), PREFIX(TOKEN, "hvb.", word_30),
+	PREFIX(TOKEN, "dp.pt.", word_30), PREFIX(TOKEN, "dp.st.", dotted_20),
+	PREFIX(TOKEN, "dapi", hex_32), PREFIX(TOKEN, "dckr_pat_", word_20),
+	PREFIX(TOKEN, "dckr_oat_", word_20), PREFIX(TOKEN, "lin_api_", alnum_30),
+	PREFIX(TOKEN, "ntn_", alnum_30), PREFIX(TOKEN, "secret_", alnum_30),
+	PREFIX(TOKEN, "figd_", word_30), PREFIX(TOKEN, "tskey-", word_20),
+	PREFIX(TOKEN, "vcp_", alnum_30), PREFIX(TOKEN, "vci_", alnum_30),
+	PREFIX(TOKEN, "vca_", alnum_30), PREFIX(TOKEN, "vcr_", alnum_30),
+	PREFIX(TOKEN, "vck_", alnum_30), PREFIX(TOKEN, "cfat_", alnum_30),
+	PREFIX(TOKEN, "cfut_", alnum_30), PREFIX(TOKEN, "cfk_", alnum_30),
+	PREFIX(TOKEN, "v1.0-", hex_32), PREFIX(TOKEN, "glsa_", word_30),
+	PREFIX(TOKEN, "glc_", dotted_40), PREFIX(TOKEN, "sntrys_", dotted_40),
+	PREFIX(TOKEN, "sntryu_", hex_32), PREFIX(TOKEN, "NRAK-", alnum_20),
+	PREFIX(TOKEN, "NRII-", word_20), PREFIX(TOKEN, "NRJS-", alnum_16),
+	PREFIX(TOKEN, "PMAK-", word_30), PREFIX(TOKEN, "pul-", hex_32),
+	PREFIX(TOKEN, "HRKU-", word_30), PREFIX(TOKEN, "EZAK", alnum_30),
+	PREFIX(TOKEN, "EZTK", alnum_30), PREFIX(TOKEN, "duffel_", word_30),
+	PREFIX(TOKEN, "dt0c01.", dotted_40), PREFIX(TOKEN, "FLWSECK", hex_12),
+	PREFIX(TOKEN, "fo1_", word_30), PREFIX(TOKEN, "fm1r_", dotted_40),
+	PREFIX(TOKEN, "fm2_", dotted_40), PREFIX(TOKEN, "shippo_", word_30),
+	PREFIX(TOKEN, "sq0csp-", word_30), PREFIX(TOKEN, "sq0atp-", word_20),
+	PREFIX(TOKEN, "EAAA", word_30), PREFIX(TOKEN, "tfp_", dotted_40),
+	PREFIX(TOKEN, "pscale_", word_30), PREFIX(TOKEN, "rdme_", alnum_30),
+	PREFIX(TOKEN, "sgp_", word_30), PREFIX(TOKEN, "pnu_", alnum_30),
+	PREFIX(TOKEN, "ops_eyJ", base64_100), PREFIX(TOKEN, "AGE-SECRET-KEY-1", base32_age),
+	PREFIX(TOKEN, "CLOJARS_", alnum_30), PREFIX(TOKEN, "sha256~", word_30),
+	PREFIX(TOKEN, "API-", base32_age), PREFIX(TOKEN, "atlasv1.", word_30),
+	PREFIX(TOKEN, "ATATT3", base64_100), PREFIX(TOKEN, "ATCTT3", base64_100),
+	PREFIX(TOKEN, "AKCp", alnum_30), PREFIX(TOKEN, "cmVmd", alnum_30),
+	PREFIX(TOKEN, "LTAI", alnum_14), PREFIX(TOKEN, "p8e-", hex_32),
+	PREFIX(TOKEN, "key-" SCAN_HEX, hex_32_only), PREFIX(TOKEN, "xkeysib-", word_30),
+	PREFIX(TOKEN, "AQVN", word_30), PREFIX(TOKEN, "t1." SCAN_WORD, dotted_40),
+	PREFIX(TOKEN, "squ_", hex_32), PREFIX(TOKEN, "sqp_", hex_32),
+	PREFIX(TOKEN, "sqa_", hex_32), PREFIX(TOKEN, "dnkey-", dotted_40),
+	PREFIX(TOKEN, "fio-u-", word_30), PREFIX(TOKEN, "pat.", dotted_40),
+	PREFIX(TOKEN, "nfp_", alnum_30), PREFIX(TOKEN, "oauth:", alnum_30),
+	{"/api/webhooks/", false, RULE_TOKEN, verify_webhook, &any_hook},
+	{"webhook.office.com/", false, RULE_TOKEN, verify_webhook, &any_hook},
+	{NULL, false, 0, NULL, NULL},
+};

@@ -1,0 +1,84 @@
+/* scan: finds many short literals at once, many bytes at a time.
+ *
+ * "Teddy" (G. Langdale, Hyperscan): each literal is represented by the four
+ * bytes of it that are rarest in logs; these windows are dealt into eight
+ * buckets, and for each of the four positions two 16-entry tables, by low and
+ * by high half of a byte, tell which buckets it may belong to.  One shuffle
+ * each and seven ANDs judge 16 (SSSE3, NEON) or 32 (AVX2) positions.  What they
+ * let through is compared byte by byte.
+ *
+ * Pure; a struct scan does not change once made; any thread.
+ */
+#ifndef REDACT_SCAN_H
+#define REDACT_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A literal is printable ASCII in which these stand for any byte of a class. */
+#define SCAN_SEP "\x01"   /* last: what may follow a key's name (= : " ...) */
+#define SCAN_HEX "\x02"   /* 0-9 a-f A-F */
+#define SCAN_DIGIT "\x03"
+#define SCAN_WORD "\x04"  /* A-Z a-z 0-9 _ - + / */
+#define SCAN_SPACED "\x05" /* made from SCAN_SEP: what follows a blank there */
+
+enum { SCAN_MIN = 4, SCAN_MAX = 40, SCAN_HITS = 16 };
+
+struct scan_literal {
+	const char *text; /* kept; SCAN_MIN to SCAN_MAX bytes */
+	bool fold;        /* ASCII letters match in either case */
+};
+
+struct scan; /* opaque */
+
+/* UV_ENOMEM; UV_EINVAL: a literal is too short or too long. */
+int scan_new(struct scan **out, const struct scan_literal *literals, size_t n);
+/* NULL allowed. */
+void scan_free(struct scan *s);
+
+/* The first place >= from in p[0, n) at which the window of a literal stands
+ * that is wholly inside p[0, n), or n.  A window is a part of its literal, so
+ * the place is inside the literal, not always its first byte. */
+size_t scan_next(const struct scan *s, const char *p, size_t from, size_t n);
+
+struct scan_hit {
+	unsigned literal; /* index into the array that scan_new() was given */
+	size_t at, end;   /* p[at, end) is the literal, without its SCAN_SEP */
+};
+
+/* Every literal whose window stands at `place`: at most SCAN_HITS. */
+size_t scan_hits(const struct scan *s, const char *p, size_t place, size_t n,
+		 struct scan_hit out[static SCAN_HITS]);
+
+/* ---- for tests and benchmarks ---- */
+
+enum scan_engine { SCAN_BEST, SCAN_SCALAR, SCAN_SSSE3, SCAN_AVX2, SCAN_NEON };
+/* UV_ENOTSUP: this processor or build lacks it. */
+int scan_use(struct scan *s, enum scan_engine engine);
+
+/* ---- shared with the engines ---- */
+
+struct scan_tables {
+	/* By position in the window: bit b of lo[i][c & 15] & hi[i][c >> 4] is
+	 * set when bucket b may have c there. */
+	_Alignas(16) uint8_t lo[SCAN_MIN][16];
+	_Alignas(16) uint8_t hi[SCAN_MIN][16];
+	/* The same, exact. */
+	uint8_t byte[SCAN_MIN][256];
+};
+
+/* The next place in [from, n - 3) that the tables let through and `check`
+ * accepts, or where the engine stopped looking (fewer than one vector left). */
+typedef bool (*scan_check)(const struct scan *s, const char *p, size_t place,
+			   size_t n);
+typedef size_t (*scan_run)(const struct scan *s, const struct scan_tables *t,
+			   const char *p, size_t from, size_t n, bool *hit,
+			   scan_check check);
+
+/* NULL where the build or the processor lacks it. */
+scan_run scan_ssse3(void);
+scan_run scan_avx2(void);
+scan_run scan_neon(void);
+
+#endif
