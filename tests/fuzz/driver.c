@@ -10,12 +10,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { MAX_FILES = 4096, MAX_INPUT = 1 << 20 };
+enum { FILES_MAX = 4096, INPUT_MAX = 1 << 20 }; /* files, bytes */
 
 static struct {
 	uint8_t *p;
 	size_t n;
-} seeds[MAX_FILES];
+} seeds[FILES_MAX];
 static size_t n_seeds;
 static uint64_t state;
 
@@ -55,7 +55,7 @@ static void load(const char *path)
 		free(names);
 		return;
 	}
-	if (n_seeds == MAX_FILES || st.st_size > MAX_INPUT) {
+	if (n_seeds == FILES_MAX || st.st_size > INPUT_MAX) {
 		return;
 	}
 	f = fopen(path, "rb");
@@ -112,7 +112,7 @@ static void mutate(uint8_t *p, size_t *n)
 			}
 			break;
 		case 4: /* repeat a piece */
-			if (at + len < *n && *n + len < MAX_INPUT) {
+			if (at + len < *n && *n + len < INPUT_MAX) {
 				memmove(p + at + len, p + at, *n - at);
 				*n += len;
 			}
@@ -120,7 +120,7 @@ static void mutate(uint8_t *p, size_t *n)
 		default: { /* splice in a piece of another seed */
 			size_t other = rnd() % n_seeds, from;
 
-			if (seeds[other].n > 0 && *n + len < MAX_INPUT) {
+			if (seeds[other].n > 0 && *n + len < INPUT_MAX) {
 				from = rnd() % seeds[other].n;
 				if (len > seeds[other].n - from) {
 					len = seeds[other].n - from;
@@ -137,7 +137,7 @@ static void mutate(uint8_t *p, size_t *n)
 int main(int argc, char **argv)
 {
 	unsigned long runs = 0;
-	static uint8_t input[MAX_INPUT + 64];
+	static uint8_t input[INPUT_MAX + 64];
 
 	state = 1;
 	for (int i = 1; i < argc; i++) {

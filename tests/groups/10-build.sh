@@ -14,7 +14,12 @@ configure() { # FOLDER OPTION...
 }
 
 build() { # FOLDER OPTION...
-	configure "$@" && ninja -C "$1"
+	configure "$@" || return
+	ninja -C "$1" >"$WORK/ninja.log" 2>&1 && return
+	cat "$WORK/ninja.log"
+	# Once more at the end, where it is seen: what went wrong first.
+	grep -m 12 -E '(error|warning|undefined reference|multiple definition).*' "$WORK/ninja.log"
+	return 1
 }
 
 ONLY=
