@@ -65,7 +65,7 @@ fuzz_one() { # NAME BINARY
 }
 
 SEED=${SEED:-$(date +%s)}
-if has_engine && try engine configure_engine; then
+if has_engine && ONLY='' try engine configure_engine; then
 	runner=fuzz_engine
 elif [ -e "$ASAN/build.ninja" ]; then
 	skip engine "no clang with libFuzzer here: $mutations mutations each from seed $SEED instead"

@@ -10,7 +10,7 @@ fi
 installed() {
 	DESTDIR=$root meson install -C "$BUILD" --no-rebuild --quiet
 }
-try install installed || exit 0
+ONLY='' try install installed || exit 0
 
 have() { # PATTERN...: each is there
 	local pattern bad=0

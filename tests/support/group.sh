@@ -22,8 +22,21 @@ wanted() { # NAME
 	return 1
 }
 
-# The end of a log, indented, so that no line of it is taken for a result.
-tail_of() { tail -n "${2:-25}" "$1" | cut -c 1-300 | sed 's/^/    | /'; }
+# The end of a log, indented, so that no line of it is taken for a result.  What a
+# sanitizer found stands well before the end.
+tail_of() { # FILE [LINES]
+	local first
+	first=$(grep -anm 1 -E 'ERROR: (Address|Leak|Undefined)[A-Za-z]*Sanitizer|: runtime error: ' "$1" | cut -d : -f 1)
+	{
+		if [ -n "$first" ]; then
+			tail -n "+$first" "$1" | head -n 20
+			echo ...
+			tail -n 5 "$1"
+		else
+			tail -n "${2:-25}" "$1"
+		fi
+	} | cut -c 1-300 | sed 's/^/    | /'
+}
 
 # Runs a command as one test.  Status 77 with a last line of output is a skip with
 # that reason.

@@ -17,8 +17,14 @@ def wanted(name):
     return not only or any(fnmatch.fnmatch(name, p) or p in name for p in only)
 
 
-def tail(text, lines=30):
-    for line in text.rstrip().split("\n")[-lines:]:
+def tail(text):
+    """The end of a log; what a sanitizer found stands well before it."""
+    lines = text.rstrip().split("\n")
+    for i, line in enumerate(lines):
+        if re.search(r"ERROR: (Address|Leak|Undefined)\w*Sanitizer|: runtime error: ", line) and len(lines) > i + 25:
+            lines = lines[i:i + 20] + ["..."] + lines[-5:]
+            break
+    for line in lines[-30:]:
         print("    | " + line[:300])
 
 
