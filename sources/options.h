@@ -28,6 +28,7 @@ struct sources_options {
 	uint64_t line_max;             /* bytes, LIMIT_LINE_MAX at most */
 	uint64_t poll_interval_ms;     /* looking at files without a notification */
 	uint64_t last_line_timeout_ms; /* for a last line without newline */
+	uint64_t max_open;             /* log files open at once; 0: 1024 */
 };
 
 #endif

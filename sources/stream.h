@@ -15,8 +15,6 @@
 #ifndef SOURCES_STREAM_H
 #define SOURCES_STREAM_H
 
-#include <xxhash.h>
-
 #include "common/buf.h"
 #include "common/record.h"
 #include "sources/lines.h"
@@ -29,6 +27,8 @@ enum {
 	STREAM_PATH_MAX = 4096,  /* bytes of a path, in the table */
 	STREAM_TABLE_MAX = 4096, /* streams in a table */
 };
+
+struct XXH3_state_s; /* xxhash's; opaque here */
 
 struct stream_rung {
 	uint64_t position;
@@ -73,13 +73,13 @@ struct stream {
 	size_t n_last;
 	struct stream_rung marks[STREAM_MARKS]; /* a ring of the last read ends */
 	uint32_t n_marks;
-	_Alignas(64) XXH3_state_t hash;
+	struct XXH3_state_s *hash;
 };
 
 /* Nothing read yet, nothing known.  secret (STREAM_SECRET bytes) must outlive
- * the stream. */
-void stream_init(struct stream *s, const unsigned char *secret,
-		 uint32_t line_max);
+ * the stream.  UV_ENOMEM. */
+int stream_init(struct stream *s, const unsigned char *secret,
+		uint32_t line_max);
 /* Frees what the stream owns, not s itself. */
 void stream_fini(struct stream *s);
 
@@ -96,13 +96,17 @@ void stream_end_chunk(struct stream *s, size_t n);
 /* Starts over at position with a hash state that already covers [0, position);
  * last: the bytes before position (at most STREAM_LAST are kept). */
 void stream_resume_at(struct stream *s, uint64_t position,
-		      uint64_t line_start, const XXH3_state_t *hash,
+		      uint64_t line_start, const struct XXH3_state_s *hash,
 		      struct slice last);
 
 /* W moves up to position with H = h; the old W becomes a rung.  Lower or equal:
  * nothing happens. */
 void stream_state_acked(struct stream_state *st, uint64_t position,
 			uint64_t h);
+
+/* One more rung at a position below W; elsewhere nothing happens. */
+void stream_state_add_rung(struct stream_state *st, uint64_t position,
+			   uint64_t h);
 
 /* A deep copy.  UV_ENOMEM leaves *to empty. */
 int stream_state_copy(struct stream_state *to,

@@ -11,7 +11,9 @@
  * takes the bytes.
  *
  * Threads   the loop thread only.  Every callback comes from the loop, none
- *           from inside a call of this header except where said.
+ *           from inside a call of this header except where said.  A callback
+ *           may call tail_watermark(), tail_detected(), tail_resume(),
+ *           tail_verify(), tail_states() and tail_stats(), nothing else.
  * Blocking  reads, at most about 1 MiB a loop turn; opening and listing.
  * Memory    one read buffer (max(256 KiB, line_max) and a little), about 3 KiB
  *           for each open file, 1.3 KiB for each remembered stream (4096 at
@@ -57,9 +59,10 @@ struct tail_callbacks {
 	/* No more of s will come for now; s is gone after the call.  Its state
 	 * stays in the table. */
 	void (*closed)(void *arg, struct stream *s, enum tail_close why);
-	/* [st->position, ?) of a stream is lost, or was not found yet: to be
-	 * shipped as an open-ended gap.  reason: a constant string. */
-	void (*gap)(void *arg, const struct stream_state *st,
+	/* [from, ?) of a stream is lost, or was not found yet: to be shipped as
+	 * an open-ended gap.  Told once; the stream may yet be opened and go on.
+	 * reason: a constant string. */
+	void (*gap)(void *arg, const struct stream_state *st, uint64_t from,
 		    const char *reason);
 	/* The answer to tail_verify(): 1 equal, 0 not, negative: could not read. */
 	void (*verified)(void *arg, const struct stream_id *id,

@@ -1,0 +1,280 @@
+#include <assert.h>
+#include <stdlib.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "sources/tail_impl.h"
+
+struct file *file_find(const struct tail *t, uint64_t dev, uint64_t ino)
+{
+	for (size_t i = 0; i < t->n_files; i++) {
+		if (t->files[i]->ino == ino && t->files[i]->dev == dev) {
+			return t->files[i];
+		}
+	}
+	return NULL;
+}
+
+struct file *file_of(const struct tail *t, const struct stream_id *id)
+{
+	for (size_t i = 0; i < t->n_files; i++) {
+		struct file *f = t->files[i];
+
+		if ((f->s != NULL && f->s->has_id &&
+		     stream_id_eq(&f->s->st.id, id)) ||
+		    (f->resume != NULL && stream_id_eq(&f->resume->st.id, id))) {
+			return f;
+		}
+	}
+	return NULL;
+}
+
+static int grow(struct tail *t)
+{
+	size_t room = t->room_files == 0 ? 16 : 2 * t->room_files;
+	struct file **files;
+
+	if (t->n_files < t->room_files) {
+		return 0;
+	}
+	if (t->n_files >= TAIL_MAX_FILES) {
+		return ERR_LIMIT;
+	}
+	files = realloc(t->files, room * sizeof files[0]);
+	if (files == NULL) {
+		return UV_ENOMEM;
+	}
+	t->files = files;
+	t->room_files = room;
+	return 0;
+}
+
+int file_add(struct tail *t, const char *path, int fd,
+	     const struct sys_stat *st, struct file **out)
+{
+	struct file *f = NULL;
+	int rc = grow(t);
+
+	*out = NULL;
+	if (rc == 0) {
+		f = calloc(1, sizeof *f);
+		rc = f == NULL ? UV_ENOMEM : file_set_path(f, path);
+	}
+	if (rc != 0) {
+		free(f);
+		sys_close(t->sys, fd);
+		return rc;
+	}
+	f->tail = t;
+	f->state = FILE_NEW;
+	f->fd = fd;
+	f->dev = st->dev;
+	f->ino = st->ino;
+	f->nlink = st->nlink;
+	f->size = st->size;
+	f->mtime_ns = st->mtime_ns;
+	f->idle_since_ns = sys_mono_ns(t->sys);
+	f->ready = true;
+	t->files[t->n_files++] = f;
+	t->n_open++;
+	*out = f;
+	return 0;
+}
+
+void file_close(struct file *f)
+{
+	if (f->fd >= 0) {
+		sys_close(f->tail->sys, f->fd); /* Was only read from. */
+		f->fd = -1;
+		f->tail->n_open--;
+	}
+}
+
+void file_free(struct file *f)
+{
+	struct tail *t = f->tail;
+
+	identify_forget(t, f);
+	file_close(f);
+	file_drop_stream(f);
+	if (f->resume != NULL) {
+		known_put(t, f->resume);
+	}
+	known_free(f->reserve);
+	for (size_t i = 0; i < t->n_files; i++) {
+		if (t->files[i] == f) {
+			t->files[i] = t->files[--t->n_files];
+			break;
+		}
+	}
+	free(f->path);
+	free(f);
+}
+
+int file_set_path(struct file *f, const char *path)
+{
+	char *copy = strdup(path);
+
+	if (copy == NULL) {
+		return UV_ENOMEM;
+	}
+	free(f->path);
+	f->path = copy;
+	f->path_hash = tail_path_hash(path);
+	return 0;
+}
+
+int file_new_stream(struct file *f)
+{
+	struct stream *s;
+
+	assert(f->s == NULL);
+	if (f->reserve == NULL) {
+		f->reserve = calloc(1, sizeof *f->reserve);
+		if (f->reserve == NULL) {
+			return UV_ENOMEM;
+		}
+	}
+	s = malloc(sizeof *s);
+	if (s == NULL) {
+		return UV_ENOMEM;
+	}
+	if (stream_init(s, f->tail->secret, f->tail->line_max) != 0) {
+		free(s);
+		return UV_ENOMEM;
+	}
+	s->source = f->source;
+	s->st.fork = f->fork;
+	s->st.path = strdup(f->path);
+	if (s->st.path == NULL) {
+		stream_fini(s);
+		free(s);
+		return UV_ENOMEM;
+	}
+	s->st.dev = f->dev;
+	s->st.ino = f->ino;
+	f->s = s;
+	f->opened = false;
+	f->partial = 0;
+	return 0;
+}
+
+void file_drop_stream(struct file *f)
+{
+	if (f->s != NULL) {
+		stream_fini(f->s);
+		free(f->s);
+		f->s = NULL;
+	}
+	f->opened = false;
+}
+
+/* What the stream was, into the reserved place among the known. */
+static struct known *remember(struct file *f)
+{
+	struct stream *s = f->s;
+	struct known *k = f->reserve;
+
+	f->reserve = NULL;
+	k->st = s->st;
+	s->st.path = NULL;
+	k->st.position = s->position;
+	k->st.size = f->size;
+	k->st.mtime_ns = f->mtime_ns;
+	k->st.seen_ns = sys_wall_ns(f->tail->sys);
+	k->source = s->source;
+	k->live = true;
+	k->h_position = s->hash_at_position;
+	memcpy(k->marks, s->marks, sizeof k->marks);
+	k->n_marks = s->n_marks;
+	k->present = false;
+	k->searching = false;
+	k->searches = 0;
+	k->wait_polls = 0;
+	return k;
+}
+
+void file_park(struct file *f, enum tail_close why)
+{
+	struct tail *t = f->tail;
+	struct known *k;
+
+	identify_forget(t, f);
+	f->state = FILE_NEW;
+	f->full = false;
+	f->partial = 0;
+	f->fork = false;
+	if (!f->s->has_id) {
+		file_drop_stream(f);
+		return;
+	}
+	if (f->opened && t->cb.closed != NULL) {
+		t->cb.closed(t->arg, f->s, why);
+	}
+	k = remember(f);
+	k->st.finished = why == TAIL_ROTATED || why == TAIL_FORKED;
+	k->present = why == TAIL_EVICTED;
+	if (why == TAIL_TRUNCATED || why == TAIL_FORKED) {
+		/* What the inode holds now is something else. */
+		k->st.dev = 0;
+		k->st.ino = 0;
+	}
+	if (why == TAIL_FORKED) {
+		k->live = false;
+		k->st.gap_told = true;
+		k->st.position = k->st.acked;
+	}
+	file_drop_stream(f);
+	known_put(t, k);
+	/* A copy of it may now be its continuation. */
+	for (size_t i = 0; i < t->n_files; i++) {
+		struct file *other = t->files[i];
+
+		if (other->state == FILE_SKIPPED && !k->st.finished &&
+		    stream_id_eq(&other->copy_of, &k->st.id)) {
+			other->mtime_ns = INT64_MIN; /* Look at it anew. */
+			t->scan_wanted = true;
+		}
+	}
+}
+
+/* Everything in it was handed on, and nothing hangs in the air. */
+static bool drained(const struct file *f)
+{
+	return f->state == FILE_READING && !f->ready && !f->full &&
+	       f->partial == 0 && f->s->position == f->size &&
+	       f->s->lines.record_start == f->s->position;
+}
+
+static bool better_victim(const struct file *a, const struct file *b)
+{
+	return b == NULL ||
+	       (a->gone != b->gone ? a->gone
+				   : a->idle_since_ns < b->idle_since_ns);
+}
+
+bool file_make_room(struct tail *t)
+{
+	struct file *victim = NULL;
+
+	if (t->n_open < t->max_open) {
+		return true;
+	}
+	for (size_t i = 0; i < t->n_files; i++) {
+		struct file *f = t->files[i];
+		bool acked = drained(f) &&
+			     (!f->s->has_id || f->s->st.acked >= f->s->position);
+
+		/* A file without a name can't be opened again. */
+		if (drained(f) && (acked || !f->gone) &&
+		    better_victim(f, victim)) {
+			victim = f;
+		}
+	}
+	if (victim == NULL) {
+		return false;
+	}
+	file_park(victim, victim->gone ? TAIL_ROTATED : TAIL_EVICTED);
+	file_free(victim);
+	return true;
+}

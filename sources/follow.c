@@ -1,0 +1,279 @@
+#include <assert.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "sources/tail_impl.h"
+
+enum { NS_PER_MS = 1000000 };
+
+static int make_id(struct file *f)
+{
+	struct stream *s = f->s;
+	int rc = sys_random(f->tail->sys, s->st.id.b, sizeof s->st.id.b);
+
+	if (rc != 0) {
+		tail_trouble(f->tail, f->path, rc,
+			     "no random bytes for a stream's id, trying again");
+		return rc;
+	}
+	s->has_id = true;
+	s->st.born_ns = sys_wall_ns(f->tail->sys);
+	return 0;
+}
+
+/* The stream gets its id with the first bytes that are handed on. */
+static int open_stream(struct file *f)
+{
+	struct tail *t = f->tail;
+	int rc = f->s->has_id ? 0 : make_id(f);
+
+	if (rc == 0 && !f->opened) {
+		f->opened = true;
+		t->stats.forks += f->s->st.fork;
+		t->cb.opened(t->arg, f->s);
+	}
+	return rc;
+}
+
+void follow_begin(struct file *f)
+{
+	f->state = FILE_READING;
+	f->ready = true;
+	f->partial = 0;
+	/* A stream that begins inside a file has to be known by its id at once:
+	 * nothing else says later that it does not begin at 0. */
+	if (f->s->has_id || f->s->st.start > 0) {
+		if (open_stream(f) != 0) {
+			f->paused = true;
+		}
+	}
+	tail_wake(f->tail);
+}
+
+static void hand_on(struct file *f, struct slice data, unsigned flags)
+{
+	struct tail *t = f->tail;
+	struct stream *s = f->s;
+	size_t taken;
+
+	if (open_stream(f) != 0) {
+		f->paused = true;
+		return;
+	}
+	stream_begin_chunk(s, data);
+	taken = t->cb.chunk(t->arg, s, data, flags);
+	assert(taken <= data.n);
+	stream_end_chunk(s, taken);
+	assert(s->lines.position == s->position);
+	t->stats.bytes += taken;
+	f->full = taken < data.n || ((flags & TAIL_FINAL) != 0 &&
+				     s->lines.record_start != s->position);
+}
+
+/* What was handed on is not what stands in the file any more. */
+static void rewritten(struct file *f)
+{
+	if (f->s->lines.record_start != f->s->position) {
+		/* A skip record is under way: it ends here. */
+		hand_on(f, SLICE_NONE, TAIL_FINAL);
+		if (f->full || f->paused) {
+			return; /* Again when there is room. */
+		}
+	}
+	log_info("a log file was truncated or rewritten in place",
+		 "path=%s position=%llu", f->path,
+		 (unsigned long long)f->s->position);
+	file_park(f, TAIL_TRUNCATED);
+	f->ready = true;
+	f->idle_polls = 0;
+	f->polls = 0;
+}
+
+/* One read at the position, with the last bytes before it.  Returns the new
+ * bytes, or SLICE_NONE with *ok false: an error, or not this stream's file any
+ * more. */
+static struct slice read_on(struct file *f, bool *ok)
+{
+	struct tail *t = f->tail;
+	struct stream *s = f->s;
+	size_t back = s->n_last;
+	int64_t got = sys_pread(t->sys, f->fd, t->buf, t->buf_room,
+				s->position - back);
+
+	*ok = false;
+	if (got < 0) {
+		tail_trouble(t, f->path, (int)got,
+			     "cannot read a log file, trying again");
+		f->paused = true;
+		return SLICE_NONE;
+	}
+	if ((size_t)got < back || memcmp(t->buf, s->last, back) != 0) {
+		rewritten(f);
+		return SLICE_NONE;
+	}
+	*ok = true;
+	tail_trouble_over(t, f->path);
+	return slice(t->buf + back, (size_t)got - back);
+}
+
+static void read_burst(struct file *f)
+{
+	struct tail *t = f->tail;
+	bool ok;
+	struct slice data = read_on(f, &ok);
+	size_t whole;
+
+	if (!ok) {
+		return;
+	}
+	whole = lines_ready(&f->s->lines, data);
+	if (f->s->position + data.n > f->size) {
+		f->size = f->s->position + data.n;
+		f->idle_since_ns = sys_mono_ns(t->sys);
+		f->idle_polls = 0;
+	}
+	if (whole > 0) {
+		hand_on(f, slice_head(data, whole), 0);
+		if (f->full || f->paused) {
+			return;
+		}
+	}
+	f->partial = data.n - whole;
+	/* A short read has seen the end: what comes later brings an event, or
+	 * the next poll finds it. */
+	if (data.n + STREAM_LAST < t->buf_room || whole == 0) {
+		f->ready = false;
+	}
+}
+
+/* The file has been quiet: what stands at its end without a newline is a
+ * record, as is a skip record under way. */
+static void read_rest(struct file *f)
+{
+	uint64_t expected = f->partial;
+	bool ok;
+	struct slice data = read_on(f, &ok);
+
+	if (!ok) {
+		return;
+	}
+	if (data.n != expected) {
+		f->ready = true; /* It has just grown. */
+		tail_wake(f->tail);
+		return;
+	}
+	hand_on(f, data, TAIL_FINAL);
+	if (!f->full && !f->paused) {
+		f->partial = 0;
+	}
+}
+
+/* A file without a stream: it may have got its first bytes. */
+static void look_at_new(struct file *f)
+{
+	struct sys_stat st;
+	int rc = sys_fstat(f->tail->sys, f->fd, &st);
+
+	if (rc != 0) {
+		tail_trouble(f->tail, f->path, rc,
+			     "cannot look at a log file, trying again");
+		f->paused = true;
+		return;
+	}
+	f->ready = false;
+	if (st.size != f->size) {
+		f->idle_polls = 0;
+		f->idle_since_ns = sys_mono_ns(f->tail->sys);
+	}
+	f->size = st.size;
+	f->mtime_ns = st.mtime_ns;
+	if (st.size > 0) {
+		identify_begin(f);
+	}
+}
+
+void follow_step(struct file *f)
+{
+	if (f->state == FILE_READING) {
+		read_burst(f);
+	} else if (f->state == FILE_NEW) {
+		look_at_new(f);
+	} else {
+		f->ready = false;
+	}
+}
+
+static int64_t idle_ms(const struct file *f)
+{
+	return (sys_mono_ns(f->tail->sys) - f->idle_since_ns) / NS_PER_MS;
+}
+
+/* Whether nothing more is to be expected of a file whose name is gone. */
+static bool at_rest(const struct file *f)
+{
+	if (!f->gone || f->ready || f->full || f->paused) {
+		return false;
+	}
+	if (f->nlink == 0 ? f->idle_polls < TAIL_DELETED_POLLS
+			  : idle_ms(f) < TAIL_LINGER_MS) {
+		return false;
+	}
+	if (f->state == FILE_NEW) {
+		return f->size == 0;
+	}
+	/* Until all is acknowledged it may have to be read again. */
+	return f->state == FILE_READING && f->partial == 0 &&
+	       f->s->position == f->size &&
+	       f->s->lines.record_start == f->s->position &&
+	       f->s->st.acked >= f->s->position;
+}
+
+static bool has_rest(const struct file *f)
+{
+	return f->state == FILE_READING && !f->ready && !f->full &&
+	       !f->paused &&
+	       (f->partial > 0 || f->s->lines.record_start != f->s->position) &&
+	       idle_ms(f) >= (int64_t)f->tail->timeout_ms;
+}
+
+void follow_poll(struct file *f)
+{
+	struct sys_stat st;
+	int rc;
+
+	f->paused = false;
+	f->polls++;
+	if (f->fd < 0) {
+		return;
+	}
+	rc = sys_fstat(f->tail->sys, f->fd, &st);
+	if (rc != 0) {
+		tail_trouble(f->tail, f->path, rc,
+			     "cannot look at a log file, trying again");
+		return;
+	}
+	f->nlink = st.nlink;
+	if (st.size != f->size || st.mtime_ns != f->mtime_ns) {
+		if (st.size != f->size) {
+			f->idle_polls = 0;
+			f->idle_since_ns = sys_mono_ns(f->tail->sys);
+		}
+		f->size = st.size;
+		f->mtime_ns = st.mtime_ns;
+		f->ready = true;
+	} else {
+		f->idle_polls++;
+		if (f->state == FILE_NEW && f->size > 0) {
+			f->ready = true;
+		}
+	}
+	if (has_rest(f)) {
+		read_rest(f);
+	}
+	if (at_rest(f)) {
+		if (f->s != NULL) {
+			file_park(f, TAIL_ROTATED);
+		}
+		file_free(f);
+	}
+}

@@ -1,0 +1,351 @@
+/* Which files are there: the globs walked, directories watched, names of open
+ * files checked. */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "sources/tail_impl.h"
+
+/* Handed through names_glob(). */
+struct matching {
+	struct tail *tail;
+	uint32_t source;
+};
+
+/* ---- watches ---- */
+
+static bool could_matter(const struct tail *t, const char *path)
+{
+	for (size_t i = 0; i < t->options->n_files; i++) {
+		const struct sources_file *sf = &t->options->files[i];
+
+		for (size_t j = 0; j < sf->paths.n; j++) {
+			if (names_could_match(sf->paths.v[j], path)) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static void on_change(void *arg, const char *name)
+{
+	struct watch *w = arg;
+	struct tail *t = w->tail;
+	char path[PATH_MAX];
+	uint64_t hash;
+	bool ours = false;
+
+	if (t->stopped) {
+		return;
+	}
+	if (name == NULL ||
+	    snprintf(path, sizeof path, "%s/%s", w->dir[1] ? w->dir : "",
+		     name) >= (int)sizeof path) {
+		tail_want_scan(t);
+		return;
+	}
+	hash = tail_path_hash(path);
+	for (size_t i = 0; i < t->n_files; i++) {
+		struct file *f = t->files[i];
+
+		if (f->path_hash == hash && f->fd >= 0) {
+			f->ready = true;
+			f->check_name |= !f->gone;
+			ours |= !f->gone;
+		}
+	}
+	if (ours) {
+		tail_wake(t);
+	} else if (could_matter(t, path)) {
+		tail_want_scan(t);
+	}
+}
+
+static void watch_free(struct tail *t, struct watch *w)
+{
+	sys_watch_free(t->sys, w->w);
+	free(w->dir);
+	free(w);
+}
+
+static struct watch *watch_find(struct tail *t, const char *dir)
+{
+	for (size_t i = 0; i < t->n_watches; i++) {
+		if (strcmp(t->watches[i]->dir, dir) == 0) {
+			return t->watches[i];
+		}
+	}
+	return NULL;
+}
+
+static struct watch *watch_add(struct tail *t, const char *dir)
+{
+	struct watch *w;
+
+	if (t->n_watches == TAIL_MAX_WATCHES) {
+		return NULL;
+	}
+	w = calloc(1, sizeof *w);
+	if (w == NULL) {
+		return NULL;
+	}
+	w->dir = strdup(dir);
+	if (w->dir == NULL) {
+		free(w);
+		return NULL;
+	}
+	w->tail = t;
+	t->watches[t->n_watches++] = w;
+	return w;
+}
+
+/* A directory that a glob looks into.  Without a watch it is polled. */
+static void on_dir(void *arg, const char *dir)
+{
+	struct tail *t = ((struct matching *)arg)->tail;
+	struct watch *w = watch_find(t, dir);
+	struct sys_stat st;
+	int rc;
+
+	if (sys_stat(t->sys, dir, &st) != 0) {
+		return;
+	}
+	if (w == NULL) {
+		w = watch_add(t, dir);
+		if (w == NULL) {
+			return;
+		}
+	}
+	w->seen = true;
+	if (w->w != NULL && (w->dev != st.dev || w->ino != st.ino)) {
+		/* Another directory under the old name. */
+		sys_watch_free(t->sys, w->w);
+		w->w = NULL;
+	}
+	w->dev = st.dev;
+	w->ino = st.ino;
+	if (w->w == NULL) {
+		rc = sys_watch_new(t->sys, &w->w, dir, on_change, w);
+		if (rc != 0) {
+			w->w = NULL;
+			tail_trouble(t, dir, rc,
+				     "cannot watch a directory, polling it "
+				     "(fs.inotify.max_user_watches may be too "
+				     "low)");
+		}
+	}
+}
+
+static void drop_unseen_watches(struct tail *t)
+{
+	for (size_t i = t->n_watches; i > 0; i--) {
+		struct watch *w = t->watches[i - 1];
+
+		if (!w->seen) {
+			t->watches[i - 1] = t->watches[--t->n_watches];
+			watch_free(t, w);
+		} else {
+			w->seen = false;
+		}
+	}
+}
+
+void scan_free(struct tail *t)
+{
+	while (t->n_watches > 0) {
+		watch_free(t, t->watches[--t->n_watches]);
+	}
+}
+
+/* ---- files ---- */
+
+int scan_source_of(const struct tail *t, const char *path)
+{
+	for (size_t i = 0; i < t->options->n_files; i++) {
+		const struct sources_file *sf = &t->options->files[i];
+
+		if (names_in_list(&sf->paths, path) &&
+		    !names_in_list(&sf->exclude, path)) {
+			return (int)i;
+		}
+	}
+	return -1;
+}
+
+int scan_open(struct tail *t, const char *path, uint32_t source, bool in_glob,
+	      struct file **out)
+{
+	struct sys_stat st;
+	struct file *f;
+	int fd, rc;
+
+	*out = NULL;
+	if (!file_make_room(t)) {
+		tail_trouble(t, path, UV_EMFILE,
+			     "too many open log files, waiting for one to fall "
+			     "quiet (narrow the globs)");
+		return UV_EMFILE;
+	}
+	/* Not to hang on a FIFO that took the file's name meanwhile. */
+	fd = sys_open(t->sys, path, O_RDONLY | O_NONBLOCK, 0);
+	if (fd < 0) {
+		if (fd != UV_ENOENT) {
+			tail_trouble(t, path, fd,
+				     "cannot open a log file, trying again "
+				     "(does the agent's user or group have the right to "
+				     "read it?)");
+		}
+		return fd;
+	}
+	rc = sys_fstat(t->sys, fd, &st);
+	if (rc != 0 || !S_ISREG(st.mode) ||
+	    file_find(t, st.dev, st.ino) != NULL) {
+		sys_close(t->sys, fd);
+		return rc;
+	}
+	rc = file_add(t, path, fd, &st, &f);
+	if (rc != 0) {
+		tail_trouble(t, path, rc,
+			     "cannot follow a log file, trying again");
+		return rc;
+	}
+	tail_trouble_over(t, path);
+	f->source = source;
+	f->in_glob = in_glob;
+	f->seen = true;
+	f->at_start = t->first_start && !t->scanned;
+	tail_wake(t);
+	*out = f;
+	return 0;
+}
+
+/* The file is open already: under this name as well, or under this name now. */
+static void seen_again(struct file *f, const char *path)
+{
+	struct tail *t = f->tail;
+	struct sys_stat st;
+
+	f->in_glob = true;
+	if (strcmp(f->path, path) != 0 && !f->seen &&
+	    (sys_stat(t->sys, f->path, &st) != 0 || st.ino != f->ino ||
+	     st.dev != f->dev)) {
+		char *copy = f->s != NULL ? strdup(path) : NULL;
+
+		if (file_set_path(f, path) == 0 && copy != NULL) {
+			free(f->s->st.path);
+			f->s->st.path = copy;
+		} else {
+			free(copy);
+		}
+	}
+	f->seen = true;
+	f->gone = false;
+}
+
+static int on_match(void *arg, const char *path)
+{
+	struct matching *m = arg;
+	struct tail *t = m->tail;
+	struct sys_stat st;
+	struct file *f;
+	struct known *k;
+	int rc;
+
+	if (names_in_list(&t->options->files[m->source].exclude, path)) {
+		return 0;
+	}
+	rc = sys_stat(t->sys, path, &st);
+	if (rc != 0) {
+		if (rc != UV_ENOENT && rc != UV_ENOTDIR) {
+			tail_trouble(t, path, rc,
+				     "cannot look at a log file, trying again");
+			t->scan_failed |= rc != UV_EACCES;
+		}
+		return 0;
+	}
+	if (!S_ISREG(st.mode)) {
+		return 0;
+	}
+	f = file_find(t, st.dev, st.ino);
+	if (f != NULL && f->state == FILE_SKIPPED &&
+	    (f->size != st.size || f->mtime_ns != st.mtime_ns)) {
+		file_free(f);
+		f = NULL;
+	}
+	if (f != NULL) {
+		seen_again(f, path);
+		return 0;
+	}
+	k = known_by_inode(t, st.dev, st.ino);
+	if (k != NULL) {
+		k->present = true;
+		k->st.seen_ns = sys_wall_ns(t->sys);
+		if ((k->live || known_done(k)) && k->st.size == st.size &&
+		    k->st.mtime_ns == st.mtime_ns &&
+		    k->st.position == st.size) {
+			return 0;
+		}
+	}
+	rc = scan_open(t, path, m->source, true, &f);
+	t->scan_failed |= rc != 0 && rc != UV_ENOENT && rc != UV_EACCES;
+	return 0;
+}
+
+/* The name of an open file that no glob found may be gone. */
+void scan_check_name(struct file *f)
+{
+	struct sys_stat st;
+	int rc = sys_stat(f->tail->sys, f->path, &st);
+
+	if (rc == 0) {
+		f->gone = st.ino != f->ino || st.dev != f->dev;
+	} else if (rc == UV_ENOENT || rc == UV_ENOTDIR) {
+		f->gone = true;
+	}
+}
+
+void scan_run(struct tail *t)
+{
+	for (size_t i = 0; i < t->n_files; i++) {
+		t->files[i]->seen = false;
+	}
+	for (size_t i = 0; i < t->n_known; i++) {
+		t->known[i]->present = false;
+	}
+	t->scan_failed = false;
+	t->scan_wanted = false;
+	t->last_scan_ns = sys_mono_ns(t->sys);
+	for (size_t i = 0; i < t->options->n_files; i++) {
+		const struct sources_file *sf = &t->options->files[i];
+		struct matching m = {t, (uint32_t)i};
+
+		for (size_t j = 0; j < sf->paths.n; j++) {
+			int rc = names_glob(t->sys, sf->paths.v[j], on_dir,
+					    on_match, &m);
+
+			if (rc != 0) {
+				t->scan_failed |= rc != UV_EACCES;
+				tail_trouble(t, sf->paths.v[j], rc,
+					     "cannot list a directory of a "
+					     "glob, trying again");
+			}
+		}
+	}
+	t->scanned = true;
+	drop_unseen_watches(t);
+	for (size_t i = t->n_files; i > 0; i--) {
+		struct file *f = t->files[i - 1];
+
+		if (!f->seen) {
+			scan_check_name(f);
+		}
+		if (f->gone && f->state == FILE_SKIPPED) {
+			file_free(f);
+		}
+	}
+}

@@ -1,0 +1,589 @@
+#include "sources/tail.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+#include "common/err.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "sources/tail_impl.h"
+
+enum { NS_PER_MS = 1000000, POLL_DEFAULT_MS = 1000, TIMEOUT_DEFAULT_MS = 5000 };
+
+uint64_t tail_path_hash(const char *path)
+{
+	return XXH3_64bits(path, strlen(path));
+}
+
+void tail_trouble(struct tail *t, const char *path, int code, const char *what)
+{
+	uint64_t hash = tail_path_hash(path);
+	char quoted[512];
+	size_t at;
+
+	t->stats.errors++;
+	for (size_t i = 0; i < t->n_troubles; i++) {
+		if (t->troubles[i].path_hash == hash &&
+		    t->troubles[i].code == code) {
+			return;
+		}
+	}
+	at = t->n_troubles < TAIL_MAX_TROUBLES
+		     ? t->n_troubles++
+		     : t->stats.errors % TAIL_MAX_TROUBLES;
+	t->troubles[at] = (struct trouble){hash, code};
+	log_warn(what, "path=%s error=\"%s\"",
+		 log_quote(quoted, sizeof quoted, slice_str(path)),
+		 err_str(code));
+}
+
+void tail_trouble_over(struct tail *t, const char *path)
+{
+	uint64_t hash;
+
+	if (t->n_troubles == 0) {
+		return;
+	}
+	hash = tail_path_hash(path);
+	for (size_t i = t->n_troubles; i > 0; i--) {
+		if (t->troubles[i - 1].path_hash == hash) {
+			t->troubles[i - 1] = t->troubles[--t->n_troubles];
+		}
+	}
+}
+
+/* ---- the order of work ---- */
+
+void tail_wake(struct tail *t)
+{
+	if (t->started && !t->stopped) {
+		sys_timer_set(t->sys, t->work, 0);
+	}
+}
+
+/* Milliseconds until the next scan may run: 0 is now. */
+static uint64_t scan_due_ms(const struct tail *t)
+{
+	int64_t since = (sys_mono_ns(t->sys) - t->last_scan_ns) / NS_PER_MS;
+
+	return !t->scanned || since >= TAIL_SCAN_GAP_MS
+		       ? 0
+		       : (uint64_t)(TAIL_SCAN_GAP_MS - since);
+}
+
+void tail_want_scan(struct tail *t)
+{
+	uint64_t due = scan_due_ms(t);
+
+	t->scan_wanted = true;
+	if (due == 0) {
+		tail_wake(t);
+	} else if (t->started && !t->stopped) {
+		sys_timer_set(t->sys, t->soon, due);
+	}
+}
+
+static bool runnable(const struct file *f)
+{
+	return f->ready && !f->full && !f->paused &&
+	       (f->state == FILE_NEW || f->state == FILE_READING);
+}
+
+/* Reads a little of each file that has something, in turn. */
+static void follow_some(struct tail *t)
+{
+	int steps = TAIL_STEPS;
+
+	for (size_t i = t->n_files; i > 0 && steps > 0; i--) {
+		struct file *f = t->files[t->next_file++ % t->n_files];
+
+		if (f->check_name) {
+			f->check_name = false;
+			scan_check_name(f);
+			if (f->gone) {
+				tail_want_scan(t);
+			}
+		}
+		if (runnable(f)) {
+			follow_step(f);
+			steps--;
+		}
+	}
+}
+
+static bool any_runnable(const struct tail *t)
+{
+	for (size_t i = 0; i < t->n_files; i++) {
+		if (runnable(t->files[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void on_work(void *arg)
+{
+	struct tail *t = arg;
+	bool more = false;
+
+	if (t->stopped) {
+		return;
+	}
+	if ((t->scan_wanted || !t->scanned) && scan_due_ms(t) == 0) {
+		scan_run(t);
+	}
+	follow_some(t);
+	for (int i = 0; i < TAIL_STEPS; i++) {
+		more = identify_step(t);
+	}
+	more |= search_step(t);
+	if (more || any_runnable(t)) {
+		tail_wake(t);
+	}
+	if (t->scan_wanted) {
+		tail_want_scan(t);
+	}
+}
+
+static void on_soon(void *arg)
+{
+	on_work(arg);
+}
+
+static void on_poll(void *arg)
+{
+	struct tail *t = arg;
+
+	if (t->stopped) {
+		return;
+	}
+	scan_run(t);
+	for (size_t i = t->n_files; i > 0; i--) {
+		follow_poll(t->files[i - 1]);
+	}
+	search_poll(t);
+	sys_timer_set(t->sys, t->poll, t->poll_ms);
+	tail_wake(t);
+}
+
+/* ---- life ---- */
+
+static bool globs_valid(const struct sources_options *o)
+{
+	for (size_t i = 0; i < o->n_files; i++) {
+		for (size_t j = 0; j < o->files[i].paths.n; j++) {
+			if (!names_glob_valid(o->files[i].paths.v[j])) {
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
+static void settings(struct tail *t, const struct sources_options *o)
+{
+	uint64_t line_max = o->line_max != 0 ? o->line_max : LIMIT_LINE_DEFAULT;
+
+	t->line_max = (uint32_t)(line_max < LIMIT_LINE_MAX ? line_max
+							   : LIMIT_LINE_MAX);
+	t->poll_ms = o->poll_interval_ms != 0 ? o->poll_interval_ms
+					      : POLL_DEFAULT_MS;
+	t->timeout_ms = o->last_line_timeout_ms != 0 ? o->last_line_timeout_ms
+						     : TIMEOUT_DEFAULT_MS;
+	t->max_open = o->max_open != 0 ? (size_t)o->max_open : TAIL_MAX_OPEN;
+	t->buf_room = (t->line_max < LIMIT_CHUNK ? (size_t)LIMIT_CHUNK
+						 : (size_t)t->line_max + 1) +
+		      STREAM_LAST;
+}
+
+static int allocate(struct tail *t)
+{
+	int rc;
+
+	t->buf = malloc(t->buf_room);
+	t->known = calloc(STREAM_TABLE_MAX, sizeof t->known[0]);
+	t->job = calloc(1, sizeof *t->job);
+	if (t->buf == NULL || t->known == NULL || t->job == NULL) {
+		return UV_ENOMEM;
+	}
+	rc = prefix_init(&t->job->prefix);
+	rc = rc != 0 ? rc : prefix_init(&t->job->snapshot);
+	rc = rc != 0 ? rc : sys_timer_new(t->sys, &t->work, on_work, t);
+	rc = rc != 0 ? rc : sys_timer_new(t->sys, &t->poll, on_poll, t);
+	return rc != 0 ? rc : sys_timer_new(t->sys, &t->soon, on_soon, t);
+}
+
+int tail_new(struct tail **out, struct sys *sys,
+	     const struct sources_options *options,
+	     const unsigned char secret[static STREAM_SECRET],
+	     const struct tail_callbacks *cb, void *arg)
+{
+	struct tail *t;
+	int rc;
+
+	*out = NULL;
+	if (!globs_valid(options)) {
+		return UV_EINVAL;
+	}
+	t = calloc(1, sizeof *t);
+	if (t == NULL) {
+		return UV_ENOMEM;
+	}
+	t->sys = sys;
+	t->options = options;
+	t->cb = *cb;
+	t->arg = arg;
+	memcpy(t->secret, secret, STREAM_SECRET);
+	settings(t, options);
+	rc = allocate(t);
+	if (rc != 0) {
+		tail_free(t);
+		return rc;
+	}
+	*out = t;
+	return 0;
+}
+
+/* Two ends' knowledge of one stream. */
+static int merge(struct known *k, const struct stream_state *st)
+{
+	bool place = k->st.path == NULL && st->path != NULL;
+
+	if (place) {
+		k->st.path = strdup(st->path);
+		if (k->st.path == NULL) {
+			return UV_ENOMEM;
+		}
+		k->st.dev = st->dev;
+		k->st.ino = st->ino;
+		k->st.start = st->start;
+		k->st.detect = st->detect;
+		k->st.size = st->size;
+		k->st.mtime_ns = st->mtime_ns;
+		k->st.born_ns = st->born_ns;
+		k->st.finished = st->finished;
+		k->st.gap_told = st->gap_told;
+		k->st.fork = st->fork;
+		for (uint32_t i = 0; i < st->n_rungs; i++) {
+			stream_state_add_rung(&k->st, st->rungs[i].position,
+					      st->rungs[i].h);
+		}
+	}
+	if (st->acked > k->st.acked) {
+		stream_state_acked(&k->st, st->acked, st->h);
+	} else {
+		stream_state_add_rung(&k->st, st->acked, st->h);
+	}
+	k->st.position = k->st.position > st->position ? k->st.position
+						       : st->position;
+	return 0;
+}
+
+int tail_restore(struct tail *t, const struct stream_state *states, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct known *k = known_find(t, &states[i].id);
+		int rc;
+
+		if (k != NULL) {
+			rc = merge(k, &states[i]);
+			if (rc != 0) {
+				return rc;
+			}
+			continue;
+		}
+		k = calloc(1, sizeof *k);
+		if (k == NULL) {
+			return UV_ENOMEM;
+		}
+		rc = stream_state_copy(&k->st, &states[i]);
+		if (rc != 0) {
+			known_free(k);
+			return rc;
+		}
+		if (k->st.position < k->st.acked) {
+			k->st.position = k->st.acked;
+		}
+		known_put(t, k);
+	}
+	return 0;
+}
+
+int tail_start(struct tail *t)
+{
+	t->started = true;
+	t->first_start = t->n_known == 0;
+	sys_timer_set(t->sys, t->poll, t->poll_ms);
+	tail_wake(t);
+	return 0;
+}
+
+void tail_stop(struct tail *t)
+{
+	t->stopped = true;
+	sys_timer_stop(t->sys, t->work);
+	sys_timer_stop(t->sys, t->poll);
+	sys_timer_stop(t->sys, t->soon);
+}
+
+void tail_free(struct tail *t)
+{
+	if (t == NULL) {
+		return;
+	}
+	t->stopped = true;
+	sys_timer_free(t->sys, t->work);
+	sys_timer_free(t->sys, t->poll);
+	sys_timer_free(t->sys, t->soon);
+	scan_free(t);
+	while (t->n_files > 0) {
+		file_free(t->files[t->n_files - 1]);
+	}
+	identify_free(t);
+	for (size_t i = 0; i < t->n_known; i++) {
+		known_free(t->known[i]);
+	}
+	free(t->known);
+	free(t->files);
+	free(t->buf);
+	explicit_bzero(t->secret, sizeof t->secret);
+	free(t);
+}
+
+/* ---- what the other stages say ---- */
+
+int tail_watermark(struct tail *t, const struct stream_id *id,
+		   uint64_t position, uint64_t h)
+{
+	struct file *f = file_of(t, id);
+	struct known *k = f != NULL ? f->resume : known_find(t, id);
+
+	if (f != NULL && f->s != NULL) {
+		if (position > f->s->position) {
+			return ERR_ABOVE;
+		}
+		stream_state_acked(&f->s->st, position, h);
+		return 0;
+	}
+	if (k == NULL) {
+		return UV_ENOENT;
+	}
+	if (position > k->st.position) {
+		if (k->live || f != NULL) {
+			return ERR_ABOVE;
+		}
+		k->st.position = position;
+	}
+	stream_state_acked(&k->st, position, h);
+	return 0;
+}
+
+int tail_detected(struct tail *t, const struct stream_id *id,
+		  uint64_t position)
+{
+	struct file *f = file_of(t, id);
+	struct known *k = f != NULL ? f->resume : known_find(t, id);
+	struct stream_state *st = f != NULL && f->s != NULL ? &f->s->st
+				  : k != NULL		    ? &k->st
+							    : NULL;
+
+	if (st == NULL) {
+		return UV_ENOENT;
+	}
+	if (position > st->detect) {
+		st->detect = position;
+	}
+	return 0;
+}
+
+void tail_resume(struct tail *t)
+{
+	for (size_t i = 0; i < t->n_files; i++) {
+		if (t->files[i]->full) {
+			t->files[i]->full = false;
+			t->files[i]->ready = true;
+		}
+	}
+	tail_wake(t);
+}
+
+static void rewind_known(struct tail *t, struct known *k)
+{
+	if (k->live && k->st.acked < k->st.position) {
+		k->live = false;
+		k->searches = 0;
+		k->wait_polls = 0;
+		k->st.gap_told = false;
+		tail_want_scan(t);
+	}
+}
+
+static void rewind_file(struct tail *t, struct file *f)
+{
+	struct stream_id id = f->s->st.id;
+	struct known *k;
+
+	file_park(f, TAIL_EVICTED);
+	k = known_find(t, &id);
+	k->live = false;
+	known_take(t, k);
+	identify_resume(f, k);
+}
+
+int tail_rewind(struct tail *t, const struct stream_id *id)
+{
+	struct file *f = file_of(t, id);
+	struct known *k = known_find(t, id);
+
+	if (f != NULL) {
+		if (f->s != NULL) {
+			rewind_file(t, f);
+		} else {
+			f->resume->live = false;
+			identify_forget(t, f);
+			identify_resume(f, f->resume);
+		}
+		return 0;
+	}
+	if (k == NULL) {
+		return UV_ENOENT;
+	}
+	rewind_known(t, k);
+	return 0;
+}
+
+void tail_rewind_all(struct tail *t)
+{
+	for (size_t i = 0; i < t->n_files; i++) {
+		struct file *f = t->files[i];
+
+		if (f->s != NULL && f->s->has_id) {
+			rewind_file(t, f);
+		} else if (f->resume != NULL) {
+			f->resume->live = false;
+			identify_forget(t, f);
+			identify_resume(f, f->resume);
+		}
+	}
+	for (size_t i = 0; i < t->n_known; i++) {
+		rewind_known(t, t->known[i]);
+	}
+}
+
+int tail_fork(struct tail *t, const struct stream_id *id, uint64_t from)
+{
+	struct file *f = file_of(t, id);
+
+	if (f == NULL || f->s == NULL) {
+		return UV_ENOENT;
+	}
+	assert(from <= f->s->position);
+	file_park(f, TAIL_FORKED);
+	identify_fork(f, from);
+	return 0;
+}
+
+int tail_verify(struct tail *t, const struct stream_id *id, uint64_t position,
+		uint64_t h)
+{
+	struct file *f = file_of(t, id);
+
+	if (f == NULL || f->s == NULL) {
+		return UV_ENOENT;
+	}
+	if (position > f->s->position) {
+		return ERR_ABOVE;
+	}
+	if (t->n_verify == TAIL_MAX_VERIFY) {
+		return ERR_LIMIT;
+	}
+	t->verify[t->n_verify++] = (struct question){*id, position, h};
+	tail_wake(t);
+	return 0;
+}
+
+/* ---- what the tail says ---- */
+
+static int keep_first(const void *a, const void *b)
+{
+	const struct known *x = *(struct known *const *)a;
+	const struct known *y = *(struct known *const *)b;
+
+	if (known_done(x) != known_done(y)) {
+		return known_done(x) ? 1 : -1;
+	}
+	return x->st.seen_ns > y->st.seen_ns   ? -1
+	       : x->st.seen_ns < y->st.seen_ns ? 1
+					       : 0;
+}
+
+static int state_of_file(const struct file *f, struct stream_state *out)
+{
+	int rc;
+
+	if (f->resume != NULL) {
+		return stream_state_copy(out, &f->resume->st);
+	}
+	rc = stream_state_copy(out, &f->s->st);
+	if (rc == 0) {
+		out->position = f->s->position > out->acked ? f->s->position
+							    : out->acked;
+		out->size = f->size;
+		out->mtime_ns = f->mtime_ns;
+		out->seen_ns = sys_wall_ns(f->tail->sys);
+	}
+	return rc;
+}
+
+int tail_states(struct tail *t, struct stream_state **out, size_t *n)
+{
+	size_t room = t->n_files + t->n_known;
+	struct stream_state *states;
+	int rc = 0;
+
+	*out = NULL;
+	*n = 0;
+	if (room > STREAM_TABLE_MAX) {
+		room = STREAM_TABLE_MAX;
+		qsort(t->known, t->n_known, sizeof t->known[0], keep_first);
+	}
+	states = calloc(room + 1, sizeof *states);
+	if (states == NULL) {
+		return UV_ENOMEM;
+	}
+	for (size_t i = 0; rc == 0 && i < t->n_files && *n < room; i++) {
+		const struct file *f = t->files[i];
+
+		if (f->resume != NULL || (f->s != NULL && f->s->has_id)) {
+			rc = state_of_file(f, &states[*n]);
+			*n += rc == 0;
+		}
+	}
+	for (size_t i = 0; rc == 0 && i < t->n_known && *n < room; i++) {
+		rc = stream_state_copy(&states[*n], &t->known[i]->st);
+		*n += rc == 0;
+	}
+	if (rc != 0) {
+		stream_states_free(states, *n);
+		*n = 0;
+		return rc;
+	}
+	*out = states;
+	return 0;
+}
+
+void tail_stats(const struct tail *t, struct tail_stats *out)
+{
+	*out = t->stats;
+	out->open = t->n_open;
+	out->remembered = t->n_known;
+	for (size_t i = 0; i < t->n_files; i++) {
+		const struct file *f = t->files[i];
+		uint64_t position = f->s != NULL ? f->s->position : 0;
+
+		if (f->fd >= 0 && f->size > position) {
+			out->lagging_bytes += f->size - position;
+		}
+	}
+}

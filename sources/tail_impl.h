@@ -1,0 +1,280 @@
+/* tail_impl: what the parts of the tail share; nobody else includes it.
+ *
+ *   tail.c      the calls of tail.h, timers, and the order of work
+ *   scan.c      which files are there: globs, watches, names
+ *   files.c     the open files: made, parked, closed
+ *   follow.c    one open file: read on, hand on, its end
+ *   identify.c  which stream a file belongs to: proofs by content
+ *   search.c    streams whose file is gone: their rest, among its siblings
+ *   remember.c  the streams without an open file
+ *
+ * An incarnation of a file goes
+ *
+ *	 NEW ----------------------------> READING ---------> (finished)
+ *	  |  bytes, and a stream it may     ^   |
+ *	  v  belong to                      |   | rewritten in place,
+ *	 PROVING ----> RESUMING ------------'   | tail_fork(), tail_rewind()
+ *	  ^  |  a stream's continuation         |
+ *	  |  '-------> SKIPPED (a stale copy)   |
+ *	  '------------------'------------------'
+ *
+ * A stream is in one place at a time: file.s (with has_id), file.resume, or
+ * tail.known.
+ */
+#ifndef SOURCES_TAIL_IMPL_H
+#define SOURCES_TAIL_IMPL_H
+
+#include "sources/names.h"
+#include "sources/prefix.h"
+#include "sources/tail.h"
+
+enum {
+	TAIL_MAX_OPEN = 1024,
+	TAIL_MAX_FILES = 8192,  /* open, or skipped */
+	TAIL_MAX_WATCHES = 512,
+	TAIL_MAX_VERIFY = 64,
+	TAIL_MAX_TROUBLES = 256, /* paths whose error was logged */
+	TAIL_STEPS = 4,          /* reads in one loop turn */
+	TAIL_SCAN_GAP_MS = 50,   /* between two scans */
+	TAIL_SETTLE_POLLS = 2,   /* unchanged polls before a copy is judged */
+	TAIL_SETTLE_MAX = 6,     /* polls after which it is judged anyway */
+	TAIL_DELETED_POLLS = 5,  /* without growth, before a deleted file is left */
+	TAIL_LINGER_MS = 600000, /* a renamed file may still grow that long */
+	TAIL_SEARCHES = 12,      /* for a stream's rest, ever less often */
+	TAIL_STRONG = 1024,      /* bytes: see identify.c */
+};
+
+enum file_state { FILE_NEW, FILE_PROVING, FILE_RESUMING, FILE_READING,
+		  FILE_SKIPPED };
+
+struct file {
+	struct tail *tail;
+	enum file_state state;
+	char *path;
+	uint64_t path_hash; /* for watch events */
+	uint64_t dev, ino;
+	int fd;              /* -1: SKIPPED */
+	uint32_t source;     /* index into options.files */
+	bool in_glob;        /* found by a glob, not as a sibling */
+	bool at_start;       /* was there when the tail first started */
+	bool seen;           /* by the scan under way */
+	bool gone;           /* its name is another file's, or nobody's */
+	bool fork;           /* the stream it will get may repeat another's lines */
+	bool ready;          /* there may be something to do */
+	bool full;           /* the next stage is full */
+	bool check_name;     /* an event named it */
+	bool paused;         /* an error: wait for the next poll */
+	uint32_t nlink;
+	uint64_t size;       /* when it was last looked at */
+	int64_t mtime_ns;
+	int64_t idle_since_ns; /* monotonic: when it last grew */
+	unsigned idle_polls;   /* since it last grew */
+	unsigned polls;        /* since it was found */
+	uint64_t partial;      /* bytes behind s->position that are no whole line yet */
+	struct stream_id copy_of; /* SKIPPED */
+
+	/* RESUMING: where to, and what has to hold. */
+	uint64_t to;
+	uint64_t check_at;
+	uint64_t check_h;
+	bool unchecked; /* nothing to compare: a fork at the agent's word */
+	bool from_end;  /* `to` is yet to be found: the last line's start */
+
+	struct stream *s;      /* READING; NULL otherwise */
+	bool opened;           /* opened() was called for s */
+	struct known *resume;  /* RESUMING a stream; NULL: a new one from `to` */
+	struct known *reserve; /* with s: so that parking it can't fail */
+};
+
+/* A stream without an open file. */
+struct known {
+	struct stream_state st;
+	uint32_t source;
+	/* Its reader in this process had come to st.position and nothing above W is
+	 * lost: it goes on there. */
+	bool live;
+	uint64_t h_position; /* live: H(st.position) */
+	struct stream_rung marks[STREAM_MARKS];
+	uint32_t n_marks;
+	bool present;   /* the last scan saw its file */
+	unsigned searches;
+	unsigned wait_polls; /* before the next search */
+	bool searching;      /* probes are out for it */
+};
+
+/* A place of a stream where H is known, to be compared with a file's. */
+struct point {
+	uint64_t position;
+	uint64_t h;
+	uint32_t candidate;
+};
+
+struct candidate {
+	struct stream_id id;
+	bool open;       /* another file's; else in tail.known */
+	bool same_inode;
+	bool matched;
+	uint64_t best;   /* the highest position that matched */
+	uint64_t best_h;
+};
+
+/* The one prefix that is being hashed. */
+struct job {
+	struct file *file; /* NULL: no job */
+	bool verify;       /* the job is tail.verify[0], else file's state says */
+	struct prefix prefix;
+	struct prefix snapshot; /* at the last match, or at file->to */
+	bool has_snapshot;
+	struct point *points; /* ascending */
+	size_t n_points, next_point;
+	struct candidate *candidates;
+	size_t n_candidates;
+	uint64_t target;
+};
+
+struct question {
+	struct stream_id id;
+	uint64_t position, h;
+};
+
+struct watch {
+	struct tail *tail;
+	struct sys_watch *w; /* NULL: no watch to be had */
+	char *dir;
+	uint64_t dev, ino;
+	bool seen;
+};
+
+struct trouble {
+	uint64_t path_hash;
+	int code;
+};
+
+struct tail {
+	struct sys *sys;
+	const struct sources_options *options;
+	struct tail_callbacks cb;
+	void *arg;
+	uint32_t line_max;
+	uint64_t poll_ms, timeout_ms;
+	size_t max_open;
+	bool started, stopped;
+	bool first_start; /* nothing was restored */
+	bool scanned;     /* once at least */
+	bool scan_wanted;
+	bool scan_failed; /* a directory could not be listed */
+	int64_t last_scan_ns;
+	struct sys_timer *work, *poll, *soon;
+
+	struct file **files;
+	size_t n_files, room_files, n_open, next_file;
+	struct known **known; /* STREAM_TABLE_MAX */
+	size_t n_known;
+	struct watch *watches[TAIL_MAX_WATCHES];
+	size_t n_watches;
+	struct trouble troubles[TAIL_MAX_TROUBLES];
+	size_t n_troubles;
+	struct question verify[TAIL_MAX_VERIFY];
+	size_t n_verify;
+	struct job *job;
+
+	char *buf;
+	size_t buf_room;
+	struct tail_stats stats;
+	unsigned char secret[STREAM_SECRET];
+};
+
+/* tail.c */
+void tail_wake(struct tail *t); /* work is to be done in this loop turn */
+void tail_want_scan(struct tail *t);
+/* Logs an error of a path once, until tail_trouble_over(). */
+void tail_trouble(struct tail *t, const char *path, int code,
+		  const char *what);
+void tail_trouble_over(struct tail *t, const char *path);
+uint64_t tail_path_hash(const char *path);
+
+/* scan.c */
+void scan_run(struct tail *t);
+void scan_free(struct tail *t);
+/* The options.files entry whose globs match; -1: none. */
+int scan_source_of(const struct tail *t, const char *path);
+/* Opens path as an incarnation of its own, NEW.  *out is NULL when there is
+ * none to be had: then 0 (not a regular file, or one that is open), or an error, which
+ * was reported. */
+int scan_open(struct tail *t, const char *path, uint32_t source, bool in_glob,
+	      struct file **out);
+
+/* The name of an open file: f->gone. */
+void scan_check_name(struct file *f);
+
+/* files.c */
+struct file *file_find(const struct tail *t, uint64_t dev, uint64_t ino);
+/* The file that reads the stream now, or is about to. */
+struct file *file_of(const struct tail *t, const struct stream_id *id);
+/* Takes over fd (closed on error).  UV_ENOMEM, ERR_LIMIT. */
+int file_add(struct tail *t, const char *path, int fd,
+	     const struct sys_stat *st, struct file **out);
+/* Closes and forgets the file; a stream that it had must have been parked. */
+void file_free(struct file *f);
+void file_close(struct file *f);
+int file_set_path(struct file *f, const char *path);
+/* Makes f->s and f->reserve (if there is none); UV_ENOMEM. */
+int file_new_stream(struct file *f);
+void file_drop_stream(struct file *f);
+/* The stream leaves the file: closed(), and into tail.known.  The file is NEW
+ * then. */
+void file_park(struct file *f, enum tail_close why);
+/* Room for one more open file: may close an idle one. */
+bool file_make_room(struct tail *t);
+
+/* follow.c */
+/* One read's worth of work; clears f->ready when there is no more. */
+void follow_step(struct file *f);
+/* Size, timeouts, the end; may free f. */
+void follow_poll(struct file *f);
+/* READING from where f->s stands; opened() when the stream has an id. */
+void follow_begin(struct file *f);
+
+/* identify.c */
+/* f is NEW and has bytes: find out whose they are. */
+void identify_begin(struct file *f);
+/* One step of the job, or takes up the next one; false: nothing to do. */
+bool identify_step(struct tail *t);
+/* Whether a file waits to be identified. */
+bool identify_busy(const struct tail *t);
+/* The job with f, if there is one, ends without a result. */
+void identify_forget(struct tail *t, const struct file *f);
+/* f is to go on with k, which is in no table any more. */
+void identify_resume(struct file *f, struct known *k);
+/* f is to begin a new stream at `from`; H(from) unknown. */
+void identify_fork(struct file *f, uint64_t from);
+void identify_free(struct tail *t);
+
+/* search.c */
+/* Looks for the rest of remembered streams, when no file waits to be
+ * identified; true: something was begun. */
+bool search_step(struct tail *t);
+/* The clock of the searches: at every poll. */
+void search_poll(struct tail *t);
+
+/* remember.c */
+struct known *known_find(const struct tail *t, const struct stream_id *id);
+struct known *known_by_inode(const struct tail *t, uint64_t dev, uint64_t ino);
+/* Into the table; when it is full, the finished one that was seen longest ago
+ * goes, or else the oldest. */
+void known_put(struct tail *t, struct known *k);
+/* Takes k out of the table; the caller owns it. */
+void known_take(struct tail *t, struct known *k);
+void known_free(struct known *k);
+/* Where its reading would go on. */
+static inline uint64_t known_full(const struct known *k)
+{
+	return k->live ? k->st.position : k->st.acked;
+}
+/* Nothing of it has to be read any more. */
+static inline bool known_done(const struct known *k)
+{
+	return k->st.finished && (k->live || k->st.acked >= k->st.position);
+}
+
+#endif
