@@ -6,19 +6,27 @@ factor=1
 [ "$LONG" = 0 ] || factor=20
 export NIGHTJAR_LONG=$LONG
 
-for build in "$BUILD" "$ASAN"; do
-	suffix=
-	[ "$build" = "$BUILD" ] || suffix=.asan
+# Names a run, for its log and its results: nothing, .asan or .valgrind.
+tests_of() { # BUILD SUFFIX OPTION...
+	local build=$1 suffix=$2
+	shift 2
 	if [ ! -e "$build/build.ninja" ]; then
 		skip "all$suffix" "no build in ${build##*/}"
-		continue
+		return
 	fi
 	# Lint is a group of its own, and once is enough.
 	meson test -C "$build" --no-rebuild --no-suite lint --timeout-multiplier "$factor" \
-		--logbase "check$suffix" >"$WORK/log/unit$suffix.log" 2>&1
+		--logbase "check$suffix" "$@" >"$WORK/log/unit$suffix.log" 2>&1
 	python3 tests/support/meson_results.py "$build/meson-logs/check$suffix.json" "$group" "$suffix" || {
 		not_ok "all$suffix" "meson test gave no results, the end of its log:"
 		tail_of "$WORK/log/unit$suffix.log"
 	}
-done
+}
+
+tests_of "$BUILD" ''
+tests_of "$ASAN" .asan
+# What no sanitizer here sees: reads of memory that was never written.
+if [ "$LONG" = 1 ] && command -v valgrind >/dev/null; then
+	tests_of "$BUILD" .valgrind --suite unit --wrap 'valgrind -q --error-exitcode=9'
+fi
 exit 0
