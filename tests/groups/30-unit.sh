@@ -8,16 +8,18 @@ export NIGHTJAR_LONG=$LONG
 
 # Names a run, for its log and its results: nothing, .asan or .valgrind.
 tests_of() { # BUILD SUFFIX OPTION...
-	local build=$1 suffix=$2
+	local build=$1 suffix=$2 base=check${2:-.release}
 	shift 2
 	if [ ! -e "$build/build.ninja" ]; then
 		skip "all$suffix" "no build in ${build##*/}"
 		return
 	fi
+	rm -f "$build/meson-logs/$base"*
 	# Lint is a group of its own, and once is enough.
 	meson test -C "$build" --no-rebuild --no-suite lint --timeout-multiplier "$factor" \
-		--logbase "check$suffix" "$@" >"$WORK/log/unit$suffix.log" 2>&1
-	python3 tests/support/meson_results.py "$build/meson-logs/check$suffix.json" "$group" "$suffix" || {
+		--logbase "$base" "$@" >"$WORK/log/unit$suffix.log" 2>&1
+	# A wrapper adds its name to the log's.
+	python3 tests/support/meson_results.py "$build/meson-logs/$base"*.json "$group" "$suffix" || {
 		not_ok "all$suffix" "meson test gave no results, the end of its log:"
 		tail_of "$WORK/log/unit$suffix.log"
 	}
