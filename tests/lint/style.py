@@ -8,7 +8,11 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 FOLDERS = ("common wire sources parsers redact detectors alerts hooks shipper config collector pki agent cli tests bench").split()
-MAX_FILE, MAX_FUNCTION, MAX_COLUMNS = 600, 60, 100
+# Beyond the first a note is printed, beyond the second it is a failure: sizes are a
+# sign of something, not the thing itself.
+FILE, MAX_FILE = 600, 900
+FUNCTION, MAX_FUNCTION = 60, 90
+MAX_COLUMNS = 100
 
 # Unbounded, not thread-safe, or a shell.
 BANNED = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|system|popen|mktemp|tmpnam|atoi|atol|alloca|"
@@ -32,8 +36,8 @@ def check(path):
     code = code_only(text).split("\n")
     if text and not text.endswith("\n"):
         yield "%s:%d: no newline at the end" % (name, len(lines))
-    if path.suffix == ".c" and len(lines) > MAX_FILE and name.parts[0] != "tests":
-        yield "%s: %d lines, at most %d" % (name, len(lines), MAX_FILE)
+    if path.suffix == ".c" and len(lines) > FILE and name.parts[0] != "tests":
+        yield "%s%s: %d lines, aim at %d" % ("" if len(lines) > MAX_FILE else "note: ", name, len(lines), FILE)
     start = None
     for n, (line, bare) in enumerate(zip(lines, code), 1):
         if line != line.rstrip():
@@ -50,8 +54,10 @@ def check(path):
         if bare == "{":
             start = n
         elif bare.startswith("}") and start is not None:
-            if n - start - 1 > MAX_FUNCTION and name.parts[0] != "tests":
-                yield "%s:%d: a function of %d lines, at most %d" % (name, start, n - start - 1, MAX_FUNCTION)
+            size = n - start - 1
+            if size > FUNCTION and name.parts[0] != "tests":
+                yield "%s%s:%d: a function of %d lines, aim at %d" % (
+                    "" if size > MAX_FUNCTION else "note: ", name, start, size, FUNCTION)
             start = None
     if path.suffix == ".h" and not re.search(r"#ifndef \w+_H\b|#pragma once", text):
         yield "%s: no include guard" % name
@@ -62,8 +68,9 @@ def main(argv):
         files = [pathlib.Path(a).resolve() for a in argv]
     else:
         files = sorted(p for d in FOLDERS for p in (TOP / d).rglob("*.[ch]"))
-    bad = [message for path in files for message in check(path)]
-    print("\n".join(bad) if bad else "%d files are in style" % len(files))
+    said = [message for path in files for message in check(path)]
+    bad = [message for message in said if not message.startswith("note: ")]
+    print("\n".join(sorted(said, key=bad.__contains__) or ["%d files are in style" % len(files)]))
     return 1 if bad else 0
 
 
