@@ -21,8 +21,8 @@ struct catalogue_segment {
 	enum lane lane;
 	uint64_t number;
 	struct segment_id id;
-	uint32_t part;        /* files of a segment count from 0 */
-	uint64_t bytes;       /* of the file, all of it whole and synced */
+	uint32_t part;        /* its last file: they count from 0 */
+	uint64_t bytes;       /* of that file, all of it whole and synced */
 	int64_t index;        /* last batch in it, -1: none */
 	struct hash32 hash;   /* the chain's head there */
 	int64_t first_ms, last_ms; /* of the records, INT64_MAX and INT64_MIN: none */
@@ -61,12 +61,16 @@ struct catalogue_ops {
 	int (*head)(struct catalogue *c, const struct hash32 *device,
 		    enum lane lane, struct slice bytes);
 	int (*alert)(struct catalogue *c, const struct catalogue_alert *a);
-	/* What it says of one file: 1 and *out filled, or 0: nothing. */
+	/* What it says of one segment: 1 and *out filled, or 0: nothing. */
 	int (*find_segment)(struct catalogue *c, const struct hash32 *device,
-			    const struct segment_id *id, uint32_t part,
+			    const struct segment_id *id,
 			    struct catalogue_segment *out);
-	/* Forgets everything but the alerts' and devices' rows that can't be had
-	 * from files at once; the core then fills it again. */
+	/* Every segment, until cb returns non-zero; returns that. */
+	int (*each_segment)(struct catalogue *c,
+			    int (*cb)(void *arg,
+				      const struct catalogue_segment *s),
+			    void *arg);
+	/* Forgets everything; the core then fills it again. */
 	int (*clear)(struct catalogue *c);
 };
 

@@ -1,0 +1,517 @@
+#include "collector/commit.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "common/reader.h"
+
+enum { LOG_MAX = 1 << 30, LOG_COMPACT_MIN = 4 * 1024 * 1024 };
+
+void commit_init(struct commit *c, struct store *s,
+		 void (*on_done)(void *arg, int rc), void *arg)
+{
+	*c = (struct commit){.store = s, .on_done = on_done, .arg = arg};
+	buf_init(&c->log, LOG_MAX);
+}
+
+static void clear(struct commit *c)
+{
+	free(c->streams);
+	free(c->segments);
+	free(c->files);
+	free(c->dirs);
+	buf_fini(&c->log);
+	c->streams = NULL;
+	c->segments = NULL;
+	c->files = NULL;
+	c->dirs = NULL;
+	c->n_streams = c->n_segments = c->n_dirs = 0;
+	c->replace_log = false;
+}
+
+void commit_fini(struct commit *c)
+{
+	clear(c);
+}
+
+bool commit_needed(const struct commit *c)
+{
+	const struct store *s = c->store;
+
+	return s->n_dirty_streams > 0 || s->n_dirty_segments > 0 ||
+	       s->log_pending.n > 0 || s->log_fd < 0;
+}
+
+/* ---- the work ---- */
+
+static void log_path(const struct store *s, char out[static STORE_PATH])
+{
+	/* store_open() has checked that this fits. */
+	int n = snprintf(out, STORE_PATH, "%.*s/watermarks.log",
+			 STORE_PATH - 32, s->dir);
+
+	(void)n;
+}
+
+static int sync_log(struct commit *c)
+{
+	struct store *s = c->store;
+	char path[STORE_PATH];
+	int rc;
+
+	if (c->log.n == 0) {
+		return 0;
+	}
+	log_path(s, path);
+	if (!c->replace_log) {
+		rc = sys_pwrite_all(s->sys, c->log_fd, c->log.p, c->log.n,
+				    c->log_offset);
+		return rc != 0 ? rc : sys_fdatasync(s->sys, c->log_fd);
+	}
+	rc = sys_replace(s->sys, s->dir, path, c->log.p, c->log.n, 0600);
+	if (rc == 0) {
+		rc = sys_open(s->sys, path, O_RDWR, 0);
+		c->log_fd = rc;
+	}
+	return rc < 0 ? rc : 0;
+}
+
+static void on_run(struct sys_work *w)
+{
+	struct commit *c = w->arg;
+	struct sys *sys = c->store->sys;
+
+	c->rc = 0;
+	for (size_t i = 0; i < c->n_segments && c->rc == 0; i++) {
+		if (c->files[i].fd >= 0) {
+			c->rc = sys_fdatasync(sys, c->files[i].fd);
+		}
+	}
+	for (size_t i = 0; i < c->n_dirs && c->rc == 0; i++) {
+		c->rc = sys_sync_dir(sys, c->dirs[i]);
+	}
+	if (c->rc == 0) {
+		c->rc = sync_log(c);
+	}
+}
+
+/* ---- the watermark log ---- */
+
+static int add_log(struct buf *out, uint64_t offset, enum entry_kind kind,
+		   struct slice payload)
+{
+	return entry_add(out, offset + out->n, kind, &payload, 1);
+}
+
+static int snapshot_device(const struct device *d, struct buf *out)
+{
+	struct log_device entry = {d->id, d->spki, slice_str(d->name)};
+	struct buf b;
+	int rc = 0;
+
+	buf_init(&b, 64 * 1024);
+	if (d->spki.p != NULL) {
+		rc = log_device_add(&b, &entry);
+		rc = rc != 0 ? rc : add_log(out, 0, ENTRY_DEVICE, buf_slice(&b));
+	}
+	for (size_t i = 0; i < d->n_streams && rc == 0; i++) {
+		const struct stream *st = &d->streams[i];
+		struct log_watermark w = {d->id, st->id, st->durable,
+					  st->h_durable, st->touched};
+
+		buf_clear(&b);
+		if (st->durable == 0) {
+			continue;
+		}
+		rc = log_watermark_add(&b, &w);
+		rc = rc != 0 ? rc
+			     : add_log(out, 0, ENTRY_WATERMARK, buf_slice(&b));
+	}
+	for (int lane = 0; lane < LANE_NR && rc == 0; lane++) {
+		const struct signed_head *h = &d->heads[lane];
+
+		if (h->bytes != NULL) {
+			rc = add_log(out, 0, ENTRY_LOG_HEAD,
+				     slice(h->bytes, h->n));
+		}
+	}
+	buf_fini(&b);
+	return rc;
+}
+
+int commit_log_snapshot(const struct store *s, struct buf *out)
+{
+	struct buf b;
+	int rc;
+
+	assert(out->n == 0); /* Offsets are counted from its start. */
+	buf_init(&b, 256);
+	rc = buf_add(out, watermark_magic, FILE_MAGIC);
+	if (rc == 0) {
+		rc = log_file_add(&b, s->id);
+	}
+	if (rc == 0) {
+		rc = add_log(out, 0, ENTRY_FILE, buf_slice(&b));
+	}
+	buf_fini(&b);
+	for (size_t i = 0; i < s->room_devices && rc == 0; i++) {
+		if (s->devices[i] != NULL) {
+			rc = snapshot_device(s->devices[i], out);
+		}
+	}
+	return rc;
+}
+
+/* Turns what waits for the log into entries behind those in c->log. */
+static int add_pending(struct commit *c, uint64_t offset)
+{
+	struct reader r = reader(buf_slice(&c->store->log_pending));
+	int rc = 0;
+
+	c->log_requeue = c->store->log_pending.n;
+	while (reader_left(&r) > 0 && rc == 0) {
+		enum entry_kind kind = (enum entry_kind)reader_u8(&r);
+		uint32_t n = reader_u32(&r);
+
+		rc = add_log(&c->log, offset, kind, reader_bytes(&r, n));
+	}
+	return rc;
+}
+
+static int prepare_log(struct commit *c)
+{
+	struct store *s = c->store;
+	int rc = 0;
+
+	c->log_fd = s->log_fd;
+	c->log_offset = s->log_bytes;
+	c->replace_log = s->log_fd < 0 ||
+			 s->log_bytes > LOG_COMPACT_MIN + 3 * s->log_live;
+	if (c->replace_log) {
+		c->log_offset = 0;
+		rc = commit_log_snapshot(s, &c->log);
+		s->log_live = c->log.n;
+	}
+	return rc != 0 ? rc : add_pending(c, c->log_offset);
+}
+
+/* A segment is complete: what it brought its streams to outlives its file. */
+static int log_closed(struct commit *c, const struct segment *g)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < g->device->n_streams && rc == 0; i++) {
+		const struct stream *st = &g->device->streams[i];
+
+		if (g->first_arrival > 0 && st->touched >= g->first_arrival) {
+			rc = store_log_watermark(c->store, g->device, st,
+						 st->received, st->h_received);
+		}
+	}
+	return rc;
+}
+
+/* ---- preparing ---- */
+
+static int take_streams(struct commit *c)
+{
+	struct store *s = c->store;
+
+	c->streams = calloc(s->n_dirty_streams + 1, sizeof *c->streams);
+	if (c->streams == NULL) {
+		return UV_ENOMEM;
+	}
+	for (size_t i = 0; i < s->n_dirty_streams; i++) {
+		struct dirty_stream *ds = &s->dirty_streams[i];
+		struct stream *st = device_find_stream(ds->device, &ds->id);
+
+		c->streams[i] = (struct commit_stream){
+			ds->device, ds->id, st->received, st->h_received};
+		st->dirty = false;
+	}
+	c->n_streams = s->n_dirty_streams;
+	s->n_dirty_streams = 0;
+	return 0;
+}
+
+static void add_dir(struct commit *c, const char *dir)
+{
+	for (size_t i = 0; i < c->n_dirs; i++) {
+		if (strcmp(c->dirs[i], dir) == 0) {
+			return;
+		}
+	}
+	snprintf(c->dirs[c->n_dirs++], STORE_PATH, "%s", dir);
+}
+
+static void note_what_is_synced(struct segment *g)
+{
+	g->committing = true;
+	g->at.bytes = g->bytes;
+	g->at.index = g->index;
+	g->at.hash = g->hash;
+	g->at.file_made = g->file_made;
+}
+
+static int take_segments(struct commit *c)
+{
+	struct store *s = c->store;
+	size_t made = 0;
+
+	for (size_t i = 0; i < s->n_dirty_segments; i++) {
+		made += s->dirty_segments[i]->file_made;
+	}
+	c->segments = calloc(s->n_dirty_segments + 1, sizeof(struct segment *));
+	c->files = calloc(s->n_dirty_segments + 1, sizeof *c->files);
+	c->dirs = calloc(2 * made + 1, sizeof *c->dirs);
+	if (c->segments == NULL || c->files == NULL || c->dirs == NULL) {
+		return UV_ENOMEM;
+	}
+	c->n_segments = s->n_dirty_segments;
+	s->n_dirty_segments = 0;
+	for (size_t i = 0; i < c->n_segments; i++) {
+		struct segment *g = s->dirty_segments[i];
+
+		c->segments[i] = g;
+		c->files[i].fd = g->bytes > g->durable_bytes ? g->fd : -1;
+		g->dirty = false;
+		note_what_is_synced(g);
+	}
+	s->dirty_bytes = 0;
+	return 0;
+}
+
+static void take_dirs(struct commit *c)
+{
+	char dir[STORE_PATH];
+
+	for (size_t i = 0; i < c->n_segments; i++) {
+		if (c->segments[i]->file_made) {
+			store_device_dir(c->store, c->segments[i]->device, dir);
+			add_dir(c, dir);
+			*strrchr(dir, '/') = '\0';
+			add_dir(c, dir);
+		}
+	}
+}
+
+static void on_synced(struct sys_work *w);
+
+static void submit(struct commit *c, enum commit_state state, int rc)
+{
+	c->state = state;
+	c->work = (struct sys_work){.run = on_run, .done = on_synced, .arg = c};
+	if (rc == 0) {
+		rc = sys_work_submit(c->store->sys, &c->work);
+	}
+	if (rc != 0) {
+		c->rc = rc;
+		on_synced(&c->work);
+	}
+}
+
+void commit_start(struct commit *c)
+{
+	struct store *s = c->store;
+	int rc = 0;
+
+	assert(c->state == COMMIT_IDLE);
+	c->arrival = s->arrival;
+	for (size_t i = 0; i < s->n_dirty_segments && rc == 0; i++) {
+		if (s->dirty_segments[i]->closed) {
+			rc = log_closed(c, s->dirty_segments[i]);
+		}
+	}
+	if (rc == 0) {
+		rc = take_segments(c);
+	}
+	if (rc == 0) {
+		rc = take_streams(c);
+	}
+	if (rc == 0) {
+		take_dirs(c);
+	}
+	if (rc == 0 && (s->log_pending.n > 0 || s->log_fd < 0)) {
+		rc = prepare_log(c);
+	}
+	submit(c, COMMIT_SYNCING, rc);
+}
+
+/* ---- afterwards ---- */
+
+static void log_done(struct commit *c)
+{
+	struct store *s = c->store;
+
+	if (c->log.n == 0) {
+		return;
+	}
+	if (c->replace_log) {
+		if (s->log_fd >= 0) {
+			sys_close(s->sys, s->log_fd);
+		}
+		s->log_fd = c->log_fd;
+	}
+	s->log_bytes = c->log_offset + c->log.n;
+	buf_consume(&s->log_pending, (size_t)c->log_requeue);
+	c->log_requeue = 0;
+}
+
+static void segments_done(struct commit *c)
+{
+	for (size_t i = 0; i < c->n_segments; i++) {
+		struct segment *g = c->segments[i];
+
+		g->committing = false;
+		g->file_made = g->file_made && !g->at.file_made;
+		g->durable_bytes = g->at.bytes;
+		g->durable_index = g->at.index;
+		g->durable_hash = g->at.hash;
+		g->catalogue_dirty = true;
+	}
+}
+
+static void streams_done(struct commit *c)
+{
+	for (size_t i = 0; i < c->n_streams; i++) {
+		const struct commit_stream *cs = &c->streams[i];
+		struct stream *st = device_find_stream(cs->device, &cs->id);
+
+		st->durable = cs->w;
+		st->h_durable = cs->h;
+	}
+}
+
+static void on_synced(struct sys_work *w)
+{
+	struct commit *c = w->arg;
+	bool repaired = c->state == COMMIT_REPAIRING;
+
+	if (c->rc != 0) {
+		c->state = COMMIT_FAILED;
+		c->on_done(c->arg, c->rc);
+		return;
+	}
+	log_done(c);
+	segments_done(c);
+	if (!repaired) {
+		streams_done(c);
+		c->store->durable_arrival = c->arrival;
+	}
+	c->state = COMMIT_IDLE;
+	c->on_done(c->arg, 0);
+	clear(c);
+}
+
+/* ---- a sync failed ---- */
+
+static void take_back_stream(struct device *d, const struct stream_id *id)
+{
+	struct stream *st = device_find_stream(d, id);
+
+	st->received = st->durable;
+	st->h_received = st->h_durable;
+	st->dirty = false;
+}
+
+/* Its file is given up: what comes next starts another one. */
+static void take_back_segment(struct store *s, struct segment *g)
+{
+	g->committing = false;
+	g->dirty = false;
+	store_segment_detach(g);
+	if (g->header.p == NULL) {
+		return; /* Nothing was written to it. */
+	}
+	store_close_file(s, g);
+	g->index = g->durable_index;
+	g->hash = g->durable_hash;
+	g->name.part++;
+	g->bytes = g->durable_bytes = 0;
+}
+
+/* Puts a segment on the list of those to repair, once. */
+static int to_repair(struct commit *c, struct segment *g)
+{
+	struct segment **v;
+
+	for (size_t i = 0; i < c->n_segments; i++) {
+		if (c->segments[i] == g) {
+			return 0;
+		}
+	}
+	v = realloc(c->segments, (c->n_segments + 1) * sizeof(*v));
+	if (v == NULL) {
+		return UV_ENOMEM;
+	}
+	c->segments = v;
+	c->segments[c->n_segments++] = g;
+	return 0;
+}
+
+void commit_take_back(struct commit *c,
+		      void (*dropped)(void *arg, struct device *d), void *arg)
+{
+	struct store *s = c->store;
+
+	assert(c->state == COMMIT_FAILED);
+	for (size_t i = 0; i < c->n_streams; i++) {
+		take_back_stream(c->streams[i].device, &c->streams[i].id);
+		dropped(arg, c->streams[i].device);
+	}
+	for (size_t i = 0; i < s->n_dirty_streams; i++) {
+		struct dirty_stream *ds = &s->dirty_streams[i];
+
+		take_back_stream(ds->device, &ds->id);
+		dropped(arg, ds->device);
+	}
+	c->n_streams = s->n_dirty_streams = 0;
+	for (size_t i = 0; i < s->n_dirty_segments; i++) {
+		to_repair(c, s->dirty_segments[i]);
+	}
+	s->n_dirty_segments = 0;
+	s->dirty_bytes = 0;
+	for (size_t i = 0; i < c->n_segments; i++) {
+		take_back_segment(s, c->segments[i]);
+		dropped(arg, c->segments[i]->device);
+	}
+	/* Its end is as uncertain as that of the others. */
+	if (s->log_fd >= 0) {
+		sys_close(s->sys, s->log_fd);
+		s->log_fd = -1;
+	}
+	c->log_requeue = 0;
+}
+
+void commit_repair(struct commit *c)
+{
+	struct store *s = c->store;
+	int rc = 0;
+
+	assert(c->state == COMMIT_FAILED);
+	free(c->files);
+	free(c->dirs);
+	buf_clear(&c->log);
+	c->n_dirs = 0;
+	c->files = calloc(c->n_segments + 1, sizeof *c->files);
+	c->dirs = calloc(2 * c->n_segments + 1, sizeof *c->dirs);
+	if (c->files == NULL || c->dirs == NULL) {
+		rc = UV_ENOMEM;
+	}
+	for (size_t i = 0; i < c->n_segments && rc == 0; i++) {
+		struct segment *g = c->segments[i];
+
+		rc = g->header.p == NULL ? 0 : store_segment_continue(s, g);
+		c->files[i].fd = g->fd;
+		note_what_is_synced(g);
+	}
+	if (rc == 0) {
+		take_dirs(c);
+		rc = prepare_log(c);
+	}
+	submit(c, COMMIT_REPAIRING, rc);
+}

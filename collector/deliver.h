@@ -1,0 +1,40 @@
+/* deliver: what becomes of a batch once it is durable: records go to the output
+ * file, alerts to whoever wants them and into the catalogue.
+ *
+ * Batches are taken in the order of their arrival number, opened, trimmed by
+ * their envelope, and given out; a cursor on disk says up to which arrival that
+ * has happened, and how long the output file was then, so that after a crash the
+ * file is cut back to that length and goes on from there: each record once.  An
+ * output file that was moved away is begun anew; what had been written to it since
+ * the last cursor may then come twice.  Alerts may come twice after a crash.
+ *
+ * Threads   The loop thread; opening, writing and syncing run in one sys_work.
+ * Memory    The queue of batches (DELIVER_QUEUE at most; beyond that they are
+ *           found again on disk), and options.decoders_max openers.
+ */
+#ifndef COLLECTOR_DELIVER_H
+#define COLLECTOR_DELIVER_H
+
+#include "collector/collector.h"
+
+struct deliver;
+
+/* Blocks: reads the cursor and cuts the output file back.  UV_E*, UV_ENOMEM; why:
+ * 512 bytes. */
+int deliver_new(struct deliver **out, struct collector *c,
+		char why[static 512]);
+void deliver_free(struct deliver *d);
+/* Batches up to store.durable_arrival may be given out. */
+void deliver_kick(struct deliver *d);
+/* A batch was appended (not yet durable). */
+void deliver_note(struct deliver *d, const struct segment *g,
+		  uint64_t arrival, uint64_t offset);
+/* What was noted is void: a sync has failed. */
+void deliver_forget(struct deliver *d);
+bool deliver_busy(const struct deliver *d);
+/* Batches that wait to be given out. */
+size_t deliver_waiting(const struct deliver *d);
+/* Writes the cursor at the end of a clean stop. */
+void deliver_flush(struct deliver *d);
+
+#endif

@@ -1,0 +1,351 @@
+/* rows: takes copies of what changed in the store's memory and writes them to the
+ * catalogue in a sys_work, at most once a second: the catalogue may lag behind,
+ * never lead. */
+#include <stdlib.h>
+
+#include "collector/collector.h"
+#include "common/err.h"
+#include "common/log.h"
+
+enum { ROWS_EVERY_MS = 1000, ROWS_ALERTS_MAX = 10000 };
+
+struct row_device {
+	struct hash32 id;
+	char name[LIMIT_DEVICE_NAME + 1];
+	int64_t seen_ms;
+	struct buf heads[LANE_NR];
+};
+
+struct row_alert {
+	struct row_alert *next;
+	struct catalogue_alert a;
+	char json[];
+};
+
+struct rows {
+	struct collector *c;
+	struct sys_timer *timer;
+	struct sys_work work;
+	bool waiting, busy;
+	/* Being written. */
+	struct row_device *devices;
+	size_t n_devices;
+	struct catalogue_segment *segments;
+	size_t n_segments;
+	struct catalogue_stream *streams;
+	size_t n_streams;
+	struct row_alert *alerts; /* latest first; next work's */
+	size_t n_alerts;
+	struct row_alert *writing;
+	uint64_t done_arrival; /* streams touched later are new to it */
+	uint64_t taken_arrival;
+	int rc;
+};
+
+static void clear(struct rows *r)
+{
+	for (size_t i = 0; i < r->n_devices; i++) {
+		for (int lane = 0; lane < LANE_NR; lane++) {
+			buf_fini(&r->devices[i].heads[lane]);
+		}
+	}
+	free(r->devices);
+	free(r->segments);
+	free(r->streams);
+	r->devices = NULL;
+	r->segments = NULL;
+	r->streams = NULL;
+	r->n_devices = r->n_segments = r->n_streams = 0;
+	while (r->writing != NULL) {
+		struct row_alert *a = r->writing;
+
+		r->writing = a->next;
+		free(a);
+	}
+}
+
+/* ---- taking ---- */
+
+struct counted {
+	size_t devices, segments, streams;
+};
+
+static struct counted count(const struct rows *r)
+{
+	const struct store *s = &r->c->store;
+	struct counted n = {0};
+
+	for (size_t i = 0; i < s->room_devices; i++) {
+		const struct device *d = s->devices[i];
+
+		if (d == NULL) {
+			continue;
+		}
+		n.devices += d->catalogue_dirty;
+		for (struct segment *g = d->segments; g != NULL; g = g->next) {
+			n.segments += g->catalogue_dirty;
+		}
+		for (size_t k = 0; k < d->n_streams; k++) {
+			n.streams += d->streams[k].touched > r->done_arrival;
+		}
+	}
+	return n;
+}
+
+static void take_segment(struct rows *r, struct segment *g)
+{
+	g->catalogue_dirty = g->dirty || g->committing;
+	if (g->durable_bytes == 0) {
+		return; /* Not on disk yet. */
+	}
+	r->segments[r->n_segments++] = (struct catalogue_segment){
+		.device = g->device->id,
+		.lane = g->name.lane,
+		.number = g->name.number,
+		.id = g->name.id,
+		.part = g->name.part,
+		.bytes = g->durable_bytes,
+		.index = g->durable_index,
+		.hash = g->durable_hash,
+		.first_ms = g->first_ms,
+		.last_ms = g->last_ms,
+		.received_ms = g->received_ms,
+		.first_arrival = g->first_arrival,
+		.last_arrival = g->last_arrival,
+		.records = g->records,
+		.closed = g->closed && !g->catalogue_dirty,
+	};
+}
+
+static void take_device(struct rows *r, struct device *d)
+{
+	struct row_device *row;
+
+	for (struct segment *g = d->segments; g != NULL; g = g->next) {
+		if (g->catalogue_dirty) {
+			take_segment(r, g);
+		}
+	}
+	for (size_t k = 0; k < d->n_streams; k++) {
+		const struct stream *st = &d->streams[k];
+
+		if (st->touched > r->done_arrival) {
+			r->streams[r->n_streams++] = (struct catalogue_stream){
+				d->id, st->id, st->durable, st->h_durable};
+		}
+	}
+	if (!d->catalogue_dirty) {
+		return;
+	}
+	d->catalogue_dirty = false;
+	row = &r->devices[r->n_devices++];
+	row->id = d->id;
+	memcpy(row->name, d->name, sizeof row->name);
+	row->seen_ms = d->seen_ms;
+	for (int lane = 0; lane < LANE_NR; lane++) {
+		const struct signed_head *h = &d->heads[lane];
+
+		buf_init(&row->heads[lane], 4096);
+		if (h->bytes != NULL) {
+			/* Without memory the row keeps the head before. */
+			buf_add(&row->heads[lane], h->bytes, h->n);
+		}
+	}
+}
+
+static bool take(struct rows *r)
+{
+	struct store *s = &r->c->store;
+	struct counted n = count(r);
+
+	if (n.devices + n.segments + n.streams == 0 && r->alerts == NULL) {
+		return false;
+	}
+	r->devices = calloc(n.devices + 1, sizeof *r->devices);
+	r->segments = calloc(n.segments + 1, sizeof *r->segments);
+	r->streams = calloc(n.streams + 1, sizeof *r->streams);
+	if (r->devices == NULL || r->segments == NULL || r->streams == NULL) {
+		clear(r);
+		return false;
+	}
+	for (size_t i = 0; i < s->room_devices; i++) {
+		if (s->devices[i] != NULL) {
+			take_device(r, s->devices[i]);
+		}
+	}
+	/* Streams that are not durable yet come again with the next work. */
+	r->taken_arrival = s->durable_arrival;
+	r->writing = r->alerts;
+	r->alerts = NULL;
+	r->n_alerts = 0;
+	return true;
+}
+
+/* ---- writing ---- */
+
+static int write_devices(struct rows *r, struct catalogue *k)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < r->n_devices && rc == 0; i++) {
+		const struct row_device *d = &r->devices[i];
+
+		rc = k->ops->device(k, &d->id, d->name, d->seen_ms);
+		for (int lane = 0; lane < LANE_NR && rc == 0; lane++) {
+			if (d->heads[lane].n > 0) {
+				rc = k->ops->head(k, &d->id, (enum lane)lane,
+						  buf_slice(&d->heads[lane]));
+			}
+		}
+	}
+	return rc;
+}
+
+static int write_all(struct rows *r)
+{
+	struct catalogue *k = r->c->catalogue;
+	int rc = k->ops->begin(k);
+
+	if (rc != 0) {
+		return rc;
+	}
+	rc = write_devices(r, k);
+	for (size_t i = 0; i < r->n_segments && rc == 0; i++) {
+		rc = k->ops->segment(k, &r->segments[i]);
+	}
+	for (size_t i = 0; i < r->n_streams && rc == 0; i++) {
+		rc = k->ops->stream(k, &r->streams[i]);
+	}
+	for (struct row_alert *a = r->writing; a != NULL && rc == 0;
+	     a = a->next) {
+		rc = k->ops->alert(k, &a->a);
+	}
+	return rc != 0 ? rc : k->ops->commit(k);
+}
+
+static void on_run(struct sys_work *w)
+{
+	struct rows *r = w->arg;
+
+	r->rc = write_all(r);
+}
+
+static void written(struct rows *r)
+{
+	if (r->rc != 0) {
+		/* The next start finds it older than the files and completes
+		 * it. */
+		log_warn("the catalogue could not be written; searching finds "
+			 "what it knows and the files hold",
+			 "error=\"%s\"", err_str(r->rc));
+	}
+	r->done_arrival = r->taken_arrival;
+	clear(r);
+}
+
+static void on_done(struct sys_work *w)
+{
+	struct rows *r = w->arg;
+
+	r->busy = false;
+	written(r);
+	if (r->c->stopping) {
+		collector_wake(r->c);
+	}
+}
+
+static void on_timer(void *arg)
+{
+	struct rows *r = arg;
+
+	r->waiting = false;
+	if (r->busy) {
+		rows_kick(r);
+		return;
+	}
+	if (!take(r)) {
+		return;
+	}
+	r->work = (struct sys_work){.run = on_run, .done = on_done, .arg = r};
+	r->busy = sys_work_submit(r->c->sys, &r->work) == 0;
+	if (!r->busy) {
+		r->rc = UV_ENOMEM;
+		written(r);
+	}
+}
+
+void rows_kick(struct rows *r)
+{
+	if (r != NULL && !r->waiting && !r->c->stopping) {
+		r->waiting = true;
+		sys_timer_set(r->c->sys, r->timer, ROWS_EVERY_MS);
+	}
+}
+
+void rows_flush(struct rows *r)
+{
+	if (r != NULL && !r->busy && take(r)) {
+		r->rc = write_all(r);
+		written(r);
+	}
+}
+
+bool rows_busy(const struct rows *r)
+{
+	return r != NULL && r->busy;
+}
+
+void rows_alert(struct rows *r, const struct catalogue_alert *a)
+{
+	struct row_alert *row;
+
+	if (r == NULL || r->n_alerts >= ROWS_ALERTS_MAX) {
+		return; /* They are in the segments as well. */
+	}
+	row = malloc(sizeof *row + a->json.n);
+	if (row == NULL) {
+		return;
+	}
+	row->a = *a;
+	memcpy(row->json, a->json.p, a->json.n);
+	row->a.json = slice(row->json, a->json.n);
+	row->next = r->alerts;
+	r->alerts = row;
+	r->n_alerts++;
+	rows_kick(r);
+}
+
+int rows_new(struct rows **out, struct collector *c)
+{
+	struct rows *r;
+	int rc;
+
+	*out = NULL;
+	if (c->catalogue == NULL) {
+		return 0;
+	}
+	r = calloc(1, sizeof *r);
+	if (r == NULL) {
+		return UV_ENOMEM;
+	}
+	r->c = c;
+	rc = sys_timer_new(c->sys, &r->timer, on_timer, r);
+	if (rc != 0) {
+		free(r);
+		return rc;
+	}
+	*out = r;
+	return 0;
+}
+
+void rows_free(struct rows *r)
+{
+	if (r == NULL) {
+		return;
+	}
+	clear(r);
+	r->writing = r->alerts;
+	clear(r);
+	sys_timer_free(r->c->sys, r->timer);
+	free(r);
+}

@@ -1,0 +1,584 @@
+#include "collector/scan.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collector/scan_log.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/reader.h"
+
+/* One stream of one stored batch. */
+struct item {
+	uint64_t arrival;
+	uint64_t offset; /* of the entry in its file */
+	uint32_t found;  /* index in scan.found */
+	uint32_t part;
+	struct stream_id stream;
+	uint64_t from, end, h;
+};
+
+struct found {
+	struct segment *segment;
+	int trouble;       /* 0: whole */
+	uint32_t part;     /* of the last entry, or the trouble */
+	uint64_t offset;   /* of the trouble */
+	bool last_part;    /* and so the file may be cut there */
+	bool cut;
+};
+
+struct scan {
+	struct store *store;
+	struct catalogue *catalogue;
+	struct scan_report *report;
+	bool trust;
+	struct device *device; /* that is being read */
+	char dir[STORE_PATH];
+	struct item *items;
+	size_t n_items, room_items;
+	struct found *found;
+	size_t n_found;
+	uint64_t committed; /* the last arrival that was surely synced */
+};
+
+/* ---- reading one segment ---- */
+
+static int add_items(struct scan *sc, const struct segment_entry *e)
+{
+	for (size_t i = 0; i < e->head.n_streams; i++) {
+		const struct batch_stream *b = &e->head.streams[i];
+
+		if (sc->n_items == sc->room_items) {
+			size_t room = sc->room_items == 0 ? 256
+							  : sc->room_items * 2;
+			struct item *v = realloc(sc->items, room * sizeof *v);
+
+			if (v == NULL) {
+				return UV_ENOMEM;
+			}
+			sc->items = v;
+			sc->room_items = room;
+		}
+		sc->items[sc->n_items++] = (struct item){
+			.arrival = e->envelope.arrival,
+			.offset = e->offset,
+			.found = (uint32_t)sc->n_found,
+			.part = e->part,
+			.stream = b->id,
+			.from = envelope_take_from(&e->envelope, i, b->start),
+			.end = b->end,
+			.h = b->h,
+		};
+	}
+	return 0;
+}
+
+static int take_head(struct device *d, struct slice bytes)
+{
+	struct head h;
+
+	if (d->spki.p == NULL || head_verify(&h, bytes, d->spki) != 0) {
+		return 0; /* `nightjar store verify` tells. */
+	}
+	return device_set_head(d, &h, bytes);
+}
+
+static int read_segment(struct scan *sc, const struct segment_name *name)
+{
+	struct store *s = sc->store;
+	struct segment_reader r;
+	struct segment_entry e;
+	struct found *f = &sc->found[sc->n_found];
+	int rc = segment_reader_open(&r, s->sys, sc->dir, name);
+
+	*f = (struct found){.trouble = rc, .last_part = true};
+	if (rc != 0) {
+		f->part = name->part;
+		return rc == UV_ENOMEM ? rc : 0;
+	}
+	if (sc->device->name[0] == '\0') {
+		snprintf(sc->device->name, sizeof sc->device->name, "%s",
+			 r.device_name);
+	}
+	while ((rc = segment_reader_next(&r, &e)) == 1) {
+		int added = 0;
+
+		if (e.kind == ENTRY_HEAD_SIGNED) {
+			added = take_head(sc->device, e.signed_head);
+		} else {
+			added = add_items(sc, &e);
+			if (e.envelope.durable > sc->committed) {
+				sc->committed = e.envelope.durable;
+			}
+			if (e.envelope.arrival > s->arrival) {
+				s->arrival = e.envelope.arrival;
+			}
+		}
+		if (added != 0) {
+			segment_reader_close(&r);
+			return added;
+		}
+	}
+	f->trouble = rc;
+	f->part = r.name.part;
+	f->offset = r.fd >= 0 ? r.entries.offset : 0;
+	f->last_part = r.name.part == r.last_part;
+	segment_reader_close(&r);
+	return rc == UV_ENOMEM ? rc : 0;
+}
+
+/* ---- setting aside ---- */
+
+static int copy_rest(struct sys *sys, int from, int to, uint64_t offset)
+{
+	char chunk[16 * 1024];
+	uint64_t put = 0;
+
+	for (;;) {
+		int64_t got = sys_pread(sys, from, chunk, sizeof chunk,
+					offset + put);
+		int rc;
+
+		if (got <= 0) {
+			return got < 0 ? (int)got : sys_fdatasync(sys, to);
+		}
+		rc = sys_pwrite_all(sys, to, chunk, (size_t)got, put);
+		if (rc != 0) {
+			return rc;
+		}
+		put += (uint64_t)got;
+	}
+}
+
+/* Copies what stands in path from offset on to a new file beside it. */
+static int copy_aside(struct sys *sys, const char *path, uint64_t offset,
+		      const char *suffix, char aside[static STORE_PATH])
+{
+	int from, to, rc;
+
+	for (unsigned i = 0; i < 100; i++) {
+		struct sys_stat st;
+
+		snprintf(aside, STORE_PATH, "%.*s.%s%.0u", STORE_PATH - 32,
+			 path, suffix, i);
+		if (sys_stat(sys, aside, &st) == UV_ENOENT) {
+			break;
+		}
+	}
+	from = sys_open(sys, path, O_RDONLY, 0);
+	if (from < 0) {
+		return from;
+	}
+	to = sys_open(sys, aside, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	rc = to < 0 ? to : copy_rest(sys, from, to, offset);
+	if (to >= 0) {
+		sys_close(sys, to);
+	}
+	sys_close(sys, from);
+	return rc;
+}
+
+static int cut_file(struct sys *sys, const char *path, uint64_t offset)
+{
+	int fd = sys_open(sys, path, O_RDWR, 0);
+	int rc;
+
+	if (fd < 0) {
+		return fd;
+	}
+	rc = sys_ftruncate(sys, fd, offset);
+	if (rc == 0) {
+		rc = sys_fdatasync(sys, fd);
+	}
+	sys_close(sys, fd);
+	return rc;
+}
+
+/* Cuts a file to what is whole, the rest set aside; what can't be cut is left and
+ * not written to any more. */
+static void set_aside(struct scan *sc, const char *path, uint64_t offset,
+		      const char *suffix, const char *what)
+{
+	struct sys *sys = sc->store->sys;
+	char aside[STORE_PATH];
+	int rc = copy_aside(sys, path, offset, suffix, aside);
+
+	if (rc == 0) {
+		rc = sys_sync_dir(sys, sc->dir);
+	}
+	if (rc == 0) {
+		rc = offset == 0 ? sys_unlink(sys, path)
+				 : cut_file(sys, path, offset);
+	}
+	log_error(what, "path=%s at=%llu aside=%s error=\"%s\"", path,
+		  (unsigned long long)offset, aside,
+		  rc == 0 ? "none" : err_str(rc));
+}
+
+/* An end that breaks off in the middle of an entry is what a crash leaves, unless
+ * that entry says that it was synced long before. */
+static bool is_tear(struct scan *sc, const char *path, uint64_t offset)
+{
+	char front[ENTRY_HEAD + 10];
+	struct reader r;
+	struct sys_stat st;
+	int64_t got;
+	uint64_t arrival;
+	int fd = sys_open(sc->store->sys, path, O_RDONLY, 0);
+
+	if (fd < 0) {
+		return false;
+	}
+	got = sys_pread(sc->store->sys, fd, front, sizeof front, offset);
+	if (sys_fstat(sc->store->sys, fd, &st) != 0) {
+		st.size = UINT64_MAX;
+	}
+	sys_close(sc->store->sys, fd);
+	if (got < 0 || st.size - offset > ENTRY_PAYLOAD_MAX + 64) {
+		return false;
+	}
+	if (got < (int64_t)sizeof front || front[0] != ENTRY_BATCH) {
+		return true;
+	}
+	r = reader(slice(front, (size_t)got));
+	reader_bytes(&r, ENTRY_HEAD);
+	arrival = reader_varint(&r);
+	return !reader_ok(&r) || arrival > sc->committed;
+}
+
+static void resolve_trouble(struct scan *sc, struct found *f,
+			    const struct segment_name *name)
+{
+	struct segment_name at = *name;
+	char path[STORE_PATH];
+
+	if (f->trouble == 0) {
+		return;
+	}
+	at.part = f->part;
+	segment_path(path, sc->dir, &at);
+	if (f->trouble == ERR_TRUNCATED && f->last_part &&
+	    is_tear(sc, path, f->offset)) {
+		log_info("an unfinished end was cut", "path=%s at=%llu", path,
+			 (unsigned long long)f->offset);
+		sc->report->torn++;
+		if (f->offset == 0) {
+			sys_unlink(sc->store->sys, path);
+		} else {
+			cut_file(sc->store->sys, path, f->offset);
+		}
+		return;
+	}
+	sc->report->damaged++;
+	if (f->last_part && f->trouble != ERR_VERSION) {
+		set_aside(sc, path, f->offset, "damaged",
+			  "a file is damaged: what stands before is kept");
+	} else {
+		log_error("a file is damaged: what stands before it is kept",
+			  "path=%s at=%llu error=\"%s\"", path,
+			  (unsigned long long)f->offset, err_str(f->trouble));
+	}
+}
+
+/* ---- what W is ---- */
+
+static int by_arrival(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+
+	if (x->arrival != y->arrival) {
+		return x->arrival < y->arrival ? -1 : 1;
+	}
+	if (x->found != y->found) {
+		return x->found < y->found ? -1 : 1;
+	}
+	return x->offset == y->offset ? 0 : x->offset < y->offset ? -1 : 1;
+}
+
+/* A batch that nothing leads up to: its predecessor, in another file, was lost in
+ * a crash before either was acknowledged. */
+static bool hangs_in_the_air(const struct scan *sc, const struct item *v,
+			     size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct stream *st =
+			device_find_stream(sc->device, &v[i].stream);
+
+		if (v[i].from > (st == NULL ? 0 : st->received)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static int apply(struct scan *sc, const struct item *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct stream *st = device_stream(sc->device, &v[i].stream);
+
+		if (st == NULL) {
+			return UV_ENOMEM;
+		}
+		if (v[i].end > st->received) {
+			st->received = v[i].end;
+			st->h_received = v[i].h;
+		}
+		if (v[i].arrival > st->touched) {
+			st->touched = v[i].arrival;
+		}
+	}
+	return 0;
+}
+
+static int replay(struct scan *sc, const struct segment_list *l)
+{
+	size_t n;
+
+	if (sc->n_items > 1) {
+		qsort(sc->items, sc->n_items, sizeof *sc->items, by_arrival);
+	}
+	for (size_t i = 0; i < sc->n_items; i += n) {
+		const struct item *v = &sc->items[i];
+		struct found *f = &sc->found[v->found];
+		struct segment_name at = l->v[v->found];
+		char path[STORE_PATH];
+		int rc;
+
+		for (n = 1; i + n < sc->n_items &&
+			    v[n].found == v->found &&
+			    v[n].arrival == v->arrival &&
+			    v[n].offset == v->offset;
+		     n++) {
+		}
+		if (f->cut) {
+			continue;
+		}
+		if (v->arrival > sc->committed && v->part == f->part &&
+		    f->last_part && hangs_in_the_air(sc, v, n)) {
+			at.part = v->part;
+			segment_path(path, sc->dir, &at);
+			set_aside(sc, path, v->offset, "dropped",
+				  "an end that was never acknowledged "
+				  "continues nothing: taken out");
+			f->cut = true;
+			sc->report->dropped++;
+			continue;
+		}
+		rc = apply(sc, v, n);
+		if (rc != 0) {
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/* ---- one device ---- */
+
+static bool vouched_for(struct scan *sc, const struct segment_name *name)
+{
+	struct catalogue_segment row;
+	struct sys_stat st;
+	char path[STORE_PATH];
+
+	if (!sc->trust || sc->catalogue == NULL ||
+	    sc->catalogue->ops->find_segment(sc->catalogue, &sc->device->id,
+					     &name->id, &row) != 1) {
+		return false;
+	}
+	segment_path(path, sc->dir, name);
+	if (!row.closed || row.part != name->part ||
+	    sys_stat(sc->store->sys, path, &st) != 0 || st.size != row.bytes) {
+		return false;
+	}
+	if (row.last_arrival > sc->store->arrival) {
+		sc->store->arrival = row.last_arrival;
+	}
+	if (row.last_arrival > sc->committed) {
+		sc->committed = row.last_arrival;
+	}
+	return true;
+}
+
+static int sync_file(struct scan *sc, const struct segment_name *name)
+{
+	char path[STORE_PATH];
+	int fd, rc;
+
+	segment_path(path, sc->dir, name);
+	fd = sys_open(sc->store->sys, path, O_RDONLY, 0);
+	if (fd < 0) {
+		return fd == UV_ENOENT ? 0 : fd;
+	}
+	rc = sys_fdatasync(sc->store->sys, fd);
+	sys_close(sc->store->sys, fd);
+	return rc;
+}
+
+/* After cutting: what each file holds now is synced, and known in memory. */
+static int take_up(struct scan *sc, const struct segment_list *l)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < l->n && rc == 0; i++) {
+		struct segment *g;
+
+		if (sc->found[i].trouble == 1) {
+			continue; /* Vouched for. */
+		}
+		rc = sync_file(sc, &l->v[i]);
+		if (rc == 0 && store_segment_load(sc->store, sc->device,
+						  &l->v[i], &g) == 0) {
+			g->catalogue_dirty = true;
+		}
+	}
+	return rc != 0 ? rc : sys_sync_dir(sc->store->sys, sc->dir);
+}
+
+static int read_device(struct scan *sc, const struct segment_list *l)
+{
+	int rc = 0;
+
+	sc->n_items = sc->n_found = 0;
+	sc->committed = 0;
+	for (size_t i = 0; i < sc->device->n_streams; i++) {
+		const struct stream *st = &sc->device->streams[i];
+
+		if (st->touched > sc->committed) {
+			sc->committed = st->touched;
+		}
+	}
+	for (size_t i = 0; i < l->n && rc == 0; i++) {
+		sc->report->segments++;
+		if (vouched_for(sc, &l->v[i])) {
+			sc->found[i] = (struct found){.trouble = 1};
+			sc->report->trusted++;
+		} else {
+			sc->n_found = i;
+			rc = read_segment(sc, &l->v[i]);
+		}
+	}
+	for (size_t i = 0; i < l->n && rc == 0; i++) {
+		if (sc->found[i].trouble < 0) {
+			resolve_trouble(sc, &sc->found[i], &l->v[i]);
+		}
+	}
+	if (rc == 0) {
+		rc = replay(sc, l);
+	}
+	if (rc == 0) {
+		rc = take_up(sc, l);
+	}
+	for (size_t i = 0; i < sc->device->n_streams && rc == 0; i++) {
+		struct stream *st = &sc->device->streams[i];
+
+		st->durable = st->received;
+		st->h_durable = st->h_received;
+	}
+	return rc;
+}
+
+static int on_device(void *arg, const char *name, bool is_dir)
+{
+	struct scan *sc = arg;
+	struct segment_list l;
+	struct hash32 id;
+	int rc;
+
+	if (!is_dir || !hash32_unhex(&id, name)) {
+		return 0;
+	}
+	sc->device = store_device(sc->store, &id);
+	if (sc->device == NULL) {
+		return UV_ENOMEM;
+	}
+	sc->device->dir_made = true;
+	store_device_dir(sc->store, sc->device, sc->dir);
+	rc = segment_list_read(&l, sc->store->sys, sc->dir);
+	if (rc != 0) {
+		return rc;
+	}
+	sc->found = calloc(l.n + 1, sizeof *sc->found);
+	rc = sc->found == NULL ? UV_ENOMEM : read_device(sc, &l);
+	free(sc->found);
+	sc->found = NULL;
+	segment_list_fini(&l);
+	return rc;
+}
+
+/* ---- the catalogue ---- */
+
+struct ahead {
+	struct scan *sc;
+	bool ahead;
+};
+
+static int on_row(void *arg, const struct catalogue_segment *row)
+{
+	struct ahead *a = arg;
+	struct segment_name name = {row->lane, row->number, row->id, row->part};
+	struct device d = {0};
+	struct sys_stat st;
+	char dir[STORE_PATH], path[STORE_PATH];
+
+	hash32_hex(d.hex, &row->device);
+	store_device_dir(a->sc->store, &d, dir);
+	segment_path(path, dir, &name);
+	a->ahead = sys_stat(a->sc->store->sys, path, &st) != 0 ||
+		   st.size < row->bytes;
+	return a->ahead;
+}
+
+static void check_catalogue(struct scan *sc)
+{
+	struct ahead a = {.sc = sc};
+	int rc;
+
+	if (sc->catalogue == NULL) {
+		return;
+	}
+	rc = sc->catalogue->ops->each_segment(sc->catalogue, on_row, &a);
+	if (rc < 0 || a.ahead) {
+		log_warn("the catalogue claims more than the files hold: "
+			 "rebuilding it");
+		sc->catalogue->ops->clear(sc->catalogue);
+		sc->report->rebuilt = true;
+		sc->trust = false;
+	}
+}
+
+int store_scan(struct store *s, struct catalogue *catalogue,
+	       struct scan_report *report, char why[static 512])
+{
+	struct scan sc = {.store = s, .catalogue = catalogue,
+			  .report = report};
+	char devices[STORE_PATH];
+	int rc;
+
+	*report = (struct scan_report){0};
+	rc = scan_log_read(s, &sc.trust);
+	if (rc == 0) {
+		check_catalogue(&sc);
+		snprintf(devices, sizeof devices, "%.*s/devices",
+			 STORE_PATH - 32, s->dir);
+		rc = sys_list(s->sys, devices, on_device, &sc);
+		free(sc.items);
+	}
+	if (rc == 0) {
+		rc = sys_sync_dir(s->sys, devices);
+	}
+	if (rc != 0) {
+		snprintf(why, 512,
+			 "%.400s: the store can't be read back (%s); check the "
+			 "disk and the directory's owner",
+			 s->dir, err_str(rc));
+		return rc;
+	}
+	s->durable_arrival = s->arrival;
+	for (size_t i = 0; i < s->room_devices; i++) {
+		if (s->devices[i] != NULL) {
+			s->devices[i]->catalogue_dirty = true;
+		}
+	}
+	return 0;
+}

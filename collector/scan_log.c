@@ -1,0 +1,174 @@
+/* scan_log: the watermark log's part of scan.h. */
+#include "collector/scan_log.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/err.h"
+#include "common/log.h"
+
+static int take_device(struct store *s, const struct log_device *e)
+{
+	struct device *d = store_device(s, &e->device);
+	struct hash32 hash;
+	int rc;
+
+	if (d == NULL) {
+		return UV_ENOMEM;
+	}
+	rc = hash32_of(&hash, &e->spki, 1);
+	if (rc != 0 || !hash32_eq(&hash, &d->id)) {
+		return rc != 0 ? rc : ERR_DAMAGED;
+	}
+	if (d->spki.p == NULL) {
+		char *copy = malloc(e->spki.n + 1);
+
+		if (copy == NULL) {
+			return UV_ENOMEM;
+		}
+		memcpy(copy, e->spki.p, e->spki.n);
+		d->spki = slice(copy, e->spki.n);
+	}
+	snprintf(d->name, sizeof d->name, "%.*s", SLICE_ARG(e->name));
+	d->logged = true;
+	return 0;
+}
+
+static int take_watermark(struct store *s, const struct log_watermark *w)
+{
+	struct device *d = store_device(s, &w->device);
+	struct stream *st = d == NULL ? NULL : device_stream(d, &w->stream);
+
+	if (st == NULL) {
+		return UV_ENOMEM;
+	}
+	if (w->position >= st->received) {
+		st->received = st->durable = w->position;
+		st->h_received = st->h_durable = w->h;
+	}
+	if (w->arrival > st->touched) {
+		st->touched = w->arrival;
+	}
+	if (w->arrival > s->arrival) {
+		s->arrival = w->arrival;
+	}
+	return 0;
+}
+
+static int take_head(struct store *s, struct slice bytes)
+{
+	/* Its device comes before it, with the key to check it by. */
+	for (size_t i = 0; i < s->room_devices; i++) {
+		struct device *d = s->devices[i];
+		struct head h;
+
+		if (d != NULL && d->spki.p != NULL &&
+		    head_verify(&h, bytes, d->spki) == 0) {
+			return device_set_head(d, &h, bytes);
+		}
+	}
+	return 0; /* Whose it is can't be told: of no use. */
+}
+
+static int take_entry(struct store *s, const struct entry *e)
+{
+	struct log_device d;
+	struct log_watermark w;
+	uint8_t id[STORE_ID];
+	int rc;
+
+	switch (e->kind) {
+	case ENTRY_FILE:
+		rc = log_file_take(id, e->payload);
+		return rc != 0 ? rc
+		       : memcmp(id, s->id, STORE_ID) == 0 ? 0
+							  : ERR_NOT_OURS;
+	case ENTRY_DEVICE:
+		rc = log_device_take(&d, e->payload);
+		return rc != 0 ? rc : take_device(s, &d);
+	case ENTRY_WATERMARK:
+		rc = log_watermark_take(&w, e->payload);
+		return rc != 0 ? rc : take_watermark(s, &w);
+	case ENTRY_LOG_HEAD:
+		return take_head(s, e->payload);
+	default:
+		return ERR_MALFORMED;
+	}
+}
+
+static int read_entries(struct store *s, int fd, uint64_t *whole)
+{
+	struct entry_reader r;
+	struct entry e;
+	char magic[FILE_MAGIC];
+	int rc;
+
+	*whole = 0;
+	rc = sys_pread_all(s->sys, fd, magic, sizeof magic, 0);
+	if (rc != 0) {
+		return rc == UV_EOF ? ERR_TRUNCATED : rc;
+	}
+	if (memcmp(magic, watermark_magic, sizeof magic) != 0) {
+		return ERR_DAMAGED;
+	}
+	entry_reader_init(&r, s->sys, fd, FILE_MAGIC);
+	while ((rc = entry_reader_next(&r, &e)) == 1) {
+		if (e.offset == FILE_MAGIC && e.kind != ENTRY_FILE) {
+			rc = ERR_MALFORMED;
+			break;
+		}
+		rc = take_entry(s, &e);
+		if (rc != 0) {
+			break;
+		}
+		*whole = e.next;
+	}
+	entry_reader_fini(&r);
+	return rc;
+}
+
+int scan_log_read(struct store *s, bool *whole)
+{
+	char path[STORE_PATH], aside[STORE_PATH + 16];
+	uint64_t good = 0;
+	int fd, rc;
+
+	*whole = true;
+	snprintf(path, sizeof path, "%.*s/watermarks.log", STORE_PATH - 32,
+		 s->dir);
+	fd = sys_open(s->sys, path, O_RDWR, 0);
+	if (fd < 0) {
+		/* A new store, or the log was lost: the segments know most of
+		 * what it knew. */
+		*whole = s->made;
+		return fd == UV_ENOENT ? 0 : fd;
+	}
+	rc = read_entries(s, fd, &good);
+	if (rc == UV_ENOMEM) {
+		sys_close(s->sys, fd);
+		return rc;
+	}
+	if (rc == ERR_TRUNCATED && good > 0) {
+		log_info("the watermark log has an unfinished end, cutting it",
+			 "path=%s at=%llu", path, (unsigned long long)good);
+		rc = sys_ftruncate(s->sys, fd, good);
+	}
+	if (rc == 0) {
+		rc = sys_fdatasync(s->sys, fd);
+	}
+	if (rc == 0) {
+		s->log_fd = fd;
+		s->log_bytes = s->log_live = good;
+		return 0;
+	}
+	/* What was read counts; a new one is written by the first commit. */
+	sys_close(s->sys, fd);
+	*whole = false;
+	snprintf(aside, sizeof aside, "%s.damaged", path);
+	log_error("the watermark log is damaged: keeping what stands before, "
+		  "setting the file aside and reading every segment",
+		  "path=%s at=%llu error=\"%s\" aside=%s", path,
+		  (unsigned long long)good, err_str(rc), aside);
+	return sys_rename(s->sys, path, aside);
+}

@@ -1,0 +1,12 @@
+/* scan_log: reads the watermark log back into a store's memory. */
+#ifndef COLLECTOR_SCAN_LOG_H
+#define COLLECTOR_SCAN_LOG_H
+
+#include "collector/store.h"
+
+/* Takes up devices, watermarks and heads.  An unfinished end is cut; a damaged log
+ * is set aside, and *whole is false: then no file may be trusted unread.  Blocks.
+ * UV_ENOMEM, UV_E* of the file calls. */
+int scan_log_read(struct store *s, bool *whole);
+
+#endif

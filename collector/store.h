@@ -1,0 +1,217 @@
+/* store: what the collector has of each device: its streams' watermarks and its
+ * segments, in memory as far as they are being written, and as files.
+ *
+ * Appends go to the page cache; nothing here syncs.  commit.h makes durable what
+ * was appended, scan.h reads it all back at start-up.  docs/store.md has the
+ * layout, and the reasons.
+ *
+ * Threads   The loop thread.
+ * Errors    Named at each function; UV_ENOSPC and UV_EDQUOT of an append leave
+ *           everything as it was, so that it can be tried again.
+ */
+#ifndef COLLECTOR_STORE_H
+#define COLLECTOR_STORE_H
+
+#include "collector/catalogue.h"
+#include "collector/segment_reader.h"
+#include "wire/head.h"
+
+enum {
+	DEVICE_STREAMS_MAX = 65536,
+	DEVICE_SEGMENTS_KEPT = 64, /* in memory, beside those being written */
+	STORE_KEYS_MAX = 16,
+	STORE_FILES_MAX = 256,     /* open at one time, but for what is dirty */
+};
+
+struct session;
+struct device;
+
+struct stream {
+	struct stream_id id;
+	uint64_t received, durable;     /* W */
+	uint64_t h_received, h_durable; /* H at those */
+	uint64_t touched; /* arrival of the last batch with it */
+	bool dirty;       /* in store.dirty_streams */
+	bool told;        /* while a welcome is made */
+};
+
+/* A segment that is being received, or may go on.  */
+struct segment {
+	struct device *device;
+	struct segment *next;      /* of the device, latest first */
+	struct segment_name name;  /* part: the file that is written */
+	struct hash32 start_hash;  /* the chain's head after the header */
+	struct slice header;       /* our copy, while attached or dirty */
+	struct follower *follower; /* while attached to a session */
+	struct session *session;   /* that sends it, or NULL */
+
+	int fd;                    /* -1: not open */
+	uint64_t bytes, durable_bytes;
+	uint64_t last_offset;      /* of the entry written last */
+	int64_t index, durable_index;
+	struct hash32 hash, durable_hash;
+	bool file_made;            /* its name may not be durable yet */
+	bool dirty;                /* in store.dirty_segments */
+	bool committing;
+	bool closed;               /* the device said that no more will come */
+	bool catalogue_dirty;
+	struct {                   /* what is being synced */
+		uint64_t bytes;
+		int64_t index;
+		struct hash32 hash;
+		bool file_made;
+	} at;
+	/* For the catalogue. */
+	int64_t first_ms, last_ms, received_ms;
+	uint64_t first_arrival, last_arrival, records;
+};
+
+struct signed_head {
+	struct head head;
+	char *bytes; /* as it was signed; NULL: none */
+	size_t n;
+};
+
+struct device {
+	struct hash32 id;
+	char hex[HEX32];
+	char name[LIMIT_DEVICE_NAME + 1];
+	struct slice spki; /* our copy */
+	struct session *session; /* the newest, or NULL */
+	struct stream *streams;  /* sorted by id */
+	size_t n_streams, room_streams;
+	struct segment *segments;
+	size_t n_segments;
+	struct signed_head heads[LANE_NR]; /* the latest of each lane */
+	bool logged;   /* its ENTRY_DEVICE is in the log, or pending */
+	bool dir_made; /* its directory is there */
+	bool catalogue_dirty;
+	int64_t seen_ms;
+};
+
+struct dirty_stream {
+	struct device *device;
+	struct stream_id id;
+};
+
+struct store {
+	struct sys *sys;
+	char dir[STORE_PATH];
+	uint8_t id[STORE_ID];
+	struct seal_secret keys[STORE_KEYS_MAX];
+	size_t n_keys;     /* keys[0] is the newest: to seal to */
+	bool made;         /* by this start */
+	bool has_catalogue; /* what is catalogue_dirty has to be kept */
+
+	struct device **devices; /* hash table, open addressing */
+	size_t n_devices, room_devices;
+	uint8_t hash_key[16];
+
+	uint64_t arrival, durable_arrival;
+	size_t n_open;
+	size_t hand;       /* where to look for a file to close next */
+
+	/* What the next commit will make durable. */
+	struct dirty_stream *dirty_streams;
+	size_t n_dirty_streams, room_dirty_streams;
+	struct segment **dirty_segments;
+	size_t n_dirty_segments, room_dirty_segments;
+	uint64_t dirty_bytes;
+	struct buf log_pending; /* entries for the watermark log: kind (1),
+				 * length (4), payload */
+
+	/* The watermark log; commit.c appends. */
+	int log_fd;
+	uint64_t log_bytes, log_live;
+
+	uint64_t total_bytes, total_records, total_batches; /* this run */
+};
+
+/* ---- opening (store_open.c) ---- */
+
+/* Opens or makes the store and loads its keys; the watermarks and segments are
+ * read by scan.h.  why: 512 bytes for what, where and what to do. */
+int store_open(struct store *s, struct sys *sys, const char *dir,
+	       char why[static 512]);
+/* Loads id and keys of a store that exists, for reading only. */
+int store_open_read(struct store *s, struct sys *sys, const char *dir,
+		    char why[static 512]);
+/* Frees the memory; closes files only if told to. */
+void store_fini(struct store *s, bool close_files);
+/* dir/devices/<hex>. */
+void store_device_dir(const struct store *s, const struct device *d,
+		      char out[static STORE_PATH]);
+
+/* ---- devices and streams ---- */
+
+struct device *store_find_device(const struct store *s,
+				 const struct hash32 *id);
+/* Finds or makes it.  NULL: no memory. */
+struct device *store_device(struct store *s, const struct hash32 *id);
+/* Notes name and key as its certificate has them now; both go to the watermark
+ * log.  UV_ENOMEM. */
+int store_device_seen(struct store *s, struct device *d, const char *name,
+		      struct slice spki);
+struct stream *device_find_stream(const struct device *d,
+				  const struct stream_id *id);
+/* Finds or makes it at 0; pointers to other streams are stale then.  NULL: no
+ * memory, or DEVICE_STREAMS_MAX. */
+struct stream *device_stream(struct device *d, const struct stream_id *id);
+
+/* ---- segments ---- */
+
+struct segment *device_find_segment(const struct device *d,
+				    const struct segment_id *id);
+/* A new one in memory, without follower and file.  NULL: no memory. */
+struct segment *store_segment_new(struct store *s, struct device *d,
+				  const struct segment_name *name);
+/* Takes up what a file on disk has (it was dropped from memory).  0, UV_ENOENT,
+ * and segment_reader's errors. */
+int store_segment_load(struct store *s, struct device *d,
+		       const struct segment_name *name,
+		       struct segment **out);
+/* Gives the segment a follower at batch `after` by reading its files, and checks
+ * that header is the one it began with.  ERR_CONFLICT, ERR_NOT_OURS (we do not have
+ * that batch), segment_reader's errors. */
+int store_segment_attach(struct store *s, struct segment *g,
+			 struct slice header, int64_t after);
+/* Drops the follower; what is clean may be forgotten at the next call of
+ * store_trim_segments(). */
+void store_segment_detach(struct segment *g);
+/* Forgets what is clean, detached and old beyond DEVICE_SEGMENTS_KEPT. */
+void store_trim_segments(struct store *s, struct device *d);
+
+/* Appends a batch that the segment's follower has peeked, takes what continues
+ * each stream, and moves the follower on.  ERR_ABOVE: *above is the stream that
+ * would get a hole; nothing was written.  ERR_LIMIT: too many streams.  UV_E* of
+ * the write: nothing has changed. */
+int store_append(struct store *s, struct segment *g, struct slice batch,
+		 const struct batch_head *head, struct stream_id *above);
+/* After a failed sync: starts the segment's next file behind its last durable
+ * batch.  UV_E* of the file calls. */
+int store_segment_continue(struct store *s, struct segment *g);
+/* Marks what a batch touches as due for an acknowledgement, when all of it was
+ * here before. */
+int store_touch(struct store *s, struct segment *g,
+		const struct batch_head *head);
+/* Stores a verified signed head: in its segment's file, or, when there is none,
+ * in the watermark log.  g may be NULL.  UV_ENOMEM, UV_E* of the write. */
+int store_head(struct store *s, struct device *d, struct segment *g,
+	       const struct head *h, struct slice bytes);
+/* Keeps it in memory as the lane's latest, if it is later.  UV_ENOMEM. */
+int device_set_head(struct device *d, const struct head *h,
+		    struct slice bytes);
+
+/* Adds to the watermark log at the next commit.  UV_ENOMEM. */
+int store_log(struct store *s, enum entry_kind kind, struct slice payload);
+int store_log_watermark(struct store *s, const struct device *d,
+			const struct stream *st, uint64_t position,
+			uint64_t h);
+
+/* Bookkeeping shared by store.c, scan.c and commit.c.  UV_ENOMEM. */
+int store_mark_stream(struct store *s, struct device *d, struct stream *st);
+int store_mark_segment(struct store *s, struct segment *g);
+void store_close_file(struct store *s, struct segment *g);
+void store_segment_free(struct store *s, struct segment *g);
+
+#endif
