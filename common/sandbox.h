@@ -1,0 +1,32 @@
+/* sandbox: after set-up a process keeps only the files and system calls that its
+ * work needs: no_new_privs, landlock (kernel 5.13 and later), seccomp.
+ *
+ * Once, from main(), after everything that needs more is open and before the
+ * first thread of libuv's pool starts.  What a kernel lacks is left out and said
+ * in the log; what fails although the kernel has it is an error.
+ */
+#ifndef COMMON_SANDBOX_H
+#define COMMON_SANDBOX_H
+
+#include <stddef.h>
+
+enum sandbox_role { SANDBOX_AGENT, SANDBOX_COLLECTOR, SANDBOX_HELPER };
+
+enum sandbox_access {
+	SANDBOX_READ = 1 << 0,  /* a file, or everything below a folder */
+	SANDBOX_WRITE = 1 << 1, /* and write, create, rename, remove there */
+	SANDBOX_EXEC = 1 << 2,  /* and run (helper only) */
+};
+
+struct sandbox_path {
+	const char *path; /* one that does not exist is passed over */
+	unsigned access;
+};
+
+enum { SANDBOX_WHY = 256 };
+
+/* 0, or UV_E* and why. */
+int sandbox_enter(enum sandbox_role role, const struct sandbox_path *paths,
+		  size_t n, char why[static SANDBOX_WHY]);
+
+#endif
