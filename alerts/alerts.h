@@ -6,7 +6,7 @@
  * time of day: cooldowns run on event time.
  *
  * Threads   One thread at a time.
- * Memory    24 bytes for each remembered cooldown up to options.tracked_max,
+ * Memory    32 bytes for each remembered cooldown up to options.tracked_max,
  *           and one buffer of LIMIT_ALERT_JSON.
  * Errors    0, or a negative UV_E* / ERR_*.
  */
@@ -30,6 +30,7 @@ struct alert {
 	const char *rule_title;
 	int64_t first_ns, last_ns; /* event time */
 	uint64_t count;
+	bool open;             /* updates and an end will follow */
 	uint64_t suppressed; /* findings that the cooldown hid since the last
 			      * alert of this rule and group */
 	struct slice json;   /* one object, no newline, <= LIMIT_ALERT_JSON */

@@ -108,7 +108,7 @@ void ecs_write(struct json *j, const struct record *r)
 	if (h->host.n > 0) {
 		text(&n, "host.hostname", h->host);
 	}
-	event_fields(&n, e, FIELD_EVENT_CATEGORY, FIELD_USER_NAME);
+	event_fields(&n, e, FIELD_EVENT_KIND, FIELD_USER_NAME);
 	if (e->outcome != OUTCOME_NONE) {
 		text(&n, "event.outcome", slice_str(outcome_name(e->outcome)));
 	}

@@ -17,6 +17,7 @@
 
 /* X(enumerator, ECS name).  Order is not part of any format. */
 #define EVENT_FIELDS(X)                                       \
+	X(EVENT_KIND, "event.kind")   /* set in alerts only */ \
 	X(EVENT_CATEGORY, "event.category")                   \
 	X(EVENT_TYPE, "event.type")                           \
 	X(EVENT_ACTION, "event.action")                       \

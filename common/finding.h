@@ -38,6 +38,9 @@ struct finding {
 	int64_t since_ns;          /* first_ns as it was when the finding was
 				    * new: a late line may move first_ns, but
 				    * never the identity */
+	bool open;                 /* updates and an end will follow */
+	bool single;               /* about one line: the line is part of what
+				    * identifies it */
 	uint64_t count;            /* attempts (events) counted so far */
 	const struct record *record; /* the line that made it true, or NULL */
 	/* Earlier lines kept as evidence, oldest first (redacted text). */

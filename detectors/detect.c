@@ -1,0 +1,702 @@
+#include "detectors/detect.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "common/err.h"
+#include "common/limits.h"
+#include "detectors/engine.h"
+#include "detectors/field.h"
+
+enum {
+	LATENESS_MS = 5 * 60 * 1000,
+	AHEAD_MS = 10 * 60 * 1000,
+	GROUPS = 65536,
+	SEEN = 131072,
+	EPISODES = 4096,
+	RING_BYTES = 256 * 1024,
+	FILE_MAX = 4 * 1024 * 1024, /* of one rule file */
+	FILES_MAX = 10000,
+};
+
+/* ---- life ---- */
+
+static int copy_disabled(struct detect *d, const struct detectors_options *o)
+{
+	for (size_t i = 0; o != NULL && i < o->disabled.n; i++) {
+		int rc = strlist_add(&d->disabled, slice_str(o->disabled.v[i]));
+
+		if (rc != 0) {
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static uint32_t number_or(uint64_t v, uint32_t standard)
+{
+	if (v == 0) {
+		return standard;
+	}
+	return v < (1u << 30) ? (uint32_t)v : 1u << 30;
+}
+
+static void set_options(struct detect *d, const struct detectors_options *o)
+{
+	static const struct detectors_options none;
+	uint64_t max_ms = UINT64_C(3650) * 86400000;
+
+	o = o == NULL ? &none : o;
+	d->lateness_ms = o->lateness_ms == 0 ? LATENESS_MS
+			 : (int64_t)(o->lateness_ms < max_ms ? o->lateness_ms
+							     : max_ms);
+	d->ahead_ns = (o->ahead_ms == 0 ? AHEAD_MS
+		       : (int64_t)(o->ahead_ms < max_ms ? o->ahead_ms : max_ms)) *
+		      1000000;
+	windows_init(&d->windows, number_or(o->groups_max, GROUPS), EPISODES);
+	seen_init(&d->seen, number_or(o->first_seen_max, SEEN));
+}
+
+int detect_new(struct detect **out, const struct detectors_options *options,
+	       const uint8_t key[static 16])
+{
+	struct detect *d = calloc(1, sizeof *d);
+	int rc;
+
+	*out = NULL;
+	if (d == NULL) {
+		return UV_ENOMEM;
+	}
+	ruleset_init(&d->set);
+	set_options(d, options);
+	memcpy(d->key, key, sizeof d->key);
+	d->newest_ms = TIME_NONE;
+	d->ring_bytes = RING_BYTES;
+	rc = copy_disabled(d, options);
+	if (rc == 0) {
+		rc = match_ctx_init(&d->ctx);
+	}
+	if (rc == 0) {
+		rc = ring_init(&d->ring, d->ring_bytes);
+	}
+	if (rc != 0) {
+		detect_free(d);
+		return rc;
+	}
+	*out = d;
+	return 0;
+}
+
+void detect_free(struct detect *d)
+{
+	if (d == NULL) {
+		return;
+	}
+	ruleset_fini(&d->set);
+	match_ctx_fini(&d->ctx);
+	windows_fini(&d->windows);
+	seen_fini(&d->seen);
+	ring_fini(&d->ring);
+	strlist_fini(&d->disabled);
+	free(d->matched);
+	free(d);
+}
+
+/* ---- loading ---- */
+
+struct loading {
+	struct ruleset *set;
+	struct complain complain;
+	int taken;
+};
+
+static int on_document(void *arg, const struct doc_node *root)
+{
+	struct loading *l = arg;
+	int rc = rule_read(l->set, root, &l->complain);
+
+	l->taken += rc == 0;
+	return rc == UV_ENOMEM ? rc : 0;
+}
+
+int detect_load_bytes(struct detect *d, const char *name, struct slice yaml,
+		      detect_error_cb on_error, void *arg)
+{
+	struct loading l = {&d->set, {name, on_error, arg}, 0};
+	struct doc_error err;
+	int rc;
+
+	if (d->compiled) {
+		return UV_EBUSY;
+	}
+	rc = doc_parse(yaml, on_document, &l, &err);
+	if (rc == ERR_MALFORMED) {
+		complain(&l.complain, err.mark, "%s", err.text);
+		rc = 0;
+	}
+	return rc == 0 ? l.taken : rc;
+}
+
+static int read_file(struct sys *sys, const char *path, struct buf *out)
+{
+	struct sys_stat st;
+	int fd = sys_open(sys, path, O_RDONLY, 0), rc;
+
+	if (fd < 0) {
+		return fd;
+	}
+	rc = sys->ops->fstat(sys, fd, &st);
+	if (rc == 0 && st.size > FILE_MAX) {
+		rc = ERR_TOO_LARGE;
+	}
+	if (rc == 0) {
+		rc = buf_reserve(out, (size_t)st.size + 1);
+	}
+	if (rc == 0 && out->p != NULL) {
+		rc = sys_pread_all(sys, fd, out->p, (size_t)st.size, 0);
+		out->n = rc == 0 ? (size_t)st.size : 0;
+	}
+	sys_close(sys, fd);
+	return rc;
+}
+
+static int on_entry(void *arg, const char *name, bool is_dir)
+{
+	struct slice s = slice_str(name);
+
+	if (is_dir || s.n == 0 || name[0] == '.' ||
+	    (!slice_ends(s, SLICE_LIT(".yml")) &&
+	     !slice_ends(s, SLICE_LIT(".yaml")))) {
+		return 0;
+	}
+	return strlist_add(arg, s);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int load_file(struct detect *d, struct sys *sys, const char *path,
+		     detect_error_cb on_error, void *arg)
+{
+	struct complain c = {path, on_error, arg};
+	struct buf text;
+	int rc;
+
+	buf_init(&text, FILE_MAX + 1);
+	rc = read_file(sys, path, &text);
+	if (rc == 0) {
+		rc = detect_load_bytes(d, path, buf_slice(&text), on_error, arg);
+	} else {
+		complain(&c, (struct doc_mark){0, 0}, "can't be read: %s",
+			 err_str(rc));
+		rc = rc == UV_ENOMEM ? rc : 0;
+	}
+	buf_fini(&text);
+	return rc;
+}
+
+int detect_load_dir(struct detect *d, struct sys *sys, const char *dir,
+		    detect_error_cb on_error, void *arg)
+{
+	struct strlist names = {NULL, 0};
+	struct buf path;
+	int rc, taken = 0;
+
+	buf_init(&path, 8192);
+	rc = sys->ops->list(sys, dir, on_entry, &names);
+	if (rc == 0 && names.n > FILES_MAX) {
+		rc = ERR_LIMIT;
+	}
+	if (names.n > 1) {
+		qsort(names.v, names.n, sizeof *names.v, by_name);
+	}
+	for (size_t i = 0; rc == 0 && i < names.n; i++) {
+		buf_clear(&path);
+		rc = buf_printf(&path, "%s/%s", dir, names.v[i]);
+		if (rc == 0) {
+			rc = buf_add_u8(&path, 0);
+		}
+		if (rc == 0) {
+			rc = load_file(d, sys, path.p, on_error, arg);
+		}
+		if (rc > 0) {
+			taken += rc;
+			rc = 0;
+		}
+	}
+	buf_fini(&path);
+	strlist_fini(&names);
+	return rc == 0 ? taken : rc;
+}
+
+int detect_load_defaults(struct detect *d, detect_error_cb on_error, void *arg)
+{
+	int taken = 0;
+
+	for (size_t i = 0; i < detect_n_packs; i++) {
+		int rc = detect_load_bytes(d, detect_packs[i].name,
+					   detect_packs[i].yaml, on_error, arg);
+
+		if (rc < 0) {
+			return rc;
+		}
+		taken += rc;
+	}
+	return taken;
+}
+
+int detect_compile(struct detect *d, detect_error_cb on_error, void *arg)
+{
+	struct complain c = {"", on_error, arg};
+	int rc;
+
+	if (d->compiled) {
+		return UV_EBUSY;
+	}
+	d->matched = calloc(d->set.n + 1, sizeof *d->matched);
+	if (d->matched == NULL) {
+		return UV_ENOMEM;
+	}
+	rc = engine_compile(d, &c);
+	if (rc < 0) {
+		return rc;
+	}
+	d->compiled = true;
+	d->stats.rules = (uint32_t)rc;
+	return rc;
+}
+
+/* ---- groups and telling ---- */
+
+bool engine_values(const struct record *r, const uint8_t *fields, size_t n,
+		   struct slice *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!rule_field_get(r, fields[i], &out[i])) {
+			return false;
+		}
+	}
+	return true;
+}
+
+uint64_t engine_hash(const struct detect *d, uint64_t salt,
+		     const struct slice *values, size_t n)
+{
+	uint8_t text[512];
+	size_t used = sizeof salt;
+	uint64_t h;
+
+	memcpy(text, &salt, sizeof salt);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t len = (uint32_t)values[i].n;
+
+		/* What is too long for the block goes in as its own hash. */
+		if (used + sizeof len + values[i].n > sizeof text - 16 * n) {
+			uint64_t inner = siphash(d->key, values[i].p, values[i].n);
+
+			len |= 0x80000000u;
+			memcpy(text + used, &len, sizeof len);
+			memcpy(text + used + sizeof len, &inner, sizeof inner);
+			used += sizeof len + sizeof inner;
+			continue;
+		}
+		memcpy(text + used, &len, sizeof len);
+		used += sizeof len;
+		if (values[i].n > 0) {
+			memcpy(text + used, values[i].p, values[i].n);
+		}
+		used += values[i].n;
+	}
+	h = siphash(d->key, text, used);
+	return h == 0 ? 1 : h;
+}
+
+int64_t engine_watermark(const struct detect *d)
+{
+	return d->newest_ms == TIME_NONE ? TIME_NONE
+					 : d->newest_ms - d->lateness_ms;
+}
+
+void engine_evidence(struct detect *d, uint64_t *chain)
+{
+	if (d->line_at == RING_NOWHERE) {
+		d->line_at = ring_add_line(&d->ring, d->record->line);
+	}
+	*chain = ring_link(&d->ring, *chain, d->line_at);
+}
+
+static void hand_out(struct detect *d, const struct rule *r, struct finding *f)
+{
+	f->rule_id = r->id;
+	f->rule_title = r->title;
+	f->rule_description = r->description;
+	f->tags = r->tags;
+	f->severity = r->severity;
+	f->cooldown_ns = r->cooldown_ns;
+	if (f->state == FINDING_NEW) {
+		d->stats.findings++;
+	} else {
+		d->stats.updates++;
+	}
+	d->cb(d->arg, f);
+}
+
+static size_t name_group(const struct rule *r, const struct slice *values,
+			 size_t n, struct finding_field *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		/* A group-by name that is an alias stays what the rule calls it. */
+		struct slice name = r->group_names[i];
+		int field = rule_field_find(name);
+
+		out[i].name = field < 0 ? name
+					: slice_str(rule_field_name((unsigned)field));
+		out[i].value = values[i];
+	}
+	return n;
+}
+
+void engine_tell(struct detect *d, struct episode *e, enum finding_state state,
+		 const struct record *record)
+{
+	struct slice values[RULE_GROUP_BY], evidence[LIMIT_EVIDENCE_LINES];
+	struct finding_field group[RULE_GROUP_BY];
+	const struct group *g = windows_find(&d->windows, e->hash);
+	struct finding f = {
+		.state = state,
+		.group = group,
+		.first_ns = e->first_ms * 1000000,
+		.last_ns = e->last_ms * 1000000,
+		.since_ns = e->since_ms * 1000000,
+		.count = e->base + e->after,
+		.record = record,
+		.evidence = evidence,
+	};
+
+	if (g != NULL) {
+		e->evidence = g->evidence;
+	}
+	e->told = f.count;
+	if (!e->rule->alerts) {
+		return;
+	}
+	f.n_group = name_group(e->rule, values,
+			       episode_values(e, values, RULE_GROUP_BY), group);
+	f.n_evidence = ring_lines(&d->ring, e->evidence,
+				  record == NULL ? RING_NOWHERE : d->line_at,
+				  evidence);
+	f.open = state != FINDING_END;
+	hand_out(d, e->rule, &f);
+}
+
+void engine_tell_lone(struct detect *d, const struct lone *l)
+{
+	struct slice evidence[LIMIT_EVIDENCE_LINES];
+	struct finding_field group[RULE_GROUP_BY];
+	struct finding f = {
+		.state = FINDING_NEW,
+		.group = group,
+		.first_ns = l->first_ms * 1000000,
+		.last_ns = l->last_ms * 1000000,
+		.since_ns = l->first_ms * 1000000,
+		.count = l->count,
+		.record = d->record,
+		.evidence = evidence,
+	};
+
+	if (!l->rule->alerts) {
+		return;
+	}
+	f.n_group = name_group(l->rule, l->values, l->rule->n_group, group);
+	f.n_evidence = ring_lines(&d->ring, l->evidence, d->line_at, evidence);
+	hand_out(d, l->rule, &f);
+}
+
+/* A plain rule tells about one line.  Its group, unless the rule says otherwise,
+ * is who did it: so much of user, target and address as the line has. */
+static void tell_line(struct detect *d, const struct rule *r)
+{
+	static const uint8_t who[] = {FIELD_USER_NAME, FIELD_USER_TARGET_NAME,
+				      FIELD_SOURCE_ADDRESS};
+	const uint8_t *fields = r->n_group > 0 ? r->group : who;
+	size_t n = r->n_group > 0 ? r->n_group : sizeof who;
+	struct finding_field group[RULE_GROUP_BY];
+	int64_t t_ns = d->t_ms * 1000000;
+	struct finding f = {
+		.state = FINDING_NEW,
+		.group = group,
+		.first_ns = t_ns,
+		.last_ns = t_ns,
+		.since_ns = t_ns,
+		.single = true,
+		.count = 1,
+		.record = d->record,
+	};
+
+	for (size_t i = 0; i < n; i++) {
+		if (rule_field_get(d->record, fields[i], &group[f.n_group].value)) {
+			group[f.n_group++].name =
+				slice_str(rule_field_name(fields[i]));
+		}
+	}
+	hand_out(d, r, &f);
+}
+
+/* ---- one record ---- */
+
+static uint32_t seconds(int64_t ms)
+{
+	int64_t s = ms / 1000;
+
+	return s <= 0 ? 1 : s >= UINT32_MAX ? UINT32_MAX : (uint32_t)s;
+}
+
+/* first_seen: true when this value is new for its group. */
+static bool is_new(struct detect *d, const struct rule *r)
+{
+	const struct first_seen *f = &r->first_seen;
+	struct slice v[RULE_GROUP_BY * 2];
+	uint32_t now = seconds(d->t_ms), learned;
+	uint32_t forget = seconds(f->forget_ms);
+	struct seen_slot *s;
+	bool known;
+
+	if (!engine_values(d->record, f->per, f->n_per, v) ||
+	    !engine_values(d->record, f->fields, f->n_fields, v + f->n_per)) {
+		return false;
+	}
+	s = seen_add(&d->seen, engine_hash(d, r->salt, v, f->n_per));
+	if (s == NULL) {
+		return false;
+	}
+	if (s->last_s == 0 || (now > s->last_s && now - s->last_s > forget)) {
+		s->first_s = now;
+	}
+	s->last_s = now > s->last_s ? now : s->last_s;
+	learned = now - s->first_s;
+	s = seen_add(&d->seen, engine_hash(d, ~r->salt, v,
+					   (size_t)f->n_per + f->n_fields));
+	if (s == NULL) {
+		return false;
+	}
+	known = s->last_s != 0 && (now <= s->last_s || now - s->last_s <= forget);
+	s->first_s = known ? s->first_s : now;
+	s->last_s = now > s->last_s ? now : s->last_s;
+	return !known && learned >= (uint32_t)(f->learning_ms / 1000);
+}
+
+static void tell_listeners(struct detect *d, const struct rule *r);
+
+static void correlate(struct detect *d, const struct rule *r, unsigned stage)
+{
+	struct slice values[RULE_GROUP_BY];
+	uint64_t weight = 1;
+	int64_t now = engine_watermark(d), until;
+	struct group *g;
+	bool holds;
+
+	if (r->weigh_attempts) {
+		weight = d->record->event.attempts;
+		if (weight == 0) {
+			return;
+		}
+	}
+	if (!engine_values(d->record, r->refs[stage].group, r->n_group, values)) {
+		return;
+	}
+	g = windows_add(&d->windows, engine_hash(d, r->salt, values, r->n_group),
+			now);
+	if (g == NULL) {
+		return;
+	}
+	until = (d->t_ms > now ? d->t_ms : now) + r->timespan_ms + d->lateness_ms;
+	g->until_ms = until > g->until_ms ? until : g->until_ms;
+	holds = r->type == CORRELATION_EVENT_COUNT
+			? count_event(d, r, g, values, weight)
+			: temporal_event(d, r, g, values, stage);
+	if (holds) {
+		tell_listeners(d, r);
+	}
+}
+
+static void tell_listeners(struct detect *d, const struct rule *r)
+{
+	for (const struct listener *l = r->listeners; l != NULL; l = l->next) {
+		correlate(d, l->rule, l->stage);
+	}
+}
+
+static void try_rules(struct detect *d, uint32_t first, uint32_t n,
+		      size_t *n_matched)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct rule *r = d->dispatch.rules[first + i];
+		size_t at;
+
+		if (!condition_true(&r->condition, &d->ctx, d->record)) {
+			continue;
+		}
+		/* In the order of loading; there are few. */
+		for (at = (*n_matched)++; at > 0 && d->matched[at - 1]->index >
+						       r->index; at--) {
+			d->matched[at] = d->matched[at - 1];
+		}
+		d->matched[at] = r;
+	}
+}
+
+static void try_value(struct detect *d, unsigned field, struct slice value,
+		      size_t *n_matched)
+{
+	const struct dispatch *dp = &d->dispatch;
+	uint32_t i = dispatch_hash(value, field) & (dp->n_buckets - 1);
+
+	for (; dp->buckets[i].field != UINT8_MAX; i = (i + 1) & (dp->n_buckets - 1)) {
+		const struct bucket *b = &dp->buckets[i];
+
+		if (b->field == field && slice_eq_nocase(b->value, value)) {
+			try_rules(d, b->first, b->n, n_matched);
+			return;
+		}
+	}
+}
+
+/* A bucket that no rule is in stays out of the way; what is left is tried by
+ * the fields that the event has. */
+static size_t match_plain(struct detect *d, const struct record *r)
+{
+	const struct dispatch *dp = &d->dispatch;
+	uint64_t fields = r->event.has & dp->field_mask;
+	size_t n = 0;
+
+	if (dp->by_program && r->header.program.n > 0) {
+		try_value(d, RULE_FIELD_PROGRAM, r->header.program, &n);
+	}
+	if (dp->by_action && event_has(&r->event, FIELD_EVENT_ACTION)) {
+		try_value(d, FIELD_EVENT_ACTION, r->event.f[FIELD_EVENT_ACTION],
+			  &n);
+	}
+	if (dp->by_category && event_has(&r->event, FIELD_EVENT_CATEGORY)) {
+		try_value(d, FIELD_EVENT_CATEGORY,
+			  r->event.f[FIELD_EVENT_CATEGORY], &n);
+	}
+	for (; fields != 0; fields &= fields - 1) {
+		unsigned id = (unsigned)__builtin_ctzll(fields);
+
+		try_rules(d, dp->by_field[id].first, dp->by_field[id].n, &n);
+	}
+	if (dp->always.n > 0) {
+		try_rules(d, dp->always.first, dp->always.n, &n);
+	}
+	return n;
+}
+
+static void end_silent(struct detect *d)
+{
+	int64_t now = engine_watermark(d);
+	struct episode *e;
+
+	while ((e = episode_first(&d->windows)) != NULL && e->deadline_ms <= now) {
+		int64_t really = episode_deadline(e);
+
+		if (really > now) {
+			episode_defer(&d->windows, e, really);
+		} else {
+			episode_end(d, e);
+		}
+	}
+}
+
+/* The time that counts: the stamp's, unless it is too far ahead of the reading
+ * to be believed; then the newest that was. */
+static int64_t event_time(struct detect *d, const struct record *r)
+{
+	int64_t t = record_time_ns(r), ms;
+
+	if (t == TIME_NONE) {
+		return d->newest_ms == TIME_NONE ? 0 : d->newest_ms;
+	}
+	if (r->observed_ns != TIME_NONE && t > r->observed_ns &&
+	    (t - d->ahead_ns > r->observed_ns)) {
+		d->stats.future++;
+		return d->newest_ms != TIME_NONE ? d->newest_ms
+						 : r->observed_ns / 1000000;
+	}
+	ms = t / 1000000;
+	return ms - (t % 1000000 < 0);
+}
+
+static const uint32_t not_a_line = RECORD_SKIP | RECORD_GAP | RECORD_GAP_OPEN |
+				   RECORD_OPEN | RECORD_CLOSE | RECORD_ALERT;
+
+void detect_record(struct detect *d, const struct record *r, detect_cb cb,
+		   void *arg)
+{
+	size_t n;
+
+	if ((r->flags & not_a_line) != 0 || !d->compiled) {
+		return;
+	}
+	d->stats.records++;
+	d->cb = cb;
+	d->arg = arg;
+	d->t_ms = event_time(d, r);
+	if (d->newest_ms == TIME_NONE || d->t_ms > d->newest_ms) {
+		d->newest_ms = d->t_ms;
+		d->record = NULL;
+		if (d->windows.n_episodes > 0) {
+			end_silent(d);
+		}
+	} else if (d->t_ms < engine_watermark(d)) {
+		d->stats.late++;
+	}
+	d->record = r;
+	d->line_at = RING_NOWHERE;
+	n = match_plain(d, r);
+	for (size_t i = 0; i < n; i++) {
+		const struct rule *rule = d->matched[i];
+
+		if (rule->first_seen.on && !is_new(d, rule)) {
+			continue;
+		}
+		if (rule->alerts) {
+			tell_line(d, rule);
+		}
+		tell_listeners(d, rule);
+	}
+	d->record = NULL;
+}
+
+void detect_advance(struct detect *d, int64_t now_ns, detect_cb cb, void *arg)
+{
+	int64_t now_ms = now_ns == INT64_MAX ? INT64_MAX / 4 : now_ns / 1000000;
+	int64_t newest = d->newest_ms;
+
+	if (newest == TIME_NONE || now_ms <= newest) {
+		return;
+	}
+	d->cb = cb;
+	d->arg = arg;
+	d->record = NULL;
+	d->newest_ms = now_ms;
+	end_silent(d);
+	if (now_ns == INT64_MAX) {
+		d->newest_ms = newest;
+	}
+}
+
+void detect_stats(const struct detect *d, struct detect_stats *out)
+{
+	*out = d->stats;
+	out->evicted = d->windows.evicted;
+	out->forgotten = d->seen.forgotten;
+	out->re_limits = d->ctx.re_limits;
+	out->groups = d->windows.n;
+	out->seen = d->seen.n;
+	out->episodes = d->windows.n_episodes;
+	out->watermark_ns = d->newest_ms == TIME_NONE
+				    ? TIME_NONE
+				    : engine_watermark(d) * 1000000;
+}

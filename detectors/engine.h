@@ -1,0 +1,120 @@
+/* engine: the inside of struct detect, shared by the files that implement it.
+ *
+ * detect.c takes records in and hands findings out; compile.c builds `rules` and
+ * `dispatch`; count.c and temporal.c judge correlations; state.c saves.
+ */
+#ifndef DETECTORS_ENGINE_H
+#define DETECTORS_ENGINE_H
+
+#include "common/siphash.h"
+#include "detectors/ring.h"
+#include "detectors/rule.h"
+#include "detectors/seen.h"
+#include "detectors/window.h"
+
+/* Rules that are worth trying on a record with this value in this field. */
+struct bucket {
+	struct slice value; /* lower case */
+	uint32_t first, n;  /* dispatch.rules[first ...] */
+	uint8_t field;      /* or UINT8_MAX: the slot is free */
+};
+
+struct dispatch {
+	struct bucket *buckets; /* open addressing; built once, never grows */
+	uint32_t n_buckets;     /* power of two, or 0 */
+	bool by_program, by_action, by_category; /* some bucket has it */
+	uint64_t field_mask;    /* fields that have a list of their own */
+	struct {
+		uint32_t first, n;
+	} by_field[FIELD_NR], always;
+	struct rule **rules;
+};
+
+struct detect {
+	int64_t lateness_ms, ahead_ns;
+	struct strlist disabled; /* owned copy */
+	uint8_t key[16];
+	struct ruleset set;
+	struct rule **correlations; /* by level */
+	uint32_t n_correlations;
+	struct dispatch dispatch;
+	struct rule **matched; /* room for every plain rule */
+	bool compiled;
+	struct match_ctx ctx;
+	struct windows windows;
+	struct seen seen;
+	struct ring ring;
+	size_t ring_bytes;
+	int64_t newest_ms; /* greatest event time believed, or TIME_NONE */
+	struct detect_stats stats;
+
+	/* During one call. */
+	detect_cb cb;
+	void *arg;
+	const struct record *record; /* NULL in detect_advance() */
+	int64_t t_ms;                /* its event time */
+	uint64_t line_at;            /* of its line in the ring, or RING_NOWHERE */
+};
+
+/* Of the ASCII-lowered value; no key, since only rules are in the table. */
+static inline uint32_t dispatch_hash(struct slice value, unsigned field)
+{
+	uint32_t h = 2166136261u ^ field; /* FNV-1a */
+
+	for (size_t i = 0; i < value.n; i++) {
+		uint8_t c = (uint8_t)value.p[i];
+
+		c = c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+		h = (h ^ c) * 16777619u;
+	}
+	return h ^ h >> 15;
+}
+
+/* compile.c: fills `correlations`, `dispatch`, each rule's listeners and salt.
+ * Returns the number of active rules. */
+int engine_compile(struct detect *d, const struct complain *c);
+
+/* The values of the fields in the record; false when one is missing. */
+bool engine_values(const struct record *r, const uint8_t *fields, size_t n,
+		   struct slice *out);
+/* Keyed hash of salt and values; never 0. */
+uint64_t engine_hash(const struct detect *d, uint64_t salt,
+		     const struct slice *values, size_t n);
+int64_t engine_watermark(const struct detect *d);
+
+/* Links the record's line into a chain. */
+void engine_evidence(struct detect *d, uint64_t *chain);
+/* Hands the state of an episode to the caller. */
+void engine_tell(struct detect *d, struct episode *e, enum finding_state state,
+		 const struct record *record);
+/* An alert without an episode, since there are too many: told once. */
+struct lone {
+	const struct rule *rule;
+	int64_t first_ms, last_ms;
+	uint64_t count;
+	uint64_t evidence;
+	const struct slice *values;
+};
+void engine_tell_lone(struct detect *d, const struct lone *l);
+
+/* One event of rule `r` at stage `stage` for the group with these values.
+ * weight: how many it counts.  true: the correlation holds at this event. */
+bool count_event(struct detect *d, const struct rule *r, struct group *g,
+		 const struct slice *values, uint64_t weight);
+bool temporal_event(struct detect *d, const struct rule *r, struct group *g,
+		    const struct slice *values, unsigned stage);
+
+/* Ends the episode: told, out of the tables, its stamps gone. */
+void episode_end(struct detect *d, struct episode *e);
+/* An event came: silence counts from here. */
+void episode_touch(const struct detect *d, struct episode *e);
+/* The watermark at which the episode is silent. */
+int64_t episode_deadline(const struct episode *e);
+/* Tells an update when the count has doubled since the last. */
+void episode_update(struct detect *d, struct episode *e);
+
+#define STAMP(t_ms, stage) ((t_ms) * (1 << STAGE_BITS) + (int64_t)(stage))
+#define STAMP_MS(stamp) ((stamp) >> STAGE_BITS)
+#define STAMP_STAGE(stamp) ((unsigned)((stamp) & ((1 << STAGE_BITS) - 1)))
+
+#endif

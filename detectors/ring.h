@@ -1,0 +1,38 @@
+/* ring: the last redacted lines that may become evidence, in a fixed number of
+ * bytes.
+ *
+ * A line is stored once and may be linked into several chains, one for each
+ * group that counts it; a chain is known by its newest link.  What is
+ * overwritten by newer lines drops off the far end of its chain.  Not
+ * thread-safe.
+ */
+#ifndef DETECTORS_RING_H
+#define DETECTORS_RING_H
+
+#include "common/limits.h"
+#include "common/slice.h"
+
+/* A place in the ring; never used again, 0: nowhere. */
+enum { RING_NOWHERE = 0 };
+
+struct ring {
+	char *p;
+	uint64_t size; /* bytes, a multiple of 8 */
+	uint64_t head; /* bytes ever written */
+};
+
+/* Allocates at once (untouched pages cost nothing).  UV_ENOMEM. */
+int ring_init(struct ring *r, size_t size);
+void ring_fini(struct ring *r);
+
+/* Stores a line, cut to LIMIT_EVIDENCE_BYTES. */
+uint64_t ring_add_line(struct ring *r, struct slice line);
+/* Puts a link to the line in front of the chain and returns the new front. */
+uint64_t ring_link(struct ring *r, uint64_t chain, uint64_t line);
+/* The newest lines of the chain that are still there, oldest first, skipping
+ * those that are `except`.  Returns how many (at most LIMIT_EVIDENCE_LINES);
+ * they are borrowed until the next add. */
+size_t ring_lines(const struct ring *r, uint64_t chain, uint64_t except,
+		  struct slice out[static LIMIT_EVIDENCE_LINES]);
+
+#endif

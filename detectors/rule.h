@@ -1,0 +1,184 @@
+/* rule: what a Sigma rule or correlation is once it is read.
+ *
+ * Built by load.c from one YAML document, joined by compile.c, and then never
+ * changed.  Everything hangs on the arena of the struct ruleset, except compiled
+ * expressions, which ruleset_fini() frees.
+ */
+#ifndef DETECTORS_RULE_H
+#define DETECTORS_RULE_H
+
+#include "common/finding.h"
+#include "detectors/arena.h"
+#include "detectors/detect.h"
+#include "detectors/doc.h"
+#include "detectors/match.h"
+
+enum {
+	RULE_NODES = 8192,      /* in one rule's condition */
+	RULE_DEPTH = 32,        /* of brackets in a condition */
+	RULE_SELECTIONS = 128,
+	RULE_GROUP_BY = 4,
+	RULE_REFS = 8,          /* rules that a correlation names */
+	RULE_TAGS = 32,
+	RULESET_MAX = 8192,
+};
+
+enum node_op { NODE_AND, NODE_OR, NODE_NOT, NODE_MATCH };
+
+/* A condition as a graph: selections are shared by all who name them. */
+struct node {
+	uint8_t op;
+	uint16_t n;     /* children (NODE_MATCH: unused) */
+	uint32_t first; /* kids[first ...]; NODE_MATCH: index of the match */
+};
+
+struct condition {
+	struct node *nodes;
+	uint16_t *kids;
+	struct match *matches;
+	uint32_t n_nodes, n_kids, n_matches;
+	uint16_t root;
+};
+
+/* nightjar.first_seen: fire only for what this group has not shown before. */
+struct first_seen {
+	bool on;
+	uint8_t fields[RULE_GROUP_BY];
+	uint8_t n_fields;
+	uint8_t per[RULE_GROUP_BY];
+	uint8_t n_per;
+	int64_t learning_ms;
+	int64_t forget_ms;
+};
+
+enum correlation_type {
+	CORRELATION_NONE, /* a plain rule */
+	CORRELATION_EVENT_COUNT,
+	CORRELATION_TEMPORAL,
+	CORRELATION_TEMPORAL_ORDERED,
+};
+
+/* What the number of events must be: all that are set.  neq is a list of one. */
+struct count_range {
+	uint64_t min, max; /* inclusive */
+	uint64_t not;      /* UINT64_MAX: nothing is excepted */
+};
+
+struct reference {
+	struct slice name; /* id or name, as the rule has it */
+	struct doc_mark mark;
+	struct rule *rule; /* after compile */
+	uint8_t group[RULE_GROUP_BY]; /* field of each group-by in its events */
+};
+
+/* One who wants to hear when a rule matches. */
+struct listener {
+	struct rule *rule;
+	uint8_t stage;
+	struct listener *next;
+};
+
+struct rule {
+	const char *id, *name, *title, *description;
+	const char *const *tags; /* NULL-terminated */
+	enum severity severity;
+	uint64_t cooldown_ns;
+	const char *file;
+	struct doc_mark mark;
+	uint32_t index;  /* in the ruleset, the order of loading */
+	bool alerts;     /* calls back by itself */
+	bool off;        /* refused at compile */
+	bool generate;   /* correlation: the rules it names alert as well */
+
+	/* Plain rules. */
+	struct condition condition;
+	struct first_seen first_seen;
+	uint8_t group[RULE_GROUP_BY]; /* fields shown and counted by */
+	struct slice group_names[RULE_GROUP_BY];
+	uint8_t n_group;
+
+	/* Correlations. */
+	enum correlation_type type;
+	struct reference refs[RULE_REFS];
+	uint8_t n_refs;
+	int64_t timespan_ms;
+	struct count_range range;
+	bool weigh_attempts; /* an event counts event.attempts times */
+	uint8_t level;       /* 0: plain; else above all that it names */
+
+	uint64_t salt; /* hashes what the counting depends on: keys of windows */
+	struct listener *listeners;
+	struct rule *next;
+};
+
+struct ruleset {
+	struct arena arena;
+	struct rule *first, **tail;
+	uint32_t n;
+};
+
+void ruleset_init(struct ruleset *s);
+void ruleset_fini(struct ruleset *s);
+
+/* Whoever loads hears of mistakes in this way. */
+struct complain {
+	const char *file;
+	detect_error_cb cb;
+	void *arg;
+};
+void complain(const struct complain *c, struct doc_mark at, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Builders of one condition; load.c and condition.c. */
+struct building {
+	struct ruleset *set;
+	const struct complain *complain;
+	struct rule *rule;
+	struct condition c; /* with room for RULE_NODES, RULE_NODES * 2 kids ... */
+	struct {
+		struct slice name;
+		uint16_t node;
+	} selections[RULE_SELECTIONS];
+	unsigned n_selections;
+};
+
+/* -1 and complains at mark when the rule has grown too large. */
+int building_match(struct building *b, const struct match *m,
+		   struct doc_mark at);
+int building_join(struct building *b, enum node_op op, const uint16_t *kids,
+		  size_t n, struct doc_mark at);
+
+/* Reads Sigma's condition language (2.1, "Condition") in text, which stands at
+ * mark.  Returns a node, or -1 after complaining. */
+int condition_parse(struct building *b, struct slice text, struct doc_mark mark);
+
+/* Reads a selection (2.1, "Search-Identifier").  Returns a node or -1. */
+int selection_read(struct building *b, const struct doc_node *n);
+/* Reads `logsource` into a node that narrows the condition; -1 after
+ * complaining, -2 when it narrows nothing. */
+int logsource_read(struct building *b, const struct doc_node *n);
+
+/* Adds the rule of one document.  0; ERR_MALFORMED after complaining;
+ * UV_ENOMEM. */
+int rule_read(struct ruleset *set, const struct doc_node *root,
+	      const struct complain *complain);
+
+/* Reads the correlation and the nightjar sections; same returns. */
+int correlation_read(struct ruleset *set, struct rule *r,
+		     const struct doc_node *n, const struct complain *complain);
+int extension_read(struct ruleset *set, struct rule *r,
+		   const struct doc_node *n, const struct complain *complain);
+
+/* "90m": a whole number and s, m, h or d.  false: anything else, or longer than
+ * ten years. */
+bool rule_timespan(struct slice s, int64_t *ms);
+
+/* A list of field names, or one. -1 after complaining, else how many. */
+int rule_fields(const struct doc_node *n, uint8_t out[static RULE_GROUP_BY],
+		const struct complain *complain);
+
+/* Whether the record makes the condition true. */
+bool condition_true(const struct condition *c, struct match_ctx *ctx,
+		    const struct record *r);
+
+#endif

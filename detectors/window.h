@@ -1,0 +1,116 @@
+/* window: the exact table of groups that are being counted, and the episodes
+ * that came of them.
+ *
+ * A group is one combination of group-by values of one correlation, known by a
+ * keyed hash of 64 bits (two groups in a table of 65,536 share one with a chance
+ * of one in ten thousand million).  It keeps the times of its last events, as
+ * many as its window can need.  An episode is what an alert tells about: it
+ * begins when a group fulfils its condition and ends when the group is silent
+ * for a timespan.
+ *
+ * Memory    64 bytes a slot, up to max slots of which seven in eight are used;
+ *           longer lists of times live on the heap, together at most as large as
+ *           the full table.  A full table gives up, of the few slots behind the
+ *           new group's own, the group that is over or else the one with the
+ *           least progress; that is counted.
+ * Not thread-safe.
+ */
+#ifndef DETECTORS_WINDOW_H
+#define DETECTORS_WINDOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/slice.h"
+
+struct rule;
+
+enum {
+	GROUP_INLINE = 4,    /* stamps inside the slot */
+	STAMPS_MAX = 8192,   /* in one group */
+	STAGE_BITS = 4,      /* a stamp is time_ms << 4 | stage */
+	GROUP_VALUE_MAX = 256, /* bytes of a group value kept by an episode */
+};
+
+struct group {
+	uint64_t hash;     /* 0: the slot is free */
+	int64_t until_ms;  /* when the watermark is here, it is over */
+	union {
+		int64_t in[GROUP_INLINE];
+		int64_t *out;
+	} stamps;          /* ascending */
+	uint64_t evidence; /* chain in the ring */
+	uint16_t n;        /* stamps */
+	uint16_t room;     /* of stamps.out; 0: they are in the slot */
+	uint32_t episode;  /* index + 1, or 0 */
+};
+_Static_assert(sizeof(struct group) == 64, "one cache line");
+
+struct episode {
+	const struct rule *rule; /* NULL: free */
+	uint64_t hash;           /* of its group */
+	uint64_t evidence;       /* chain, should the group be gone */
+	int64_t since_ms;        /* first_ms when it was new: its identity */
+	int64_t first_ms, last_ms;
+	int64_t boundary_ms;     /* the event that made the condition true */
+	uint64_t base;           /* counted from first to boundary */
+	uint64_t after;          /* counted behind the boundary */
+	uint64_t told;           /* the count that was last told */
+	int64_t touched_ms;      /* silence counts from the watermark at its last
+				  * event, plus the timespan */
+	int64_t deadline_ms;     /* in the heap: it may be later, not earlier */
+	uint32_t heap;           /* where in the heap */
+	uint32_t next_free;
+	bool frozen; /* no line can come any more that would move its beginning */
+	char *values;            /* group values, each with a length in front */
+	uint32_t values_n;       /* bytes */
+};
+
+struct windows {
+	struct group *groups;
+	uint32_t slots; /* power of two, or 0 */
+	uint32_t n, max_slots;
+	uint32_t hand;  /* slot that is looked at next for being over */
+	size_t heap_bytes, heap_max;
+	struct episode *episodes;
+	uint32_t *heap; /* episodes by deadline */
+	uint32_t n_episodes, room_episodes, max_episodes, free_episode;
+	uint64_t evicted;
+};
+
+void windows_init(struct windows *w, uint32_t max_slots, uint32_t max_episodes);
+void windows_fini(struct windows *w);
+
+/* The group, or NULL.  Pointers to groups hold until the next windows_add(). */
+struct group *windows_find(const struct windows *w, uint64_t hash);
+/* The group, made when it is new.  now_ms: the watermark.  NULL: no memory. */
+struct group *windows_add(struct windows *w, uint64_t hash, int64_t now_ms);
+/* Forgets groups that are over, all of them. */
+void windows_sweep(struct windows *w, int64_t now_ms);
+
+int64_t *group_stamps(struct group *g);
+/* Puts `copies` of stamp at their place; when there is no room, the oldest go
+ * (and count as evicted).  Returns the index of the last copy. */
+size_t group_insert(struct windows *w, struct group *g, int64_t stamp,
+		    size_t copies);
+/* Drops stamps [from, to). */
+void group_cut(struct windows *w, struct group *g, size_t from, size_t to);
+/* Index of the first stamp >= bound. */
+size_t group_bound(struct group *g, int64_t bound);
+
+/* A new episode of the group in the heap, with a copy of the values; NULL when
+ * there are as many as may be, or no memory. */
+struct episode *episode_add(struct windows *w, struct group *g,
+			    const struct slice *values, size_t n_values);
+struct episode *episode_of(const struct windows *w, const struct group *g);
+/* Sets the deadline to what it really is. */
+void episode_defer(struct windows *w, struct episode *e, int64_t deadline_ms);
+/* The one with the earliest deadline, or NULL. */
+struct episode *episode_first(const struct windows *w);
+/* Out of the heap and its group. */
+void episode_remove(struct windows *w, struct episode *e);
+/* Reads the values back; returns how many. */
+size_t episode_values(const struct episode *e, struct slice *out, size_t room);
+
+#endif
