@@ -17,6 +17,8 @@
 #include "parsers/scan.h"
 #include "parsers/slots.h"
 
+enum { CONTEXT_SCRATCH = 128 };
+
 struct context {
 	struct slice m;          /* the message */
 	const struct header *h;
@@ -26,6 +28,7 @@ struct context {
 	struct slot *slot;       /* this process', by ctx_slot(); or NULL */
 	int64_t now_s;           /* the line's time, or when it was read */
 	uint32_t times;          /* "message repeated N times" */
+	char *scratch;           /* CONTEXT_SCRATCH bytes that live until the next line */
 };
 
 typedef bool family_fn(struct context *c);

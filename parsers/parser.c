@@ -6,11 +6,26 @@
 #include "common/timefmt.h"
 #include "parsers/family.h"
 
-enum { REPEATED_MAX = 100000 };
+enum {
+	REPEATED_MAX = 100000,
+	KNOWN_PROGRAMS = 32,
+	FACILITY_AUTH = 4, /* RFC 5424, table 1 */
+	FACILITY_AUTHPRIV = 10,
+};
+
+/* The family of a program seen before, by a cheap hash of its name.  Only a
+ * memory: leaving it out changes nothing. */
+struct known_program {
+	family_fn *family; /* NULL: free */
+	uint8_t n;
+	char name[23];
+};
 
 struct parser {
 	struct header_reader header;
 	struct slots slots;
+	struct known_program known[KNOWN_PROGRAMS];
+	char scratch[CONTEXT_SCRATCH];
 };
 
 int parser_new(struct parser **out, const struct zone *zone)
@@ -173,31 +188,116 @@ void say_pending(struct context *c)
 
 /* ---- dispatch ---- */
 
-#define NAME(text, fn)                    \
-	if (IS(name, text)) {             \
-		return fn;                \
-	}
+struct program {
+	struct slice name;
+	family_fn *family;
+};
 
-/* By length first: most programs of a log are unknown, and this tells them from
- * the known ones by a jump and a comparison or two. */
-static family_fn *find_family(struct slice name)
+#define PROGRAM(name, family) {TEXT(name), family}
+
+static const struct program programs[] = {
+	PROGRAM("sshd", family_sshd),
+	PROGRAM("sshd-session", family_sshd),
+	PROGRAM("sudo", family_sudo),
+	PROGRAM("su", family_su),
+	PROGRAM("login", family_login),
+	PROGRAM("dropbear", family_dropbear),
+	PROGRAM("CRON", family_cron),
+	PROGRAM("cron", family_cron),
+	PROGRAM("crond", family_cron),
+	PROGRAM("CROND", family_cron),
+	PROGRAM("systemd-logind", family_logind),
+	PROGRAM("chfn", family_accounts),
+	PROGRAM("chsh", family_accounts),
+	PROGRAM("chage", family_accounts),
+	PROGRAM("passwd", family_accounts),
+	PROGRAM("useradd", family_accounts),
+	PROGRAM("usermod", family_accounts),
+	PROGRAM("userdel", family_accounts),
+	PROGRAM("gpasswd", family_accounts),
+	PROGRAM("newusers", family_accounts),
+	PROGRAM("chpasswd", family_accounts),
+	PROGRAM("groupadd", family_accounts),
+	PROGRAM("groupdel", family_accounts),
+	PROGRAM("groupmod", family_accounts),
+	PROGRAM("crontab", family_cron),
+	PROGRAM("anacron", family_cron),
+	PROGRAM("doas", family_desktop),
+	PROGRAM("pkexec", family_desktop),
+	PROGRAM("polkitd", family_desktop),
+	PROGRAM("ftpd", family_ftp),
+	PROGRAM("vsftpd", family_ftp),
+	PROGRAM("proftpd", family_ftp),
+	PROGRAM("wu-ftpd", family_ftp),
+	PROGRAM("pure-ftpd", family_ftp),
+	PROGRAM("dovecot", family_mail),
+	PROGRAM("postfix/smtpd", family_mail),
+	PROGRAM("postfix/submission/smtpd", family_mail),
+	PROGRAM("postfix/smtps/smtpd", family_mail),
+	PROGRAM("nginx", family_web),
+	PROGRAM("httpd", family_web),
+	PROGRAM("apache2", family_web),
+	PROGRAM("openvpn", family_openvpn),
+	PROGRAM("luci", family_router),
+	PROGRAM("LuCI", family_router),
+	PROGRAM("uhttpd", family_router),
+	PROGRAM("rpcd", family_router),
+	PROGRAM("vuci", family_router),
+	PROGRAM("audit", family_router),
+	PROGRAM("php-fpm", family_router),
+	PROGRAM("audisp-syslog", family_audit),
+	PROGRAM("audispd", family_audit),
+};
+
+static family_fn *search(struct slice name)
 {
-	switch (name.n) {
-	case 2:
-		NAME("su", family_su)
-		break;
-	case 4:
-		NAME("sshd", family_sshd)
-		NAME("sudo", family_sudo)
-		break;
-	case 5:
-		NAME("login", family_login)
-		break;
-	case 12:
-		NAME("sshd-session", family_sshd)
-		break;
-	default:
-		break;
+	for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+		if (slice_eq(programs[i].name, name)) {
+			return programs[i].family;
+		}
+	}
+	return HAS(name, "ovpn-") ? family_openvpn : family_pam;
+}
+
+static family_fn *find_family(struct parser *p, struct slice name)
+{
+	struct known_program *k;
+
+	if (name.n > sizeof k->name) {
+		return search(name);
+	}
+	k = &p->known[((unsigned char)name.p[0] * 7u +
+		       (unsigned char)name.p[name.n - 1] * 3u + name.n) %
+		      KNOWN_PROGRAMS];
+	if (k->family == NULL ||
+	    !slice_eq(name, slice(k->name, k->n))) {
+		k->family = search(name);
+		k->n = (uint8_t)name.n;
+		memcpy(k->name, name.p, name.n);
+	}
+	return k->family;
+}
+
+/* Lines whose header names no program tell by their form who wrote them. */
+static family_fn *find_by_form(const struct header *h,
+			       const struct header_more *more)
+{
+	if (h->format != HEADER_OTHER) {
+		/* "auth.info: Invalid user ...": a daemon that writes no tag.
+		 * What sshd says is like nothing else. */
+		return h->priority / 8 == FACILITY_AUTH ||
+				       h->priority / 8 == FACILITY_AUTHPRIV
+			       ? family_sshd
+			       : family_pam;
+	}
+	if (more->web) {
+		return family_web;
+	}
+	if (HAS(h->message, "type=") || HAS(h->message, "node=")) {
+		return family_audit;
+	}
+	if (HAS(h->message, "[pid ")) {
+		return family_ftp;
 	}
 	return family_pam;
 }
@@ -222,11 +322,12 @@ static void read_event(struct parser *p, int64_t observed_ns,
 		       const struct header *h, const struct header_more *more,
 		       struct event *e)
 {
-	family_fn *family = find_family(h->program);
+	family_fn *family = h->program.n == 0 ? find_by_form(h, more)
+					      : find_family(p, h->program);
 	int64_t now_ns = h->time_ns != TIME_NONE ? h->time_ns : observed_ns;
 	struct context c = {.m = h->message, .h = h, .more = more, .e = e,
 			    .slots = &p->slots, .now_s = now_ns / NS_PER_S,
-			    .times = 1};
+			    .times = 1, .scratch = p->scratch};
 
 	if (HAS(c.m, "message repeated ")) {
 		unwrap_repeated(&c);

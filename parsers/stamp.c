@@ -314,33 +314,36 @@ bool stamp_asctime(struct header_reader *r, struct slice *s,
 		   int64_t observed_ns, int64_t *ns)
 {
 	static const char days[] = "SunMonTueWedThuFriSat";
-	struct slice t = *s;
-	int month, day, clock, second, year;
+	struct slice t = *s, digits;
+	int month, clock, second, year;
 	int64_t frac;
+	uint64_t day;
 	bool known = false;
 
-	if (t.n < 24 || t.p[3] != ' ' || t.p[7] != ' ') {
+	if (t.n < 23 || t.p[3] != ' ' || t.p[7] != ' ') {
 		return false;
 	}
 	for (int i = 0; i < 7; i++) {
 		known |= memcmp(t.p, days + i * 3, 3) == 0;
 	}
 	month = month_of(t.p + 4);
-	day = t.p[8] == ' ' && is_digit(t.p[9]) ? t.p[9] - '0' : two(t.p + 8);
-	if (!known || month == 0 || day < 1 || t.p[10] != ' ' ||
-	    (clock = hour_minute(t.p + 11)) < 0 ||
-	    (second = two(t.p + 17)) < 0 || second > 60) {
+	t = slice_skip(t, 8);
+	TAKE(&t, " ");
+	if (!known || month == 0 || !take_digits(&t, &digits) ||
+	    !slice_to_u64(digits, 31, &day) || !TAKE(&t, " ") || t.n < 8 ||
+	    (clock = hour_minute(t.p)) < 0 || (second = two(t.p + 6)) < 0 ||
+	    second > 60) {
 		return false;
 	}
-	t = slice_skip(t, 19);
+	t = slice_skip(t, 8);
 	frac = take_fraction(&t);
 	if (t.n < 5 || t.p[0] != ' ' || (year = four(t.p + 1)) < 1900 ||
-	    year > 2261 || !day_exists(year, month, day) ||
+	    year > 2261 || !day_exists(year, month, (int)day) ||
 	    (t.n > 5 && is_digit(t.p[5]))) {
 		return false;
 	}
 	*ns = (zone_to_unix(r->zone,
-			    time_days(year, month, day) * 86400 + clock,
+			    time_days(year, month, (int)day) * 86400 + clock,
 			    observed_ns / NS_PER_S) +
 	       second) * NS_PER_S + frac;
 	*s = slice_skip(t, 5);
