@@ -131,7 +131,7 @@ static void skip_long(struct run *run)
 	if (!run->skipping && !run->test) {
 		run->line++;
 		run->state.lines++;
-		put(SLICE_LIT("*redacted:limit*"));
+		put(SLICE_LIT("*redacted-limit*"));
 	}
 	run->skipping = true;
 }

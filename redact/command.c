@@ -115,38 +115,124 @@ static void option_value(struct work *w, uint8_t rule, const char *options, size
 	}
 }
 
-static size_t word_end(const struct work *w, size_t i)
+/* End of the word that begins at i; inside `quote`, when that is not 0. */
+static size_t word_end(const struct work *w, size_t i, char quote)
 {
-	char quote = 0;
-
 	for (; i < w->n; i++) {
 		char c = w->p[i];
 
 		if (quote != 0) {
-			quote = c == quote ? 0 : quote;
+			if (c == quote) {
+				return i;
+			}
 		} else if (c == '"' || c == '\'') {
 			/* Only where it is closed again: it may be the end of
 			 * what the whole command is quoted in. */
-			if (memchr(w->p + i + 1, c, w->n - i - 1) == NULL) {
+			const char *close = memchr(w->p + i + 1, c, w->n - i - 1);
+
+			if (close == NULL) {
 				return i;
 			}
-			quote = c;
-		} else if (is_blank(c) || c == '|' || c == ';' || c == '\n') {
+			i = (size_t)(close - w->p);
+		} else if (is_blank(c) || c == '|' || c == ';') {
 			return i;
 		}
 	}
 	return i;
 }
 
-static bool option_word(const struct work *w, size_t i, size_t to, const char *word)
+/* ---- options of commands that are known ---- */
+
+/* options: pairs of an option's letter and how its value stands:
+ *   +  attached (-pX)          *  attached or the next word
+ *   :  user:password, as *     %  user%password, as *    ,  user,password, as * */
+static const struct known {
+	const char *name;
+	const char *options;
+} commands[] = {
+	{"mysql", "p+"}, {"mariadb", "p+"}, {"sshpass", "p*"}, {"curl", "u:U:"},
+	{"mongo", "p*"}, {"redis-cli", "a*"}, {"ldap", "w*"}, {"smbclient", "U%"},
+	{"rpcclient", "U%"}, {"lftp", "u,"}, {"snmp", "c*A*X*"},
+	{"docker login", "p*"}, {"podman login", "p*"}, {"usermod", "p*"},
+	{"useradd", "p*"}, {"ipmitool", "P*"}, {"sqlcmd", "P*"}, {"rdesktop", "p*"},
+	{"zip", "P*"}, {"7z", "p+"}, {NULL, NULL},
+};
+
+/* The command that an option at `at` belongs to: the nearest known name before it,
+ * behind the last ; or |. */
+static const struct known *command_of(const struct work *w, size_t at)
 {
-	return slice_eq(slice(w->p + i, to - i), slice_str(word));
+	size_t from = at > 1024 ? at - 1024 : 0, best = 0;
+	const struct known *found = NULL;
+	struct slice before;
+
+	for (size_t i = from; i < at; i++) {
+		if (in_set(w->p[i], ";|")) {
+			from = i + 1;
+		}
+	}
+	before = slice(w->p + from, at - from);
+	for (const struct known *k = commands; k->name != NULL; k++) {
+		size_t i = slice_rfind(before, slice_str(k->name));
+
+		if (i != SIZE_MAX && (i == 0 || !is_class(before.p[i - 1], C_ALNUM)) &&
+		    (found == NULL || i >= best)) {
+			best = i;
+			found = k;
+		}
+	}
+	return found;
 }
 
-/* mysql -pX, sshpass -p X, curl -u a:b: walks the words of one command. */
-void verify_command(struct work *w, const struct literal *l, size_t at, size_t end)
+/* mysql -pX, sshpass -p X, curl -u a:b, curl --user a:b */
+void verify_flag(struct work *w, const struct literal *l, size_t at, size_t end)
+{
+	const struct known *k;
+	size_t next;
+
+	if (!work_spend(w, at, at < 1024 ? at + 1 : 1024)) {
+		return;
+	}
+	k = command_of(w, at + 1);
+	if (k == NULL) {
+		return;
+	}
+	if (l->text[0] != '-') {
+		/* end is behind the dash and the letter. */
+		option_value(w, l->rule, k->options, end - 1);
+		return;
+	}
+	next = next_word(w, end);
+	if (k->options[0] == 'u' && k->options[1] == ':' && next != SIZE_MAX) {
+		mask_half(w, l->rule, next, ':');
+	}
+}
+
+/* ---- commands that take a password as a word ---- */
+
+/* One word [i, to) of a command; counts those that are no options. */
+static void one_word(struct work *w, const struct literal *l, size_t i, size_t to,
+		     unsigned *positional)
 {
 	const struct command_form *f = l->arg;
+	size_t next = next_word(w, to);
+
+	if (work_at(w, i) == '-') {
+		return;
+	}
+	++*positional;
+	if (*positional == f->positional) {
+		mask_value(w, l->rule, i, true);
+	}
+	if (f->keyword != NULL && next != SIZE_MAX &&
+	    slice_eq(slice(w->p + i, to - i), slice_str(f->keyword))) {
+		mask_value(w, l->rule, next, false);
+	}
+}
+
+/* nmcli ... password X, wpa_passphrase SSID X: walks the words of one command. */
+void verify_command(struct work *w, const struct literal *l, size_t at, size_t end)
+{
 	size_t i = end;
 	unsigned positional = 0;
 
@@ -154,48 +240,35 @@ void verify_command(struct work *w, const struct literal *l, size_t at, size_t e
 		return;
 	}
 	/* The rest of the command's name: mysqldump, ldapsearch.exe. */
-	i = run_end(w, i, C_WORD | C_DOT);
+	if (!is_blank(w->p[end - 1])) {
+		i = run_end(w, i, C_WORD | C_DOT);
+		i += in_set(work_at(w, i), "\"'");
+	}
 	for (unsigned words = 0; words < 200; words++) {
-		size_t to;
+		size_t to, digits;
+		char quote = 0;
 
-		while (is_blank(work_at(w, i)) || in_set(work_at(w, i), "\"'\\")) {
+		while (is_blank(work_at(w, i)) || work_at(w, i) == '\\') {
 			i++;
+		}
+		/* auditd's a2= */
+		digits = run_end(w, i + 1, C_DIGIT);
+		if (work_at(w, i) == 'a' && digits > i + 1 && work_at(w, digits) == '=') {
+			i = digits + 1;
 		}
 		if (i >= w->n || in_set(w->p[i], "|;\r")) {
 			return;
 		}
-		if (work_at(w, i) == 'a' && is_class(work_at(w, i + 1), C_DIGIT)) {
-			i = next_word(w, i - 1) == SIZE_MAX ? i : next_word(w, i - 1);
-			i += in_set(work_at(w, i), "\"'");
+		if (in_set(w->p[i], "\"'") &&
+		    memchr(w->p + i + 1, w->p[i], w->n - i - 1) != NULL) {
+			quote = w->p[i++];
 		}
-		to = word_end(w, i);
+		to = word_end(w, i, quote);
 		if (!work_spend(w, at, to - i + 16)) {
 			return;
 		}
-		if (work_at(w, i) == '-' && work_at(w, i + 1) != '-') {
-			option_value(w, l->rule, f->options, i + 1);
-		} else if (f->options[0] == 'u' && f->options[1] == ':' &&
-			   (option_word(w, i, to, "--user") ||
-			    option_word(w, i, to, "--proxy-user"))) {
-			size_t k = next_word(w, to);
-
-			if (k != SIZE_MAX) {
-				mask_half(w, l->rule, k, ':');
-			}
-		} else if (work_at(w, i) != '-') {
-			positional++;
-			if ((f->positional != 0 && positional == f->positional)) {
-				mask_value(w, l->rule, i, true);
-			}
-			if (f->keyword != NULL && option_word(w, i, to, f->keyword)) {
-				size_t k = next_word(w, to);
-
-				if (k != SIZE_MAX) {
-					mask_value(w, l->rule, k, false);
-				}
-			}
-		}
-		i = to > i ? to : i + 1;
+		one_word(w, l, i, to, &positional);
+		i = to + (quote != 0 || to == i);
 	}
 	/* A command of more words than anybody types: in doubt. */
 	w->rest = i < w->rest ? i : w->rest;

@@ -70,15 +70,19 @@ static size_t operator_at(const struct work *w, size_t i, bool blank, size_t at,
 {
 	char c = work_at(w, i), next = work_at(w, i + 1);
 
-	if (c == '=') {
-		p->form = FORM_EQUALS;
-		return i + (next == '=' || next == '>' || next == '~' ? 2 : 1);
+	if (in_set(c, "=:?")) {
+		/* = := ::= ?= == => =~ : :: */
+		size_t end = i;
+		bool equals = false;
+
+		while (end < i + 4 && in_set(work_at(w, end), "=:?")) {
+			equals |= w->p[end++] == '=';
+		}
+		end += equals && in_set(work_at(w, end), ">~");
+		p->form = equals ? FORM_EQUALS : c == ':' ? FORM_COLON : FORM_NONE;
+		return end;
 	}
-	if (c == ':') {
-		p->form = next == '=' ? FORM_EQUALS : FORM_COLON;
-		return i + (next == '=' || next == ':' ? 2 : 1);
-	}
-	if ((c == '?' && next == '=') || (c == '-' && next == '>')) {
+	if (c == '-' && next == '>') {
 		p->form = FORM_EQUALS;
 		return i + 2;
 	}
@@ -101,6 +105,13 @@ static size_t operator_at(const struct work *w, size_t i, bool blank, size_t at,
 	if (blank && p->quoted_name && has(w, i, "value=")) {
 		p->form = FORM_EQUALS;
 		return i + 6;
+	}
+	/* auditd: a1="--password" a2="x" */
+	if (blank && p->quoted_name && c == 'a' && is_class(next, C_DIGIT)) {
+		size_t end = run_end(w, i + 1, C_DIGIT);
+
+		p->form = work_at(w, end) == '=' ? FORM_EQUALS : FORM_NONE;
+		return end + 1;
 	}
 	if (blank && !p->quoted_name && (c == '"' || c == '\'')) {
 		p->form = FORM_CALL;
@@ -158,21 +169,22 @@ static bool qualified(const struct work *w, size_t at, bool *word)
 	}
 	*word = at == 0 || !is_class(w->p[at - 1], C_ALPHA) ||
 		(is_class(w->p[at - 1], C_LOWER) && is_class(w->p[at], C_UPPER));
-	return false;
+	/* HEROKU_KEY: a variable of the environment. */
+	return at >= 3 && w->p[at - 1] == '_' && is_class(w->p[at], C_UPPER) &&
+	       is_class(w->p[at - 2], C_UPPER) && is_class(w->p[at - 3], C_UPPER);
 }
 
-/* public_key, pubkey: no secret. */
+/* public_key, pubToken: no secret. */
 static bool is_public(const struct work *w, size_t at)
 {
-	struct slice before = slice(w->p, at);
-	struct slice tail = slice_skip(before, before.n > 8 ? before.n - 8 : 0);
+	struct slice before;
 
-	for (size_t i = 0; i + 3 <= tail.n; i++) {
-		if (slice_eq_nocase(slice(tail.p + i, 3), SLICE_LIT("pub"))) {
-			return true;
-		}
+	if (at > 0 && in_set(w->p[at - 1], "_- ")) {
+		at--;
 	}
-	return false;
+	before = slice(w->p, at);
+	return (at >= 6 && slice_eq_nocase(slice_skip(before, at - 6), SLICE_LIT("public"))) ||
+	       (at >= 3 && slice_eq_nocase(slice_skip(before, at - 3), SLICE_LIT("pub")));
 }
 
 static bool is_path(struct slice v)
@@ -185,19 +197,27 @@ static bool is_path(struct slice v)
 	return v.n > 0 && (v.p[0] == '/' || v.p[0] == '~');
 }
 
-/* Enough for a key of medium strength. */
+/* Enough for a key of medium strength: not a word, a small number, a URL, a
+ * path, a NAME_OF_SOMETHING, and, where it is dotted, not a host, a package or a
+ * version. */
 static bool is_medium(struct slice v)
 {
-	unsigned digits = 0, other = 0, upper = 0;
+	unsigned digits = 0, other = 0, upper = 0, lower = 0, run = 0, longest = 0;
+	bool dotted = false;
 
 	for (size_t i = 0; i < v.n; i++) {
 		unsigned class = char_class(v.p[i]);
 
 		digits += (class & C_DIGIT) != 0;
+		lower += (class & C_LOWER) != 0;
 		upper += i > 0 && (class & C_UPPER) != 0;
 		other += (class & (C_ALNUM | C_LINE | C_DOT)) == 0;
+		dotted |= in_set(v.p[i], "./");
+		run = (class & C_ALNUM) != 0 ? run + 1 : 0;
+		longest = run > longest ? run : longest;
 	}
-	if (v.n < 6 || slice_find(v, SLICE_LIT("://")) != SIZE_MAX || is_path(v)) {
+	if (v.n < 6 || slice_find(v, SLICE_LIT("://")) != SIZE_MAX || is_path(v) ||
+	    (dotted && longest < 12) || (digits + lower + other == 0)) {
 		return false;
 	}
 	return digits >= 2 || (digits + other > 0 && v.n >= 8) || v.n >= 20 ||
@@ -210,7 +230,7 @@ static bool is_secret(const struct work *w, const struct key_name *k,
 {
 	bool more = is_blank(work_at(w, behind)) && behind + 1 < w->n;
 
-	if (value_is_placeholder(w, v)) {
+	if (value_is_placeholder(w, v) || (strength != STRONG && value_is_crossed_out(v))) {
 		return false;
 	}
 	if (!quoted && p->spaced && more && value_is_function_word(v)) {
@@ -245,11 +265,22 @@ static enum strength strength_of(const struct work *w, const struct key_name *k,
 	return k->strength;
 }
 
-/* PAM: "(passwd:chauthtok)"; a program's own tag: "passwd: ...". */
-static bool is_service(const struct work *w, size_t at, const struct pair *p)
+/* PAM: "pam_unix(chpasswd:chauthtok)"; a program's own tag: "passwd: ...". */
+static bool is_service(const struct work *w, size_t at, const struct key_name *k,
+		       const struct pair *p)
 {
-	return p->form == FORM_COLON && !p->quoted_name && at > 0 &&
-	       (w->p[at - 1] == '(' || (is_blank(w->p[at - 1]) && p->spaced));
+	size_t end = run_end(w, p->value, C_LOWER | C_LINE);
+
+	if (p->form != FORM_COLON || p->quoted_name) {
+		return false;
+	}
+	if (k->own_colon && p->spaced && at > 0 && is_blank(w->p[at - 1])) {
+		return true;
+	}
+	while (at > 0 && is_class(w->p[at - 1], C_WORD)) {
+		at--;
+	}
+	return at > 0 && w->p[at - 1] == '(' && end > p->value && work_at(w, end) == ')';
 }
 
 /* The values of "password": ["a", "b"]. */
@@ -279,6 +310,12 @@ static void mask_array(struct work *w, uint8_t rule, size_t i)
 	w->rest = i < w->rest ? i : w->rest;
 }
 
+/* vsftpd's anon password "x": what anonymous FTP asks for is no secret (RFC 1635). */
+static bool is_anonymous(const struct work *w, size_t at)
+{
+	return at >= 5 && slice_eq(slice(w->p + at - 5, 5), SLICE_LIT("anon "));
+}
+
 void verify_pair(struct work *w, const struct literal *l, size_t at, size_t end)
 {
 	const struct key_name *k = l->arg;
@@ -289,7 +326,7 @@ void verify_pair(struct work *w, const struct literal *l, size_t at, size_t end)
 
 	strength = strength_of(w, k, at, &word);
 	if (p.form == FORM_NONE || (k->word && !word) || !work_spend(w, at, 32) ||
-	    (k->word && is_public(w, at)) || (k->own_colon && is_service(w, at, &p))) {
+	    (strength != STRONG && is_public(w, at)) || is_service(w, at, k, &p)) {
 		return;
 	}
 	if (p.quoted_name && work_at(w, p.value) == '[') {
@@ -299,7 +336,8 @@ void verify_pair(struct work *w, const struct literal *l, size_t at, size_t end)
 	if (!value_take(w, p.value, &v) || (p.form == FORM_CALL && !v.quoted)) {
 		return;
 	}
-	if (p.form == FORM_CALL && strength != STRONG) {
+	if (p.form == FORM_CALL &&
+	    (strength != STRONG || is_anonymous(w, at))) {
 		return;
 	}
 	if (p.form == FORM_URL && !v.quoted) {

@@ -302,7 +302,7 @@ static int write_masked(const struct work *w, struct buf *out)
 
 		rc = buf_add(out, w->p + done, s->from - done);
 		if (rc == 0) {
-			rc = buf_printf(out, "%s*redacted:%s*%s", quote,
+			rc = buf_printf(out, "%s*redacted-%s*%s", quote,
 					rules[s->rule].name, quote);
 		}
 		done = s->to;
@@ -328,7 +328,7 @@ static void mask_all(struct redact_state *state, struct buf *scratch, struct sli
 {
 	buf_clear(scratch);
 	state->counts[RULE_LIMIT]++;
-	*out = SLICE_LIT("*redacted:limit*");
+	*out = SLICE_LIT("*redacted-limit*");
 }
 
 /* Masks until nothing more is found, so that redacting twice changes nothing.

@@ -10,7 +10,7 @@
  *	for each line [a, b) of the chunk:
  *		if (redact_chunk_line(&c, line)) ...    see struct redact_chunk
  *
- * What is put in a secret's place is *redacted:RULE*: no blanks, quotes, equals
+ * What is put in a secret's place is *redacted-RULE*: no blanks, quotes, equals
  * signs or brackets, so that parsers read the line as before; always the same, so
  * that the length stays untold; and left alone by redaction itself, so that
  * redacting twice changes nothing.

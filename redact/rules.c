@@ -25,6 +25,7 @@ FORM(alnum_30, C_ALNUM, 30, 0);
 FORM(word_16, C_WORD, 16, 0);
 FORM(word_20, C_WORD, 20, 0);
 FORM(word_30, C_WORD, 30, 0);
+FORM(word_57, C_WORD, 57, 0);
 FORM(word_35, C_WORD, 35, 35);
 FORM(dotted_16, C_WORD | C_DOT | C_B64, 16, 0);
 FORM(dotted_20, C_WORD | C_DOT | C_B64, 20, 0);
@@ -36,6 +37,8 @@ FORM(hex_32_only, C_HEX, 32, 32);
 FORM(alpha_34, C_ALNUM, 30, 40);
 FORM(base64_100, C_WORD | C_B64, 40, 0);
 FORM(base32_age, C_UPPER | C_DIGIT, 50, 60);
+FORM(onepassword, C_UPPER | C_DIGIT | C_LINE, 34, 38);
+FORM(slack_old, C_ALNUM | C_LINE, 10, 0);
 FORM(slack_hook, C_WORD, 20, 0);
 FORM(any_hook, C_WORD, 32, 0);
 
@@ -45,17 +48,8 @@ const struct token_form rule_user_token = {C_WORD | C_DOT | C_B64 | C_TILDE, 6, 
 
 #define COMMAND(name, ...) static const struct command_form name = {__VA_ARGS__}
 
-COMMAND(mysql, "p+", NULL, 0);
-COMMAND(short_p, "p*", NULL, 0);
-COMMAND(upper_p, "P*", NULL, 0);
-COMMAND(curl, "u:U:", NULL, 0);
-COMMAND(redis, "a*", NULL, 0);
-COMMAND(ldap, "w*", NULL, 0);
-COMMAND(smb, "U%", NULL, 0);
-COMMAND(lftp, "u,", NULL, 0);
-COMMAND(snmp, "c*A*X*", NULL, 0);
-COMMAND(nmcli, "", "password", 0);
-COMMAND(wpa, "", NULL, 2);
+COMMAND(nmcli, "password", 0);
+COMMAND(wpa, NULL, 2);
 
 #define KEY(text, form) {text SCAN_SEP, true, RULE_PASSWORD, verify_pair, &(form)}
 #define NAME(text, form) {text SCAN_SEP, true, RULE_SECRET, verify_pair, &(form)}
@@ -75,6 +69,8 @@ const struct literal rule_literals[] = {
 	KEY("passcode", strong),
 	KEY("pass", strong_word),
 	KEY("psk", strong_word),
+	/* Credentials of a gem server, as Bundler takes them. */
+	KEY("CONTRIBSYS__COM", strong),
 	KEY("password_hash", strong),
 	/* sudo logs PWD= on every line; pwd= in capitals needs a prefix. */
 	CASED("pwd", pwd),
@@ -102,8 +98,7 @@ const struct literal rule_literals[] = {
 	HEADER("bearer ", verify_scheme, AUTHORIZATION),
 	HEADER("basic ", verify_scheme, AUTHORIZATION),
 	HEADER("cookie" SCAN_SEP, verify_cookie, COOKIE),
-	HEADER("://" SCAN_WORD, verify_url, URL),
-	HEADER("://:", verify_url, URL),
+	HEADER(SCAN_WORD "://", verify_url, URL),
 
 	OPTION("-password"), OPTION("-passwd"), OPTION("-pass"), OPTION("-token"),
 	OPTION("-secret"), OPTION("-api-key"), OPTION("-apikey"),
@@ -111,18 +106,13 @@ const struct literal rule_literals[] = {
 	OPTION("-pw"), OPTION("-api-token"), OPTION("-access-token"),
 	{"-passin pass:", false, RULE_COMMAND, verify_option, NULL},
 	{"-passout pass:", false, RULE_COMMAND, verify_option, NULL},
-	RUN("mysql", mysql), RUN("mariadb", mysql), RUN("sshpass", short_p),
-	RUN("curl ", curl), RUN("curl\"", curl), RUN("mongo", short_p),
-	RUN("redis-cli", redis), RUN("ldapsearch", ldap), RUN("ldapmodify", ldap),
-	RUN("ldapadd", ldap), RUN("ldapwhoami", ldap), RUN("ldappasswd", ldap),
-	RUN("smbclient", smb), RUN("rpcclient", smb), RUN("lftp", lftp),
-	RUN("snmpget", snmp), RUN("snmpwalk", snmp), RUN("snmpset", snmp),
-	RUN("docker login", short_p), RUN("podman login", short_p),
-	RUN("usermod ", short_p), RUN("useradd ", short_p),
-	RUN("ipmitool", upper_p), RUN("sqlcmd", upper_p), RUN("rdesktop", short_p),
-	RUN("unzip ", upper_p), RUN("nmcli ", nmcli),
-	RUN("wpa_passphrase", wpa), RUN("rabbitmqctl add_user", wpa),
-	RUN("rabbitmqctl change_password", wpa),
+	/* -p and the like: the command's name stands before it. */
+	{SCAN_PRINT " -" SCAN_OPTION, false, RULE_COMMAND, verify_flag, NULL},
+	{"=\"-" SCAN_OPTION, false, RULE_COMMAND, verify_flag, NULL},
+	{"--user", false, RULE_COMMAND, verify_flag, NULL},
+	{"--proxy-user", false, RULE_COMMAND, verify_flag, NULL},
+	RUN("nmcli ", nmcli), RUN("wpa_passphrase", wpa),
+	RUN("rabbitmqctl add_user", wpa), RUN("rabbitmqctl change_password", wpa),
 
 	{"PRIVATE KEY", false, RULE_PRIVATE_KEY, verify_pem, NULL},
 	{"eyJ" SCAN_WORD, false, RULE_JWT, verify_jwt, NULL},
@@ -155,11 +145,11 @@ const struct literal rule_literals[] = {
 	{"_gitlab_session=", false, RULE_GITLAB, verify_token, &alnum_20},
 
 	PREFIX(GOOGLE, "AIza", word_35), PREFIX(GOOGLE, "ya29.", word_30),
-	PREFIX(GOOGLE, "GOCSPX-", word_20), PREFIX(GOOGLE, "1//0", word_30),
+	PREFIX(GOOGLE, "GOCSPX-", word_20),
 
 	PREFIX(SLACK, "xoxb-", dashed_24), PREFIX(SLACK, "xoxp-", dashed_24),
-	PREFIX(SLACK, "xoxa-", hex_12), PREFIX(SLACK, "xoxo-", dashed_24),
-	PREFIX(SLACK, "xoxr-", hex_12), PREFIX(SLACK, "xoxs-", dashed_24),
+	PREFIX(SLACK, "xoxa-", slack_old), PREFIX(SLACK, "xoxo-", dashed_24),
+	PREFIX(SLACK, "xoxr-", slack_old), PREFIX(SLACK, "xoxs-", dashed_24),
 	PREFIX(SLACK, "xoxe-", dashed_24), PREFIX(SLACK, "xoxe.xox", dotted_40),
 	PREFIX(SLACK, "xoxc-", dashed_24), PREFIX(SLACK, "xoxd-", dashed_24),
 	PREFIX(SLACK, "xapp-", dashed_24),
@@ -175,16 +165,17 @@ const struct literal rule_literals[] = {
 	PREFIX(AI, "sk-or-v1-", word_30), RANDOM(AI, "sk-" SCAN_WORD, word_20),
 	PREFIX(AI, "gsk_", alnum_30), PREFIX(AI, "pplx-", alnum_30),
 	PREFIX(AI, "hf_" SCAN_WORD, alpha_34), PREFIX(AI, "api_org_", alpha_34),
-	PREFIX(AI, "xai-", alnum_30), PREFIX(AI, "r8_" SCAN_WORD, alnum_30),
+	PREFIX(AI, "xai-", alnum_30),
 
-	{SCAN_DIGIT ":A" SCAN_WORD, false, RULE_TELEGRAM, verify_telegram, NULL},
+	{SCAN_DIGIT ":AA", false, RULE_TELEGRAM, verify_telegram, NULL},
 
 	PREFIX(TOKEN, "npm_", alnum_30), PREFIX(TOKEN, "pypi-", word_30),
 	PREFIX(TOKEN, "rubygems_", alnum_30), PREFIX(TOKEN, "dop_v1_", hex_32),
 	PREFIX(TOKEN, "doo_v1_", hex_32), PREFIX(TOKEN, "dor_v1_", hex_32),
 	PREFIX(TOKEN, "shpat_", alnum_30), PREFIX(TOKEN, "shpca_", alnum_30),
 	PREFIX(TOKEN, "shppa_", alnum_30), PREFIX(TOKEN, "shpss_", alnum_30),
-	PREFIX(TOKEN, "SG." SCAN_WORD, dotted_40),
+	{"SG." SCAN_WORD, false, RULE_TOKEN, verify_sendgrid, NULL},
+	PREFIX(TOKEN, "A3-" SCAN_WORD, onepassword), PREFIX(TOKEN, "s-s4t2", word_30),
 	PREFIX(TOKEN, "SK" SCAN_HEX SCAN_HEX SCAN_HEX, hex_32_only),
 	PREFIX(TOKEN, "hvs.", word_20), PREFIX(TOKEN, "hvb.", word_30),
 	PREFIX(TOKEN, "dp.pt.", word_30), PREFIX(TOKEN, "dp.st.", dotted_20),
@@ -207,7 +198,8 @@ const struct literal rule_literals[] = {
 	PREFIX(TOKEN, "fo1_", word_30), PREFIX(TOKEN, "fm1r_", dotted_40),
 	PREFIX(TOKEN, "fm2_", dotted_40), PREFIX(TOKEN, "shippo_", word_30),
 	PREFIX(TOKEN, "sq0csp-", word_30), PREFIX(TOKEN, "sq0atp-", word_20),
-	PREFIX(TOKEN, "EAAA", word_30), PREFIX(TOKEN, "tfp_", dotted_40),
+	PREFIX(TOKEN, "EAAA", word_57), PREFIX(TOKEN, "EAAC", word_57),
+	PREFIX(TOKEN, "EAAM", word_57), PREFIX(TOKEN, "tfp_", dotted_40),
 	PREFIX(TOKEN, "pscale_", word_30), PREFIX(TOKEN, "rdme_", alnum_30),
 	PREFIX(TOKEN, "sgp_", word_30), PREFIX(TOKEN, "pnu_", alnum_30),
 	PREFIX(TOKEN, "ops_eyJ", base64_100), PREFIX(TOKEN, "AGE-SECRET-KEY-1", base32_age),
@@ -217,9 +209,9 @@ const struct literal rule_literals[] = {
 	PREFIX(TOKEN, "AKCp", alnum_30), PREFIX(TOKEN, "cmVmd", alnum_30),
 	PREFIX(TOKEN, "LTAI", alnum_14), PREFIX(TOKEN, "p8e-", hex_32),
 	PREFIX(TOKEN, "key-" SCAN_HEX, hex_32_only), PREFIX(TOKEN, "xkeysib-", word_30),
-	PREFIX(TOKEN, "AQVN", word_30), PREFIX(TOKEN, "t1." SCAN_WORD, dotted_40),
-	PREFIX(TOKEN, "squ_", hex_32), PREFIX(TOKEN, "sqp_", hex_32),
-	PREFIX(TOKEN, "sqa_", hex_32), PREFIX(TOKEN, "dnkey-", dotted_40),
+	PREFIX(TOKEN, "AQVN", word_30),
+	PREFIX(TOKEN, "squ_", alnum_30), PREFIX(TOKEN, "sqp_", alnum_30),
+	PREFIX(TOKEN, "sqa_", alnum_30), PREFIX(TOKEN, "dnkey-", dotted_40),
 	PREFIX(TOKEN, "fio-u-", word_30), PREFIX(TOKEN, "pat.", dotted_40),
 	PREFIX(TOKEN, "nfp_", alnum_30), PREFIX(TOKEN, "oauth:", alnum_30),
 	{"/api/webhooks/", false, RULE_TOKEN, verify_webhook, &any_hook},

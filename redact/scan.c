@@ -4,13 +4,44 @@
 #include <string.h>
 #include <uv.h>
 
-/* How often a byte is met in logs, in 1/1000, measured roughly and only to
- * choose windows and buckets: correctness does not depend on it. */
-static const uint8_t common_lower[26] = {
-	40, 8, 20, 26, 62, 14, 10, 14, 44, 1, 5, 20, 14,
-	40, 38, 18, 1, 46, 44, 50, 18, 6, 6, 3, 8, 1};
+/* What ordinary lines look like, written for this purpose: windows and buckets
+ * are chosen so that these rarely get through.  Correctness does not depend on it. */
+static const char sample[] =
+	"Nov 22 15:37:46 web01 sshd[28341]: Failed password for invalid user admin from 203.0.113.77 port 52114 ssh2\n"
+	"2026-01-01T04:08:25.621547+00:00 db-2 sshd-session[4700]: Accepted publickey for deploy from 198.51.100.4 port 41022 ssh2: ED25519 SHA256:q0Zr3xN9bT5uVw1YcKd8eFgHiJkLmNoPqRsTuVwXyZ0\n"
+	"2026-03-07T23:59:08.036+02:00 mail sshd[923]: Received disconnect from 192.0.2.45 port 39788:11: Bye Bye [preauth]\n"
+	"Feb  3 06:25:01 host CRON[1182]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)\n"
+	"Feb  3 06:25:01 host CRON[1183]: (root) CMD (command -v debian-sa1 > /dev/null && debian-sa1 1 1)\n"
+	"Jul 14 11:02:19 gw sudo:    alice : TTY=pts/1 ; PWD=/home/alice ; USER=root ; COMMAND=/usr/bin/systemctl restart nginx.service\n"
+	"Jul 14 11:02:19 gw sudo: pam_unix(sudo:session): session opened for user root by alice(uid=1000)\n"
+	"Aug 30 19:44:07 srv sshd[5512]: pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=mx.example.org  user=root\n"
+	"Aug 30 19:44:09 srv sshd[5512]: error: maximum authentication attempts exceeded for root from 198.51.100.9 port 60122 ssh2 [preauth]\n"
+	"Aug 30 19:44:12 srv sshd[5519]: input_userauth_request: invalid user test [preauth]\n"
+	"Aug 30 19:44:13 srv sshd[5519]: reverse mapping checking getaddrinfo for host-81-2-69-142.example.net [81.2.69.142] failed - POSSIBLE BREAK-IN ATTEMPT!\n"
+	"Aug 30 19:44:15 srv sshd[5519]: Connection closed by authenticating user git 203.0.113.5 port 33880 [preauth]\n"
+	"Aug 30 19:44:15 srv sshd[5519]: Did not receive identification string from 203.0.113.6\n"
+	"Oct  9 03:10:55 srv systemd[1]: Started Session 2913 of user backup.\n"
+	"Oct  9 03:10:55 srv systemd-logind[612]: New session 2913 of user backup.\n"
+	"Oct  9 03:10:56 srv systemd-logind[612]: Session 2913 logged out. Waiting for processes to exit.\n"
+	"Oct  9 03:11:01 srv systemd[1]: apt-daily.service: Succeeded. Consumed 1.204s CPU time.\n"
+	"Oct  9 03:12:44 srv kernel: [812345.678901] usb 1-1.2: new high-speed USB device number 7 using xhci_hcd\n"
+	"Oct  9 03:12:44 srv kernel: [UFW BLOCK] IN=eth0 OUT= MAC=52:54:00:12:34:56:00:1a:2b:3c:4d:5e:08:00 SRC=203.0.113.9 DST=198.51.100.1 LEN=60 TOS=0x00 PREC=0x00 TTL=49 ID=54321 DF PROTO=TCP SPT=44321 DPT=22 WINDOW=29200 RES=0x00 SYN URGP=0\n"
+	"Oct  9 03:12:50 srv dhclient[540]: DHCPACK of 192.168.1.23 from 192.168.1.1 (xid=0x5a1f3c2e), bound to 192.168.1.23 -- renewal in 1742 seconds.\n"
+	"Oct  9 03:13:11 srv postfix/smtpd[20411]: connect from unknown[203.0.113.44]; NOQUEUE: reject: RCPT from mail.example.com[192.0.2.3]: 554 5.7.1\n"
+	"Oct  9 03:14:00 srv ntpd[811]: kernel reports TIME_ERROR: 0x41: Clock Unsynchronized, synchronized to LOCAL(0), stratum 10\n"
+	"Oct  9 03:14:02 mac com.apple.xpc.launchd[1]: (com.apple.quicklook[78412]) Endpoint has been activated through legacy launch(3) APIs\n"
+	"Oct  9 03:14:09 ap hostapd: wlan0: STA 00:11:22:aa:bb:cc IEEE 802.11: authenticated; dnsmasq-dhcp[2012]: DHCPREQUEST(br-lan) 192.168.8.117\n"
+	"Sun Oct  9 03:15:22 2026 authpriv.info dropbear[1902]: Child connection from 192.168.1.5:51234; Exit (root): Disconnect received\n"
+	"type=USER_AUTH msg=audit(1691234567.123:4567): pid=2211 uid=0 auid=4294967295 ses=4294967295 msg='op=PAM:authentication grantors=? acct=\"root\" exe=\"/usr/sbin/sshd\" hostname=203.0.113.8 addr=203.0.113.8 terminal=ssh res=failed'\n"
+	"203.0.113.20 - - [09/Oct/2026:03:16:41 +0000] \"GET /index.php?page=2&id=17 HTTP/1.1\" 404 153 \"https://www.example.com/start.html\" \"Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/117.0\"\n"
+	"{\"time\":\"2026-10-09T03:17:02Z\",\"level\":\"info\",\"msg\":\"request completed\",\"status\":200,\"duration_ms\":12.7,\"path\":\"/api/v2/items\"}\n"
+	"INFO  [main] org.example.service.StorageManager - Opened segment file /var/lib/app/data/segment-000042.db in 31 ms\n";
+
+enum { WORDS = (sizeof sample + 63) / 64 };
 
 struct pattern {
+	/* The window as a little number: what is compared first. */
+	uint32_t fold_bits, mask, want;
 	uint8_t n;
 	uint8_t window; /* offset of the window */
 	uint8_t bucket;
@@ -25,7 +56,7 @@ struct scan {
 	scan_run run;
 	size_t n_patterns;
 	/* patterns of bucket b: by_bucket[first[b]] to by_bucket[first[b + 1] - 1] */
-	uint16_t first[9];
+	uint16_t first[SCAN_BUCKETS + 1];
 	struct pattern *patterns; /* sorted by bucket */
 };
 
@@ -49,7 +80,7 @@ static bool accepts(char t, bool fold, char c)
 {
 	switch (t) {
 	case 1:
-		return c != '\0' && strchr("=:\"'\\>]%(\t`", c) != NULL;
+		return c != '\0' && strchr("=:\"'\\>]%(", c) != NULL;
 	case 2:
 		return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f');
 	case 3:
@@ -58,33 +89,14 @@ static bool accepts(char t, bool fold, char c)
 		return is_digit(c) || is_alpha(c) ||
 		       (c != '\0' && strchr("_-+/", c) != NULL);
 	case 5:
-		return c != '\0' && strchr("=:?\"' \t-", c) != NULL;
+		return c != '\0' && strchr("=:?\"' -", c) != NULL;
+	case 6:
+		return c >= ' ' && c <= '~';
+	case 7:
+		return c != '\0' && strchr("pPuUawcAXsk", c) != NULL;
 	default:
 		return t == c || (fold && is_alpha(t) && lower(t) == lower(c));
 	}
-}
-
-static unsigned frequency(unsigned c)
-{
-	if (c >= 'a' && c <= 'z') {
-		return common_lower[c - 'a'];
-	}
-	if (c == ' ') {
-		return 120;
-	}
-	if (is_digit((char)c)) {
-		return 25;
-	}
-	if (c == ':' || c == '.') {
-		return 25;
-	}
-	if (c == '\t') {
-		return 2;
-	}
-	if (c != 0 && strchr("-=/[]()", (int)c) != NULL) {
-		return 8;
-	}
-	return c > ' ' && c < 127 ? 2 : 0;
 }
 
 /* ---- windows and buckets ---- */
@@ -117,26 +129,62 @@ static void nibbles_join(struct nibbles *m, const struct nibbles *other)
 	}
 }
 
-/* How often a place of a log gets through, in 1e-12. */
-static double nibbles_cost(const struct nibbles *m)
+/* The sample as sets of places: bit k of lo[i][v] is set when byte k + i of it has
+ * low half v.  So a bucket is judged by ORs and ANDs of whole words. */
+struct places {
+	uint64_t lo[SCAN_MIN][16][WORDS], hi[SCAN_MIN][16][WORDS];
+};
+
+static struct places *places_new(void)
 {
-	double cost = 1;
+	struct places *s = calloc(1, sizeof *s);
 
-	for (unsigned i = 0; i < SCAN_MIN; i++) {
-		unsigned sum = 0;
+	for (size_t k = 0; s != NULL && k + SCAN_MIN < sizeof sample; k++) {
+		for (unsigned i = 0; i < SCAN_MIN; i++) {
+			unsigned c = (unsigned char)sample[k + i];
 
-		for (unsigned c = 0; c < 128; c++) {
-			if ((m->lo[i] >> (c & 15) & 1) != 0 &&
-			    (m->hi[i] >> (c >> 4) & 1) != 0) {
-				sum += frequency(c);
-			}
+			s->lo[i][c & 15][k / 64] |= UINT64_C(1) << k % 64;
+			s->hi[i][c >> 4][k / 64] |= UINT64_C(1) << k % 64;
 		}
-		cost *= sum == 0 ? 0.1 : sum;
 	}
-	return cost;
+	return s;
 }
 
-static void choose_window(struct pattern *p)
+/* All of `pass` that has one of these halves. */
+static void narrow(uint64_t pass[static WORDS], uint64_t sets[16][WORDS], uint16_t which)
+{
+	uint64_t any[WORDS] = {0};
+
+	for (unsigned v = 0; v < 16; v++) {
+		for (unsigned k = 0; k < WORDS && (which >> v & 1) != 0; k++) {
+			any[k] |= sets[v][k];
+		}
+	}
+	for (unsigned k = 0; k < WORDS; k++) {
+		pass[k] &= any[k];
+	}
+}
+
+/* How many places of the sample get through, and as a fraction behind that, how
+ * much of all text of four bytes would. */
+static double nibbles_cost(struct places *s, const struct nibbles *m)
+{
+	uint64_t pass[WORDS];
+	double wide = 1, cost = 0;
+
+	memset(pass, 0xff, sizeof pass);
+	for (unsigned i = 0; i < SCAN_MIN; i++) {
+		narrow(pass, s->lo[i], m->lo[i]);
+		narrow(pass, s->hi[i], m->hi[i]);
+		wide *= __builtin_popcount(m->lo[i]) * __builtin_popcount(m->hi[i]) / 96.0;
+	}
+	for (unsigned k = 0; k < WORDS; k++) {
+		cost += __builtin_popcountll(pass[k]);
+	}
+	return cost + 100 * wide;
+}
+
+static void choose_window(struct places *s, struct pattern *p)
 {
 	double best = 0;
 	uint8_t at = 0;
@@ -147,7 +195,7 @@ static void choose_window(struct pattern *p)
 
 		p->window = w;
 		m = nibbles_of(p);
-		cost = nibbles_cost(&m);
+		cost = nibbles_cost(s, &m);
 		if (w == 0 || cost < best) {
 			best = cost;
 			at = w;
@@ -156,47 +204,61 @@ static void choose_window(struct pattern *p)
 	p->window = at;
 }
 
-/* The bucket to which `own` adds least cost. */
-static uint8_t cheapest(const struct nibbles buckets[static 8],
-			const struct nibbles *own)
+/* Puts pattern i where it costs least, given what else the buckets hold. */
+static void deal_one(struct places *s, struct pattern *patterns,
+		     const struct nibbles *own, size_t n, size_t i, bool dealt)
 {
+	struct nibbles buckets[SCAN_BUCKETS] = {{{0}, {0}}};
 	double best = 0;
-	uint8_t at = 0;
 
-	for (uint8_t b = 0; b < 8; b++) {
-		struct nibbles m = buckets[b];
-		double more = -nibbles_cost(&m);
-
-		nibbles_join(&m, own);
-		more += nibbles_cost(&m);
-		if (b == 0 || more < best) {
-			best = more;
-			at = b;
+	for (size_t k = 0; k < (dealt ? n : i); k++) {
+		if (k != i) {
+			nibbles_join(&buckets[patterns[k].bucket], &own[k]);
 		}
 	}
-	return at;
+	for (uint8_t b = 0; b < SCAN_BUCKETS; b++) {
+		double more = -nibbles_cost(s, &buckets[b]);
+
+		nibbles_join(&buckets[b], &own[i]);
+		more += nibbles_cost(s, &buckets[b]);
+		if (b == 0 || more < best) {
+			best = more;
+			patterns[i].bucket = b;
+		}
+	}
 }
 
 /* Greedy, then again with everything else already dealt.  own: scratch for n. */
-static void deal(struct pattern *patterns, struct nibbles *own, size_t n)
+static void deal(struct places *s, struct pattern *patterns, struct nibbles *own, size_t n)
 {
-	struct nibbles buckets[8];
-
 	for (size_t i = 0; i < n; i++) {
+		choose_window(s, &patterns[i]);
 		own[i] = nibbles_of(&patterns[i]);
 	}
 	for (unsigned round = 0; round < 3; round++) {
 		for (size_t i = 0; i < n; i++) {
-			memset(buckets, 0, sizeof buckets);
-			for (size_t k = 0; k < (round == 0 ? i : n); k++) {
-				if (k != i) {
-					nibbles_join(&buckets[patterns[k].bucket],
-						     &own[k]);
-				}
-			}
-			patterns[i].bucket = cheapest(buckets, &own[i]);
+			deal_one(s, patterns, own, n, i, round > 0);
 		}
 	}
+}
+
+/* The bytes of the window that are no classes, folded where the pattern is. */
+static void fill_quick(struct pattern *p)
+{
+	uint8_t fold[SCAN_MIN] = {0}, mask[SCAN_MIN] = {0}, want[SCAN_MIN] = {0};
+
+	for (unsigned i = 0; i < SCAN_MIN; i++) {
+		char t = p->text[p->window + i];
+
+		if (t >= ' ') {
+			fold[i] = p->fold && is_alpha(t) ? 0x20 : 0;
+			mask[i] = 0xff;
+			want[i] = (uint8_t)(fold[i] != 0 ? lower(t) : t);
+		}
+	}
+	memcpy(&p->fold_bits, fold, sizeof fold);
+	memcpy(&p->mask, mask, sizeof mask);
+	memcpy(&p->want, want, sizeof want);
 }
 
 static void fill_tables(struct scan *s)
@@ -204,16 +266,17 @@ static void fill_tables(struct scan *s)
 	struct scan_tables *t = &s->tables;
 
 	for (size_t k = 0; k < s->n_patterns; k++) {
-		const struct pattern *p = &s->patterns[k];
-		uint8_t bit = (uint8_t)(1u << p->bucket);
+		struct pattern *p = &s->patterns[k];
+		uint8_t bit = (uint8_t)(1u << p->bucket % 8), half = p->bucket / 8;
 
+		fill_quick(p);
 		for (unsigned i = 0; i < SCAN_MIN; i++) {
 			for (unsigned c = 0; c < 128; c++) {
 				if (accepts(p->text[p->window + i], p->fold,
 					    (char)c)) {
-					t->lo[i][c & 15] |= bit;
-					t->hi[i][c >> 4] |= bit;
-					t->byte[i][c] |= bit;
+					t->lo[half][i][c & 15] |= bit;
+					t->hi[half][i][c >> 4] |= bit;
+					t->byte[i][c] |= (uint16_t)(1u << p->bucket);
 				}
 			}
 		}
@@ -241,7 +304,6 @@ static size_t add_patterns(struct pattern *out, const struct scan_literal *l,
 
 	memcpy(p.text, l->text, n);
 	p.sep = l->text[n - 1] == SCAN_SEP[0];
-	choose_window(&p);
 	out[0] = p;
 	if (!p.sep) {
 		return 1;
@@ -249,13 +311,13 @@ static size_t add_patterns(struct pattern *out, const struct scan_literal *l,
 	p.text[n - 1] = ' ';
 	p.text[n] = SCAN_SPACED[0];
 	p.n = (uint8_t)(n + 1);
-	choose_window(&p);
 	out[1] = p;
 	return 2;
 }
 
 int scan_new(struct scan **out, const struct scan_literal *literals, size_t n)
 {
+	struct places *places = places_new();
 	struct nibbles *own = NULL;
 	struct scan *s = NULL;
 	int rc = UV_ENOMEM;
@@ -265,12 +327,13 @@ int scan_new(struct scan **out, const struct scan_literal *literals, size_t n)
 		size_t len = strlen(literals[i].text);
 
 		if (len < SCAN_MIN || len >= SCAN_MAX || n > UINT16_MAX / 2) {
-			return UV_EINVAL;
+			rc = UV_EINVAL;
+			goto err_free;
 		}
 	}
 	s = calloc(1, sizeof *s);
-	if (s == NULL) {
-		return UV_ENOMEM;
+	if (s == NULL || places == NULL) {
+		goto err_free;
 	}
 	s->patterns = calloc(2 * n + 1, sizeof *s->patterns);
 	own = calloc(2 * n + 1, sizeof *own);
@@ -281,21 +344,23 @@ int scan_new(struct scan **out, const struct scan_literal *literals, size_t n)
 		s->n_patterns += add_patterns(s->patterns + s->n_patterns,
 					      &literals[i], (uint16_t)i);
 	}
-	deal(s->patterns, own, s->n_patterns);
+	deal(places, s->patterns, own, s->n_patterns);
 	qsort(s->patterns, s->n_patterns, sizeof *s->patterns, by_bucket);
 	for (size_t i = 0; i < s->n_patterns; i++) {
-		for (unsigned b = s->patterns[i].bucket + 1u; b <= 8; b++) {
+		for (unsigned b = s->patterns[i].bucket + 1u; b <= SCAN_BUCKETS; b++) {
 			s->first[b]++;
 		}
 	}
 	fill_tables(s);
 	rc = scan_use(s, SCAN_BEST);
 	free(own);
+	free(places);
 	*out = s;
 	return rc;
 
 err_free:
 	free(own);
+	free(places);
 	scan_free(s);
 	return rc;
 }
@@ -341,11 +406,11 @@ int scan_use(struct scan *s, enum scan_engine engine)
 
 /* ---- looking ---- */
 
-static uint8_t buckets_at(const struct scan_tables *t, const char *p)
+static unsigned buckets_at(const struct scan_tables *t, const char *p)
 {
 	const uint8_t *c = (const uint8_t *)p;
 
-	return t->byte[0][c[0]] & t->byte[1][c[1]] & t->byte[2][c[2]] &
+	return (unsigned)t->byte[0][c[0]] & t->byte[1][c[1]] & t->byte[2][c[2]] &
 	       t->byte[3][c[3]];
 }
 
@@ -353,8 +418,13 @@ static uint8_t buckets_at(const struct scan_tables *t, const char *p)
 static bool pattern_at(const struct pattern *pt, const char *p, size_t place,
 		       size_t n)
 {
+	uint32_t window;
 	size_t at;
 
+	memcpy(&window, p + place, sizeof window);
+	if (((window | pt->fold_bits) & pt->mask) != pt->want) {
+		return false;
+	}
 	if (place < pt->window || n - (place - pt->window) < pt->n) {
 		return false;
 	}
@@ -370,14 +440,14 @@ static bool pattern_at(const struct pattern *pt, const char *p, size_t place,
 size_t scan_hits(const struct scan *s, const char *p, size_t place, size_t n,
 		 struct scan_hit out[static SCAN_HITS])
 {
-	uint8_t buckets;
+	unsigned buckets;
 	size_t found = 0;
 
 	if (n < SCAN_MIN || place > n - SCAN_MIN) {
 		return 0;
 	}
 	buckets = buckets_at(&s->tables, p + place);
-	for (; buckets != 0; buckets &= (uint8_t)(buckets - 1)) {
+	for (; buckets != 0; buckets &= buckets - 1) {
 		unsigned b = (unsigned)__builtin_ctz(buckets);
 
 		for (unsigned k = s->first[b]; k < s->first[b + 1]; k++) {
@@ -402,9 +472,9 @@ size_t scan_hits(const struct scan *s, const char *p, size_t place, size_t n,
 
 static bool check(const struct scan *s, const char *p, size_t place, size_t n)
 {
-	uint8_t buckets = buckets_at(&s->tables, p + place);
+	unsigned buckets = buckets_at(&s->tables, p + place);
 
-	for (; buckets != 0; buckets &= (uint8_t)(buckets - 1)) {
+	for (; buckets != 0; buckets &= buckets - 1) {
 		unsigned b = (unsigned)__builtin_ctz(buckets);
 
 		for (unsigned k = s->first[b]; k < s->first[b + 1]; k++) {

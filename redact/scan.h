@@ -1,10 +1,11 @@
 /* scan: finds many short literals at once, many bytes at a time.
  *
  * "Teddy" (G. Langdale, Hyperscan): each literal is represented by the four
- * bytes of it that are rarest in logs; these windows are dealt into eight
+ * bytes of it that are rarest in logs; these windows are dealt into sixteen
  * buckets, and for each of the four positions two 16-entry tables, by low and
  * by high half of a byte, tell which buckets it may belong to.  One shuffle
- * each and seven ANDs judge 16 (SSSE3, NEON) or 32 (AVX2) positions.  What they
+ * each (and again for the second eight buckets) and some ANDs judge 16 (SSSE3,
+ * NEON) or 32 (AVX2) places.  What they
  * let through is compared byte by byte.
  *
  * Pure; a struct scan does not change once made; any thread.
@@ -21,6 +22,8 @@
 #define SCAN_HEX "\x02"   /* 0-9 a-f A-F */
 #define SCAN_DIGIT "\x03"
 #define SCAN_WORD "\x04"  /* A-Z a-z 0-9 _ - + / */
+#define SCAN_PRINT "\x06" /* printable ASCII and the blank */
+#define SCAN_OPTION "\x07" /* letters of options that take a password */
 #define SCAN_SPACED "\x05" /* made from SCAN_SEP: what follows a blank there */
 
 enum { SCAN_MIN = 4, SCAN_MAX = 40, SCAN_HITS = 16 };
@@ -59,13 +62,16 @@ int scan_use(struct scan *s, enum scan_engine engine);
 
 /* ---- shared with the engines ---- */
 
+enum { SCAN_BUCKETS = 16 };
+
 struct scan_tables {
-	/* By position in the window: bit b of lo[i][c & 15] & hi[i][c >> 4] is
-	 * set when bucket b may have c there. */
-	_Alignas(16) uint8_t lo[SCAN_MIN][16];
-	_Alignas(16) uint8_t hi[SCAN_MIN][16];
+	/* By half of the buckets and position in the window: bit b of
+	 * lo[k][i][c & 15] & hi[k][i][c >> 4] is set when bucket 8 * k + b may
+	 * have c there. */
+	_Alignas(16) uint8_t lo[2][SCAN_MIN][16];
+	_Alignas(16) uint8_t hi[2][SCAN_MIN][16];
 	/* The same, exact. */
-	uint8_t byte[SCAN_MIN][256];
+	uint16_t byte[SCAN_MIN][256];
 };
 
 /* The next place in [from, n - 3) that the tables let through and `check`

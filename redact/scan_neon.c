@@ -5,32 +5,36 @@
 
 #include <arm_neon.h>
 
-static inline uint8x16_t judge(const char *p, uint8x16_t lo, uint8x16_t hi)
+/* Not 0 where the 16 places from p on get through a bucket. */
+static inline uint8x16_t judge(const char *p, uint8x16_t lo[2][SCAN_MIN],
+			       uint8x16_t hi[2][SCAN_MIN])
 {
-	uint8x16_t v = vld1q_u8((const uint8_t *)p);
+	uint8x16_t a = vdupq_n_u8(255), b = a;
 
-	return vandq_u8(vqtbl1q_u8(lo, vandq_u8(v, vdupq_n_u8(15))),
-			vqtbl1q_u8(hi, vshrq_n_u8(v, 4)));
+	for (unsigned i = 0; i < SCAN_MIN; i++) {
+		uint8x16_t v = vld1q_u8((const uint8_t *)p + i);
+		uint8x16_t l = vandq_u8(v, vdupq_n_u8(15)), h = vshrq_n_u8(v, 4);
+
+		a = vandq_u8(a, vandq_u8(vqtbl1q_u8(lo[0][i], l), vqtbl1q_u8(hi[0][i], h)));
+		b = vandq_u8(b, vandq_u8(vqtbl1q_u8(lo[1][i], l), vqtbl1q_u8(hi[1][i], h)));
+	}
+	return vorrq_u8(a, b);
 }
 
 static size_t run_neon(const struct scan *s, const struct scan_tables *t,
 		       const char *p, size_t from, size_t n, bool *hit,
 		       scan_check check)
 {
-	uint8x16_t lo[SCAN_MIN], hi[SCAN_MIN];
+	uint8x16_t lo[2][SCAN_MIN], hi[2][SCAN_MIN];
 
-	for (unsigned i = 0; i < SCAN_MIN; i++) {
-		lo[i] = vld1q_u8(t->lo[i]);
-		hi[i] = vld1q_u8(t->hi[i]);
+	for (unsigned i = 0; i < 2 * SCAN_MIN; i++) {
+		unsigned k = i / SCAN_MIN, j = i % SCAN_MIN;
+
+		lo[k][j] = vld1q_u8(t->lo[k][j]);
+		hi[k][j] = vld1q_u8(t->hi[k][j]);
 	}
 	for (; from < n && n - from >= 16 + SCAN_MIN - 1; from += 16) {
-		const char *q = p + from;
-		uint8x16_t r = vandq_u8(vandq_u8(judge(q, lo[0], hi[0]),
-						 judge(q + 1, lo[1], hi[1])),
-					vandq_u8(judge(q + 2, lo[2], hi[2]),
-						 judge(q + 3, lo[3], hi[3])));
-
-		if (vmaxvq_u8(r) == 0) {
+		if (vmaxvq_u8(judge(p + from, lo, hi)) == 0) {
 			continue;
 		}
 		for (size_t at = from; at < from + 16; at++) {

@@ -40,7 +40,7 @@ size_t run_end(const struct work *w, size_t i, unsigned classes)
 
 size_t mask_at(struct slice s)
 {
-	static const struct slice open = {"*redacted:", 10};
+	static const struct slice open = {"*redacted-", 10};
 	size_t i = open.n;
 
 	if (!slice_starts(s, open)) {
@@ -67,6 +67,9 @@ static bool is_reference(struct slice v)
 {
 	char first = v.p[0], last = v.p[v.n - 1];
 
+	if (first == '`') {
+		return true;
+	}
 	if (first == '$' && v.n > 1) {
 		size_t i = 1;
 
@@ -76,7 +79,7 @@ static bool is_reference(struct slice v)
 		while (i < v.n && (is_class(v.p[i], C_UPPER | C_DIGIT) || v.p[i] == '_')) {
 			i++;
 		}
-		return i == v.n && v.n > 2 && !is_class(v.p[1], C_DIGIT);
+		return i == v.n && (v.n == 2 || !is_class(v.p[1], C_DIGIT));
 	}
 	if (first == '{' && last == '}') {
 		return v.n >= 4 && v.p[1] == '{';
@@ -105,7 +108,7 @@ bool value_is_placeholder(const struct work *w, struct slice v)
 		"redacted", "[redacted]", "<redacted>", "removed", "masked",
 		"filtered", "[filtered]", "n/a", "unknown", "?", "-", "!", "!!",
 		"changed", "expired", "invalid", "incorrect", "missing",
-		"string", "changeme?", NULL};
+		"string", "0", "1", NULL};
 	size_t i = 0;
 
 	if (v.n == 0 || mask_at(v) == v.n || one_of(v, words)) {
@@ -126,6 +129,16 @@ bool value_is_placeholder(const struct work *w, struct slice v)
 		}
 	}
 	return false;
+}
+
+bool value_is_crossed_out(struct slice v)
+{
+	size_t run = 0;
+
+	for (size_t i = 0; i < v.n && run < 8; i++) {
+		run = in_set(v.p[i], "xX*") ? run + 1 : 0;
+	}
+	return run >= 8;
 }
 
 bool value_is_random(struct slice v)
@@ -253,7 +266,7 @@ bool value_take(struct work *w, size_t i, struct value *out)
 		slashes++;
 	}
 	c = work_at(w, i + slashes);
-	if (c == '"' || c == '\'' || (c == '`' && slashes == 0)) {
+	if (c == '"' || c == '\'') {
 		size_t from = i + slashes + 1;
 
 		end = closing(w, from, slashes, c);
@@ -270,7 +283,7 @@ bool value_take(struct work *w, size_t i, struct value *out)
 		}
 		i = from;
 	}
-	end = i;
+	end = i + (work_at(w, i) == '`');
 	while (end < w->n && !ends_bare(w, end)) {
 		end++;
 	}

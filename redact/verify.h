@@ -178,6 +178,8 @@ size_t mask_at(struct slice s);
 /* Not a secret whatever its key is: empty, a mask, stars, a reference such as
  * ${X}, a word such as null. */
 bool value_is_placeholder(const struct work *w, struct slice v);
+/* Eight or more x, X or * in a row: somebody masked it, or it is an example. */
+bool value_is_crossed_out(struct slice v);
 /* Looks drawn at random, or is a long number with letters: not prose, a path, a
  * version or a host name. */
 bool value_is_random(struct slice v);
@@ -200,6 +202,7 @@ bool value_take(struct work *w, size_t i, struct value *out);
 void verify_pair(struct work *w, const struct literal *l, size_t at, size_t end);
 void verify_token(struct work *w, const struct literal *l, size_t at, size_t end);
 void verify_random(struct work *w, const struct literal *l, size_t at, size_t end);
+void verify_sendgrid(struct work *w, const struct literal *l, size_t at, size_t end);
 void verify_jwt(struct work *w, const struct literal *l, size_t at, size_t end);
 void verify_hash(struct work *w, const struct literal *l, size_t at, size_t end);
 void verify_azure(struct work *w, const struct literal *l, size_t at, size_t end);
@@ -210,6 +213,7 @@ void verify_scheme(struct work *w, const struct literal *l, size_t at, size_t en
 void verify_cookie(struct work *w, const struct literal *l, size_t at, size_t end);
 void verify_url(struct work *w, const struct literal *l, size_t at, size_t end);
 void verify_option(struct work *w, const struct literal *l, size_t at, size_t end);
+void verify_flag(struct work *w, const struct literal *l, size_t at, size_t end);
 void verify_command(struct work *w, const struct literal *l, size_t at, size_t end);
 void verify_pem(struct work *w, const struct literal *l, size_t at, size_t end);
 
@@ -242,10 +246,6 @@ struct token_form {
 };
 
 struct command_form {
-	/* Pairs of an option's letter and how its value stands:
-	 *   +  attached (-pX)          *  attached or the next word
-	 *   :  user:password, as *     %  user%password, as *    ,  user,password, as * */
-	const char *options;
 	const char *keyword; /* the word after this one is a password, or NULL */
 	uint8_t positional;  /* or the n-th word that is no option, 0: none */
 };
