@@ -1,10 +1,17 @@
 /* net_tls: the real network: TLS 1.3 over TCP on libuv, certificates required
  * and verified on both sides, no tickets, no early data, no plaintext mode.
+ * docs/wire.md, "TLS" and "Frames".
  *
- * Facts behind it: shared notes on mbedTLS are summed up in docs/wire.md, "TLS".
- * Memory: about 44 KiB for an established link (mbedTLS's two record buffers),
- * and what is queued, at most NET_TLS_QUEUE bytes before link_send() says
- * ERR_AGAIN... a sender looks at link_queued() first.
+ * Memory    About 44 KiB for an established link (mbedTLS's two record
+ *           buffers), one message being received (at most LIMIT_FRAME), and
+ *           what is queued (at most NET_TLS_QUEUE).
+ * CPU       A handshake takes about 2 ms, on the loop thread.
+ * Sending   link_send() queues; what was queued in one turn of the loop travels
+ *           together.  Over NET_TLS_QUEUE it says ERR_AGAIN: a sender looks at
+ *           link_queued() first and waits for on_drain, which comes when the
+ *           queue has fallen below NET_TLS_LOW and whenever it has become empty.
+ * Logging   A listener logs the peers that it refuses, at most one line a
+ *           second; everything else is told in on_close.
  */
 #ifndef WIRE_NET_TLS_H
 #define WIRE_NET_TLS_H
@@ -16,11 +23,19 @@
 
 struct net_tls; /* opaque */
 
-/* loop and id are kept.  UV_ENOMEM, ERR_CRYPTO. */
+enum {
+	NET_TLS_QUEUE = 4 * 1024 * 1024, /* bytes; one LIMIT_FRAME fits anyhow */
+	NET_TLS_LOW = 256 * 1024,
+	NET_TLS_DIAL_MS = 10000,    /* to resolve, connect and shake hands */
+	NET_TLS_LINGER_MS = 2000,   /* for what is queued when a link ends */
+};
+
+/* loop is kept; of id all is copied.  UV_ENOMEM, ERR_CRYPTO. */
 int net_tls_new(struct net_tls **out, uv_loop_t *loop, const struct identity *id);
 /* For net_dial(). */
 struct net *net_tls_net(struct net_tls *n);
-/* Every link must be closed before.  NULL allowed. */
+/* Every link must be gone (on_close has run) and every listener closed before.
+ * NULL allowed. */
 void net_tls_free(struct net_tls *n);
 
 /* ---- a collector's side ---- */
@@ -28,7 +43,7 @@ void net_tls_free(struct net_tls *n);
 struct net_tls_limits {
 	unsigned max_links;          /* established, all together */
 	unsigned max_handshakes;     /* under way at once; more wait in the backlog */
-	unsigned max_per_address;    /* links from one address */
+	unsigned max_per_address;    /* links from one address (IPv6: one /64) */
 	uint64_t handshake_timeout_ms;
 	uint64_t idle_timeout_ms;    /* no message for so long: closed */
 };
@@ -47,7 +62,8 @@ int net_tls_listen(struct net_tls_listener **out, struct net_tls *n,
 		   const struct net_tls_limits *limits, net_tls_accept_cb cb,
 		   void *arg);
 uint16_t net_tls_listener_port(const struct net_tls_listener *l);
-/* Stops accepting; links that were accepted stay. */
+/* Stops accepting and drops handshakes under way; links that were accepted
+ * stay.  NULL allowed. */
 void net_tls_listener_close(struct net_tls_listener *l);
 
 /* Replaces the identity for links from now on (renewed certificate). */
