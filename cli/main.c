@@ -8,6 +8,7 @@ const struct command commands[] = {
 	{"check", "is a configuration file good?", cmd_check},
 	{"config", "every option with its default", cmd_config},
 	{"parse", "log lines as JSON: what each of them means", cmd_parse},
+	{"pki", "identities: an authority, devices, collectors", cmd_pki},
 	{"redact", "lines with their secrets masked", cmd_redact},
 	{"replay", "the detectors over finished logs", cmd_replay},
 	{"status", "how a running agent or collector is doing", cmd_status},

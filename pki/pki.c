@@ -474,14 +474,14 @@ int pki_device(struct pki *p, const char *name)
 /* ---- collectors ---- */
 
 static int issue_collector(struct pki *p, struct authority *a,
-			   mbedtls_pk_context *key, struct cert_name *names,
+			   mbedtls_pk_context *key, struct cert_name *last,
 			   const char *first)
 {
 	struct cert_order o = {.use = CERT_COLLECTOR,
 			       .subject_key = key,
 			       .issuer = a->name,
 			       .issuer_key = &a->key,
-			       .names = &names->node};
+			       .names = &last->node};
 	int rc = set_terms(p, &o, PKI_DAYS, a->not_after_ms);
 
 	/* Only for people: names are checked in the alternative names. */
@@ -506,8 +506,9 @@ static int read_hosts(struct pki *p, struct cert_name *names,
 				    "address",
 				    hosts[i]);
 		}
+		/* mbedTLS writes them last first. */
 		if (i > 0) {
-			cert_name_link(&names[i - 1], &names[i]);
+			cert_name_link(&names[i], &names[i - 1]);
 		}
 	}
 	return 0;
@@ -533,7 +534,7 @@ int pki_collector(struct pki *p, const char *const *hosts, size_t n)
 	    (rc = write_key(p, &key, p->key_path)) != 0) {
 		goto out;
 	}
-	rc = issue_collector(p, &a, &key, names, hosts[0]);
+	rc = issue_collector(p, &a, &key, &names[n - 1], hosts[0]);
 	if (rc != 0) {
 		sys_unlink(p->sys, p->key_path);
 	}

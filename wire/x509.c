@@ -6,12 +6,15 @@
 #include "common/err.h"
 #include "common/timefmt.h"
 
+#define TIME_MAX_S (INT64_MAX / NS_PER_S)
+
 int64_t x509_time_ms(const mbedtls_x509_time *t)
 {
 	int64_t s = time_days(t->year, t->mon, t->day) * 86400 +
 		    t->hour * 3600 + t->min * 60 + t->sec;
 
-	return s * 1000;
+	/* A certificate may say 9999; as nanoseconds that would not fit. */
+	return s > TIME_MAX_S ? TIME_MAX_S * 1000 : s * 1000;
 }
 
 int x509_spki(const mbedtls_pk_context *pk, uint8_t out[static SPKI_MAX],
@@ -37,7 +40,9 @@ static void copy_name(char out[static LIMIT_DEVICE_NAME + 1], struct slice s)
 	size_t n = s.n < LIMIT_DEVICE_NAME ? s.n : LIMIT_DEVICE_NAME;
 
 	for (size_t i = 0; i < n; i++) {
-		out[i] = s.p[i] > ' ' && s.p[i] < 0x7f ? s.p[i] : '?';
+		out[i] = s.p[i] > ' ' && s.p[i] < 0x7f ? s.p[i]
+			 : s.p[i] == ' '               ? '_'
+						       : '?';
 	}
 	out[n] = '\0';
 }

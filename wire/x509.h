@@ -15,7 +15,7 @@
 
 enum { SPKI_MAX = 128 }; /* P-256 has 91, P-384 120 */
 
-/* Unix milliseconds. */
+/* Unix milliseconds, at most those of the year 2262. */
 int64_t x509_time_ms(const mbedtls_x509_time *t);
 /* The certificate's public key as SPKI DER, always in the same form, and its
  * hash, which is a device's name for ever.  ERR_CRYPTO. */
