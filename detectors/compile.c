@@ -275,6 +275,37 @@ static uint64_t needs(const struct condition *c, unsigned at)
 	}
 }
 
+/* The outcomes with which the node may be true, one bit each. */
+static uint8_t outcomes(const struct condition *c, unsigned at)
+{
+	const struct node *n = &c->nodes[at];
+	const struct match *m;
+	uint8_t mask = n->op == NODE_OR ? 0 : UINT8_MAX;
+
+	if (n->op == NODE_NOT) {
+		return UINT8_MAX;
+	}
+	if (n->op != NODE_MATCH) {
+		for (unsigned i = 0; i < n->n; i++) {
+			uint8_t kid = outcomes(c, c->kids[n->first + i]);
+
+			mask = n->op == NODE_OR ? mask | kid : mask & kid;
+		}
+		return mask;
+	}
+	m = &c->matches[n->first];
+	if (m->field != RULE_FIELD_OUTCOME || m->op != MATCH_EXACT) {
+		return UINT8_MAX;
+	}
+	mask = 0;
+	for (unsigned o = OUTCOME_SUCCESS; o <= OUTCOME_UNKNOWN; o++) {
+		if (slice_eq(m->text, slice_str(outcome_name((enum outcome)o)))) {
+			mask = (uint8_t)(1u << o);
+		}
+	}
+	return mask;
+}
+
 /* Whether it can be true at all: needs a field that no line has. */
 static bool never(const struct condition *c, unsigned at)
 {
@@ -303,6 +334,86 @@ static bool never(const struct condition *c, unsigned at)
 	default:
 		return false;
 	}
+}
+
+/* An exact match on the field, or a choice of such. */
+static bool only_values(const struct condition *c, unsigned at, unsigned field)
+{
+	const struct node *n = &c->nodes[at];
+	const struct match *m;
+
+	if (n->op == NODE_MATCH) {
+		m = &c->matches[n->first];
+		return m->op == MATCH_EXACT && m->field == field && !m->cased;
+	}
+	for (unsigned i = 0; n->op == NODE_OR && i < n->n; i++) {
+		if (!only_values(c, c->kids[n->first + i], field)) {
+			return false;
+		}
+	}
+	return n->op == NODE_OR;
+}
+
+/* What the masks of the rule say as well: an exact outcome, a field that is
+ * there. */
+static bool in_masks(const struct condition *c, unsigned at)
+{
+	const struct match *m = &c->matches[c->nodes[at].first];
+
+	if (c->nodes[at].op != NODE_MATCH) {
+		return false;
+	}
+	return (m->op == MATCH_EXACT && m->field == RULE_FIELD_OUTCOME) ||
+	       (m->op == MATCH_EXISTS && m->u.number != 0 && m->field < FIELD_NR &&
+		m->field != FIELD_SOURCE_ADDRESS);
+}
+
+struct terms {
+	unsigned field;  /* of the dispatch; RULE_FIELD_NR: by none */
+	bool dispatched; /* the term that it stands on has been left out */
+	uint16_t *p;     /* each once, so that there is room for all */
+	uint16_t n;
+};
+
+/* Collects the terms of nested ands that are still to be judged once a record
+ * has been dispatched. */
+static void open_terms(const struct condition *c, unsigned at, struct terms *t)
+{
+	const struct node *n = &c->nodes[at];
+
+	if (n->op == NODE_AND) {
+		for (unsigned i = 0; i < n->n; i++) {
+			open_terms(c, c->kids[n->first + i], t);
+		}
+		return;
+	}
+	if (!t->dispatched && only_values(c, at, t->field)) {
+		t->dispatched = true;
+		return;
+	}
+	for (unsigned i = 0; i < t->n; i++) {
+		if (t->p[i] == at) {
+			return;
+		}
+	}
+	if (!in_masks(c, at)) {
+		t->p[t->n++] = (uint16_t)at;
+	}
+}
+
+static int set_rest(struct detect *d, struct rule *r, unsigned field)
+{
+	const struct condition *c = &r->condition;
+	struct terms t = {field, false, NULL, 0};
+
+	t.p = arena_take(&d->set.arena, c->n_nodes * sizeof *t.p);
+	if (t.p == NULL) {
+		return UV_ENOMEM;
+	}
+	open_terms(c, c->root, &t);
+	r->rest = t.p;
+	r->n_rest = t.n;
+	return 0;
 }
 
 /* ---- the dispatch ---- */
@@ -337,7 +448,7 @@ static int plan_add(struct planning *pl, struct rule *r, unsigned field,
 	return 0;
 }
 
-static int plan_rule(struct planning *pl, struct rule *r)
+static int plan_rule(struct detect *d, struct planning *pl, struct rule *r)
 {
 	static const uint8_t keys[] = {FIELD_EVENT_ACTION, RULE_FIELD_PROGRAM,
 				       FIELD_EVENT_CATEGORY};
@@ -346,6 +457,8 @@ static int plan_rule(struct planning *pl, struct rule *r)
 	uint64_t mask;
 	int rc = 0;
 
+	r->outcomes = outcomes(c, c->root);
+	r->needs = needs(c, c->root);
 	if (never(c, c->root)) {
 		return 0;
 	}
@@ -362,9 +475,13 @@ static int plan_rule(struct planning *pl, struct rule *r)
 			}
 			rc = twice ? 0 : plan_add(pl, r, keys[i], v.v[k]);
 		}
+		return rc == 0 ? set_rest(d, r, keys[i]) : rc;
+	}
+	rc = set_rest(d, r, RULE_FIELD_NR);
+	if (rc != 0) {
 		return rc;
 	}
-	mask = needs(c, c->root);
+	mask = r->needs;
 	if (mask != 0) {
 		unsigned field = 63u - (unsigned)__builtin_clzll(mask);
 
@@ -489,7 +606,7 @@ int engine_compile(struct detect *d, const struct complain *c)
 		set_salt(r);
 		if (!r->off) {
 			active++;
-			rc = r->type == CORRELATION_NONE ? plan_rule(&pl, r) : 0;
+			rc = r->type == CORRELATION_NONE ? plan_rule(d, &pl, r) : 0;
 		}
 	}
 	if (rc == 0) {

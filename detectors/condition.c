@@ -279,8 +279,13 @@ static bool node_true(const struct condition *c, unsigned at,
 	}
 }
 
-bool condition_true(const struct condition *c, struct match_ctx *ctx,
-		    const struct record *r)
+bool condition_all(const struct condition *c, const uint16_t *nodes, size_t n,
+		   struct match_ctx *ctx, const struct record *r)
 {
-	return node_true(c, c->root, ctx, r);
+	for (size_t i = 0; i < n; i++) {
+		if (!node_true(c, nodes[i], ctx, r)) {
+			return false;
+		}
+	}
+	return true;
 }

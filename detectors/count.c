@@ -125,7 +125,7 @@ static struct episode *begin(struct detect *d, const struct rule *r,
 		i -= gone;
 		j -= gone;
 	}
-	e = episode_add(&d->windows, g, values, r->n_group);
+	e = engine_begin(d, r, g, values);
 	if (e == NULL) {
 		struct lone l = {r, first, last, j - i + 1 + extra, g->evidence,
 				 values};
@@ -134,12 +134,10 @@ static struct episode *begin(struct detect *d, const struct rule *r,
 		engine_tell_lone(d, &l);
 		return NULL;
 	}
-	e->rule = r;
 	e->since_ms = e->first_ms = first;
 	e->boundary_ms = e->last_ms = last;
 	e->base = j - i + 1;
 	e->after = extra;
-	e->evidence = g->evidence;
 	absorb(d, r, g, e);
 	episode_touch(d, e);
 	episode_defer(&d->windows, e, episode_deadline(e));
@@ -269,7 +267,7 @@ bool count_event(struct detect *d, const struct rule *r, struct group *g,
 	if (e != NULL && !e->frozen && newest - d->lateness_ms > e->boundary_ms) {
 		freeze(d, g, e);
 	}
-	if (e == NULL || e->base + e->after < r->range.min + LIMIT_EVIDENCE_LINES) {
+	if (e == NULL) {
 		engine_evidence(d, &g->evidence);
 	}
 	if (e != NULL && take_into(d, r, g, e, values, weight)) {

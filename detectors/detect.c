@@ -358,12 +358,25 @@ static size_t name_group(const struct rule *r, const struct slice *values,
 	return n;
 }
 
+struct episode *engine_begin(struct detect *d, const struct rule *r,
+			     struct group *g, const struct slice *values)
+{
+	struct slice lines[LIMIT_EVIDENCE_LINES];
+	size_t n = ring_lines(&d->ring, g->evidence, RING_NOWHERE, lines);
+	struct episode *e = episode_add(&d->windows, g, values, r->n_group, lines, n);
+
+	if (e != NULL) {
+		e->rule = r;
+	}
+	return e;
+}
+
 void engine_tell(struct detect *d, struct episode *e, enum finding_state state,
 		 const struct record *record)
 {
-	struct slice values[RULE_GROUP_BY], evidence[LIMIT_EVIDENCE_LINES];
+	struct slice texts[EPISODE_TEXTS];
 	struct finding_field group[RULE_GROUP_BY];
-	const struct group *g = windows_find(&d->windows, e->hash);
+	size_t n = episode_texts(e, texts);
 	struct finding f = {
 		.state = state,
 		.group = group,
@@ -371,23 +384,22 @@ void engine_tell(struct detect *d, struct episode *e, enum finding_state state,
 		.last_ns = e->last_ms * 1000000,
 		.since_ns = e->since_ms * 1000000,
 		.count = e->base + e->after,
+		.open = state != FINDING_END,
 		.record = record,
-		.evidence = evidence,
+		.evidence = texts + e->n_values,
+		.n_evidence = n - e->n_values,
 	};
 
-	if (g != NULL) {
-		e->evidence = g->evidence;
-	}
 	e->told = f.count;
 	if (!e->rule->alerts) {
 		return;
 	}
-	f.n_group = name_group(e->rule, values,
-			       episode_values(e, values, RULE_GROUP_BY), group);
-	f.n_evidence = ring_lines(&d->ring, e->evidence,
-				  record == NULL ? RING_NOWHERE : d->line_at,
-				  evidence);
-	f.open = state != FINDING_END;
+	f.n_group = name_group(e->rule, texts, e->n_values, group);
+	/* The line that began the episode is the last that it keeps. */
+	if (state == FINDING_NEW && f.n_evidence > 0 &&
+	    d->line_at != RING_NOWHERE) {
+		f.n_evidence--;
+	}
 	hand_out(d, e->rule, &f);
 }
 
@@ -489,6 +501,43 @@ static bool is_new(struct detect *d, const struct rule *r)
 
 static void tell_listeners(struct detect *d, const struct rule *r);
 
+/* Correlations that group by the same fields share the hash of the values, and a
+ * burst from one address needs it once.  The salt of the rule is then mixed in
+ * (splitmix64's finalizer): the values' hash is keyed, which is what keeps the
+ * table's places secret. */
+static uint64_t group_hash(struct detect *d, const struct rule *r,
+			   const uint8_t *fields, const struct slice *values)
+{
+	char framed[64];
+	uint32_t which = 0, n = 0;
+	uint64_t h;
+	unsigned at = 0;
+
+	for (unsigned i = 0; i < r->n_group; i++) {
+		which = which << 8 | (fields[i] + 1u);
+		at += fields[i];
+		if (values[i].n + n + 1 > sizeof framed) {
+			return engine_hash(d, r->salt, values, r->n_group);
+		}
+		framed[n++] = (char)values[i].n;
+		memcpy(framed + n, values[i].p, values[i].n);
+		n += (uint32_t)values[i].n;
+	}
+	at %= sizeof d->memo / sizeof d->memo[0];
+	if (d->memo[at].fields != which || d->memo[at].n != n ||
+	    memcmp(d->memo[at].bytes, framed, n) != 0) {
+		d->memo[at].fields = which;
+		d->memo[at].n = n;
+		memcpy(d->memo[at].bytes, framed, n);
+		d->memo[at].hash = siphash(d->key, framed, n);
+	}
+	h = d->memo[at].hash ^ r->salt;
+	h = (h ^ h >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	h = (h ^ h >> 27) * UINT64_C(0x94d049bb133111eb);
+	h ^= h >> 31;
+	return h == 0 ? 1 : h;
+}
+
 static void correlate(struct detect *d, const struct rule *r, unsigned stage)
 {
 	struct slice values[RULE_GROUP_BY];
@@ -506,8 +555,8 @@ static void correlate(struct detect *d, const struct rule *r, unsigned stage)
 	if (!engine_values(d->record, r->refs[stage].group, r->n_group, values)) {
 		return;
 	}
-	g = windows_add(&d->windows, engine_hash(d, r->salt, values, r->n_group),
-			now);
+	g = windows_add(&d->windows,
+			group_hash(d, r, r->refs[stage].group, values), now);
 	if (g == NULL) {
 		return;
 	}
@@ -531,11 +580,18 @@ static void tell_listeners(struct detect *d, const struct rule *r)
 static void try_rules(struct detect *d, uint32_t first, uint32_t n,
 		      size_t *n_matched)
 {
+	const struct event *e = &d->record->event;
+
 	for (uint32_t i = 0; i < n; i++) {
 		struct rule *r = d->dispatch.rules[first + i];
 		size_t at;
 
-		if (!condition_true(&r->condition, &d->ctx, d->record)) {
+		if ((e->has & r->needs) != r->needs ||
+		    (r->outcomes >> e->outcome & 1) == 0) {
+			continue;
+		}
+		if (!condition_all(&r->condition, r->rest, r->n_rest, &d->ctx,
+				   d->record)) {
 			continue;
 		}
 		/* In the order of loading; there are few. */
@@ -556,7 +612,9 @@ static void try_value(struct detect *d, unsigned field, struct slice value,
 	for (; dp->buckets[i].field != UINT8_MAX; i = (i + 1) & (dp->n_buckets - 1)) {
 		const struct bucket *b = &dp->buckets[i];
 
-		if (b->field == field && slice_eq_nocase(b->value, value)) {
+		if (b->field == field && b->value.n == value.n &&
+		    (slice_eq(b->value, value) ||
+		     slice_eq_nocase(b->value, value))) {
 			try_rules(d, b->first, b->n, n_matched);
 			return;
 		}

@@ -48,6 +48,14 @@ struct detect {
 	int64_t newest_ms; /* greatest event time believed, or TIME_NONE */
 	struct detect_stats stats;
 
+	/* Hashes of group values that many correlations share. */
+	struct {
+		uint32_t fields;  /* which, four of 8 bits; 0: free */
+		uint32_t n;       /* bytes */
+		uint64_t hash;
+		char bytes[64];   /* framed values */
+	} memo[4];
+
 	/* During one call. */
 	detect_cb cb;
 	void *arg;
@@ -59,15 +67,19 @@ struct detect {
 /* Of the ASCII-lowered value; no key, since only rules are in the table. */
 static inline uint32_t dispatch_hash(struct slice value, unsigned field)
 {
-	uint32_t h = 2166136261u ^ field; /* FNV-1a */
+	const uint64_t low = UINT64_C(0x2020202020202020);
+	uint64_t a = 0, b = 0;
 
-	for (size_t i = 0; i < value.n; i++) {
-		uint8_t c = (uint8_t)value.p[i];
-
-		c = c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
-		h = (h ^ c) * 16777619u;
+	/* Beginning and end tell names apart; what is equal here is compared. */
+	if (value.n >= 8) {
+		memcpy(&a, value.p, 8);
+		memcpy(&b, value.p + value.n - 8, 8);
+	} else if (value.n > 0) {
+		memcpy(&a, value.p, value.n);
 	}
-	return h ^ h >> 15;
+	a = ((a | low) * UINT64_C(0x9e3779b97f4a7c15)) ^
+	    ((b | low) * UINT64_C(0xc2b2ae3d27d4eb4f)) ^ (value.n + field * 131u);
+	return (uint32_t)(a * UINT64_C(0xff51afd7ed558ccd) >> 32);
 }
 
 /* compile.c: fills `correlations`, `dispatch`, each rule's listeners and salt.
@@ -84,6 +96,9 @@ int64_t engine_watermark(const struct detect *d);
 
 /* Links the record's line into a chain. */
 void engine_evidence(struct detect *d, uint64_t *chain);
+/* A new episode of the group, with the lines that led to it. */
+struct episode *engine_begin(struct detect *d, const struct rule *r,
+			     struct group *g, const struct slice *values);
 /* Hands the state of an episode to the caller. */
 void engine_tell(struct detect *d, struct episode *e, enum finding_state state,
 		 const struct record *record);

@@ -199,8 +199,12 @@ void match_fini(struct match *m)
 
 static bool same(struct slice s, struct slice text, bool cased)
 {
-	if (cased) {
-		return memcmp(s.p, text.p, text.n) == 0;
+	if (cased || text.n == 0) {
+		return text.n == 0 || memcmp(s.p, text.p, text.n) == 0;
+	}
+	/* Most texts are in lower case anyway. */
+	if (s.p[0] == text.p[0] && memcmp(s.p, text.p, text.n) == 0) {
+		return true;
 	}
 	for (size_t i = 0; i < text.n; i++) {
 		if (fold((uint8_t)s.p[i]) != (uint8_t)text.p[i]) {

@@ -92,6 +92,12 @@ struct rule {
 
 	/* Plain rules. */
 	struct condition condition;
+	uint64_t needs;    /* event fields without which it can't be true */
+	uint8_t outcomes;  /* bit x: it may be true with enum outcome x */
+	/* The condition as far as needs, outcomes and the dispatch leave it open;
+	 * NULL: they say it all. */
+	const uint16_t *rest;
+	uint16_t n_rest;
 	struct first_seen first_seen;
 	uint8_t group[RULE_GROUP_BY]; /* fields shown and counted by */
 	struct slice group_names[RULE_GROUP_BY];
@@ -177,8 +183,8 @@ bool rule_timespan(struct slice s, int64_t *ms);
 int rule_fields(const struct doc_node *n, uint8_t out[static RULE_GROUP_BY],
 		const struct complain *complain);
 
-/* Whether the record makes the condition true. */
-bool condition_true(const struct condition *c, struct match_ctx *ctx,
-		    const struct record *r);
+/* Whether the record makes all of these nodes true. */
+bool condition_all(const struct condition *c, const uint16_t *nodes, size_t n,
+		   struct match_ctx *ctx, const struct record *r);
 
 #endif

@@ -13,12 +13,13 @@
  *             varint stamps, each the distance from the one before
  *   episodes: varint n in the order of the heap, each: u64 hash, u64 salt of its
  *             rule, since, first, last, boundary, touched, deadline, varint base,
- *             after, told, evidence, u8 frozen, blob values
+ *             after, told, u8 frozen, u8 number of values, u8 of texts, and each
+ *             text as a blob: values first, then lines
  *   seen:     varint n, each: u64 hash, u32 first, u32 last (Unix time)
  *
  * Windows of rules that have changed are known by their salt: their episodes are
  * dropped, their groups are never asked for again and go when they are over. */
-enum { STATE_VERSION = 1, VALUES_BLOB_MAX = RULE_GROUP_BY * (GROUP_VALUE_MAX + 2) };
+enum { STATE_VERSION = 1 };
 
 static int put(struct buf *out, int64_t v)
 {
@@ -73,19 +74,26 @@ static int save_episode(const struct episode *e, struct buf *out)
 {
 	const int64_t times[] = {e->since_ms, e->first_ms, e->last_ms,
 				 e->boundary_ms, e->touched_ms, e->deadline_ms};
-	const uint64_t counts[] = {e->base, e->after, e->told, e->evidence};
+	const uint64_t counts[] = {e->base, e->after, e->told};
+	struct slice texts[EPISODE_TEXTS];
+	size_t n = episode_texts(e, texts);
 	int rc = buf_add_u64(out, e->hash);
 
 	rc = rc == 0 ? buf_add_u64(out, e->rule->salt) : rc;
 	for (unsigned i = 0; rc == 0 && i < 6; i++) {
 		rc = put(out, times[i]);
 	}
-	for (unsigned i = 0; rc == 0 && i < 4; i++) {
+	for (unsigned i = 0; rc == 0 && i < 3; i++) {
 		rc = buf_add_varint(out, counts[i]);
 	}
 	rc = rc == 0 ? buf_add_u8(out, e->frozen) : rc;
-	rc = rc == 0 ? buf_add_varint(out, e->values_n) : rc;
-	return rc == 0 ? buf_add(out, e->values, e->values_n) : rc;
+	rc = rc == 0 ? buf_add_u8(out, e->n_values) : rc;
+	rc = rc == 0 ? buf_add_u8(out, (uint8_t)n) : rc;
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		rc = buf_add_varint(out, texts[i].n);
+		rc = rc == 0 ? buf_add_slice(out, texts[i]) : rc;
+	}
+	return rc;
 }
 
 static int save_windows(const struct windows *w, struct buf *out)
@@ -189,52 +197,48 @@ static const struct rule *rule_of(const struct detect *d, uint64_t salt)
 	return NULL;
 }
 
-/* Values must be what copy_values() makes: lengths that add up. */
-static size_t split_values(struct slice blob, struct slice *out, size_t room)
+static int restore_texts(struct reader *r, struct slice *texts, uint8_t *n_values,
+			 uint8_t *n)
 {
-	size_t n = 0;
-
-	while (blob.n >= 2 && n < room) {
-		uint16_t len;
-
-		memcpy(&len, blob.p, 2);
-		if (len > GROUP_VALUE_MAX || len > blob.n - 2) {
-			return SIZE_MAX;
-		}
-		out[n++] = slice(blob.p + 2, len);
-		blob = slice_skip(blob, 2 + (size_t)len);
+	*n_values = reader_u8(r);
+	*n = reader_u8(r);
+	if (!reader_ok(r) || *n > EPISODE_TEXTS || *n_values > *n) {
+		return ERR_MALFORMED;
 	}
-	return blob.n == 0 ? n : SIZE_MAX;
+	for (unsigned i = 0; i < *n; i++) {
+		texts[i] = reader_blob(r, i < *n_values ? GROUP_VALUE_MAX
+							: EPISODE_LINE_MAX);
+	}
+	return reader_ok(r) ? 0 : ERR_MALFORMED;
 }
 
 static int restore_episode(struct detect *d, struct reader *r)
 {
-	struct slice values[RULE_GROUP_BY], blob;
-	uint64_t hash = reader_u64(r), salt = reader_u64(r), counts[4];
+	struct slice texts[EPISODE_TEXTS];
+	uint64_t hash = reader_u64(r), salt = reader_u64(r), counts[3];
 	const struct rule *rule = rule_of(d, salt);
+	uint8_t frozen, n_values, n;
 	int64_t times[6];
 	struct episode *e;
 	struct group *g;
-	uint8_t frozen;
-	size_t n;
 
 	for (unsigned i = 0; i < 6; i++) {
 		times[i] = get_time(r);
 	}
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < 3; i++) {
 		counts[i] = reader_varint_max(r, INT64_MAX / 4);
 	}
 	frozen = reader_u8(r);
-	blob = reader_blob(r, VALUES_BLOB_MAX);
-	n = split_values(blob, values, RULE_GROUP_BY);
-	if (!reader_ok(r) || n == SIZE_MAX || frozen > 1) {
+	if (restore_texts(r, texts, &n_values, &n) != 0 || frozen > 1) {
 		return ERR_MALFORMED;
 	}
 	g = windows_find(&d->windows, hash);
-	if (rule == NULL || g == NULL || g->episode != 0 || n != rule->n_group) {
+	if (rule == NULL || g == NULL || g->episode != 0 ||
+	    n_values != rule->n_group) {
 		return 0;
 	}
-	e = episode_add(&d->windows, g, values, n);
+	e = episode_add(&d->windows, g, texts, n_values, texts + n_values,
+			(size_t)n - n_values);
 	if (e == NULL) {
 		return UV_ENOMEM;
 	}
@@ -247,7 +251,6 @@ static int restore_episode(struct detect *d, struct reader *r)
 	e->base = counts[0];
 	e->after = counts[1];
 	e->told = counts[2];
-	e->evidence = counts[3];
 	e->frozen = frozen != 0;
 	episode_defer(&d->windows, e, times[5]);
 	return 0;
@@ -309,6 +312,7 @@ int detect_restore(struct detect *d, struct slice state)
 	int rc;
 
 	memcpy(key, d->key, sizeof key);
+	memset(d->memo, 0, sizeof d->memo); /* hashes under the old key */
 	rc = restore(d, &r);
 	d->windows.evicted = d->seen.forgotten = 0;
 	if (rc != 0) {

@@ -102,19 +102,17 @@ static void complete(struct detect *d, const struct rule *r, struct group *g,
 	if (e != NULL) {
 		episode_end(d, e);
 	}
-	e = episode_add(&d->windows, g, values, r->n_group);
+	e = engine_begin(d, r, g, values);
 	if (e == NULL) {
 		struct lone l = {r, first, last, 1, g->evidence, values};
 
 		engine_tell_lone(d, &l);
 		return;
 	}
-	e->rule = r;
 	e->since_ms = e->first_ms = first;
 	e->boundary_ms = e->last_ms = last;
 	e->base = 1;
 	e->frozen = true;
-	e->evidence = g->evidence;
 	episode_touch(d, e);
 	episode_defer(&d->windows, e, episode_deadline(e));
 	engine_tell(d, e, FINDING_NEW, d->record);
@@ -138,7 +136,9 @@ bool temporal_event(struct detect *d, const struct rule *r, struct group *g,
 	group_cut(&d->windows, g, 0, group_bound(g, STAMP(horizon + 1, 0)));
 	keep_few(d, g, stage);
 	at = group_insert(&d->windows, g, STAMP(t, stage), 1);
-	engine_evidence(d, &g->evidence);
+	if (g->episode == 0) {
+		engine_evidence(d, &g->evidence);
+	}
 	whole = r->type == CORRELATION_TEMPORAL_ORDERED
 			? ordered(r, g, at, &first, &last)
 			: unordered(r, g, at, &first, &last);

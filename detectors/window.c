@@ -361,51 +361,61 @@ static bool more_episodes(struct windows *w)
 	return true;
 }
 
-static char *copy_values(const struct slice *values, size_t n, uint32_t *bytes)
+static size_t texts_size(const struct slice *s, size_t n, size_t max)
 {
 	size_t total = 0;
-	char *out, *p;
 
 	for (size_t i = 0; i < n; i++) {
-		total += 2 + (values[i].n < GROUP_VALUE_MAX ? values[i].n
-							    : GROUP_VALUE_MAX);
+		total += sizeof(uint16_t) + (s[i].n < max ? s[i].n : max);
 	}
-	out = p = malloc(total + 1);
-	for (size_t i = 0; out != NULL && i < n; i++) {
-		uint16_t len = (uint16_t)(values[i].n < GROUP_VALUE_MAX
-						  ? values[i].n
-						  : GROUP_VALUE_MAX);
+	return total;
+}
 
-		memcpy(p, &len, 2);
+static char *put_texts(char *p, const struct slice *s, size_t n, size_t max)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint16_t len = (uint16_t)(s[i].n < max ? s[i].n : max);
+
+		memcpy(p, &len, sizeof len);
 		if (len > 0) {
-			memcpy(p + 2, values[i].p, len);
+			memcpy(p + sizeof len, s[i].p, len);
 		}
-		p += 2 + len;
+		p += sizeof len + len;
 	}
-	*bytes = (uint32_t)total;
-	return out;
+	return p;
 }
 
 struct episode *episode_add(struct windows *w, struct group *g,
-			    const struct slice *values, size_t n_values)
+			    const struct slice *values, size_t n_values,
+			    const struct slice *lines, size_t n_lines)
 {
+	size_t bytes = texts_size(values, n_values, GROUP_VALUE_MAX);
+	size_t more = texts_size(lines, n_lines, EPISODE_LINE_MAX);
 	struct episode *e;
-	uint32_t at, bytes;
+	uint32_t at;
 	char *copy;
 
-	assert(g->episode == 0);
+	assert(g->episode == 0 && n_values + n_lines <= EPISODE_TEXTS);
+	if (w->text_bytes + bytes + more > EPISODE_BYTES) {
+		n_lines = more = 0;
+	}
 	if (w->free_episode == 0 && !more_episodes(w)) {
 		return NULL;
 	}
-	copy = copy_values(values, n_values, &bytes);
+	copy = malloc(bytes + more + 1);
 	if (copy == NULL) {
 		return NULL;
 	}
+	put_texts(put_texts(copy, values, n_values, GROUP_VALUE_MAX), lines,
+		  n_lines, EPISODE_LINE_MAX);
+	w->text_bytes += bytes + more;
 	at = w->free_episode - 1;
 	e = &w->episodes[at];
 	w->free_episode = e->next_free;
 	*e = (struct episode){.hash = g->hash, .values = copy,
-			      .values_n = bytes, .deadline_ms = INT64_MAX};
+			      .values_n = (uint32_t)(bytes + more),
+			      .n_values = (uint8_t)n_values,
+			      .deadline_ms = INT64_MAX};
 	g->episode = at + 1;
 	heap_put(w, w->n_episodes++, at);
 	return e;
@@ -439,22 +449,24 @@ void episode_remove(struct windows *w, struct episode *e)
 		heap_put(w, at, w->heap[last]);
 		heap_fix(w, at);
 	}
+	w->text_bytes -= e->values_n;
 	free(e->values);
 	*e = (struct episode){.next_free = w->free_episode};
 	w->free_episode = (uint32_t)(e - w->episodes) + 1;
 }
 
-size_t episode_values(const struct episode *e, struct slice *out, size_t room)
+size_t episode_texts(const struct episode *e,
+		     struct slice out[static EPISODE_TEXTS])
 {
 	const char *p = e->values, *end = p + e->values_n;
 	size_t n = 0;
 
-	while (p < end && n < room) {
+	while (p < end && n < EPISODE_TEXTS) {
 		uint16_t len;
 
-		memcpy(&len, p, 2);
-		out[n++] = slice(p + 2, len);
-		p += 2 + len;
+		memcpy(&len, p, sizeof len);
+		out[n++] = slice(p + sizeof len, len);
+		p += sizeof len + len;
 	}
 	return n;
 }

@@ -30,7 +30,10 @@ enum {
 	GROUP_INLINE = 4,    /* stamps inside the slot */
 	STAMPS_MAX = 8192,   /* in one group */
 	STAGE_BITS = 4,      /* a stamp is time_ms << 4 | stage */
-	GROUP_VALUE_MAX = 256, /* bytes of a group value kept by an episode */
+	GROUP_VALUE_MAX = 256, /* bytes of a group value kept by an episode ... */
+	EPISODE_LINE_MAX = 512, /* ... and of a line */
+	EPISODE_TEXTS = 16,     /* values and lines of one episode */
+	EPISODE_BYTES = 2 * 1024 * 1024, /* of all; beyond: values only */
 };
 
 struct group {
@@ -50,7 +53,6 @@ _Static_assert(sizeof(struct group) == 64, "one cache line");
 struct episode {
 	const struct rule *rule; /* NULL: free */
 	uint64_t hash;           /* of its group */
-	uint64_t evidence;       /* chain, should the group be gone */
 	int64_t since_ms;        /* first_ms when it was new: its identity */
 	int64_t first_ms, last_ms;
 	int64_t boundary_ms;     /* the event that made the condition true */
@@ -63,8 +65,10 @@ struct episode {
 	uint32_t heap;           /* where in the heap */
 	uint32_t next_free;
 	bool frozen; /* no line can come any more that would move its beginning */
-	char *values;            /* group values, each with a length in front */
+	char *values;            /* group values, then evidence lines, each with
+				  * a length in front */
 	uint32_t values_n;       /* bytes */
+	uint8_t n_values;
 };
 
 struct windows {
@@ -73,6 +77,7 @@ struct windows {
 	uint32_t n, max_slots;
 	uint32_t hand;  /* slot that is looked at next for being over */
 	size_t heap_bytes, heap_max;
+	size_t text_bytes; /* of all episodes */
 	struct episode *episodes;
 	uint32_t *heap; /* episodes by deadline */
 	uint32_t n_episodes, room_episodes, max_episodes, free_episode;
@@ -99,10 +104,12 @@ void group_cut(struct windows *w, struct group *g, size_t from, size_t to);
 /* Index of the first stamp >= bound. */
 size_t group_bound(struct group *g, int64_t bound);
 
-/* A new episode of the group in the heap, with a copy of the values; NULL when
- * there are as many as may be, or no memory. */
+/* A new episode of the group in the heap, with a copy of the values and of the
+ * lines (at most EPISODE_TEXTS in all); NULL when there are as many as may be, or
+ * no memory. */
 struct episode *episode_add(struct windows *w, struct group *g,
-			    const struct slice *values, size_t n_values);
+			    const struct slice *values, size_t n_values,
+			    const struct slice *lines, size_t n_lines);
 struct episode *episode_of(const struct windows *w, const struct group *g);
 /* Sets the deadline to what it really is. */
 void episode_defer(struct windows *w, struct episode *e, int64_t deadline_ms);
@@ -110,7 +117,8 @@ void episode_defer(struct windows *w, struct episode *e, int64_t deadline_ms);
 struct episode *episode_first(const struct windows *w);
 /* Out of the heap and its group. */
 void episode_remove(struct windows *w, struct episode *e);
-/* Reads the values back; returns how many. */
-size_t episode_values(const struct episode *e, struct slice *out, size_t room);
+/* Reads values (e->n_values of them) and lines back; returns how many in all. */
+size_t episode_texts(const struct episode *e,
+		     struct slice out[static EPISODE_TEXTS]);
 
 #endif
