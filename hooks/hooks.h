@@ -17,8 +17,7 @@
 #include <uv.h>
 
 #include "alerts/alerts.h"
-#include "common/buf.h"
-#include "common/slice.h"
+#include "common/json.h"
 #include "common/sys.h"
 #include "hooks/options.h"
 
@@ -42,9 +41,9 @@ void hooks_alert(struct hooks *h, const struct alert *a);
  * logged.  device: who is known to have sent it; replaces what the JSON says. */
 void hooks_alert_json(struct hooks *h, struct slice device, struct slice json);
 
-/* Appends one JSON array: of each hook its name, type, what it delivered, failed
- * and dropped, and what waits.  UV_ENOMEM, ERR_TOO_LARGE. */
-int hooks_status(const struct hooks *h, struct buf *out);
+/* Writes the member "hooks", an array: of each hook its name, type, how many
+ * alerts it delivered, failed and dropped, and how many wait and run now. */
+void hooks_status(const struct hooks *h, struct json *j);
 
 /* Waits up to grace_ms for what is queued and for programs that run, then gives
  * everything back; done runs when h is gone.  What was left undelivered is
