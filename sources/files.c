@@ -73,6 +73,7 @@ int file_add(struct tail *t, const char *path, int fd,
 	f->nlink = st->nlink;
 	f->size = st->size;
 	f->mtime_ns = st->mtime_ns;
+	f->good_mtime_ns = st->mtime_ns;
 	f->idle_since_ns = sys_mono_ns(t->sys);
 	f->ready = true;
 	t->files[t->n_files++] = f;
@@ -108,6 +109,7 @@ void file_free(struct file *f)
 		}
 	}
 	free(f->path);
+	free(f->family);
 	free(f);
 }
 
@@ -145,7 +147,7 @@ int file_new_stream(struct file *f)
 	}
 	s->source = f->source;
 	s->st.fork = f->fork;
-	s->st.path = strdup(f->path);
+	s->st.path = strdup(f->family != NULL ? f->family : f->path);
 	if (s->st.path == NULL) {
 		stream_fini(s);
 		free(s);
@@ -181,6 +183,7 @@ static struct known *remember(struct file *f)
 	k->st.position = s->position;
 	k->st.size = f->size;
 	k->st.mtime_ns = f->mtime_ns;
+	k->good_mtime_ns = f->in_glob ? f->good_mtime_ns : INT64_MIN;
 	k->st.seen_ns = sys_wall_ns(f->tail->sys);
 	k->source = s->source;
 	k->live = true;

@@ -83,7 +83,9 @@ static void rewritten(struct file *f)
 	log_info("a log file was truncated or rewritten in place",
 		 "path=%s position=%llu", f->path,
 		 (unsigned long long)f->s->position);
+	search_add(f->tail, f->path, f->good_mtime_ns);
 	file_park(f, TAIL_TRUNCATED);
+	f->good_mtime_ns = f->mtime_ns;
 	f->ready = true;
 	f->idle_polls = 0;
 	f->polls = 0;
@@ -96,24 +98,33 @@ static struct slice read_on(struct file *f, bool *ok)
 {
 	struct tail *t = f->tail;
 	struct stream *s = f->s;
-	size_t back = s->n_last;
-	int64_t got = sys_pread(t->sys, f->fd, t->buf, t->buf_room,
-				s->position - back);
+	size_t back = s->n_last, n = 0;
+	uint64_t from = s->position - back;
+	int64_t got;
 
 	*ok = false;
-	if (got < 0) {
-		tail_trouble(t, f->path, (int)got,
-			     "cannot read a log file, trying again");
-		f->paused = true;
-		return SLICE_NONE;
-	}
-	if ((size_t)got < back || memcmp(t->buf, s->last, back) != 0) {
+	do {
+		got = sys_pread(t->sys, f->fd, t->buf + n, t->buf_room - n,
+				from + n);
+		if (got < 0) {
+			tail_trouble(t, f->path, (int)got,
+				     "cannot read a log file, trying again");
+			f->paused = true;
+			return SLICE_NONE;
+		}
+		n += (size_t)got;
+		/* Again only if the file was known to hold more. */
+	} while (got > 0 && n < t->buf_room && from + n < f->size);
+	if (n < back || memcmp(t->buf, s->last, back) != 0) {
 		rewritten(f);
 		return SLICE_NONE;
 	}
 	*ok = true;
+	if (!f->gone) {
+		f->good_mtime_ns = f->mtime_ns;
+	}
 	tail_trouble_over(t, f->path);
-	return slice(t->buf + back, (size_t)got - back);
+	return slice(t->buf + back, n - back);
 }
 
 static void read_burst(struct file *f)
@@ -211,7 +222,7 @@ static int64_t idle_ms(const struct file *f)
 /* Whether nothing more is to be expected of a file whose name is gone. */
 static bool at_rest(const struct file *f)
 {
-	if (!f->gone || f->ready || f->full || f->paused) {
+	if ((!f->gone && f->in_glob) || f->ready || f->full || f->paused) {
 		return false;
 	}
 	if (f->nlink == 0 ? f->idle_polls < TAIL_DELETED_POLLS

@@ -401,6 +401,7 @@ void identify_resume(struct file *f, struct known *k)
 	uint64_t to = k->st.acked < k->st.detect ? k->st.acked : k->st.detect;
 
 	disown(f, NULL);
+	k->searching = false;
 	f->resume = k;
 	f->state = FILE_RESUMING;
 	f->unchecked = false;
@@ -556,8 +557,21 @@ static struct verdict judge(const struct file *f, const struct job *j)
 	return v;
 }
 
+/* The whole file, short as it may be, equals a whole stream. */
+static bool is_known(const struct file *f, const struct job *j)
+{
+	for (size_t i = 0; i < j->n_candidates; i++) {
+		const struct candidate *c = &j->candidates[i];
+
+		if (c->matched && c->best > 0 && c->best == f->size) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* A file found beside a stream whose rest is searched: it is that rest, or none
- * of our business. */
+ * of our business; unless it came and went while nobody looked. */
 static void decide_sibling(struct file *f, const struct job *j,
 			   const struct verdict *v)
 {
@@ -573,6 +587,9 @@ static void decide_sibling(struct file *f, const struct job *j,
 		} else {
 			file_free(f);
 		}
+	} else if (f->unseen && v->rest == NULL && v->copy == NULL &&
+		   !is_known(f, j)) {
+		begin_new(f, v->weak != NULL);
 	} else {
 		file_free(f);
 	}
@@ -603,7 +620,16 @@ static bool is_stale_copy(const struct file *f, const struct candidate *c)
 static void decide(struct file *f, const struct job *j)
 {
 	struct verdict v = judge(f, j);
-	bool rest_first = v.rest != NULL && (v.copy == NULL ||
+	bool rest_first;
+
+	log_debug("looked into the beginning of a log file",
+		  "path=%s size=%llu sibling=%d unseen=%d rest_from=%lld "
+		  "copy_to=%lld weak=%d", f->path, (unsigned long long)f->size,
+		  !f->in_glob, f->unseen,
+		  v.rest != NULL ? (long long)v.rest->best : -1,
+		  v.copy != NULL ? (long long)v.copy->best : -1,
+		  v.weak != NULL);
+	rest_first = v.rest != NULL && (v.copy == NULL ||
 					     v.rest->best >= v.copy->best);
 
 	if (!f->in_glob) {

@@ -236,6 +236,18 @@ static struct slice stem(const char *path)
 	return name;
 }
 
+bool names_is_numbered(const char *path, const char *of)
+{
+	struct slice name = base_of(path);
+
+	while (name.n > base_of(of).n &&
+	       (cut_one_of(&name, old, sizeof old / sizeof old[0]) ||
+		cut_number(&name))) {
+	}
+	return slice_eq(name, base_of(of)) &&
+	       !slice_eq(base_of(path), base_of(of));
+}
+
 bool names_related(const char *a, const char *b)
 {
 	return a == NULL || b == NULL || slice_eq(stem(a), stem(b)) ||

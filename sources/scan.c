@@ -155,7 +155,7 @@ static void drop_unseen_watches(struct tail *t)
 	}
 }
 
-void scan_free(struct tail *t)
+void scan_stop(struct tail *t)
 {
 	while (t->n_watches > 0) {
 		watch_free(t, t->watches[--t->n_watches]);
@@ -175,6 +175,35 @@ int scan_source_of(const struct tail *t, const char *path)
 		}
 	}
 	return -1;
+}
+
+/* f is the newest incarnation of its name.  Others may have come and gone since
+ * the last one that was known. */
+static void look_for_unseen(const struct file *f)
+{
+	struct tail *t = f->tail;
+	int64_t since = INT64_MIN;
+
+	for (size_t i = 0; i < t->n_files; i++) {
+		const struct file *old = t->files[i];
+
+		if (old != f && old->in_glob &&
+		    old->path_hash == f->path_hash &&
+		    old->good_mtime_ns > since) {
+			since = old->good_mtime_ns;
+		}
+	}
+	for (size_t i = 0; i < t->n_known; i++) {
+		const struct known *k = t->known[i];
+
+		if (k->good_mtime_ns > since && k->st.path != NULL &&
+		    strcmp(k->st.path, f->path) == 0) {
+			since = k->good_mtime_ns;
+		}
+	}
+	if (since != INT64_MIN) {
+		search_add(t, f->path, since);
+	}
 }
 
 int scan_open(struct tail *t, const char *path, uint32_t source, bool in_glob,
@@ -215,6 +244,9 @@ int scan_open(struct tail *t, const char *path, uint32_t source, bool in_glob,
 		return rc;
 	}
 	tail_trouble_over(t, path);
+	if (in_glob && t->scanned) {
+		look_for_unseen(f);
+	}
 	f->source = source;
 	f->in_glob = in_glob;
 	f->seen = true;
@@ -236,6 +268,8 @@ static void seen_again(struct file *f, const char *path)
 	     st.dev != f->dev)) {
 		char *copy = f->s != NULL ? strdup(path) : NULL;
 
+		free(f->family);
+		f->family = NULL;
 		if (file_set_path(f, path) == 0 && copy != NULL) {
 			free(f->s->st.path);
 			f->s->st.path = copy;

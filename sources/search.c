@@ -1,6 +1,9 @@
 /* The rest of a stream whose file is gone: among the rotation siblings of its
  * name (NAME.*, NAME-*, and those of the name it rotated from).  A renamed file has its
- * inode; a copy has at least as many bytes as the stream, and is young. */
+ * inode; a copy has at least as many bytes as the stream.
+ *
+ * And incarnations of a name that came and went between two looks: numbered
+ * siblings that match no stream, and were written since the last one known. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,18 +12,21 @@
 #include "common/log.h"
 #include "sources/tail_impl.h"
 
-enum { SIBLINGS = 8 }; /* looked into in one search */
+enum { SIBLINGS = 32 }; /* looked into in one search */
 
 struct sibling {
 	char *path;
 	int64_t mtime_ns;
 	bool same_inode;
+	bool unseen;
 };
 
 struct siblings {
 	struct tail *tail;
-	const struct known *k;
-	size_t dir_n; /* bytes of k's path before its base name */
+	const char *path;      /* whose siblings */
+	const struct known *k; /* whose rest is searched, or NULL */
+	int64_t since_ns;      /* what was written since then is unseen */
+	size_t dir_n;          /* bytes of path before its base name */
 	struct sibling found[SIBLINGS];
 	size_t n;
 	bool compressed; /* one that can't be read was there */
@@ -66,52 +72,59 @@ static int keep(struct siblings *s, const char *path, const struct sibling *new)
 	return 0;
 }
 
-static bool read_already(const struct tail *t, const struct known *k,
-			 const struct sys_stat *st)
+static bool read_already(const struct siblings *s, const struct sys_stat *st)
 {
+	const struct tail *t = s->tail;
 	const struct known *other = known_by_inode(t, st->dev, st->ino);
 
 	return file_find(t, st->dev, st->ino) != NULL ||
-	       (other != NULL && other != k && known_done(other) &&
+	       (other != NULL && other != s->k && known_done(other) &&
 		other->st.size == st->size &&
 		other->st.mtime_ns == st->mtime_ns);
+}
+
+/* Whether a file may be what is searched; fills in *out. */
+static bool worth_a_look(const struct siblings *s, const char *path,
+			 const struct sys_stat *st, struct sibling *out)
+{
+	const struct known *k = s->k;
+
+	if (st->size == 0 || read_already(s, st)) {
+		return false;
+	}
+	*out = (struct sibling){
+		.mtime_ns = st->mtime_ns,
+		.same_inode = k != NULL && k->st.ino != 0 &&
+			      st->ino == k->st.ino && st->dev == k->st.dev,
+		.unseen = st->mtime_ns >= s->since_ns &&
+			  names_is_numbered(path, s->path),
+	};
+	return out->unseen || (k != NULL && st->size >= known_full(k));
 }
 
 static int on_entry(void *arg, const char *name, bool is_dir)
 {
 	struct siblings *s = arg;
-	const struct known *k = s->k;
-	struct sibling new = {0};
+	struct sibling new;
 	struct sys_stat st;
 	char path[PATH_MAX];
 	int rc;
 
-	if (is_dir || !names_related(name, k->st.path) ||
-	    snprintf(path, sizeof path, "%.*s%s", (int)s->dir_n, k->st.path,
-		     name) >= (int)sizeof path) {
-		return 0;
-	}
-	if (scan_source_of(s->tail, path) >= 0) {
-		return 0; /* The scan finds these. */
+	if (is_dir || !names_related(name, s->path) ||
+	    snprintf(path, sizeof path, "%.*s%s", (int)s->dir_n, s->path,
+		     name) >= (int)sizeof path ||
+	    scan_source_of(s->tail, path) >= 0) {
+		return 0; /* What a glob matches, the scan finds. */
 	}
 	if (names_compressed(path)) {
 		s->compressed = true;
 		return 0;
 	}
 	rc = sys_stat(s->tail->sys, path, &st);
-	if (rc != 0) {
-		s->error = rc == UV_ENOENT ? s->error : rc;
-		return 0;
+	if (rc == 0 && worth_a_look(s, path, &st, &new)) {
+		rc = keep(s, path, &new);
 	}
-	new.mtime_ns = st.mtime_ns;
-	new.same_inode = k->st.ino != 0 && st.ino == k->st.ino &&
-			 st.dev == k->st.dev;
-	if (st.size < known_full(k) || st.size == 0 ||
-	    read_already(s->tail, k, &st)) {
-		return 0;
-	}
-	rc = keep(s, path, &new);
-	s->error = rc != 0 ? rc : s->error;
+	s->error = rc != 0 && rc != UV_ENOENT ? rc : s->error;
 	return 0;
 }
 
@@ -141,7 +154,7 @@ static void not_found(struct tail *t, struct known *k, bool compressed)
 /* Returns how many siblings are looked into now. */
 static size_t open_siblings(struct siblings *s)
 {
-	int source = scan_source_of(s->tail, s->k->st.path);
+	int source = scan_source_of(s->tail, s->path);
 	size_t opened = 0;
 
 	for (size_t i = 0; i < s->n; i++) {
@@ -149,46 +162,158 @@ static size_t open_siblings(struct siblings *s)
 		int rc = scan_open(s->tail, s->found[i].path,
 				   (uint32_t)source, false, &f);
 
+		if (f != NULL) {
+			f->unseen = s->found[i].unseen;
+			f->family = strdup(s->path);
+			if (f->family == NULL) {
+				file_free(f);
+				rc = UV_ENOMEM;
+			} else {
+				opened++;
+			}
+		}
 		if (rc != 0 && rc != UV_ENOENT && rc != UV_EACCES) {
 			s->error = rc;
-		}
-		if (f != NULL) {
-			opened++;
 		}
 		free(s->found[i].path);
 	}
 	return opened;
 }
 
-static void search(struct tail *t, struct known *k)
+/* Returns how many siblings are looked into now; s->error if not all of them could
+ * be. */
+static size_t search(struct siblings *s)
 {
-	struct siblings s = {.tail = t, .k = k};
 	char dir[PATH_MAX];
 	size_t opened;
 	int rc;
 
-	s.dir_n = (size_t)(names_base(k->st.path) - k->st.path);
-	if (s.dir_n >= sizeof dir) {
-		not_found(t, k, false);
-		return;
+	s->dir_n = (size_t)(names_base(s->path) - s->path);
+	if (s->dir_n >= sizeof dir) {
+		return 0;
 	}
-	memcpy(dir, k->st.path, s.dir_n);
-	dir[s.dir_n > 1 ? s.dir_n - 1 : s.dir_n] = '\0';
-	rc = sys_list(t->sys, dir, on_entry, &s);
+	memcpy(dir, s->path, s->dir_n);
+	dir[s->dir_n > 1 ? s->dir_n - 1 : s->dir_n] = '\0';
+	rc = sys_list(s->tail->sys, dir, on_entry, s);
 	if (rc != 0 && rc != UV_ENOENT && rc != UV_ENOTDIR) {
-		s.error = rc;
+		s->error = rc;
 	}
-	opened = open_siblings(&s);
-	if (opened > 0) {
-		k->searching = true;
-	} else if (s.error != 0) {
-		/* Not known to be gone: ask again. */
-		tail_trouble(t, dir, s.error,
+	log_debug("looked for rotated log files",
+		  "path=%s since=%lld found=%zu rest=%d", s->path,
+		  (long long)s->since_ns, s->n, s->k != NULL);
+	opened = open_siblings(s);
+	if (s->error != 0) {
+		tail_trouble(s->tail, dir, s->error,
 			     "cannot look for rotated log files, trying again");
-		k->wait_polls = 1;
+	}
+	return opened;
+}
+
+static void search_rest(struct tail *t, struct known *k)
+{
+	struct siblings s = {.tail = t, .path = k->st.path, .k = k,
+			     .since_ns = INT64_MAX};
+
+	if (search(&s) > 0) {
+		k->searching = true;
+		k->search_failed = s.error != 0;
+	} else if (s.error != 0) {
+		k->wait_polls = 1; /* Not known to be gone: ask again. */
 	} else {
 		not_found(t, k, s.compressed);
 	}
+}
+
+void search_add(struct tail *t, const char *path, int64_t since_ns)
+{
+	struct look *looks;
+
+	for (size_t i = 0; i < t->n_looks; i++) {
+		if (strcmp(t->looks[i].path, path) == 0) {
+			if (since_ns < t->looks[i].since_ns) {
+				t->looks[i].since_ns = since_ns;
+			}
+			return;
+		}
+	}
+	if (t->n_looks == t->room_looks) {
+		size_t room = 2 * t->room_looks + 8;
+
+		looks = realloc(t->looks, room * sizeof looks[0]);
+		if (looks == NULL) {
+			tail_trouble(t, path, UV_ENOMEM,
+				     "cannot look for rotated log files");
+			return;
+		}
+		t->looks = looks;
+		t->room_looks = room;
+	}
+	t->looks[t->n_looks] = (struct look){strdup(path), since_ns, false};
+	if (t->looks[t->n_looks].path != NULL) {
+		t->n_looks++;
+	}
+}
+
+static int by_name_then_age(const void *a, const void *b)
+{
+	const struct known *x = *(struct known *const *)a;
+	const struct known *y = *(struct known *const *)b;
+	const char *p = x->st.path != NULL ? x->st.path : "";
+	const char *q = y->st.path != NULL ? y->st.path : "";
+	int order = strcmp(p, q);
+
+	return order != 0 ? order
+	       : x->good_mtime_ns > y->good_mtime_ns
+		       ? -1
+		       : x->good_mtime_ns < y->good_mtime_ns;
+}
+
+void search_add_known(struct tail *t)
+{
+	const char *done = "";
+
+	qsort(t->known, t->n_known, sizeof t->known[0], by_name_then_age);
+	for (size_t i = 0; i < t->n_known; i++) {
+		const struct known *k = t->known[i];
+
+		/* The youngest of a name comes first. */
+		if (k->st.path != NULL && strcmp(k->st.path, done) != 0) {
+			done = k->st.path;
+			if (scan_source_of(t, done) >= 0) {
+				search_add(t, done, k->good_mtime_ns);
+			}
+		}
+	}
+}
+
+void search_free(struct tail *t)
+{
+	while (t->n_looks > 0) {
+		free(t->looks[--t->n_looks].path);
+	}
+	free(t->looks);
+}
+
+/* Takes up one look; false: there is none to take up. */
+static bool search_unseen(struct tail *t)
+{
+	for (size_t i = 0; i < t->n_looks; i++) {
+		struct look *l = &t->looks[i];
+		struct siblings s = {.tail = t, .path = l->path,
+				     .since_ns = l->since_ns};
+
+		if (l->wait) {
+			continue;
+		}
+		search(&s);
+		l->wait = s.error != 0;
+		if (!l->wait) {
+			free(l->path);
+			*l = t->looks[--t->n_looks];
+		}
+		return true;
+	}
+	return false;
 }
 
 bool search_step(struct tail *t)
@@ -200,18 +325,22 @@ bool search_step(struct tail *t)
 	for (size_t i = 0; i < t->n_known; i++) {
 		struct known *k = t->known[i];
 
-		if (k->searching) {
+		k->searching &= pending(k, t);
+		if (k->searching && k->search_failed) {
+			k->searching = false;
+			k->wait_polls = 1;
+		} else if (k->searching) {
 			/* Every sibling was judged, and none was it. */
 			not_found(t, k, false);
 			return true;
 		}
 		if (k->wait_polls == 0 && k->searches < TAIL_SEARCHES &&
 		    pending(k, t)) {
-			search(t, k);
+			search_rest(t, k);
 			return true;
 		}
 	}
-	return false;
+	return search_unseen(t);
 }
 
 void search_poll(struct tail *t)
@@ -220,5 +349,8 @@ void search_poll(struct tail *t)
 		if (t->known[i]->wait_polls > 0) {
 			t->known[i]->wait_polls--;
 		}
+	}
+	for (size_t i = 0; i < t->n_looks; i++) {
+		t->looks[i].wait = false;
 	}
 }

@@ -302,6 +302,7 @@ int tail_restore(struct tail *t, const struct stream_state *states, size_t n)
 			known_free(k);
 			return rc;
 		}
+		k->good_mtime_ns = k->st.mtime_ns;
 		if (k->st.position < k->st.acked) {
 			k->st.position = k->st.acked;
 		}
@@ -314,6 +315,7 @@ int tail_start(struct tail *t)
 {
 	t->started = true;
 	t->first_start = t->n_known == 0;
+	search_add_known(t);
 	sys_timer_set(t->sys, t->poll, t->poll_ms);
 	tail_wake(t);
 	return 0;
@@ -336,7 +338,8 @@ void tail_free(struct tail *t)
 	sys_timer_free(t->sys, t->work);
 	sys_timer_free(t->sys, t->poll);
 	sys_timer_free(t->sys, t->soon);
-	scan_free(t);
+	scan_stop(t);
+	search_free(t);
 	while (t->n_files > 0) {
 		file_free(t->files[t->n_files - 1]);
 	}

@@ -51,11 +51,13 @@ struct file {
 	struct tail *tail;
 	enum file_state state;
 	char *path;
+	char *family; /* a sibling: the configured name it rotated from */
 	uint64_t path_hash; /* for watch events */
 	uint64_t dev, ino;
 	int fd;              /* -1: SKIPPED */
 	uint32_t source;     /* index into options.files */
 	bool in_glob;        /* found by a glob, not as a sibling */
+	bool unseen;         /* a sibling too young to have been seen before */
 	bool at_start;       /* was there when the tail first started */
 	bool seen;           /* by the scan under way */
 	bool gone;           /* its name is another file's, or nobody's */
@@ -67,6 +69,7 @@ struct file {
 	uint32_t nlink;
 	uint64_t size;       /* when it was last looked at */
 	int64_t mtime_ns;
+	int64_t good_mtime_ns; /* when its name and content were last right */
 	int64_t idle_since_ns; /* monotonic: when it last grew */
 	unsigned idle_polls;   /* since it last grew */
 	unsigned polls;        /* since it was found */
@@ -97,9 +100,11 @@ struct known {
 	struct stream_rung marks[STREAM_MARKS];
 	uint32_t n_marks;
 	bool present;   /* the last scan saw its file */
+	int64_t good_mtime_ns; /* as a file's; INT64_MIN: it was a sibling */
 	unsigned searches;
 	unsigned wait_polls; /* before the next search */
-	bool searching;      /* probes are out for it */
+	bool searching;      /* siblings are looked into for it ... */
+	bool search_failed;  /* ... but not all of them */
 };
 
 /* A place of a stream where H is known, to be compared with a file's. */
@@ -145,6 +150,13 @@ struct watch {
 	bool seen;
 };
 
+/* Incarnations of a name may have come and gone unseen. */
+struct look {
+	char *path;
+	int64_t since_ns; /* they were written (mtime) since then */
+	bool wait;        /* it failed: at the next poll again */
+};
+
 struct trouble {
 	uint64_t path_hash;
 	int code;
@@ -172,6 +184,8 @@ struct tail {
 	size_t n_known;
 	struct watch *watches[TAIL_MAX_WATCHES];
 	size_t n_watches;
+	struct look *looks;
+	size_t n_looks, room_looks;
 	struct trouble troubles[TAIL_MAX_TROUBLES];
 	size_t n_troubles;
 	struct question verify[TAIL_MAX_VERIFY];
@@ -195,7 +209,7 @@ uint64_t tail_path_hash(const char *path);
 
 /* scan.c */
 void scan_run(struct tail *t);
-void scan_free(struct tail *t);
+void scan_stop(struct tail *t);
 /* The options.files entry whose globs match; -1: none. */
 int scan_source_of(const struct tail *t, const char *path);
 /* Opens path as an incarnation of its own, NEW.  *out is NULL when there is
@@ -256,6 +270,12 @@ void identify_free(struct tail *t);
 bool search_step(struct tail *t);
 /* The clock of the searches: at every poll. */
 void search_poll(struct tail *t);
+/* Look for incarnations of the name that nobody has seen, written since then
+ * (mtime, Unix ns).  When out of memory, this is logged and not done. */
+void search_add(struct tail *t, const char *path, int64_t since_ns);
+/* For every name that is remembered. */
+void search_add_known(struct tail *t);
+void search_free(struct tail *t);
 
 /* remember.c */
 struct known *known_find(const struct tail *t, const struct stream_id *id);
