@@ -39,6 +39,68 @@ void daemon_harden(void)
 	}
 }
 
+static int give_to(const char *path, const char *user)
+{
+	const struct passwd *pw;
+
+	if (geteuid() != 0) {
+		return 0;
+	}
+	errno = 0;
+	pw = getpwnam(user);
+	if (pw == NULL) {
+		return errno != 0 ? -errno : UV_ENOENT;
+	}
+	return lchown(path, pw->pw_uid, pw->pw_gid) == 0 ? 0 : -errno;
+}
+
+static int make_parents(const char *path)
+{
+	char parent[4096];
+	size_t n = strlen(path);
+
+	if (n >= sizeof parent) {
+		return UV_ENAMETOOLONG;
+	}
+	for (size_t i = 1; i < n; i++) {
+		if (path[i] != '/') {
+			continue;
+		}
+		memcpy(parent, path, i);
+		parent[i] = '\0';
+		if (mkdir(parent, 0755) == 0) {
+			/* Others have to get through to what is theirs; the
+			 * umask of this process is stricter. */
+			if (chmod(parent, 0755) != 0) {
+				return -errno;
+			}
+		} else if (errno != EEXIST) {
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+int daemon_folder(const char *path, const char *user, unsigned mode,
+		  char why[static DAEMON_WHY])
+{
+	int rc = make_parents(path);
+
+	if (rc == 0 && mkdir(path, (mode_t)mode) == 0) {
+		rc = chmod(path, (mode_t)mode) != 0 ? -errno
+						    : give_to(path, user);
+	} else if (rc == 0 && errno != EEXIST) {
+		rc = -errno;
+	}
+	if (rc != 0) {
+		snprintf(why, DAEMON_WHY,
+			 "cannot make the folder %.120s: %s; make it and give "
+			 "it to the user %.32s",
+			 path, err_str(rc), user);
+	}
+	return rc;
+}
+
 static int set_caps(uint32_t permitted)
 {
 	struct __user_cap_header_struct head = {

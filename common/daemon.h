@@ -17,6 +17,12 @@ enum { DAEMON_WHY = 256 };
  * ignored, descriptors 0 to 2 open. */
 void daemon_harden(void);
 
+/* Makes sure that the folder is there and private (mode, for example 0700); started as
+ * root, a new one is given to `user`.  Its parent must exist, or be /run or /var/lib
+ * deep: parents are made with mode 0755. */
+int daemon_folder(const char *path, const char *user, unsigned mode,
+		  char why[static DAEMON_WHY]);
+
 /* Started as root: becomes `user` for good (groups, gid, uid; verified that the
  * way back is shut).  keep_read: keeps CAP_DAC_READ_SEARCH alone.  Not root: does
  * nothing.  why: what is wrong and the remedy, in one line. */

@@ -639,6 +639,7 @@ static void on_nak(struct client *c, struct slice payload)
 {
 	struct nak nak;
 	struct seg *s = NULL;
+	uint64_t start = 0;
 	int rc = nak_decode(&nak, payload);
 
 	for (int i = 0; rc == 0 && i < LANE_NR && s == NULL; i++) {
@@ -651,9 +652,17 @@ static void on_nak(struct client *c, struct slice payload)
 	if (s == NULL) {
 		return; /* Given up already. */
 	}
+	for (size_t i = 0; i < s->n_streams; i++) {
+		if (memcmp(&s->streams[i].id, &nak.stream.id,
+			   sizeof nak.stream.id) == 0) {
+			start = s->streams[i].start;
+		}
+	}
 	log_warn("the collector holds less than we thought; going back",
-		 "lane=%s watermark=%llu", lane_name(s->info.lane),
-		 (unsigned long long)nak.stream.received);
+		 "lane=%s watermark=%llu start=%llu",
+		 lane_name(s->info.lane),
+		 (unsigned long long)nak.stream.received,
+		 (unsigned long long)start);
 	if (s->info.lane == LANE_FILE) {
 		lane_abandon_from(s->lane, s, &nak.stream);
 		return;

@@ -1,0 +1,695 @@
+#include "agent/agent.h"
+
+#include <stdlib.h>
+
+#include "agent/checkpoint.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "wire/local.h"
+
+enum {
+	TICK_MS = 1000,
+	START_WAIT_MS = 3000,
+	STOP_WAIT_MS = 5000,
+	SAVE_ACKED_BYTES = 1024 * 1024,
+	FIRST_DETECT_SAVE_S = 30,
+	DETECT_SAVE_S = 3600,
+	STATE_MAX = 16 * 1024 * 1024,
+};
+static const int64_t second = INT64_C(1000000000);
+
+/* One save at a time, on a worker thread. */
+struct save {
+	struct sys_work work;
+	bool busy;
+	bool streams, detect; /* what is being written */
+	struct buf streams_bytes, detect_bytes;
+	int rc;
+};
+
+struct agent {
+	struct sys *sys;
+	const struct agent_config *config;
+	struct net *net;
+	int (*sign)(void *arg, const struct head *h, struct buf *out);
+	void *arg;
+	struct device_secret secret;
+	unsigned char stream_secret[STREAM_HASH_SECRET];
+
+	struct pipeline *pipeline;
+	struct tail *tail;
+	struct shipper *shipper;
+	struct tail_callbacks tail_cbs;
+
+	struct stream_state *restored; /* until reading begins */
+	size_t n_restored;
+	bool reading;
+	struct sys_timer *tick, *start_wait;
+
+	struct save save;
+	bool streams_dirty;
+	uint64_t acked_bytes; /* since the last save */
+	uint64_t saved_lines;
+	int64_t started_ns, detect_saved_ns;
+
+	bool stopping, final_saved;
+	void (*stop_cb)(void *arg);
+	void *stop_arg;
+};
+
+static void begin_reading(struct agent *a);
+
+/* ---- what the shipper asks ---- */
+
+static uint64_t cb_hash_at(void *arg, const struct stream_id *id,
+			   uint64_t position)
+{
+	struct agent *a = arg;
+
+	return pipeline_hash_at(a->pipeline, id, position);
+}
+
+static void cb_acked(void *arg, const struct msg_stream *w)
+{
+	struct agent *a = arg;
+
+	a->acked_bytes += SAVE_ACKED_BYTES / 64; /* Roughly a batch. */
+	pipeline_acked(a->pipeline, w);
+}
+
+/* Do both ends speak of the same bytes?  Only remembered places are compared:
+ * the file itself may have been truncated since, and that would look the same. */
+static bool contradicts(const struct stream_state *st,
+			const struct msg_stream *w)
+{
+	if (st->acked == w->durable) {
+		return st->h != w->h_durable;
+	}
+	for (uint32_t i = 0; i < st->n_rungs; i++) {
+		if (st->rungs[i].position == w->durable) {
+			return st->rungs[i].h != w->h_durable;
+		}
+	}
+	return false;
+}
+
+/* The collector holds other bytes than ours under this stream's name (a restored
+ * disk, a cloned device): nothing of it can be trusted to continue. */
+static void compare(struct agent *a, const struct msg_stream *w)
+{
+	struct stream_state *states;
+	size_t n;
+
+	if (tail_states(a->tail, &states, &n) != 0) {
+		return; /* No memory; the next welcome asks again. */
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (stream_id_eq(&states[i].id, &w->id) &&
+		    contradicts(&states[i], w)) {
+			log_warn("the collector's copy of a log file differs "
+				 "from ours; the file is read again as a "
+				 "stream of its own",
+				 "path=%s position=%llu",
+				 states[i].path == NULL ? "" : states[i].path,
+				 (unsigned long long)w->durable);
+			tail_fork(a->tail, &w->id, 0);
+		}
+	}
+	stream_states_free(states, n);
+}
+
+/* The collector's watermarks: before reading begins they say where; afterwards
+ * they are only compared. */
+static void take_watermark(struct agent *a, const struct msg_stream *w)
+{
+	struct stream_state st = {
+		.id = w->id,
+		.acked = w->durable,
+		.h = w->h_durable,
+		.position = w->durable,
+		.detect = pipeline_restored_detect(a->pipeline, &w->id),
+		.seen_ns = sys_wall_ns(a->sys),
+		.born_ns = sys_wall_ns(a->sys),
+	};
+
+	if (w->durable == 0) {
+		return; /* Nothing is known of it: nothing to compare. */
+	}
+	if (a->reading) {
+		compare(a, w);
+	} else if (tail_restore(a->tail, &st, 1) != 0) {
+		log_warn("no memory to remember one of the collector's streams");
+	}
+}
+
+static void cb_welcome(void *arg, struct slice streams)
+{
+	struct agent *a = arg;
+	struct msg_stream w;
+
+	while (msg_streams_next(&streams, &w) == 1) {
+		take_watermark(a, &w);
+	}
+	begin_reading(a);
+}
+
+static int cb_rewind(void *arg, const struct msg_stream *w)
+{
+	struct agent *a = arg;
+
+	return pipeline_rewind(a->pipeline, w);
+}
+
+static int add_states(struct buf *list, const struct stream_state *states,
+		      size_t n)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		struct msg_stream w = {states[i].id, states[i].acked,
+				       states[i].acked, states[i].h,
+				       states[i].h};
+
+		if (!stream_state_done(&states[i])) {
+			rc = msg_add_stream(list, &w);
+		}
+	}
+	return rc;
+}
+
+static int cb_list_streams(void *arg, struct buf *list)
+{
+	struct agent *a = arg;
+	struct stream_state *states;
+	size_t n;
+	int rc;
+
+	if (!a->reading) {
+		return add_states(list, a->restored, a->n_restored);
+	}
+	rc = tail_states(a->tail, &states, &n);
+	if (rc == 0) {
+		rc = add_states(list, states, n);
+		stream_states_free(states, n);
+	}
+	return rc;
+}
+
+static void cb_room(void *arg)
+{
+	struct agent *a = arg;
+
+	if (a->reading) {
+		pipeline_resume(a->pipeline);
+	}
+}
+
+static int cb_sign(void *arg, const struct head *h, struct buf *out)
+{
+	struct agent *a = arg;
+
+	return a->sign(a->arg, h, out);
+}
+
+static void cb_changed(void *arg)
+{
+	struct agent *a = arg;
+
+	a->streams_dirty = true;
+}
+
+static const struct shipper_cbs shipper_callbacks = {
+	.hash_at = cb_hash_at,
+	.acked = cb_acked,
+	.welcome = cb_welcome,
+	.rewind = cb_rewind,
+	.list_streams = cb_list_streams,
+	.room = cb_room,
+	.sign = cb_sign,
+	.changed = cb_changed,
+};
+
+/* ---- saving ---- */
+
+static void run_save(struct sys_work *w)
+{
+	struct agent *a = w->arg;
+	struct save *s = &a->save;
+	const char *dir = a->config->daemon.state_dir;
+
+	s->rc = 0;
+	if (s->streams) {
+		s->rc = checkpoint_save(a->sys, dir, "streams", &a->secret,
+					buf_slice(&s->streams_bytes));
+	}
+	if (s->detect && s->rc == 0) {
+		s->rc = checkpoint_save(a->sys, dir, "detect", &a->secret,
+					buf_slice(&s->detect_bytes));
+	}
+}
+
+static void finish_stop(struct agent *a);
+
+static void save_done(struct sys_work *w)
+{
+	struct agent *a = w->arg;
+	struct save *s = &a->save;
+
+	s->busy = false;
+	if (s->rc != 0) {
+		log_warn("cannot save state; after a crash more lines would be "
+			 "read again",
+			 "path=%s error=\"%s\"", a->config->daemon.state_dir,
+			 err_str(s->rc));
+		a->streams_dirty = !a->stopping;
+	}
+	buf_fini(&s->streams_bytes);
+	buf_wipe(&s->detect_bytes);
+	if (a->stopping && a->final_saved) {
+		finish_stop(a);
+	}
+}
+
+static int encode_streams(struct agent *a, struct buf *out)
+{
+	struct stream_state *states;
+	struct buf shipping;
+	size_t n;
+	int rc = tail_states(a->tail, &states, &n);
+
+	if (rc != 0) {
+		return rc;
+	}
+	buf_init(&shipping, STATE_MAX);
+	if (a->shipper != NULL) {
+		rc = shipper_save(a->shipper, &shipping);
+	}
+	if (rc == 0) {
+		rc = checkpoint_streams_encode(states, n, buf_slice(&shipping),
+					       out);
+	}
+	buf_fini(&shipping);
+	stream_states_free(states, n);
+	return rc;
+}
+
+static int start_save(struct agent *a, bool detect)
+{
+	struct save *s = &a->save;
+	int rc = 0;
+
+	s->streams = a->reading;
+	s->detect = detect && a->reading;
+	if (s->streams) {
+		rc = encode_streams(a, &s->streams_bytes);
+	}
+	if (rc == 0 && s->detect) {
+		rc = pipeline_save(a->pipeline, &s->detect_bytes);
+	}
+	if (rc == 0) {
+		s->work.run = run_save;
+		s->work.done = save_done;
+		s->work.arg = a;
+		rc = sys_work_submit(a->sys, &s->work);
+	}
+	if (rc != 0) {
+		log_warn("cannot save state now", "error=\"%s\"", err_str(rc));
+		buf_fini(&s->streams_bytes);
+		buf_wipe(&s->detect_bytes);
+		return rc;
+	}
+	s->busy = true;
+	a->streams_dirty = false;
+	a->acked_bytes = 0;
+	a->saved_lines = pipeline_lines(a->pipeline);
+	if (detect) {
+		a->detect_saved_ns = sys_mono_ns(a->sys);
+	}
+	return 0;
+}
+
+static bool detect_save_due(const struct agent *a, int64_t now_ns)
+{
+	int64_t every = a->detect_saved_ns == 0 ? FIRST_DETECT_SAVE_S
+						: DETECT_SAVE_S;
+	int64_t since = a->detect_saved_ns == 0 ? a->started_ns
+						: a->detect_saved_ns;
+
+	return now_ns - since > every * second &&
+	       pipeline_lines(a->pipeline) != a->saved_lines;
+}
+
+static void on_tick(void *arg)
+{
+	struct agent *a = arg;
+	int64_t now_ns = sys_mono_ns(a->sys);
+	bool detect = detect_save_due(a, now_ns);
+
+	if (a->stopping) {
+		return;
+	}
+	if (a->reading) {
+		pipeline_advance(a->pipeline, sys_wall_ns(a->sys));
+	}
+	if (a->reading && !a->save.busy &&
+	    (a->streams_dirty || a->acked_bytes >= SAVE_ACKED_BYTES ||
+	     detect)) {
+		start_save(a, detect);
+	}
+	sys_timer_set(a->sys, a->tick, TICK_MS);
+}
+
+/* ---- streams coming and going are worth a checkpoint ---- */
+
+static void tail_opened(void *arg, struct stream *s)
+{
+	struct agent *a = arg;
+
+	a->streams_dirty = true;
+	pipeline_tail_callbacks.opened(a->pipeline, s);
+}
+
+static size_t tail_chunk(void *arg, struct stream *s, struct slice data,
+			 unsigned flags)
+{
+	struct agent *a = arg;
+
+	return pipeline_tail_callbacks.chunk(a->pipeline, s, data, flags);
+}
+
+static void tail_closed(void *arg, struct stream *s, enum tail_close why)
+{
+	struct agent *a = arg;
+
+	a->streams_dirty = true;
+	pipeline_tail_callbacks.closed(a->pipeline, s, why);
+}
+
+static void tail_gap(void *arg, const struct stream_state *st, uint64_t from,
+		     const char *reason)
+{
+	struct agent *a = arg;
+
+	pipeline_tail_callbacks.gap(a->pipeline, st, from, reason);
+}
+
+static void no_questions(void *arg, const struct stream_id *id,
+			 uint64_t position, int answer)
+{
+	(void)arg;
+	(void)id;
+	(void)position;
+	(void)answer; /* tail_verify() is not used. */
+}
+
+/* ---- life ---- */
+
+static int load_state(struct agent *a, struct buf *shipping)
+{
+	const char *dir = a->config->daemon.state_dir;
+	struct slice saved = SLICE_NONE;
+	struct buf bytes;
+	int rc;
+
+	buf_init(&bytes, CHECKPOINT_MAX);
+	rc = checkpoint_load(a->sys, dir, "streams", &a->secret, &bytes);
+	if (rc == 0 && checkpoint_streams_decode(buf_slice(&bytes),
+						 &a->restored, &a->n_restored,
+						 &saved) != 0) {
+		log_error("the saved stream table has an unknown form and is "
+			  "not used; lines are read again and the collector "
+			  "takes what it lacks",
+			  "path=%s/streams", dir);
+		saved = SLICE_NONE;
+	}
+	if (rc == 0) {
+		rc = buf_add_slice(shipping, saved);
+	}
+	if (rc == 0) {
+		rc = checkpoint_load(a->sys, dir, "detect", &a->secret, &bytes);
+	}
+	if (rc == 0 && bytes.n > 0 &&
+	    pipeline_restore(a->pipeline, buf_slice(&bytes)) != 0) {
+		log_warn("the saved state of the detectors has another form and "
+			 "is not used; lines are read again for them",
+			 "path=%s/detect", dir);
+	}
+	buf_wipe(&bytes);
+	for (size_t i = 0; i < a->n_restored; i++) {
+		a->restored[i].detect = pipeline_restored_detect(
+			a->pipeline, &a->restored[i].id);
+	}
+	return rc;
+}
+
+static int make_shipper(struct agent *a, const struct agent_params *params,
+			struct slice saved)
+{
+	struct shipper_params sp = {
+		.sys = a->sys,
+		.net = a->net,
+		.options = &a->config->shipper,
+		.cbs = &shipper_callbacks,
+		.arg = a,
+		.device = params->device_hash,
+		.software = "nightjar-agent " NIGHTJAR_VERSION,
+		.saved = saved,
+	};
+	int rc;
+
+	memcpy(sp.boot, params->boot, sizeof sp.boot);
+	memcpy(sp.machine, params->machine, sizeof sp.machine);
+	rc = sys_random(a->sys, sp.instance, sizeof sp.instance);
+	return rc != 0 ? rc : shipper_new(&a->shipper, &sp);
+}
+
+static int make_stages(struct agent *a, const struct agent_params *params)
+{
+	struct pipeline_params pp = {
+		.sys = a->sys,
+		.config = a->config,
+		.device = params->device,
+		.stream_secret = a->stream_secret,
+		.on_alert = params->on_alert,
+		.arg = params->arg,
+	};
+	struct buf saved;
+	int rc = sys_random(a->sys, pp.key, sizeof pp.key);
+
+	if (rc == 0) {
+		rc = pipeline_new(&a->pipeline, &pp);
+	}
+	if (rc != 0) {
+		return rc;
+	}
+	buf_init(&saved, STATE_MAX);
+	rc = load_state(a, &saved);
+	if (rc == 0 && a->net != NULL) {
+		rc = make_shipper(a, params, buf_slice(&saved));
+	}
+	buf_fini(&saved);
+	if (rc == 0) {
+		rc = tail_new(&a->tail, a->sys, &a->config->sources,
+			      a->stream_secret, &a->tail_cbs, a);
+	}
+	return rc;
+}
+
+static void on_start_wait(void *arg)
+{
+	struct agent *a = arg;
+
+	if (!a->reading && !a->stopping) {
+		log_info("no answer from the collector yet; reading begins at "
+			 "what is known here");
+		begin_reading(a);
+	}
+}
+
+int agent_new(struct agent **out, const struct agent_params *params)
+{
+	struct agent *a = calloc(1, sizeof *a);
+	const char *dir = params->config->daemon.state_dir;
+	int rc;
+
+	*out = NULL;
+	if (a == NULL) {
+		return UV_ENOMEM;
+	}
+	a->sys = params->sys;
+	a->config = params->config;
+	a->net = params->net;
+	a->sign = params->sign;
+	a->arg = params->arg;
+	a->tail_cbs = (struct tail_callbacks){tail_opened, tail_chunk,
+					      tail_closed, tail_gap,
+					      no_questions};
+	buf_init(&a->save.streams_bytes, STATE_MAX);
+	buf_init(&a->save.detect_bytes, CHECKPOINT_MAX);
+	rc = device_secret_load(&a->secret, a->sys, dir);
+	if (rc != 0) {
+		log_error("cannot read or make the device's secret; the state "
+			  "folder must belong to this user, mode 0700",
+			  "path=%s/secret error=\"%s\"", dir, err_str(rc));
+		goto err;
+	}
+	rc = device_secret_stream_hash(&a->secret, a->stream_secret);
+	if (rc == 0) {
+		rc = sys_timer_new(a->sys, &a->tick, on_tick, a);
+	}
+	if (rc == 0) {
+		rc = sys_timer_new(a->sys, &a->start_wait, on_start_wait, a);
+	}
+	if (rc == 0) {
+		rc = make_stages(a, params);
+	}
+	if (rc != 0) {
+		log_error("cannot start", "error=\"%s\"", err_str(rc));
+		goto err;
+	}
+	pipeline_connect(a->pipeline, a->tail, a->shipper);
+	*out = a;
+	return 0;
+
+err:
+	agent_free(a);
+	return rc;
+}
+
+void agent_free(struct agent *a)
+{
+	if (a == NULL) {
+		return;
+	}
+	tail_free(a->tail);
+	shipper_free(a->shipper);
+	pipeline_free(a->pipeline);
+	stream_states_free(a->restored, a->n_restored);
+	sys_timer_free(a->sys, a->tick);
+	sys_timer_free(a->sys, a->start_wait);
+	buf_fini(&a->save.streams_bytes);
+	buf_wipe(&a->save.detect_bytes);
+	explicit_bzero(&a->secret, sizeof a->secret);
+	explicit_bzero(a->stream_secret, sizeof a->stream_secret);
+	free(a);
+}
+
+static void take_spool_end(void *arg, const struct msg_stream *end)
+{
+	struct agent *a = arg;
+
+	take_watermark(a, end);
+}
+
+static void begin_reading(struct agent *a)
+{
+	int rc;
+
+	if (a->reading || a->stopping) {
+		return;
+	}
+	rc = tail_restore(a->tail, a->restored, a->n_restored);
+	if (rc == 0 && a->shipper != NULL) {
+		shipper_spool_ends(a->shipper, take_spool_end, a);
+	}
+	if (rc == 0) {
+		rc = tail_start(a->tail);
+	}
+	if (rc != 0) {
+		log_error("cannot begin to read; trying again",
+			  "error=\"%s\"", err_str(rc));
+		sys_timer_set(a->sys, a->start_wait, START_WAIT_MS);
+		return;
+	}
+	a->reading = true;
+	stream_states_free(a->restored, a->n_restored);
+	a->restored = NULL;
+	a->n_restored = 0;
+}
+
+int agent_start(struct agent *a)
+{
+	a->started_ns = sys_mono_ns(a->sys);
+	sys_timer_set(a->sys, a->tick, TICK_MS);
+	if (a->shipper == NULL) {
+		begin_reading(a);
+		return 0;
+	}
+	sys_timer_set(a->sys, a->start_wait, START_WAIT_MS);
+	shipper_start(a->shipper);
+	return 0;
+}
+
+/* ---- stopping ---- */
+
+static void finish_stop(struct agent *a)
+{
+	void (*cb)(void *arg) = a->stop_cb;
+
+	a->stop_cb = NULL;
+	if (cb != NULL) {
+		cb(a->stop_arg);
+	}
+}
+
+/* Also the timer's callback, for a save that was under way. */
+static void final_save(void *arg)
+{
+	struct agent *a = arg;
+
+	if (a->save.busy) {
+		sys_timer_set(a->sys, a->start_wait, 10);
+		return;
+	}
+	a->final_saved = true;
+	if (start_save(a, true) != 0) {
+		finish_stop(a);
+	}
+}
+
+static void on_shipper_stopped(void *arg)
+{
+	final_save(arg);
+}
+
+void agent_stop(struct agent *a, void (*cb)(void *arg), void *arg)
+{
+	a->stopping = true;
+	a->stop_cb = cb;
+	a->stop_arg = arg;
+	sys_timer_free(a->sys, a->start_wait);
+	a->start_wait = NULL;
+	if (sys_timer_new(a->sys, &a->start_wait, final_save, a) != 0) {
+		a->start_wait = NULL; /* Then an old save is not waited for. */
+	}
+	tail_stop(a->tail);
+	if (a->shipper != NULL) {
+		shipper_stop(a->shipper, STOP_WAIT_MS, on_shipper_stopped, a);
+	} else {
+		final_save(a);
+	}
+}
+
+void agent_status(const struct agent *a, struct json *j)
+{
+	struct tail_stats ts;
+
+	tail_stats(a->tail, &ts);
+	json_object(j, "sources");
+	json_u64(j, "open", ts.open);
+	json_u64(j, "remembered", ts.remembered);
+	json_u64(j, "bytes", ts.bytes);
+	json_u64(j, "lag_bytes", ts.lagging_bytes);
+	json_u64(j, "gaps", ts.gaps);
+	json_u64(j, "forks", ts.forks);
+	json_u64(j, "errors", ts.errors);
+	json_object_end(j);
+	json_object(j, "pipeline");
+	pipeline_status(a->pipeline, j);
+	json_object_end(j);
+	if (a->shipper != NULL) {
+		json_object(j, "shipping");
+		shipper_status(a->shipper, j);
+		json_object_end(j);
+	}
+}

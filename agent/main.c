@@ -1,0 +1,537 @@
+/* nightjar-agent: from the command line to a confined process.
+ *
+ * main() is the order of things: read the configuration, start the helper, open what
+ * needs rights, give up the rights, close the sandbox, run.  Privilege only
+ * ever falls. */
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "common/control.h"
+#include "common/daemon.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "common/sys_uv.h"
+#include "hooks/helper.h"
+#include "hooks/hooks.h"
+#include "wire/identity.h"
+#include "wire/net_tls.h"
+
+enum { EXIT_WRONG_USE = 2, PATHS_MAX = 512, HOOKS_GRACE_MS = 3000 };
+
+struct program {
+	const char *config_path;
+	bool check_only;
+	struct agent_config *config;
+
+	uv_loop_t loop;
+	struct sys_uv sys;
+	struct identity *identity; /* NULL without a collector */
+	struct net_tls *net;
+	struct agent *agent;
+	struct hooks *hooks;
+	struct control *control;
+	int helper_fd;
+	pid_t helper_pid;
+	uv_signal_t term, interrupt, hangup;
+	uv_timer_t watchdog;
+	int64_t started_ns;
+	char device[LIMIT_DEVICE_NAME + 1];
+	bool stopping;
+};
+
+static const char usage[] =
+	"Usage: nightjar-agent [-c FILE] [-n]\n"
+	"\n"
+	"Reads this machine's logs, takes the secrets out of them, raises alerts\n"
+	"and ships every line once to a collector.  Runs in the foreground; a\n"
+	"service manager starts it (nightjar-agent.service).\n"
+	"\n"
+	"  -c, --config FILE  the configuration (" CONFIG_AGENT_PATH ")\n"
+	"  -n, --check        check the configuration and end\n"
+	"  -V, --version      print the version\n"
+	"  -h, --help         print this\n"
+	"\n"
+	"Signals: TERM and INT stop it cleanly: what was read is delivered or\n"
+	"spooled first.  `nightjar status` asks a running one how it is.\n"
+	"Exit status: 0 stopped cleanly, 1 failed, 2 used wrongly.\n";
+
+/* ---- command line and configuration ---- */
+
+/* -1: go on. */
+static int parse_args(struct program *p, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check", no_argument, NULL, 'n'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int c;
+
+	p->config_path = CONFIG_AGENT_PATH;
+	while ((c = getopt_long(argc, argv, "c:nVh", options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			p->config_path = optarg;
+			break;
+		case 'n':
+			p->check_only = true;
+			break;
+		case 'V':
+			puts("nightjar-agent " NIGHTJAR_VERSION);
+			return 0;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return EXIT_WRONG_USE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "nightjar-agent: unexpected argument \"%s\"\n",
+			argv[optind]);
+		return EXIT_WRONG_USE;
+	}
+	return -1;
+}
+
+static int load_config(struct program *p)
+{
+	struct config_errors errs = {0};
+	int rc = config_load_agent(p->config_path, &p->config, &errs);
+
+	for (size_t i = 0; i < errs.n; i++) {
+		fprintf(stderr, "%s\n", errs.text[i]);
+	}
+	if (errs.more > 0) {
+		fprintf(stderr, "... and %zu more\n", errs.more);
+	}
+	return rc;
+}
+
+/* ---- what needs rights ---- */
+
+static int make_folders(const struct agent_config *c,
+			char why[static DAEMON_WHY])
+{
+	char run[PATH_MAX];
+	int rc = daemon_folder(c->daemon.state_dir, c->daemon.user, 0700, why);
+
+	if (rc == 0 && c->has_collector) {
+		rc = daemon_folder(c->shipper.spool_dir, c->daemon.user, 0700,
+				   why);
+	}
+	if (rc == 0 && c->daemon.control[0] != '\0') {
+		snprintf(run, sizeof run, "%s", c->daemon.control);
+		rc = daemon_folder(dirname(run), c->daemon.user, 0755, why);
+	}
+	return rc;
+}
+
+static int load_identity(struct program *p)
+{
+	const struct shipper_options *o = &p->config->shipper;
+	char why[IDENTITY_WHY];
+	int rc;
+
+	if (!p->config->has_collector) {
+		if (gethostname(p->device, sizeof p->device) != 0) {
+			snprintf(p->device, sizeof p->device, "localhost");
+		}
+		p->device[sizeof p->device - 1] = '\0';
+		return 0;
+	}
+	rc = identity_load(&p->identity, o->certificate, o->key, o->authority,
+			   sys_wall_ns(sys_plain()) / 1000000, why);
+	if (rc != 0) {
+		log_error("cannot use this device's identity", "reason=\"%s\"",
+			  why);
+		return rc;
+	}
+	snprintf(p->device, sizeof p->device, "%s",
+		 identity_name(p->identity));
+	return 0;
+}
+
+/* ---- the sandbox ---- */
+
+struct paths {
+	struct sandbox_path list[PATHS_MAX];
+	char text[PATHS_MAX][PATH_MAX];
+	size_t n;
+};
+
+static void allow(struct paths *p, const char *path, unsigned access)
+{
+	if (p->n < PATHS_MAX) {
+		snprintf(p->text[p->n], PATH_MAX, "%s", path);
+		p->list[p->n] =
+			(struct sandbox_path){p->text[p->n], access};
+		p->n++;
+	}
+}
+
+static void allow_folder_of(struct paths *p, const char *path,
+			    unsigned access)
+{
+	char copy[PATH_MAX];
+
+	snprintf(copy, sizeof copy, "%s", path);
+	allow(p, dirname(copy), access);
+}
+
+/* The folder in front of a glob's first wildcard. */
+static void allow_glob(struct paths *p, const char *glob)
+{
+	char base[PATH_MAX];
+	size_t n = strcspn(glob, "*?[");
+
+	snprintf(base, sizeof base, "%.*s", (int)(n < PATH_MAX ? n : 0), glob);
+	if (glob[n] != '\0' && n > 0 && base[n - 1] == '/') {
+		allow(p, n == 1 ? "/" : base, SANDBOX_READ);
+	} else {
+		allow_folder_of(p, base, SANDBOX_READ);
+	}
+}
+
+static int close_sandbox(const struct agent_config *c,
+			 char why[static SANDBOX_WHY])
+{
+	static const char *const system[] = {"/etc", "/usr", "/lib", "/lib64",
+					     "/run", "/dev/null",
+					     "/dev/urandom"};
+	struct paths *p;
+	int rc;
+
+	if (!c->daemon.sandbox) {
+		log_warn("the sandbox is switched off (sandbox: false)");
+		return 0;
+	}
+	p = calloc(1, sizeof *p);
+	if (p == NULL) {
+		snprintf(why, SANDBOX_WHY, "out of memory");
+		return UV_ENOMEM;
+	}
+	for (size_t i = 0; i < sizeof system / sizeof *system; i++) {
+		allow(p, system[i], SANDBOX_READ);
+	}
+	for (size_t i = 0; i < c->sources.n_files; i++) {
+		for (size_t k = 0; k < c->sources.files[i].paths.n; k++) {
+			allow_glob(p, c->sources.files[i].paths.v[k]);
+		}
+	}
+	for (size_t i = 0; i < c->detectors.packs.n; i++) {
+		allow(p, c->detectors.packs.v[i], SANDBOX_READ);
+	}
+	for (size_t i = 0; i < c->hooks.n_hooks; i++) {
+		if (c->hooks.hooks[i].type == HOOK_FILE) {
+			allow_folder_of(p, c->hooks.hooks[i].path,
+					SANDBOX_WRITE);
+		}
+	}
+	allow(p, c->daemon.state_dir, SANDBOX_WRITE);
+	if (c->has_collector) {
+		allow(p, c->shipper.spool_dir, SANDBOX_WRITE);
+	}
+	if (c->daemon.control[0] != '\0') {
+		allow_folder_of(p, c->daemon.control, SANDBOX_WRITE);
+	}
+	rc = sandbox_enter(SANDBOX_AGENT, p->list, p->n, why);
+	free(p);
+	return rc;
+}
+
+/* ---- running ---- */
+
+static int sign(void *arg, const struct head *h, struct buf *out)
+{
+	struct program *p = arg;
+
+	return head_sign(h, p->identity, out);
+}
+
+static void on_alert(void *arg, const struct alert *a)
+{
+	struct program *p = arg;
+
+	if (p->hooks != NULL) {
+		hooks_alert(p->hooks, a);
+	}
+}
+
+static int on_status(void *arg, struct slice args, struct buf *reply)
+{
+	struct program *p = arg;
+	struct json j = json_begin(reply);
+	size_t rss = 0;
+
+	(void)args;
+	json_object(&j, NULL);
+	json_cstr(&j, "program", "nightjar-agent");
+	json_cstr(&j, "version", NIGHTJAR_VERSION);
+	json_u64(&j, "pid", (uint64_t)getpid());
+	json_cstr(&j, "device", p->device);
+	json_u64(&j, "uptime_s",
+		 (uint64_t)(sys_mono_ns(&p->sys.sys) - p->started_ns) /
+			 1000000000);
+	if (uv_resident_set_memory(&rss) == 0) {
+		json_u64(&j, "rss_bytes", rss);
+	}
+	agent_status(p->agent, &j);
+	hooks_status(p->hooks, &j);
+	json_object_end(&j);
+	return json_end(&j);
+}
+
+static const struct control_handler handlers[] = {
+	{"status", on_status},
+	{NULL, NULL},
+};
+
+static void on_hooks_closed(void *arg)
+{
+	struct program *p = arg;
+
+	p->hooks = NULL;
+	if (p->net != NULL) {
+		net_tls_free(p->net);
+		p->net = NULL;
+	}
+	uv_close((uv_handle_t *)&p->term, NULL);
+	uv_close((uv_handle_t *)&p->interrupt, NULL);
+	uv_close((uv_handle_t *)&p->hangup, NULL);
+	uv_close((uv_handle_t *)&p->watchdog, NULL);
+}
+
+static void on_agent_stopped(void *arg)
+{
+	struct program *p = arg;
+	struct hooks *hooks = p->hooks;
+
+	log_info("stopped; everything that was read is delivered or spooled");
+	control_close(p->control, NULL, NULL);
+	p->control = NULL;
+	agent_free(p->agent);
+	p->agent = NULL;
+	p->hooks = NULL;
+	hooks_close(hooks, HOOKS_GRACE_MS, on_hooks_closed, p);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct program *p = handle->data;
+
+	if (number == SIGHUP) {
+		log_warn("reloading is not supported yet; restart to take up "
+			 "a changed configuration");
+		return;
+	}
+	if (p->stopping) {
+		return;
+	}
+	p->stopping = true;
+	log_info("stopping", "signal=%d", number);
+	daemon_notify("STOPPING=1");
+	agent_stop(p->agent, on_agent_stopped, p);
+}
+
+static void on_watchdog(uv_timer_t *timer)
+{
+	(void)timer;
+	daemon_notify("WATCHDOG=1");
+}
+
+static void watch_signals(struct program *p)
+{
+	uint64_t ms = daemon_watchdog_ms();
+
+	uv_signal_init(&p->loop, &p->term);
+	uv_signal_init(&p->loop, &p->interrupt);
+	uv_signal_init(&p->loop, &p->hangup);
+	uv_timer_init(&p->loop, &p->watchdog);
+	p->term.data = p->interrupt.data = p->hangup.data = p;
+	uv_signal_start(&p->term, on_signal, SIGTERM);
+	uv_signal_start(&p->interrupt, on_signal, SIGINT);
+	uv_signal_start(&p->hangup, on_signal, SIGHUP);
+	if (ms > 0) {
+		uv_timer_start(&p->watchdog, on_watchdog, ms, ms);
+	}
+}
+
+/* 32 hexadecimal digits of a file, dashes left out, as 16 bytes; zeros when it
+ * can't be read. */
+static void read_id(const char *path, uint8_t out[static 16])
+{
+	char *text;
+	size_t n, digits = 0;
+
+	memset(out, 0, 16);
+	/* Files of /proc have no size: a plain read. */
+	text = calloc(1, 64);
+	n = 0;
+	if (text != NULL) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t got = fd < 0 ? 0 : read(fd, text, 63);
+
+		if (fd >= 0) {
+			close(fd);
+		}
+		n = got > 0 ? (size_t)got : 0;
+	}
+	for (size_t i = 0; i < n && digits < 32; i++) {
+		char c = text[i];
+		int v = c >= '0' && c <= '9'   ? c - '0'
+			: c >= 'a' && c <= 'f' ? c - 'a' + 10
+					       : -1;
+
+		if (v >= 0) {
+			out[digits / 2] = (uint8_t)(out[digits / 2] << 4 | v);
+			digits++;
+		}
+	}
+	free(text);
+}
+
+static int start_agent(struct program *p, const uint8_t boot[static 16],
+		       const struct hash32 *machine)
+{
+	struct agent_params params = {
+		.sys = &p->sys.sys,
+		.config = p->config,
+		.net = p->net == NULL ? NULL : net_tls_net(p->net),
+		.device = p->device,
+		.sign = sign,
+		.on_alert = on_alert,
+		.arg = p,
+	};
+	int rc;
+
+	if (p->identity != NULL) {
+		params.device_hash = identity_hash(p->identity);
+	}
+	memcpy(params.boot, boot, sizeof params.boot);
+	memcpy(params.machine, machine->b, sizeof params.machine);
+	rc = agent_new(&p->agent, &params);
+	return rc != 0 ? rc : agent_start(p->agent);
+}
+
+static int run(struct program *p)
+{
+	const struct agent_config *c = p->config;
+	char why[512] = "";
+	uint8_t boot[16], machine_id[16];
+	struct hash32 machine = {{0}};
+	struct slice id = slice(machine_id, sizeof machine_id);
+	int rc;
+
+	read_id("/proc/sys/kernel/random/boot_id", boot);
+	read_id("/etc/machine-id", machine_id);
+	log_set_level(c->daemon.log_level);
+	rc = make_folders(c, why);
+	if (rc == 0) {
+		rc = helper_start(&p->helper_fd, &p->helper_pid, &c->hooks,
+				  "/proc/self/exe", why);
+	}
+	if (rc == 0) {
+		rc = load_identity(p);
+		if (rc != 0) {
+			return rc;
+		}
+		daemon_notify("STATUS=starting");
+		rc = daemon_drop(c->daemon.user, true, why);
+	}
+	if (rc == 0) {
+		rc = close_sandbox(c, why);
+	}
+	if (rc == 0) {
+		rc = uv_loop_init(&p->loop);
+	}
+	if (rc != 0) {
+		log_error("cannot start", "reason=\"%s\"",
+			  why[0] != '\0' ? why : err_str(rc));
+		return rc;
+	}
+	sys_uv_init(&p->sys, &p->loop);
+	p->started_ns = sys_mono_ns(&p->sys.sys);
+	if (p->identity != NULL) {
+		rc = hash32_of(&machine, &id, 1);
+		if (rc == 0) {
+			rc = net_tls_new(&p->net, &p->loop, p->identity);
+		}
+	}
+	if (rc == 0) {
+		rc = hooks_new(&p->hooks, &p->loop, &p->sys.sys, &c->hooks,
+			       p->helper_fd);
+	}
+	if (rc == 0 && c->daemon.control[0] != '\0') {
+		rc = control_open(&p->control, &p->loop, c->daemon.control,
+				  handlers, p);
+		if (rc != 0) {
+			log_error("cannot open the control socket; is another "
+				  "agent running?",
+				  "path=%s error=\"%s\"", c->daemon.control,
+				  err_str(rc));
+			return rc;
+		}
+	}
+	if (rc == 0) {
+		rc = start_agent(p, boot, &machine);
+	}
+	if (rc != 0) {
+		log_error("cannot start", "error=\"%s\"", err_str(rc));
+		return rc;
+	}
+	watch_signals(p);
+	log_info("started", "version=%s device=%s config=%s",
+		 NIGHTJAR_VERSION, p->device, p->config_path);
+	daemon_notify("READY=1\nSTATUS=reading");
+	uv_run(&p->loop, UV_RUN_DEFAULT);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct program *p;
+	uint64_t fd;
+	int rc;
+
+	if (argc == 3 && strcmp(argv[1], "--helper") == 0 &&
+	    slice_to_u64(slice_str(argv[2]), INT_MAX, &fd)) {
+		return helper_main((int)fd);
+	}
+	p = calloc(1, sizeof *p);
+	if (p == NULL) {
+		return EXIT_FAILURE;
+	}
+	p->helper_fd = -1;
+	rc = parse_args(p, argc, argv);
+	if (rc >= 0) {
+		free(p);
+		return rc;
+	}
+	if (load_config(p) != 0) {
+		free(p);
+		return EXIT_FAILURE;
+	}
+	if (p->check_only) {
+		printf("%s: configuration OK\n", p->config_path);
+		rc = 0;
+	} else {
+		daemon_harden();
+		rc = run(p);
+	}
+	identity_free(p->identity);
+	agent_config_free(p->config);
+	free(p);
+	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,824 @@
+#include "agent/pipeline.h"
+
+#include <stdlib.h>
+#include <xxhash.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "common/reader.h"
+#include "parsers/parser.h"
+
+enum {
+	LINE_ROOM = LIMIT_LINE_MAX * 2,
+	SAVE_VERSION = 1,
+	CURSORS_MAX = STREAM_TABLE_MAX,
+	DETECT_STATE_MAX = 256 * 1024 * 1024,
+};
+
+/* One stream as the pipeline sees it.  Outlives the tail's struct until the
+ * collector has what was added, since a batch that closes later asks for H. */
+struct ps {
+	struct ps *next;
+	struct stream *s; /* NULL once the tail has closed it */
+	struct stream_id id;
+	bool has_id;
+	bool told;        /* its opening record was added */
+	bool begins_late; /* new, and not at 0: what is before is a gap */
+	struct parser *parser;
+	struct redact_state redact;
+	uint64_t ship_from, detect_from; /* W and D when it was opened */
+	uint64_t end;     /* of the last record added */
+	uint64_t h;       /* H there, if it is known */
+	bool h_known;
+	uint64_t acked;
+};
+
+struct cursor {
+	struct stream_id id;
+	uint64_t detect;
+};
+
+struct waiting_alert {
+	char *json;
+	size_t n;
+	int64_t time_ns;
+};
+
+struct pipeline {
+	struct sys *sys;
+	const struct agent_config *config;
+	struct tail *tail;
+	struct shipper *shipper;
+	void (*on_alert)(void *arg, const struct alert *a);
+	void *arg;
+
+	struct redact *redact;
+	struct detect *detect; /* NULL: switched off */
+	struct alerts *alerts;
+	struct zone **zones; /* one for each source */
+	struct buf scratch;
+	struct ps *streams, *last;
+
+	/* The lane of alerts is a stream of its own, new in every process. */
+	struct stream_id alert_stream;
+	uint64_t alert_position;
+	XXH3_state_t *alert_hash;
+	unsigned char *secret_copy;
+	struct waiting_alert waiting[PIPELINE_ALERTS];
+	size_t n_waiting;
+
+	struct cursor *cursors; /* restored */
+	size_t n_cursors;
+
+	uint64_t lines, bytes, redacted, cut, understood, alerts_count,
+		alerts_lost;
+};
+
+/* ---- life ---- */
+
+static void on_rule_error(void *arg, const char *file, unsigned line,
+			  unsigned column, const char *text)
+{
+	char quoted[300];
+
+	(void)arg;
+	log_warn("a rule can't be used; the others are",
+		 "at=%s:%u:%u reason=%s", file, line, column,
+		 log_quote(quoted, sizeof quoted, slice_str(text)));
+}
+
+static int load_rules(struct pipeline *p)
+{
+	const struct detectors_options *o = &p->config->detectors;
+	int rc = 0;
+
+	for (size_t i = 0; i < o->packs.n && rc >= 0; i++) {
+		rc = detect_load_dir(p->detect, p->sys, o->packs.v[i],
+				     on_rule_error, NULL);
+		if (rc < 0) {
+			log_error("cannot read a folder of rules",
+				  "path=%s error=\"%s\"", o->packs.v[i],
+				  err_str(rc));
+		}
+	}
+	if (rc >= 0 && o->packs.n == 0) {
+		rc = detect_load_defaults(p->detect, on_rule_error, NULL);
+	}
+	if (rc >= 0) {
+		rc = detect_compile(p->detect, on_rule_error, NULL);
+	}
+	if (rc >= 0) {
+		log_info("rules are loaded", "rules=%d", rc);
+		return 0;
+	}
+	return rc;
+}
+
+static int open_zones(struct pipeline *p)
+{
+	const struct sources_options *o = &p->config->sources;
+
+	p->zones = calloc(o->n_files == 0 ? 1 : o->n_files, sizeof *p->zones);
+	if (p->zones == NULL) {
+		return UV_ENOMEM;
+	}
+	for (size_t i = 0; i < o->n_files; i++) {
+		int rc = zone_open(&p->zones[i], p->sys, o->files[i].zone);
+
+		if (rc != 0) {
+			log_error("cannot use the time zone of a source; name "
+				  "one as in /usr/share/zoneinfo, or an offset",
+				  "zone=%s error=\"%s\"", o->files[i].zone,
+				  err_str(rc));
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int begin_alert_stream(struct pipeline *p)
+{
+	p->alert_hash = XXH3_createState();
+	if (p->alert_hash == NULL) {
+		return UV_ENOMEM;
+	}
+	XXH3_64bits_reset_withSecret(p->alert_hash, p->secret_copy,
+				     STREAM_SECRET);
+	return sys_random(p->sys, &p->alert_stream, sizeof p->alert_stream);
+}
+
+int pipeline_new(struct pipeline **out, const struct pipeline_params *params)
+{
+	const struct agent_config *c = params->config;
+	struct pipeline *p = calloc(1, sizeof *p);
+	int rc;
+
+	*out = NULL;
+	if (p == NULL) {
+		return UV_ENOMEM;
+	}
+	p->sys = params->sys;
+	p->config = c;
+	p->on_alert = params->on_alert;
+	p->arg = params->arg;
+	buf_init(&p->scratch, LINE_ROOM);
+	p->secret_copy = malloc(STREAM_SECRET);
+	if (p->secret_copy == NULL) {
+		rc = UV_ENOMEM;
+		goto err;
+	}
+	memcpy(p->secret_copy, params->stream_secret, STREAM_SECRET);
+	rc = redact_new(&p->redact, &c->redact);
+	if (rc == 0) {
+		rc = open_zones(p);
+	}
+	if (rc == 0) {
+		rc = begin_alert_stream(p);
+	}
+	if (rc == 0 && c->detectors.enabled) {
+		rc = detect_new(&p->detect, &c->detectors, params->key);
+		if (rc == 0) {
+			rc = load_rules(p);
+		}
+	}
+	if (rc == 0) {
+		rc = alerts_new(&p->alerts, &c->alerts,
+				slice_str(params->device), params->key);
+	}
+	if (rc != 0) {
+		goto err;
+	}
+	*out = p;
+	return 0;
+
+err:
+	pipeline_free(p);
+	return rc;
+}
+
+static void ps_free(struct ps *ps)
+{
+	parser_free(ps->parser);
+	free(ps);
+}
+
+void pipeline_free(struct pipeline *p)
+{
+	if (p == NULL) {
+		return;
+	}
+	while (p->streams != NULL) {
+		struct ps *ps = p->streams;
+
+		p->streams = ps->next;
+		ps_free(ps);
+	}
+	for (size_t i = 0; i < p->n_waiting; i++) {
+		free(p->waiting[i].json);
+	}
+	for (size_t i = 0; p->zones != NULL && i < p->config->sources.n_files;
+	     i++) {
+		zone_free(p->zones[i]);
+	}
+	free(p->zones);
+	free(p->cursors);
+	redact_free(p->redact);
+	detect_free(p->detect);
+	alerts_free(p->alerts);
+	buf_wipe(&p->scratch);
+	XXH3_freeState(p->alert_hash);
+	if (p->secret_copy != NULL) {
+		explicit_bzero(p->secret_copy, STREAM_SECRET);
+	}
+	free(p->secret_copy);
+	free(p);
+}
+
+void pipeline_connect(struct pipeline *p, struct tail *tail,
+		      struct shipper *shipper)
+{
+	p->tail = tail;
+	p->shipper = shipper;
+}
+
+/* ---- streams ---- */
+
+static struct ps *find(struct pipeline *p, const struct stream_id *id)
+{
+	if (p->last != NULL && p->last->has_id &&
+	    stream_id_eq(&p->last->id, id)) {
+		return p->last;
+	}
+	for (struct ps *ps = p->streams; ps != NULL; ps = ps->next) {
+		if (ps->has_id && stream_id_eq(&ps->id, id)) {
+			p->last = ps;
+			return ps;
+		}
+	}
+	return NULL;
+}
+
+static void forget(struct pipeline *p, struct ps *gone)
+{
+	struct ps **link = &p->streams;
+
+	while (*link != gone) {
+		link = &(*link)->next;
+	}
+	*link = gone->next;
+	if (p->last == gone) {
+		p->last = NULL;
+	}
+	ps_free(gone);
+}
+
+uint64_t pipeline_restored_detect(const struct pipeline *p,
+				  const struct stream_id *id)
+{
+	for (size_t i = 0; i < p->n_cursors; i++) {
+		if (stream_id_eq(&p->cursors[i].id, id)) {
+			return p->cursors[i].detect;
+		}
+	}
+	return 0;
+}
+
+/* An earlier opening of the same stream is replaced: what it had added and was
+ * not acknowledged is either in flight or will be read again. */
+static void replace_earlier(struct pipeline *p, struct ps *ps)
+{
+	struct ps *old = ps->has_id ? find(p, &ps->id) : NULL;
+
+	if (old != NULL) {
+		ps->end = old->end;
+		ps->h = old->h;
+		ps->h_known = old->h_known;
+		if (ps->ship_from < old->end) {
+			ps->ship_from = old->end;
+		}
+		forget(p, old);
+	}
+}
+
+static void on_opened(void *arg, struct stream *s)
+{
+	struct pipeline *p = arg;
+	struct ps *ps = calloc(1, sizeof *ps);
+	int rc = ps == NULL ? UV_ENOMEM : 0;
+
+	if (rc == 0) {
+		rc = parser_new(&ps->parser, p->zones[s->source]);
+	}
+	if (rc != 0) {
+		log_error("no memory for another log file; it is read when "
+			  "there is", "path=%s",
+			  s->st.path == NULL ? "" : s->st.path);
+		free(ps);
+		s->user = NULL;
+		return;
+	}
+	ps->s = s;
+	ps->has_id = s->has_id;
+	ps->id = s->st.id;
+	ps->ship_from = s->st.acked > s->st.start ? s->st.acked : s->st.start;
+	ps->begins_late = s->st.start > 0 && s->position == s->st.start;
+	ps->detect_from = s->st.detect;
+	ps->acked = s->st.acked;
+	if (s->has_id) {
+		replace_earlier(p, ps);
+	}
+	ps->next = p->streams;
+	p->streams = ps;
+	s->user = ps;
+}
+
+static void on_closed(void *arg, struct stream *s, enum tail_close why)
+{
+	struct pipeline *p = arg;
+	struct ps *ps = s->user;
+
+	(void)why;
+	if (ps == NULL) {
+		return;
+	}
+	ps->s = NULL;
+	s->user = NULL;
+	if (!ps->has_id || p->shipper == NULL || ps->acked >= ps->end) {
+		forget(p, ps);
+	}
+}
+
+uint64_t pipeline_hash_at(struct pipeline *p, const struct stream_id *id,
+			  uint64_t position)
+{
+	struct ps *ps;
+
+	if (stream_id_eq(id, &p->alert_stream)) {
+		return XXH3_64bits_digest(p->alert_hash);
+	}
+	ps = find(p, id);
+	if (ps == NULL) {
+		return 0; /* Unknown: never equal to a proof, so never trusted. */
+	}
+	if (!ps->h_known && ps->s != NULL) {
+		ps->h = stream_hash_at(ps->s, position);
+		ps->h_known = true;
+	}
+	return ps->h;
+}
+
+void pipeline_acked(struct pipeline *p, const struct msg_stream *w)
+{
+	struct ps *ps = find(p, &w->id);
+
+	if (p->tail != NULL) {
+		tail_watermark(p->tail, &w->id, w->durable, w->h_durable);
+	}
+	if (ps != NULL) {
+		if (w->durable > ps->acked) {
+			ps->acked = w->durable;
+		}
+		if (ps->s == NULL && ps->acked >= ps->end) {
+			forget(p, ps);
+		}
+	}
+}
+
+int pipeline_rewind(struct pipeline *p, const struct msg_stream *w)
+{
+	struct ps *ps = find(p, &w->id);
+
+	if (ps != NULL) {
+		ps->end = ps->acked; /* Nothing of it is under way any more. */
+	}
+	return tail_rewind(p->tail, &w->id);
+}
+
+/* ---- alerts ---- */
+
+/* Gives the alert lane what waits for it.  false: no room yet. */
+static bool flush_alerts(struct pipeline *p)
+{
+	size_t done = 0;
+
+	while (done < p->n_waiting && p->shipper != NULL) {
+		struct waiting_alert *a = &p->waiting[done];
+		struct record r = {
+			.stream = p->alert_stream,
+			.start = p->alert_position,
+			.end = p->alert_position + a->n + 1,
+			.flags = RECORD_ALERT,
+			.line = slice(a->json, a->n),
+			.observed_ns = sys_wall_ns(p->sys),
+			.header.time_ns = a->time_ns,
+		};
+
+		/* H is asked for inside the call, at the end of the last one. */
+		if (shipper_reserve(p->shipper, LANE_ALERT, &r.stream, a->n) !=
+		    0) {
+			break;
+		}
+		if (shipper_add(p->shipper, LANE_ALERT, &r, true) != 0) {
+			break;
+		}
+		XXH3_64bits_update(p->alert_hash, a->json, a->n);
+		XXH3_64bits_update(p->alert_hash, "\n", 1);
+		p->alert_position = r.end;
+		free(a->json);
+		done++;
+	}
+	p->n_waiting -= done;
+	memmove(p->waiting, p->waiting + done,
+		p->n_waiting * sizeof *p->waiting);
+	return p->n_waiting == 0;
+}
+
+static void on_alert(void *arg, const struct alert *a)
+{
+	struct pipeline *p = arg;
+	struct waiting_alert *w;
+
+	p->alerts_count++;
+	p->on_alert(p->arg, a);
+	if (p->shipper == NULL) {
+		return;
+	}
+	if (p->n_waiting == PIPELINE_ALERTS) {
+		p->alerts_lost++; /* One line raised more than a whole queue. */
+		return;
+	}
+	w = &p->waiting[p->n_waiting];
+	w->json = malloc(a->json.n == 0 ? 1 : a->json.n);
+	if (w->json == NULL) {
+		p->alerts_lost++;
+		return;
+	}
+	memcpy(w->json, a->json.p, a->json.n);
+	w->n = a->json.n;
+	w->time_ns = a->last_ns;
+	p->n_waiting++;
+}
+
+static void on_finding(void *arg, const struct finding *f)
+{
+	struct pipeline *p = arg;
+	int rc = alerts_finding(p->alerts, f, on_alert, p);
+
+	if (rc != 0) {
+		log_error("an alert could not be made", "rule=%s error=\"%s\"",
+			  f->rule_id, err_str(rc));
+	}
+}
+
+void pipeline_advance(struct pipeline *p, int64_t now_ns)
+{
+	if (p->detect != NULL) {
+		detect_advance(p->detect, now_ns, on_finding, p);
+		flush_alerts(p);
+	}
+}
+
+/* ---- lines ---- */
+
+/* What a stream says of itself first: whence it comes, and how its stamps are
+ * to be read. */
+static int add_opening(struct pipeline *p, struct ps *ps)
+{
+	const struct stream *s = ps->s;
+	const struct sources_file *f = &p->config->sources.files[s->source];
+	struct record r = {
+		.stream = ps->id,
+		.start = ps->ship_from,
+		.end = ps->ship_from,
+		.flags = RECORD_OPEN | (s->st.fork ? RECORD_FORK : 0),
+		.observed_ns = sys_wall_ns(p->sys),
+		.header.time_ns = TIME_NONE,
+	};
+	struct json j;
+	int rc;
+
+	if (ps->begins_late) {
+		struct record gap = r;
+
+		gap.start = 0;
+		gap.end = s->st.start;
+		gap.flags = RECORD_GAP;
+		gap.line = s->st.fork ? SLICE_LIT("fork")
+				      : SLICE_LIT("not-read-from-the-start");
+		rc = shipper_add(p->shipper, LANE_FILE, &gap, false);
+		if (rc != 0) {
+			return rc;
+		}
+	}
+	buf_clear(&p->scratch);
+	j = json_begin(&p->scratch);
+	json_object(&j, NULL);
+	json_cstr(&j, "path", s->st.path == NULL ? "" : s->st.path);
+	json_cstr(&j, "zone", zone_rule(p->zones[s->source]));
+	json_cstr(&j, "label", f->label);
+	json_cstr(&j, "program", f->program);
+	json_object_end(&j);
+	if (json_end(&j) != 0) {
+		return UV_ENOMEM;
+	}
+	r.line = buf_slice(&p->scratch);
+	rc = shipper_add(p->shipper, LANE_FILE, &r, false);
+	if (rc == 0) {
+		ps->told = true;
+	}
+	return rc;
+}
+
+static bool ships(const struct pipeline *p, const struct ps *ps,
+		  const struct line *line)
+{
+	return p->shipper != NULL && line->end > ps->ship_from;
+}
+
+/* true: the line was taken. */
+static bool take_line(struct pipeline *p, struct ps *ps,
+		      struct redact_chunk *chunk, const struct line *line,
+		      int64_t now_ns)
+{
+	const struct sources_file *f =
+		&p->config->sources.files[ps->s->source];
+	struct record r;
+	bool ship = ships(p, ps, line);
+
+	if (ship && !ps->told && add_opening(p, ps) != 0) {
+		return false;
+	}
+	/* A mask may be longer than what it covers. */
+	if (ship && shipper_reserve(p->shipper, LANE_FILE, &ps->id,
+				    line->text.n * 2 + 64) != 0) {
+		return false;
+	}
+	r.stream = ps->id;
+	r.start = line->start;
+	r.end = line->end;
+	r.flags = line->flags;
+	r.observed_ns = now_ns;
+	r.line = line->text;
+	if ((line->flags & RECORD_SKIP) != 0) {
+		r.header.time_ns = TIME_NONE;
+		event_reset(&r.event);
+	} else {
+		if (p->config->redact.enabled &&
+		    redact_chunk_line(chunk, &ps->redact, line->text,
+				      &p->scratch, &r.line)) {
+			r.flags |= RECORD_REDACTED;
+			p->redacted++;
+		}
+		parser_line(ps->parser, r.line, now_ns, &r.header, &r.event);
+		if (r.header.program.n == 0 && f->program[0] != '\0') {
+			r.header.program = slice_str(f->program);
+		}
+		p->understood += event_understood(&r.event);
+	}
+	if (ship) {
+		if (shipper_add(p->shipper, LANE_FILE, &r, false) != 0) {
+			return false;
+		}
+		ps->end = line->end;
+		ps->h_known = false;
+	}
+	if (p->detect != NULL && line->end > ps->detect_from) {
+		detect_record(p->detect, &r, on_finding, p);
+	}
+	p->lines++;
+	p->cut += (line->flags & RECORD_CUT) != 0;
+	return true;
+}
+
+/* The chunk's bytes are about to go: what is asked about them later is answered
+ * now.  position: where the last record ended. */
+static void chunk_done(struct pipeline *p, struct ps *ps, uint64_t position)
+{
+	struct msg_stream w = {.id = ps->id, .durable = position};
+
+	if (!ps->has_id) {
+		return;
+	}
+	if (p->shipper == NULL) {
+		w.h_durable = stream_hash_at(ps->s, position);
+		pipeline_acked(p, &w);
+	} else if (!ps->h_known && ps->end > 0) {
+		ps->h = stream_hash_at(ps->s, ps->end);
+		ps->h_known = true;
+	}
+	if (p->detect != NULL) {
+		tail_detected(p->tail, &ps->id, position);
+	}
+}
+
+static size_t on_chunk(void *arg, struct stream *s, struct slice data,
+		       unsigned flags)
+{
+	struct pipeline *p = arg;
+	struct ps *ps = s->user;
+	struct redact_chunk chunk;
+	struct slice rest = data;
+	int64_t now_ns;
+	bool final = (flags & TAIL_FINAL) != 0;
+
+	if (ps == NULL || (p->shipper != NULL && !flush_alerts(p))) {
+		return 0;
+	}
+	if (!ps->has_id && s->has_id) {
+		ps->has_id = true;
+		ps->id = s->st.id;
+	}
+	p->last = ps;
+	now_ns = sys_wall_ns(p->sys);
+	chunk = redact_chunk(p->redact, data.p, data.n);
+	for (;;) {
+		struct lines before_lines = s->lines;
+		struct slice before = rest;
+		struct line line;
+
+		if (!lines_next(&s->lines, &rest, final, &line)) {
+			break;
+		}
+		if (!take_line(p, ps, &chunk, &line, now_ns)) {
+			s->lines = before_lines;
+			rest = before;
+			break;
+		}
+	}
+	chunk_done(p, ps, s->lines.record_start);
+	return data.n - rest.n;
+}
+
+static void on_gap(void *arg, const struct stream_state *st, uint64_t from,
+		   const char *reason)
+{
+	struct pipeline *p = arg;
+	struct record r = {
+		.stream = st->id,
+		.start = from,
+		.end = from,
+		.flags = RECORD_GAP_OPEN,
+		.line = slice_str(reason),
+		.observed_ns = sys_wall_ns(p->sys),
+		.header.time_ns = TIME_NONE,
+	};
+	char path[256];
+
+	log_warn("the rest of a log file was not found; if it appears again, "
+		 "it is read on",
+		 "path=%s position=%llu reason=%s",
+		 log_quote(path, sizeof path, slice_str(st->path)),
+		 (unsigned long long)from, reason);
+	if (p->shipper != NULL) {
+		shipper_add(p->shipper, LANE_FILE, &r, false);
+	}
+}
+
+const struct tail_callbacks pipeline_tail_callbacks = {
+	.opened = on_opened,
+	.chunk = on_chunk,
+	.closed = on_closed,
+	.gap = on_gap,
+};
+
+void pipeline_resume(struct pipeline *p)
+{
+	flush_alerts(p);
+	tail_resume(p->tail);
+}
+
+uint64_t pipeline_lines(const struct pipeline *p)
+{
+	return p->lines;
+}
+
+/* ---- saving ----
+ * version (8 bit), number of cursors (varint), each: id (16 bytes), D (varint); alerts'
+ * state (blob), detectors' state (blob). */
+
+static int save_cursors(struct pipeline *p, struct buf *out)
+{
+	struct stream_state *states;
+	size_t n;
+	int rc = tail_states(p->tail, &states, &n);
+
+	if (rc != 0) {
+		return rc;
+	}
+	rc = buf_add_varint(out, n);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		rc = buf_add(out, &states[i].id, sizeof states[i].id);
+		if (rc == 0) {
+			rc = buf_add_varint(out, states[i].detect);
+		}
+	}
+	stream_states_free(states, n);
+	return rc;
+}
+
+static int add_blob(struct buf *out, const struct buf *b)
+{
+	int rc = buf_add_varint(out, b->n);
+
+	return rc != 0 ? rc : buf_add_slice(out, buf_slice(b));
+}
+
+int pipeline_save(struct pipeline *p, struct buf *out)
+{
+	struct buf part;
+	int rc = buf_add_u8(out, SAVE_VERSION);
+
+	buf_init(&part, DETECT_STATE_MAX);
+	if (rc == 0) {
+		rc = save_cursors(p, out);
+	}
+	if (rc == 0) {
+		rc = alerts_save(p->alerts, &part);
+	}
+	if (rc == 0) {
+		rc = add_blob(out, &part);
+	}
+	buf_clear(&part);
+	if (rc == 0 && p->detect != NULL) {
+		rc = detect_save(p->detect, &part);
+	}
+	if (rc == 0) {
+		rc = add_blob(out, &part);
+	}
+	buf_wipe(&part);
+	return rc;
+}
+
+int pipeline_restore(struct pipeline *p, struct slice saved)
+{
+	struct reader r = reader(saved);
+	struct slice state;
+	uint64_t n;
+	int rc;
+
+	if (reader_u8(&r) != SAVE_VERSION) {
+		return ERR_VERSION;
+	}
+	n = reader_varint_max(&r, CURSORS_MAX);
+	p->cursors = calloc(n == 0 ? 1 : n, sizeof *p->cursors);
+	if (p->cursors == NULL) {
+		return UV_ENOMEM;
+	}
+	for (uint64_t i = 0; i < n; i++) {
+		reader_copy(&r, &p->cursors[i].id, sizeof p->cursors[i].id);
+		p->cursors[i].detect = reader_varint(&r);
+	}
+	state = reader_blob(&r, DETECT_STATE_MAX);
+	rc = reader_ok(&r) ? alerts_restore(p->alerts, state) : ERR_TRUNCATED;
+	state = reader_blob(&r, DETECT_STATE_MAX);
+	if (rc == 0 && !reader_done(&r)) {
+		rc = ERR_MALFORMED;
+	}
+	if (rc == 0 && p->detect != NULL && state.n > 0) {
+		rc = detect_restore(p->detect, state);
+	}
+	if (rc == 0) {
+		p->n_cursors = (size_t)n;
+	}
+	return rc;
+}
+
+/* ---- telling ---- */
+
+void pipeline_status(const struct pipeline *p, struct json *j)
+{
+	uint64_t masks[REDACT_RULES_MAX] = {0};
+
+	for (const struct ps *ps = p->streams; ps != NULL; ps = ps->next) {
+		for (unsigned i = 0; i < redact_rules(); i++) {
+			masks[i] += ps->redact.counts[i];
+		}
+	}
+	json_u64(j, "lines", p->lines);
+	json_u64(j, "lines_understood", p->understood);
+	json_u64(j, "lines_cut", p->cut);
+	json_u64(j, "lines_redacted", p->redacted);
+	json_u64(j, "alerts", p->alerts_count);
+	json_u64(j, "alerts_not_shipped", p->alerts_lost);
+	json_object(j, "masks");
+	for (unsigned i = 0; i < redact_rules(); i++) {
+		if (masks[i] > 0) {
+			json_u64(j, redact_rule_name(i), masks[i]);
+		}
+	}
+	json_object_end(j);
+	if (p->detect != NULL) {
+		struct detect_stats st;
+
+		detect_stats(p->detect, &st);
+		json_object(j, "detectors");
+		json_u64(j, "rules", st.rules);
+		json_u64(j, "findings", st.findings);
+		json_u64(j, "late", st.late);
+		json_u64(j, "future", st.future);
+		json_u64(j, "groups", st.groups);
+		json_u64(j, "evicted", st.evicted);
+		json_time(j, "watermark", st.watermark_ns);
+		json_object_end(j);
+	}
+}

@@ -1,0 +1,80 @@
+/* pipeline: the one place where the stages of the agent meet.
+ *
+ *   tail --chunk--> lines --> redact --> parse --> ship
+ *                                             '--> detect --> alert --> hook, ship
+ *
+ * Every line is redacted before anything else looks at it.  A line below the
+ * stream's acknowledged watermark W goes to the detectors only, one below the
+ * detectors' cursor D to the shipper only.
+ *
+ * Threads   The loop thread only.
+ * Memory    About 20 KiB for each open stream (its parser), one line buffer, and
+ *           at most PIPELINE_ALERTS alerts that wait for room in their lane.
+ */
+#ifndef AGENT_PIPELINE_H
+#define AGENT_PIPELINE_H
+
+#include "alerts/alerts.h"
+#include "common/json.h"
+#include "config/config.h"
+#include "detectors/detect.h"
+#include "parsers/zone.h"
+#include "redact/redact.h"
+#include "shipper/shipper.h"
+#include "sources/tail.h"
+
+enum { PIPELINE_ALERTS = 256 };
+
+struct pipeline;
+
+struct pipeline_params {
+	struct sys *sys;                    /* kept */
+	const struct agent_config *config;  /* kept */
+	const char *device;                 /* name, in alerts; kept */
+	uint8_t key[16];                    /* of the hash tables */
+	const unsigned char *stream_secret; /* STREAM_SECRET bytes; kept */
+	/* An alert leaves for the hooks; borrowed for the call. */
+	void (*on_alert)(void *arg, const struct alert *a);
+	void *arg;
+};
+
+/* Loads zones, redaction rules and packs; what is wrong with a pack is logged
+ * and left out.  UV_ENOMEM, UV_ENOENT (a zone) and the like, logged. */
+int pipeline_new(struct pipeline **out, const struct pipeline_params *params);
+void pipeline_free(struct pipeline *p);
+
+/* Where records go; NULL (the default): nowhere, and the position moves with the
+ * reading.  tail: whose callbacks these are. */
+void pipeline_connect(struct pipeline *p, struct tail *tail,
+		      struct shipper *shipper);
+
+/* To be given to tail_new() with the pipeline as arg. */
+extern const struct tail_callbacks pipeline_tail_callbacks;
+
+/* H at the end of what was added last for this stream. */
+uint64_t pipeline_hash_at(struct pipeline *p, const struct stream_id *id,
+			  uint64_t position);
+/* The collector holds the stream up to w->durable. */
+void pipeline_acked(struct pipeline *p, const struct msg_stream *w);
+/* The shipper wants the stream's records from w->received on again. */
+int pipeline_rewind(struct pipeline *p, const struct msg_stream *w);
+/* There is room again. */
+void pipeline_resume(struct pipeline *p);
+
+/* Windows end although no line says so; now and then, with the wall clock. */
+void pipeline_advance(struct pipeline *p, int64_t now_ns);
+
+/* State of detectors and alerts, with the cursor D of every stream. */
+int pipeline_save(struct pipeline *p, struct buf *out);
+/* Before the first line. */
+int pipeline_restore(struct pipeline *p, struct slice saved);
+/* D of a stream as it was restored; 0 when unknown. */
+uint64_t pipeline_restored_detect(const struct pipeline *p,
+				  const struct stream_id *id);
+
+/* Members for `nightjar status`. */
+void pipeline_status(const struct pipeline *p, struct json *j);
+/* Lines handed on so far, of all streams. */
+uint64_t pipeline_lines(const struct pipeline *p);
+
+#endif

@@ -1,0 +1,515 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/err.h"
+#include "tests/sim/internal.h"
+
+/* A node's disk: inodes with bytes as seen and as synced, and names that point
+ * to them, likewise in two states. */
+struct inode {
+	struct inode *next;
+	uint64_t ino;
+	bool is_dir;
+	char *p, *synced;
+	size_t n, room, n_synced;
+	int64_t mtime_ns;
+	unsigned names; /* as seen */
+};
+
+struct name_ {
+	struct name_ *next;
+	char *path;
+	struct inode *now;    /* NULL: no such name */
+	struct inode *synced; /* NULL: not there after a power cut */
+};
+
+static struct name_ *find(struct node *n, const char *path)
+{
+	for (struct name_ *e = n->names; e != NULL; e = e->next) {
+		if (strcmp(e->path, path) == 0) {
+			return e;
+		}
+	}
+	return NULL;
+}
+
+static struct name_ *place(struct node *n, const char *path)
+{
+	struct name_ *e = find(n, path);
+
+	if (e == NULL) {
+		e = sim_alloc(sizeof *e);
+		e->path = strdup(path);
+		e->next = n->names;
+		n->names = e;
+	}
+	return e;
+}
+
+static struct inode *inode_new(struct node *n, bool is_dir)
+{
+	struct inode *i = sim_alloc(sizeof *i);
+
+	i->ino = ++n->next_ino;
+	i->is_dir = is_dir;
+	i->mtime_ns = sys_wall_ns(&n->sys);
+	i->next = n->inodes;
+	n->inodes = i;
+	return i;
+}
+
+static void point(struct name_ *e, struct inode *to)
+{
+	if (e->now != NULL) {
+		e->now->names--;
+	}
+	e->now = to;
+	if (to != NULL) {
+		to->names++;
+	}
+}
+
+static void resize(struct inode *i, size_t n)
+{
+	if (n > i->room) {
+		i->room = n * 2 + 64;
+		i->p = realloc(i->p, i->room);
+		if (i->p == NULL) {
+			abort();
+		}
+	}
+	if (n > i->n) {
+		memset(i->p + i->n, 0, n - i->n);
+	}
+	i->n = n;
+}
+
+static void write_at(struct node *n, struct inode *i, const void *p,
+		     size_t len, uint64_t offset)
+{
+	if (offset + len > i->n) {
+		resize(i, (size_t)offset + len);
+	}
+	if (len > 0) {
+		memcpy(i->p + offset, p, len);
+	}
+	i->mtime_ns = sys_wall_ns(&n->sys);
+}
+
+static bool parent_exists(struct node *n, const char *path)
+{
+	char dir[4096];
+	const char *slash = strrchr(path, '/');
+	struct name_ *e;
+
+	if (slash == path || slash == NULL) {
+		return true;
+	}
+	snprintf(dir, sizeof dir, "%.*s", (int)(slash - path), path);
+	e = find(n, dir);
+	return e != NULL && e->now != NULL && e->now->is_dir;
+}
+
+static int op_open(struct sys *s, const char *path, int flags, unsigned mode)
+{
+	struct node *n = sim_node_of(s);
+	struct name_ *e;
+
+	(void)mode;
+	if (!sim_call(n)) {
+		return UV_ECANCELED;
+	}
+	e = find(n, path);
+	if (e == NULL || e->now == NULL) {
+		if ((flags & O_CREAT) == 0) {
+			return UV_ENOENT;
+		}
+		if (!parent_exists(n, path)) {
+			return UV_ENOENT;
+		}
+		e = place(n, path);
+		point(e, inode_new(n, false));
+	} else if ((flags & O_EXCL) != 0) {
+		return UV_EEXIST;
+	}
+	if ((flags & O_TRUNC) != 0) {
+		resize(e->now, 0);
+	}
+	for (int fd = 3; fd < SIM_FDS; fd++) {
+		if (n->fds[fd] == NULL) {
+			n->fds[fd] = e->now;
+			return fd;
+		}
+	}
+	return UV_EMFILE;
+}
+
+/* A descriptor that is used after its close, or was never open, is a fault of
+ * the code under test. */
+static struct inode *of(struct node *n, int fd)
+{
+	struct inode *i = fd < 3 || fd >= SIM_FDS ? NULL : n->fds[fd];
+
+	if (i == NULL) {
+		fprintf(stderr, "simulation: bad descriptor %d\n", fd);
+		abort();
+	}
+	return i;
+}
+
+static int op_close(struct sys *s, int fd)
+{
+	struct node *n = sim_node_of(s);
+
+	if (!n->alive || n->dying) {
+		return 0; /* A crash has closed it. */
+	}
+	of(n, fd);
+	n->fds[fd] = NULL;
+	return 0;
+}
+
+static int64_t op_pread(struct sys *s, int fd, void *buf, size_t len,
+			uint64_t offset)
+{
+	struct node *n = sim_node_of(s);
+	struct inode *i;
+
+	if (!sim_call(n)) {
+		return UV_ECANCELED;
+	}
+	i = of(n, fd);
+	if (offset >= i->n) {
+		return 0;
+	}
+	if (len > i->n - offset) {
+		len = i->n - (size_t)offset;
+	}
+	memcpy(buf, i->p + offset, len);
+	return (int64_t)len;
+}
+
+static int64_t op_pwrite(struct sys *s, int fd, const void *buf, size_t len,
+			 uint64_t offset)
+{
+	struct node *n = sim_node_of(s);
+	struct inode *i;
+
+	if (n->alive && !n->dying) {
+		i = of(n, fd);
+		if (!sim_call(n)) {
+			/* Killed in the middle: a part may have been written. */
+			write_at(n, i, buf, (size_t)world_rnd(n->w, len + 1),
+				 offset);
+			return UV_ECANCELED;
+		}
+		write_at(n, i, buf, len, offset);
+		return (int64_t)len;
+	}
+	return UV_ECANCELED;
+}
+
+static void sync_inode(struct inode *i)
+{
+	free(i->synced);
+	i->synced = sim_alloc(i->n == 0 ? 1 : i->n);
+	if (i->n > 0) {
+		memcpy(i->synced, i->p, i->n);
+	}
+	i->n_synced = i->n;
+}
+
+static int op_fdatasync(struct sys *s, int fd)
+{
+	struct node *n = sim_node_of(s);
+
+	if (!sim_call(n)) {
+		return UV_ECANCELED;
+	}
+	sync_inode(of(n, fd));
+	return 0;
+}
+
+static int op_ftruncate(struct sys *s, int fd, uint64_t size)
+{
+	struct node *n = sim_node_of(s);
+
+	if (!sim_call(n)) {
+		return UV_ECANCELED;
+	}
+	resize(of(n, fd), (size_t)size);
+	return 0;
+}
+
+static void fill(const struct inode *i, struct sys_stat *out)
+{
+	*out = (struct sys_stat){
+		.dev = 1,
+		.ino = i->ino,
+		.size = i->n,
+		.mtime_ns = i->mtime_ns,
+		.mode = i->is_dir ? S_IFDIR | 0700 : S_IFREG | 0600,
+		.nlink = i->names,
+	};
+}
+
+static int op_fstat(struct sys *s, int fd, struct sys_stat *out)
+{
+	struct node *n = sim_node_of(s);
+
+	if (!sim_call(n)) {
+		return UV_ECANCELED;
+	}
+	fill(of(n, fd), out);
+	return 0;
+}
+
+static int op_stat(struct sys *s, const char *path, struct sys_stat *out)
+{
+	struct node *n = sim_node_of(s);
+	struct name_ *e;
+
+	if (!sim_call(n)) {
+		return UV_ECANCELED;
+	}
+	e = find(n, path);
+	if (e == NULL || e->now == NULL) {
+		return UV_ENOENT;
+	}
+	fill(e->now, out);
+	return 0;
+}
+
+static void rename_now(struct name_ *from, struct name_ *to)
+{
+	struct inode *i = from->now;
+
+	point(to, i);
+	if (to != from) {
+		point(from, NULL);
+	}
+}
+
+static int op_rename(struct sys *s, const char *from, const char *to)
+{
+	struct node *n = sim_node_of(s);
+	struct name_ *e;
+
+	if (!sim_call(n)) {
+		return UV_ECANCELED;
+	}
+	e = find(n, from);
+	if (e == NULL || e->now == NULL) {
+		return UV_ENOENT;
+	}
+	rename_now(e, place(n, to));
+	return 0;
+}
+
+static int op_unlink(struct sys *s, const char *path)
+{
+	struct node *n = sim_node_of(s);
+	struct name_ *e;
+
+	if (!sim_call(n)) {
+		return UV_ECANCELED;
+	}
+	e = find(n, path);
+	if (e == NULL || e->now == NULL) {
+		return UV_ENOENT;
+	}
+	point(e, NULL);
+	return 0;
+}
+
+static int op_mkdir(struct sys *s, const char *path, unsigned mode)
+{
+	struct node *n = sim_node_of(s);
+	struct name_ *e;
+
+	(void)mode;
+	if (!sim_call(n)) {
+		return UV_ECANCELED;
+	}
+	e = find(n, path);
+	if (e != NULL && e->now != NULL) {
+		return UV_EEXIST;
+	}
+	if (!parent_exists(n, path)) {
+		return UV_ENOENT;
+	}
+	point(place(n, path), inode_new(n, true));
+	return 0;
+}
+
+static bool inside(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && path[n] == '/' &&
+	       strchr(path + n + 1, '/') == NULL;
+}
+
+static int op_sync_dir(struct sys *s, const char *path)
+{
+	struct node *n = sim_node_of(s);
+
+	if (!sim_call(n)) {
+		return UV_ECANCELED;
+	}
+	for (struct name_ *e = n->names; e != NULL; e = e->next) {
+		if (inside(e->path, path)) {
+			e->synced = e->now;
+		}
+	}
+	return 0;
+}
+
+static int op_list(struct sys *s, const char *dir, sys_list_cb cb, void *arg)
+{
+	struct node *n = sim_node_of(s);
+	struct name_ *e = find(n, dir), *next;
+	int rc = 0;
+
+	if (!sim_call(n)) {
+		return UV_ECANCELED;
+	}
+	if (e == NULL || e->now == NULL) {
+		return UV_ENOENT;
+	}
+	for (e = n->names; e != NULL && rc == 0; e = next) {
+		next = e->next;
+		if (e->now != NULL && inside(e->path, dir)) {
+			rc = cb(arg, e->path + strlen(dir) + 1,
+				e->now->is_dir);
+		}
+	}
+	return rc;
+}
+
+void sim_disk_ops(struct sys_ops *ops)
+{
+	ops->open = op_open;
+	ops->close = op_close;
+	ops->pread = op_pread;
+	ops->pwrite = op_pwrite;
+	ops->fdatasync = op_fdatasync;
+	ops->ftruncate = op_ftruncate;
+	ops->fstat = op_fstat;
+	ops->stat = op_stat;
+	ops->rename = op_rename;
+	ops->unlink = op_unlink;
+	ops->mkdir = op_mkdir;
+	ops->sync_dir = op_sync_dir;
+	ops->list = op_list;
+}
+
+/* After a power cut each file is what was synced, plus, for what was only
+ * appended since, anything from nothing to all of it (torn at any byte). */
+static void fall_back(struct node *n, struct inode *i)
+{
+	size_t keep = i->n_synced;
+
+	if (i->is_dir) {
+		return;
+	}
+	if (i->n > i->n_synced) {
+		keep += (size_t)world_rnd(n->w, i->n - i->n_synced + 1);
+	}
+	if (i->n_synced > 0) {
+		size_t common = i->n_synced < i->n ? i->n_synced : i->n;
+
+		memcpy(i->p, i->synced, common);
+	}
+	if (keep < i->n) {
+		i->n = keep;
+	}
+}
+
+void sim_disk_crash(struct node *n, bool power_cut)
+{
+	memset(n->fds, 0, sizeof n->fds);
+	if (!power_cut) {
+		return;
+	}
+	for (struct name_ *e = n->names; e != NULL; e = e->next) {
+		if (e->now == NULL || !e->now->is_dir) {
+			point(e, e->synced);
+		}
+	}
+	for (struct inode *i = n->inodes; i != NULL; i = i->next) {
+		fall_back(n, i);
+	}
+}
+
+void sim_disk_free(struct node *n)
+{
+	while (n->names != NULL) {
+		struct name_ *e = n->names;
+
+		n->names = e->next;
+		free(e->path);
+		free(e);
+	}
+	while (n->inodes != NULL) {
+		struct inode *i = n->inodes;
+
+		n->inodes = i->next;
+		free(i->p);
+		free(i->synced);
+		free(i);
+	}
+}
+
+/* ---- what others on the machine do: always durable ---- */
+
+void disk_append(struct node *n, const char *path, const void *p, size_t len)
+{
+	struct name_ *e = place(n, path);
+
+	if (e->now == NULL) {
+		point(e, inode_new(n, false));
+	}
+	write_at(n, e->now, p, len, e->now->n);
+	sync_inode(e->now);
+	e->synced = e->now;
+}
+
+void disk_rename(struct node *n, const char *from, const char *to)
+{
+	struct name_ *e = find(n, from), *target = place(n, to);
+
+	if (e != NULL && e->now != NULL) {
+		rename_now(e, target);
+		target->synced = target->now;
+		e->synced = e->now;
+	}
+}
+
+void disk_copy_truncate(struct node *n, const char *path, const char *copy)
+{
+	struct name_ *e = find(n, path), *target;
+
+	if (e == NULL || e->now == NULL) {
+		return;
+	}
+	target = place(n, copy);
+	point(target, inode_new(n, false));
+	write_at(n, target->now, e->now->p, e->now->n, 0);
+	sync_inode(target->now);
+	target->synced = target->now;
+	resize(e->now, 0);
+	sync_inode(e->now);
+}
+
+void disk_mkdir(struct node *n, const char *path)
+{
+	struct name_ *e = place(n, path);
+
+	point(e, inode_new(n, true));
+	e->synced = e->now;
+}

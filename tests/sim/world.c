@@ -1,0 +1,385 @@
+#include "tests/sim/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "tests/sim/internal.h"
+
+/* Things that can't fail in a simulation: no memory ends it. */
+void *sim_alloc(size_t n)
+{
+	void *p = calloc(1, n);
+
+	if (p == NULL) {
+		abort();
+	}
+	return p;
+}
+
+uint64_t world_rnd(struct world *w, uint64_t n)
+{
+	/* splitmix64 (Steele, Lea and Flood, 2014) */
+	uint64_t z = w->seed += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	z ^= z >> 31;
+	return n == 0 ? z : z % n;
+}
+
+int64_t world_now_ns(const struct world *w)
+{
+	return w->now_ns;
+}
+
+struct world *world_new(uint64_t seed)
+{
+	struct world *w = sim_alloc(sizeof *w);
+
+	w->seed = seed;
+	w->now_ns = 1000000000;
+	return w;
+}
+
+/* ---- events: a sorted list; there are few at any time ---- */
+
+void world_at(struct world *w, struct node *n, int64_t at_ns,
+	      void (*fn)(void *arg), void *arg, void (*drop)(void *arg))
+{
+	struct event_ *e = sim_alloc(sizeof *e);
+	struct event_ **link = &w->events;
+
+	e->at_ns = at_ns;
+	e->node = n;
+	e->life = n == NULL ? 0 : n->life;
+	e->fn = fn;
+	e->arg = arg;
+	e->drop = drop;
+	while (*link != NULL && (*link)->at_ns <= at_ns) {
+		link = &(*link)->next;
+	}
+	e->next = *link;
+	*link = e;
+}
+
+void world_after(struct world *w, struct node *n, int64_t ns,
+		 void (*fn)(void *arg), void *arg)
+{
+	world_at(w, n, w->now_ns + ns, fn, arg, NULL);
+}
+
+static bool still_wanted(const struct event_ *e)
+{
+	return e->node == NULL ||
+	       (e->node->alive && !e->node->dying && e->life == e->node->life);
+}
+
+static void bury(struct world *w)
+{
+	for (struct node *n = w->nodes; n != NULL; n = n->next) {
+		if (n->dying) {
+			n->dying = false;
+			n->alive = false;
+			n->life++;
+			sim_net_node_died(n);
+			sim_disk_crash(n, n->power_cut);
+			n->died(n->arg, n);
+		}
+	}
+}
+
+void world_run(struct world *w, int64_t until_ns)
+{
+	while (w->events != NULL && w->events->at_ns <= until_ns) {
+		struct event_ *e = w->events;
+
+		w->events = e->next;
+		w->now_ns = e->at_ns;
+		if (still_wanted(e)) {
+			e->fn(e->arg);
+		} else if (e->drop != NULL) {
+			e->drop(e->arg);
+		}
+		free(e);
+		bury(w);
+	}
+	if (w->now_ns < until_ns) {
+		w->now_ns = until_ns;
+	}
+}
+
+void world_free(struct world *w)
+{
+	while (w->events != NULL) {
+		struct event_ *e = w->events;
+
+		w->events = e->next;
+		if (e->drop != NULL) {
+			e->drop(e->arg);
+		}
+		free(e);
+	}
+	sim_net_free(w);
+	while (w->nodes != NULL) {
+		struct node *n = w->nodes;
+
+		w->nodes = n->next;
+		while (n->timers != NULL) {
+			struct sys_timer *t = n->timers;
+
+			n->timers = t->next;
+			free(t);
+		}
+		sim_disk_free(n);
+		free(n);
+	}
+	free(w);
+}
+
+/* ---- nodes ---- */
+
+bool sim_call(struct node *n)
+{
+	if (!n->alive || n->dying) {
+		return false;
+	}
+	n->calls++;
+	if (n->kill_at != 0 && n->calls >= n->kill_at) {
+		n->kill_at = 0;
+		n->dying = true;
+		return false;
+	}
+	return true;
+}
+
+static int64_t op_wall_ns(struct sys *s)
+{
+	struct node *n = sim_node_of(s);
+
+	/* 2026-11-22T15:00:00Z, and then the world's own time. */
+	return n->w->now_ns + INT64_C(1795359600) * 1000000000;
+}
+
+static int64_t op_mono_ns(struct sys *s)
+{
+	return sim_node_of(s)->w->now_ns;
+}
+
+static int op_random(struct sys *s, void *out, size_t n)
+{
+	unsigned char *p = out;
+
+	for (size_t i = 0; i < n; i++) {
+		p[i] = (unsigned char)world_rnd(sim_node_of(s)->w, 256);
+	}
+	return 0;
+}
+
+static int op_timer_new(struct sys *s, struct sys_timer **out,
+			sys_timer_cb cb, void *arg)
+{
+	struct node *n = sim_node_of(s);
+	struct sys_timer *t = sim_alloc(sizeof *t);
+
+	t->cb = cb;
+	t->arg = arg;
+	t->node = n;
+	t->next = n->timers;
+	n->timers = t;
+	*out = t;
+	return 0;
+}
+
+struct firing {
+	struct sys_timer *timer;
+	struct node *node;
+	uint64_t set;
+};
+
+static void fire(void *arg)
+{
+	struct firing f = *(struct firing *)arg;
+
+	free(arg);
+	for (struct sys_timer *t = f.node->timers; t != NULL; t = t->next) {
+		if (t == f.timer && t->set == f.set) {
+			t->set = 0;
+			t->cb(t->arg);
+			return;
+		}
+	}
+}
+
+static void op_timer_set(struct sys *s, struct sys_timer *t, uint64_t ms)
+{
+	struct node *n = sim_node_of(s);
+	struct firing *f = sim_alloc(sizeof *f);
+
+	t->set = ++n->w->sets;
+	*f = (struct firing){t, n, t->set};
+	world_at(n->w, n, n->w->now_ns + (int64_t)ms * 1000000, fire, f, free);
+}
+
+static void op_timer_stop(struct sys *s, struct sys_timer *t)
+{
+	(void)s;
+	t->set = 0;
+}
+
+static void op_timer_free(struct sys *s, struct sys_timer *t)
+{
+	struct sys_timer **link = &sim_node_of(s)->timers;
+
+	while (*link != t) {
+		link = &(*link)->next;
+	}
+	*link = t->next;
+	free(t);
+}
+
+/* A job's two halves: on "another thread" now, and its end later; the node may
+ * die before, between and inside. */
+struct job_ {
+	struct sys_work *work;
+	struct node *node;
+	uint64_t life;
+};
+
+static void end_job(void *arg)
+{
+	struct job_ *j = arg;
+	struct sys_work *work = j->work;
+
+	free(j);
+	work->done(work);
+}
+
+static void run_job(void *arg)
+{
+	struct job_ *j = arg;
+
+	j->work->run(j->work);
+	if (j->node->dying) {
+		free(j);
+		return;
+	}
+	world_at(j->node->w, j->node,
+		 j->node->w->now_ns +
+			 (int64_t)world_rnd(j->node->w, 300000),
+		 end_job, j, free);
+}
+
+static int op_work_submit(struct sys *s, struct sys_work *work)
+{
+	struct node *n = sim_node_of(s);
+	struct job_ *j;
+
+	if (!sim_call(n)) {
+		return UV_ECANCELED;
+	}
+	j = sim_alloc(sizeof *j);
+	j->work = work;
+	j->node = n;
+	world_at(n->w, n,
+		 n->w->now_ns + (int64_t)world_rnd(n->w, 1000000), run_job, j,
+		 free);
+	return 0;
+}
+
+static int op_watch_new(struct sys *s, struct sys_watch **out,
+			const char *dir, sys_watch_cb cb, void *arg)
+{
+	(void)s;
+	(void)dir;
+	(void)cb;
+	(void)arg;
+	*out = NULL;
+	return UV_ENOSYS; /* As on a file system without notifications. */
+}
+
+static void op_watch_free(struct sys *s, struct sys_watch *w)
+{
+	(void)s;
+	(void)w;
+}
+
+struct node *node_new(struct world *w, const char *name,
+		      void (*died)(void *arg, struct node *n), void *arg)
+{
+	struct node *n = sim_alloc(sizeof *n);
+
+	n->ops = (struct sys_ops){
+		.wall_ns = op_wall_ns,
+		.mono_ns = op_mono_ns,
+		.random = op_random,
+		.timer_new = op_timer_new,
+		.timer_set = op_timer_set,
+		.timer_stop = op_timer_stop,
+		.timer_free = op_timer_free,
+		.work_submit = op_work_submit,
+		.watch_new = op_watch_new,
+		.watch_free = op_watch_free,
+	};
+	sim_disk_ops(&n->ops);
+	n->sys.ops = &n->ops;
+	n->w = w;
+	n->name = name;
+	n->died = died;
+	n->arg = arg;
+	n->alive = true;
+	n->next = w->nodes;
+	w->nodes = n;
+	return n;
+}
+
+struct sys *node_sys(struct node *n)
+{
+	return &n->sys;
+}
+
+const char *node_name(const struct node *n)
+{
+	return n->name;
+}
+
+bool node_alive(const struct node *n)
+{
+	return n->alive;
+}
+
+bool node_dying(const struct node *n)
+{
+	return n->dying;
+}
+
+uint64_t node_calls(const struct node *n)
+{
+	return n->calls;
+}
+
+void node_kill_at(struct node *n, uint64_t call, bool power_cut)
+{
+	n->kill_at = call;
+	n->power_cut = power_cut;
+}
+
+void node_kill(struct node *n, bool power_cut)
+{
+	n->dying = true;
+	n->power_cut = power_cut;
+}
+
+void node_revive(struct node *n)
+{
+	n->alive = true;
+	n->life++;
+}
+
+void node_retire(struct node *n)
+{
+	n->alive = false;
+	n->life++;
+	sim_net_node_died(n);
+}

@@ -1,0 +1,86 @@
+/* world: a machine room in one process: a virtual clock, nodes (an agent, a
+ * collector), each with a disk of its own, and links between them, all from one
+ * seed, so that a failing run can be run again to the letter.
+ *
+ * A node runs real code against a struct sys (common/sys.h) and struct link
+ * (wire/link.h) of this world.  Killing it at an I/O call means: that call and
+ * every later one of the node fail without any effect, and when the code has
+ * returned to the world, its memory is given back by its own *_free(), which is
+ * promised to touch nothing.
+ *
+ * Disk      Files are bytes in memory in two states: as seen, and as synced.
+ *           A killed process keeps the first, a power cut falls back to the
+ *           second (names: to the last sync of their folder).
+ * Network   Messages of a link arrive in order after a delay; a link dies with
+ *           either node, and what was on its way to a dead node is gone.
+ */
+#ifndef TESTS_SIM_WORLD_H
+#define TESTS_SIM_WORLD_H
+
+#include "common/sys.h"
+#include "wire/link.h"
+
+struct world;
+struct node;
+
+struct world *world_new(uint64_t seed);
+void world_free(struct world *w);
+
+/* A number from the seed, below n. */
+uint64_t world_rnd(struct world *w, uint64_t n);
+int64_t world_now_ns(const struct world *w);
+
+/* Calls fn(arg) after ns.  Belongs to the node (NULL: to the world): dies with
+ * it. */
+void world_after(struct world *w, struct node *n, int64_t ns,
+		 void (*fn)(void *arg), void *arg);
+
+/* Runs events until `until_ns` or until there are none.  When a node died in an event,
+ * on_death (see node_new) is called right after it. */
+void world_run(struct world *w, int64_t until_ns);
+
+/* ---- nodes ---- */
+
+/* died: free the node's objects; restart as you like (node_revive() first). */
+struct node *node_new(struct world *w, const char *name,
+		      void (*died)(void *arg, struct node *n), void *arg);
+struct sys *node_sys(struct node *n);
+const char *node_name(const struct node *n);
+bool node_alive(const struct node *n);
+/* It was killed in this event; died() is about to be called. */
+bool node_dying(const struct node *n);
+/* How many I/O calls (files, sends, jobs) the node has made. */
+uint64_t node_calls(const struct node *n);
+/* The node dies at its call number `call` (counted as node_calls()). */
+void node_kill_at(struct node *n, uint64_t call, bool power_cut);
+/* Dies now. */
+void node_kill(struct node *n, bool power_cut);
+void node_revive(struct node *n);
+/* Called when nothing of a node's is under way any more (clean stop). */
+void node_retire(struct node *n);
+
+/* ---- its disk, as somebody else on the machine uses it ---- */
+
+/* These do not count as calls of the node and always work. */
+void disk_append(struct node *n, const char *path, const void *p, size_t len);
+void disk_rename(struct node *n, const char *from, const char *to);
+/* Copies the file (as cp does) and then empties it (copy-truncate). */
+void disk_copy_truncate(struct node *n, const char *path, const char *copy);
+void disk_mkdir(struct node *n, const char *path);
+
+/* ---- the network ---- */
+
+/* What an agent dials through; every dial reaches `to` while it is alive and
+ * accepts. */
+struct net *node_net(struct node *from, struct node *to,
+		     const struct link_peer *from_peer,
+		     const struct link_peer *to_peer);
+/* What takes links at this node, or NULL for nobody. */
+void node_listen(struct node *n,
+		 const struct link_cbs *(*accept)(void *arg, struct link *l,
+						  const struct link_peer *peer),
+		 void *arg);
+/* Cuts every link between nodes now. */
+void world_cut_links(struct world *w);
+
+#endif
