@@ -5,6 +5,7 @@
 
 #include "common/ip.h"
 #include "common/limits.h"
+#include "wire/frame.h"
 #include "wire/net_tls.h"
 #include "wire/tls.h"
 
@@ -12,7 +13,6 @@ enum {
 	CONN_WHY = 512,
 	CONN_ADDRESS = 80,
 	CONN_ADDRESSES = 8, /* of a name, tried in turn */
-	FRAME_HEADER = 5,   /* u32 length, u8 type */
 	READ_CHUNK = 64 * 1024,
 };
 
@@ -84,10 +84,7 @@ struct conn {
 	bool shut;           /* uv_shutdown() was called */
 	bool was_high, was_busy; /* on_drain is owed */
 
-	uint8_t head[FRAME_HEADER]; /* of the message being received */
-	size_t head_n;
-	uint32_t need;              /* its payload's length */
-	struct buf message;
+	struct frame_reader frame; /* the message being received */
 	bool paused, reading;
 	bool input_ended; /* the peer has closed its side */
 
@@ -135,7 +132,26 @@ void conn_end(struct conn *c, int status, const char *fmt, ...);
 /* Ends it after what is in TLS's output. */
 __attribute__((format(printf, 3, 4)))
 void conn_fail(struct conn *c, int status, const char *fmt, ...);
+/* conn_fail() with TLS's reason. */
+void conn_fail_tls(struct conn *c, int rc);
 void conn_close_tcp(struct conn *c);
+/* Has conn_deliver() and conn_flush() called in the next turn of the loop. */
+void conn_tick(struct conn *c);
+
+/* ---- net_io.c ---- */
+
+/* Sends what the kernel takes; goes on by itself. */
+void conn_flush(struct conn *c);
+/* Bytes accepted and not yet given to the kernel. */
+size_t conn_queued(const struct conn *c);
+/* Hands over the messages that have arrived. */
+void conn_deliver(struct conn *c);
+void conn_set_reading(struct conn *c, bool on);
+void conn_handshake(struct conn *c);
+/* Of struct link_ops. */
+int conn_send(struct link *l, uint8_t type, const struct slice *parts,
+	      size_t n);
+void conn_pause(struct link *l, bool pause);
 
 /* ---- net_dial.c ---- */
 
