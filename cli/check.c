@@ -15,6 +15,7 @@
 #include "common/json.h"
 #include "common/sys_uv.h"
 #include "config/config.h"
+#include "parsers/zone.h"
 
 enum { WARNINGS_MAX = 64, WARNING_BYTES = 512, OUTPUT_MAX = 256 * 1024 };
 
@@ -124,6 +125,17 @@ static void look_agent(struct warnings *w, const struct agent_config *c)
 {
 	look_daemon(w, &c->daemon);
 	look_hooks(w, &c->hooks);
+	for (size_t i = 0; i < c->sources.n_files; i++) {
+		const char *name = c->sources.files[i].zone;
+		struct zone *z;
+		int rc = zone_open(&z, sys_plain(), name);
+
+		if (rc != 0) {
+			warn(w, "sources.files: zone %s: %s", name, err_str(rc));
+		} else {
+			zone_free(z);
+		}
+	}
 	if (!c->redact.enabled) {
 		warn(w, "redact.enabled: secrets are not masked");
 	}

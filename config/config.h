@@ -10,8 +10,8 @@
  *           described in struct config_errors, one line each, all of them up
  *           to CONFIG_ERRORS_MAX; the call then returns ERR_CONFIG.
  *
- * Reload: load into a fresh struct, ask agent_config_pinned() what has to wait
- * for a restart, then take over what is left.  Nothing is changed in place.
+ * A changed file: load it into a fresh struct and ask agent_config_pinned() what
+ * of it has to wait for a restart (today: everything).  Nothing is changed in place.
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H

@@ -46,11 +46,6 @@ static void range(struct writer *w, const struct option *o, const char *before,
 	buf_fini(&b);
 }
 
-static const char *effect(const struct option *o)
-{
-	return o->reload == RELOAD_LIVE ? "at a reload" : "at a restart";
-}
-
 /* ---- Markdown ---- */
 
 static void md_text(struct writer *w, const char *s)
@@ -77,7 +72,10 @@ static void md_option(struct writer *w, const struct option *o, const char *list
 	if (o->example != NULL) {
 		put(w, "\n- Example: `%s`", o->example);
 	}
-	put(w, "\n- Takes effect: %s\n\n", effect(o));
+	if (o->reload == RELOAD_LIVE) {
+		put(w, "\n- Takes effect at a reload");
+	}
+	put(w, "\n\n");
 	if (o->items != NULL) {
 		put(w, "Each entry of `%s`:\n\n", o->key);
 		for (size_t i = 0; i < o->items->n; i++) {
@@ -126,7 +124,8 @@ static const char *const md_intro =
 	"checks one,\n`nightjar config agent` and `nightjar config collector` print "
 	"all there is with its\ndefaults. An unknown key, a value without its unit "
 	"and a key that stands twice are\nerrors, reported with file, line, column "
-	"and the remedy. Anchors, aliases and tags of\nYAML are refused.\n\n"
+	"and the remedy. Anchors, aliases and tags of\nYAML are refused. A\nchanged file takes effect when the daemon starts "
+	"again.\n\n"
 	"`a.b` means the key `b` in the section `a`:\n\n"
 	"```yaml\ncollector: collector.example.net\nsources:\n  files:\n"
 	"    - paths: [/var/log/*.log]\n  line_max: 32KiB\n```\n\n"
@@ -177,6 +176,22 @@ static void mdoc_text(struct writer *w, const char *s)
 	put(w, "\n");
 }
 
+/* As the argument of a macro: nothing in it is a macro, a quote or an escape. */
+static void mdoc_literal(struct writer *w, const char *s)
+{
+	put(w, ".Ql \\&");
+	for (; *s != '\0'; s++) {
+		if (*s == '"') {
+			put(w, "\\(dq");
+		} else if (*s == '\\') {
+			put(w, "\\e");
+		} else {
+			put(w, "%c", *s);
+		}
+	}
+	put(w, " .\n");
+}
+
 static void mdoc_option(struct writer *w, const struct option *o)
 {
 	put(w, ".It Ic %s\n", o->key);
@@ -184,7 +199,8 @@ static void mdoc_option(struct writer *w, const struct option *o)
 	put(w, "Type: %s.\n", option_type_name(o));
 	range(w, o, "", "\n");
 	if (o->initial != NULL) {
-		put(w, "Default:\n.Ql %s\n", o->initial);
+		put(w, "Default:\n");
+		mdoc_literal(w, o->initial);
 	} else {
 		put(w, "Required.\n");
 	}

@@ -34,7 +34,6 @@
 #define ITEMS(s, f, hi) OPTION_ITEMS, ARRAY(s, f), 0, hi
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
-#define LIVE RELOAD_LIVE
 #define RESTART RELOAD_RESTART
 
 #define KIB UINT64_C(1024)
@@ -138,7 +137,7 @@ static const struct option agent_options[] = {
 	 "User to become when started as root."},
 	{"control", SOCKET(S, daemon.control), CONFIG_AGENT_CONTROL, RESTART,
 	 "Socket that nightjar status asks; \"\" for none."},
-	{"log_level", WORD(S, daemon.log_level), "info", LIVE,
+	{"log_level", WORD(S, daemon.log_level), "info", RESTART,
 	 "What the agent says about itself on standard error.",
 	 .words = level_words},
 	{"sandbox", BOOL(S, daemon.sandbox), "true", RESTART,
@@ -163,6 +162,8 @@ static const struct option agent_options[] = {
 	 "Read lines from standard input as well."},
 	{"sources.line_max", SIZE(S, sources.line_max, 256, LIMIT_LINE_MAX),
 	 "16KiB", RESTART, "A longer line is cut here; the cut is marked and counted."},
+	{"sources.max_open", NUMBER(S, sources.max_open, 16, 65536), "1024", RESTART,
+	 "Log files held open at one time; the longest silent are closed first."},
 	{"sources.poll_interval",
 	 DURATION(S, sources.poll_interval_ms, 50, HOUR), "1s", RESTART,
 	 "How often to look at files on file systems that do not notify."},
@@ -290,7 +291,7 @@ static const struct option collector_options_table[] = {
 	 "User to become when started as root."},
 	{"control", SOCKET(S, daemon.control), CONFIG_COLLECTOR_CONTROL, RESTART,
 	 "Socket that nightjar status asks; \"\" for none."},
-	{"log_level", WORD(S, daemon.log_level), "info", LIVE,
+	{"log_level", WORD(S, daemon.log_level), "info", RESTART,
 	 "What the collector says about itself on standard error.",
 	 .words = level_words},
 	{"sandbox", BOOL(S, daemon.sandbox), "true", RESTART,
