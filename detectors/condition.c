@@ -116,7 +116,7 @@ static int parse_of(struct parser *p, enum node_op op)
 		}
 	}
 	if (n == 0) {
-		complain(p->b->complain, at, "no selection is named like \"%s\"",
+		complain(p->b->complain, at, "no selection is named like %s",
 			 log_quote(shown, sizeof shown, p->word));
 		return -1;
 	}
@@ -138,7 +138,7 @@ static int parse_name(struct parser *p)
 		complain(p->b->complain, here(p), "aggregations behind \"|\" are "
 			 "obsolete in Sigma: write a correlation rule");
 	} else {
-		complain(p->b->complain, here(p), "the condition names \"%s\", and "
+		complain(p->b->complain, here(p), "the condition names %s, and "
 			 "there is no such selection in this rule",
 			 log_quote(shown, sizeof shown, p->word));
 	}
@@ -244,7 +244,7 @@ int condition_parse(struct building *b, struct slice text, struct doc_mark mark)
 	next(&p);
 	node = parse_or(&p);
 	if (node >= 0 && p.word.n > 0) {
-		complain(b->complain, here(&p), "\"%s\" is not expected here: join "
+		complain(b->complain, here(&p), "%s is not expected here: join "
 			 "selections with \"and\" or \"or\"",
 			 log_quote(shown, sizeof shown, p.word));
 		return -1;

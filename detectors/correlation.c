@@ -25,7 +25,7 @@ static bool known_keys(const struct doc_node *n, const char *const *keys,
 			p++;
 		}
 		if (*p == NULL) {
-			complain(c, k->key_mark, "unknown key \"%s\"",
+			complain(c, k->key_mark, "unknown key %s",
 				 log_quote(shown, sizeof shown, k->key));
 			return false;
 		}
@@ -64,7 +64,7 @@ static bool read_type(struct rule *r, const struct doc_node *n,
 			return r->type != CORRELATION_NONE;
 		}
 	}
-	complain(c, n->mark, "\"%s\" is no correlation type",
+	complain(c, n->mark, "%s is no correlation type",
 		 log_quote(shown, sizeof shown, n->text));
 	return false;
 }

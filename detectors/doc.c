@@ -96,7 +96,7 @@ static int take_key(struct builder *b, struct level *l, struct doc_node *n)
 	for (const struct doc_node *c = l->node->first; c != NULL; c = c->next) {
 		if (slice_eq(c->key, n->text)) {
 			return refuse(b, n->mark,
-				      "key \"%s\" stands here a second time; the "
+				      "key %s stands here a second time; the "
 				      "first is in line %u: keep one of them",
 				      log_quote(shown, sizeof shown, n->text),
 				      c->key_mark.line);

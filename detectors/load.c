@@ -203,7 +203,7 @@ int rule_fields(const struct doc_node *n, uint8_t out[static RULE_GROUP_BY],
 		if (id < 0) {
 			const char *like = rule_field_suggest(v->text);
 
-			complain(c, v->mark, "field \"%s\" is not known%s%s%s",
+			complain(c, v->mark, "field %s is not known%s%s%s",
 				 log_quote(shown, sizeof shown, v->text),
 				 like == NULL ? "" : "; did you mean \"",
 				 like == NULL ? "" : like,

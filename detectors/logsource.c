@@ -98,7 +98,7 @@ static bool product_fits(const struct complain *c, const struct doc_node *n)
 			return true;
 		}
 	}
-	complain(c, n->mark, "logs of product \"%s\" are not read here",
+	complain(c, n->mark, "logs of product %s are not read here",
 		 log_quote(shown, sizeof shown, n->text));
 	return false;
 }

@@ -154,8 +154,8 @@ static bool read_modifiers(struct building *b, struct slice rest, struct key *k,
 
 		if (got <= 0) {
 			complain(b->complain, at, got == 0
-				 ? "modifier \"%s\" is not supported yet"
-				 : "\"%s\" is no modifier that Sigma knows",
+				 ? "modifier %s is not supported yet"
+				 : "%s is no modifier that Sigma knows",
 				 log_quote(shown, sizeof shown, name));
 			return false;
 		}
@@ -192,7 +192,7 @@ static bool read_key(struct building *b, const struct doc_node *n, struct key *k
 		return true;
 	}
 	like = rule_field_suggest(name);
-	complain(b->complain, n->key_mark, "field \"%s\" is not known%s%s%s",
+	complain(b->complain, n->key_mark, "field %s is not known%s%s%s",
 		 log_quote(shown, sizeof shown, name),
 		 like == NULL ? "" : "; did you mean \"",
 		 like == NULL ? "" : like, like == NULL ? "" : "\"?");
