@@ -184,10 +184,11 @@ static const struct option agent_options[] = {
 
 	{"detectors.enabled", BOOL(S, detectors.enabled), "true", RESTART,
 	 "Watch the lines for what the rules describe."},
-	{"detectors.packs", PATHS(S, detectors.packs, 0, LIST_MAX),
-	 "[/usr/share/nightjar/packs, /etc/nightjar/packs]", RESTART,
-	 "Folders of rules (Sigma, YAML). A rule in a later folder replaces one "
-	 "with the same id in an earlier."},
+	{"detectors.packs", PATHS(S, detectors.packs, 0, LIST_MAX), "[]", RESTART,
+	 "Folders of rules (Sigma, YAML) to use in place of those built into the "
+	 "program, which are also in /usr/share/nightjar/packs. A rule in a later "
+	 "folder replaces one with the same id in an earlier.",
+	 .example = "[/usr/share/nightjar/packs, /etc/nightjar/packs]"},
 	{"detectors.disabled", TEXTS(S, detectors.disabled, 0, LIST_MAX), "[]",
 	 RESTART, "Ids of rules to leave out."},
 	{"detectors.lateness", DURATION(S, detectors.lateness_ms, 0, DAY), "30s",
