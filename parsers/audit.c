@@ -17,6 +17,7 @@ static struct slice field(struct slice m, struct slice key, bool *quoted)
 {
 	struct slice v = SLICE_NONE;
 
+	*quoted = false;
 	for (size_t i = 0; i + key.n <= m.n; i++) {
 		char before = i == 0 ? ' ' : m.p[i - 1];
 		struct slice rest;

@@ -93,16 +93,17 @@ static bool polkit(struct context *c, struct slice m)
 /* "USER: TEXT [USER=U] [TTY=T] [CWD=D] [COMMAND=C]" */
 static bool pkexec(struct context *c, struct slice m)
 {
-	struct slice user, reason, as;
+	struct slice user, reason, as, place;
 
 	if (!take_before(&m, SLICE_LIT(": "), &user) ||
 	    memchr(user.p, ' ', user.n) != NULL ||
 	    !take_before(&m, SLICE_LIT(" [USER="), &reason) ||
 	    !take_until(&m, ']', &as) ||
-	    !take_before(&m, SLICE_LIT(" [COMMAND="), &m) ||
-	    m.n == 0) {
+	    !take_before(&m, SLICE_LIT(" [COMMAND="), &place) ||
+	    !TAKE_END(&m, "]")) {
 		return false;
 	}
+	event_set(c->e, FIELD_PROCESS_COMMAND_LINE, m);
 	set_user(c, user);
 	event_set(c->e, FIELD_USER_EFFECTIVE_NAME, as);
 	if (IS(reason, "Executing command")) {

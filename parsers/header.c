@@ -171,6 +171,45 @@ static struct slice host_name(struct slice word)
 	return word;
 }
 
+/* "host program[123]: message" of the host and program of an earlier line. */
+static bool read_same_tag(const struct tag_cache *c, struct slice s,
+			  struct header *h)
+{
+	struct slice t, pid;
+
+	if (c->n == 0 || s.n < c->n + 3 || memcmp(s.p, c->text, c->n) != 0) {
+		return false;
+	}
+	t = slice_skip(s, c->n);
+	if (!take_digits(&t, &pid) || !TAKE(&t, "]: ") || HAS(t, "[ID ")) {
+		return false;
+	}
+	h->host = slice_head(s, c->host_n);
+	h->program = slice(s.p + c->program, c->n - 1 - c->program);
+	h->pid = pid;
+	h->message = t;
+	return true;
+}
+
+/* s is what header h was read from.  Only the plain form is kept, where nothing
+ * but one blank stands between host and program. */
+static void remember_tag(struct tag_cache *c, struct slice s,
+			 const struct header *h, const struct header_more *more)
+{
+	size_t n = (size_t)(h->pid.p - s.p);
+
+	if (h->pid.n == 0 || h->host.n == 0 || h->host.p != s.p ||
+	    more->module.n > 0 || n > sizeof c->text ||
+	    h->program.p != s.p + h->host.n + 1 ||
+	    h->pid.p != h->program.p + h->program.n + 1) {
+		return;
+	}
+	memcpy(c->text, s.p, n);
+	c->n = n;
+	c->host_n = h->host.n;
+	c->program = h->host.n + 1;
+}
+
 /* What follows a stamp: "[host] [facility.level] tag: message". */
 static void read_rest(struct slice s, struct header *h,
 		      struct header_more *more)
@@ -393,7 +432,8 @@ void header_read(struct header_reader *r, struct slice line,
 		}
 	}
 	stamp = s;
-	if (stamp_bsd(r, &s, observed_ns, &ns)) {
+	if (s.n > 0 && !is_digit(s.p[0]) &&
+	    stamp_bsd(r, &s, observed_ns, &ns)) {
 		h->format = HEADER_RFC3164;
 		TAKE(&s, ":");
 	} else if (stamp_iso(r, &s, observed_ns, &ns)) {
@@ -420,5 +460,9 @@ void header_read(struct header_reader *r, struct slice line,
 		h->message = s;
 		return;
 	}
-	read_rest(s, h, more);
+	skip_blanks(&s);
+	if (!read_same_tag(&r->tag, s, h)) {
+		read_rest(s, h, more);
+		remember_tag(&r->tag, s, h, more);
+	}
 }

@@ -141,22 +141,23 @@ void set_port(struct context *c, struct slice port)
 
 void slot_give(const struct slot *s, struct event *e)
 {
+	struct slice a = slice(s->address, s->address_n);
 	struct ip ip;
 
 	if (!event_has(e, FIELD_USER_NAME) && s->user_n > 0) {
 		event_set(e, FIELD_USER_NAME, slice(s->user, s->user_n));
 	}
 	if (!event_has(e, FIELD_SOURCE_IP) &&
-	    !event_has(e, FIELD_SOURCE_ADDRESS) && s->address_n > 0) {
-		struct slice a = slice(s->address, s->address_n);
-
+	    !event_has(e, FIELD_SOURCE_ADDRESS) && a.n > 0) {
 		event_set(e, plain_v4(a) || ip_parse(a, &ip)
 				     ? FIELD_SOURCE_IP
 				     : FIELD_SOURCE_ADDRESS, a);
-		if (!event_has(e, FIELD_SOURCE_PORT) && s->port_n > 0) {
-			event_set(e, FIELD_SOURCE_PORT,
-				  slice(s->port, s->port_n));
-		}
+	}
+	/* The port belongs to the address beside it. */
+	if (!event_has(e, FIELD_SOURCE_PORT) && s->port_n > 0 &&
+	    (slice_eq(event_get(e, FIELD_SOURCE_IP), a) ||
+	     slice_eq(event_get(e, FIELD_SOURCE_ADDRESS), a))) {
+		event_set(e, FIELD_SOURCE_PORT, slice(s->port, s->port_n));
 	}
 }
 

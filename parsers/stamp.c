@@ -11,7 +11,7 @@ enum {
 /* How far ahead of the reader's clock a stamp without a year may be: a day of
  * zone confusion and two hours of bad clocks. */
 #define AHEAD_NS (26 * HOUR_NS)
-#define MONTHS_10_NS (300 * 24 * HOUR_NS)
+#define ALMOST_A_YEAR_NS (363 * 24 * HOUR_NS)
 
 static int two(const char *p)
 {
@@ -80,10 +80,11 @@ static int64_t take_fraction(struct slice *s)
 	return ns;
 }
 
-/* The latest year in which this local time is at most AHEAD_NS after the
- * reading.  A 29th of February may lie eight years back. */
+/* *unix_s is second 0 of the stamp's minute (clock: of the day) in the latest year
+ * in which the stamp is at most AHEAD_NS after the reading.  A 29th of February may lie eight years back. */
 static bool resolve_year(const struct zone *zone, int month, int day,
-			 int seconds, int64_t observed_ns, int64_t *unix_s)
+			 int clock, int second, int64_t observed_ns,
+			 int64_t *unix_s)
 {
 	int64_t limit_s = observed_ns / NS_PER_S + AHEAD_NS / NS_PER_S;
 	int64_t days = limit_s / 86400 - (limit_s % 86400 < 0 ? 1 : 0);
@@ -97,9 +98,9 @@ static bool resolve_year(const struct zone *zone, int month, int day,
 			continue;
 		}
 		t = zone_to_unix(zone,
-				 time_days(y, month, day) * 86400 + seconds,
+				 time_days(y, month, day) * 86400 + clock,
 				 observed_ns / NS_PER_S);
-		if (t <= limit_s) {
+		if (t + second <= limit_s) {
 			*unix_s = t;
 			return true;
 		}
@@ -120,7 +121,7 @@ static void remember(struct stamp_cache *c, const struct zone *zone,
 {
 	int64_t t = minute_s * NS_PER_S;
 
-	if (near_change(zone, minute_s) || observed_ns >= t + MONTHS_10_NS ||
+	if (near_change(zone, minute_s) || observed_ns >= t + ALMOST_A_YEAR_NS ||
 	    observed_ns < t - AHEAD_NS + HOUR_NS) {
 		c->n = 0;
 		return;
@@ -130,7 +131,7 @@ static void remember(struct stamp_cache *c, const struct zone *zone,
 	c->minute_s = minute_s;
 	/* An hour off each end keeps clear of the year's own rounding. */
 	c->from_ns = t - AHEAD_NS + HOUR_NS;
-	c->until_ns = t + MONTHS_10_NS;
+	c->until_ns = t + ALMOST_A_YEAR_NS;
 }
 
 static bool remembered(const struct stamp_cache *c, struct slice s, size_t n,
@@ -207,8 +208,8 @@ bool stamp_bsd(struct header_reader *r, struct slice *s, int64_t observed_ns,
 			r->zone, time_days(year, month, day) * 86400 + clock,
 			observed_ns / NS_PER_S);
 	} else {
-		if (!resolve_year(r->zone, month, day, clock, observed_ns,
-				  &unix_s)) {
+		if (!resolve_year(r->zone, month, day, clock, second,
+				  observed_ns, &unix_s)) {
 			return false;
 		}
 		if (s->p[6] == ' ' && s->p[12] == ':') {
