@@ -227,20 +227,22 @@ static void find_literals(const struct redact *r, struct work *w)
 	}
 }
 
-/* Follows private key blocks from line to line. */
-static void key_block(struct redact_state *state, struct work *w)
+/* Follows private key blocks from line to line.  What opens a block is looked for in
+ * the line as it came and in what is left of it, what closes it only in the
+ * latter: so that a second redaction is never inside a block when the first was
+ * not. */
+static void key_block(struct redact_state *state, struct slice line, struct slice left,
+		      bool of_key)
 {
-	struct slice line = slice(w->p, w->n);
-
 	if (state->in_key) {
 		state->key_lines++;
-		state->foreign = pem_line(w) ? 0 : (uint8_t)(state->foreign + 1);
-		if (pem_closes(line) || state->foreign > FOREIGN_MAX ||
+		state->foreign = of_key ? 0 : (uint8_t)(state->foreign + 1);
+		if (pem_closes(left) || state->foreign > FOREIGN_MAX ||
 		    state->key_lines >= KEY_LINES_MAX) {
 			state->in_key = false;
 		}
 	}
-	if (pem_opens(line)) {
+	if (pem_opens(line) || pem_opens(left)) {
 		state->in_key = true;
 		state->key_lines = 0;
 		state->foreign = 0;
@@ -338,16 +340,20 @@ static int rounds(const struct redact *r, struct redact_state *state,
 		  void *arg, struct slice *out)
 {
 	struct slice text = line;
+	bool of_key = false;
 
 	for (unsigned round = 0; round < ROUNDS_MAX; round++) {
 		struct work w = work_on(r, text);
 		int rc;
 
-		if (round == 0) {
-			key_block(state, &w);
+		if (state->in_key) {
+			bool is_key = pem_line(&w);
+
+			of_key = round == 0 ? is_key : of_key;
 		}
 		find_literals(r, &w);
 		if (join_spans(&w) == 0) {
+			key_block(state, line, text, of_key);
 			*out = text;
 			return 0;
 		}
@@ -392,6 +398,7 @@ bool redact_line_explain(const struct redact *r, struct redact_state *state,
 	*scratch = bufs[0];
 	if (rc != 0) {
 		mask_all(state, scratch, out);
+		key_block(state, line, *out, false);
 	}
 	if (out->p == line.p && rc == 0) {
 		return false;

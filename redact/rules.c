@@ -86,7 +86,7 @@ const struct literal rule_literals[] = {
 	NAME("credential", medium),
 	NAME("credentials", weak_word),
 	NAME("key", weak_word),
-	NAME("auth", weak_word),
+	NAME("_auth", weak_word),
 	NAME("sessid", medium),
 	NAME("sessionid", medium),
 	NAME("session_id", weak_word),

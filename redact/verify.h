@@ -49,7 +49,7 @@
 	  "sid eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NSJ9.dBjftJeZ4CVPmB92K27u end", \
 	  "eyJhbGciOiJIUzI1NiJ9 alone")                                        \
 	X(HASH, "hash", "crypt(3) password hashes",                            \
-	  "usermod -p $6$Zq8sT0mP$abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ./abcdefgh1ABCDEFGHIJK bob", \
+	  "bob:$6$Zq8sT0mP$abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ./abcdefgh1ABCDEFGHIJK:19000:0:99999:7:::", \
 	  "costs $5$ or $6$ each")                                             \
 	X(AWS, "aws", "Amazon access key ids, Bedrock keys",                   \
 	  "key AKIAQ4H6VOJTJ55MDGEC was used",                                 \

@@ -1,0 +1,464 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "common/err.h"
+#include "common/limits.h"
+#include "redact/redact.h"
+#include "redact/scan.h"
+#include "redact/verify.h"
+
+struct world {
+	struct redact *r;
+	struct redact_state state;
+	struct buf scratch;
+};
+
+static const struct redact_options defaults = {.enabled = true};
+
+static int open_world(void **state)
+{
+	struct world *w = calloc(1, sizeof *w);
+
+	buf_init(&w->scratch, 4 * REDACT_LINE_MAX);
+	assert_int_equal(redact_new(&w->r, &defaults), 0);
+	*state = w;
+	return 0;
+}
+
+static int close_world(void **state)
+{
+	struct world *w = *state;
+
+	redact_free(w->r);
+	buf_fini(&w->scratch);
+	free(w);
+	return 0;
+}
+
+/* What the line becomes; valid until the next call. */
+static struct slice run(struct world *w, struct slice line)
+{
+	struct slice out;
+	bool masked = redact_line(w->r, &w->state, line, &w->scratch, &out);
+
+	assert_int_equal(masked, !slice_eq(out, line));
+	return out;
+}
+
+static void becomes(struct world *w, const char *line, const char *want)
+{
+	struct slice out = run(w, slice_str(line));
+
+	if (!slice_eq(out, slice_str(want))) {
+		fail_msg("\"%s\" became \"%.*s\", not \"%s\"", line, SLICE_ARG(out), want);
+	}
+}
+
+static void stays(struct world *w, const char *line)
+{
+	becomes(w, line, line);
+}
+
+/* ---- the table's own examples ---- */
+
+static void each_rule_masks_its_example_and_leaves_its_counter_example(void **state)
+{
+	struct world *w = *state;
+
+	for (unsigned i = 0; i < redact_rules(); i++) {
+		const char *example = redact_rule_example(i);
+		uint64_t before = w->state.counts[i];
+
+		if (example[0] == '\0') {
+			continue;
+		}
+		run(w, slice_str(example));
+		if (w->state.counts[i] == before) {
+			fail_msg("rule %s leaves its example \"%s\"", redact_rule_name(i), example);
+		}
+		stays(w, redact_rule_counter_example(i));
+	}
+}
+
+/* ---- forms of pairs ---- */
+
+static void passwords_are_masked_in_every_form_of_pair(void **state)
+{
+	struct world *w = *state;
+
+	becomes(w, "password=hunter2", "password=*redacted-password*");
+	becomes(w, "PASSWORD = \"hunter 2\" x", "PASSWORD = \"*redacted-password*\" x");
+	becomes(w, "{\"password\": \"hun\\\"ter2\", \"a\": 1}",
+		"{\"password\": \"*redacted-password*\", \"a\": 1}");
+	becomes(w, "{\"password\":1234}", "{\"password\":\"*redacted-password*\"}");
+	becomes(w, "{\"a\":\"{\\\"password\\\":\\\"hunter2\\\"}\"}",
+		"{\"a\":\"{\\\"password\\\":\\\"*redacted-password*\\\"}\"}");
+	becomes(w, "{\"password\":[\"one1\",\"two2\"]}",
+		"{\"password\":[\"*redacted-password*\",\"*redacted-password*\"]}");
+	becomes(w, "GET /?user=bob&password=hunter2&x=1 HTTP/1.1",
+		"GET /?user=bob&password=*redacted-password*&x=1 HTTP/1.1");
+	becomes(w, "user%5Bpassword%5D=hunter2&x=1", "user%5Bpassword%5D=*redacted-password*&x=1");
+	becomes(w, "q=password%3Dhunter2%26x", "q=password%3D*redacted-password*%26x");
+	becomes(w, "<password>hunter2</password>", "<password>*redacted-password*</password>");
+	becomes(w, "<input name=\"password\" value=\"hunter2\"/>",
+		"<input name=\"password\" value=\"*redacted-password*\"/>");
+	becomes(w, "ALTER USER bob IDENTIFIED BY 'hunter2';",
+		"ALTER USER bob IDENTIFIED BY '*redacted-password*';");
+	becomes(w, "SET PASSWORD FOR bob = PASSWORD('hunter2')",
+		"SET PASSWORD FOR bob = PASSWORD('*redacted-password*')");
+	becomes(w, "System.setProperty(\"DB_PASSWORD\", \"hunter2\")",
+		"System.setProperty(\"DB_PASSWORD\", \"*redacted-password*\")");
+	becomes(w, "db_password: hunter2", "db_password: *redacted-password*");
+	becomes(w, "PGPASSWORD=hunter2 psql", "PGPASSWORD=*redacted-password* psql");
+	becomes(w, "MYSQL_PWD=hunter2 mysql", "MYSQL_PWD=*redacted-password* mysql");
+}
+
+static void words_that_are_no_passwords_stay(void **state)
+{
+	struct world *w = *state;
+
+	stays(w, "Failed password for root from 192.0.2.1 port 22 ssh2");
+	stays(w, "pam_unix(passwd:chauthtok): password changed for bob");
+	stays(w, "pam_unix(chpasswd:chauthtok): user \"bob\" does not exist");
+	stays(w, "sudo: bob : PWD=/home/bob ; USER=root ; COMMAND=/bin/ls");
+	stays(w, "password: authentication failed for user bob");
+	stays(w, "PASSWORD=$PASSWORD TOKEN=${TOKEN} password=\"\" password=********");
+	stays(w, "{\"password\": null, \"token\": true}");
+	stays(w, "public_key=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA1");
+	stays(w, "monkey=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A");
+	stays(w, "OK LOGIN: Client \"192.0.2.1\", anon password \"guest@\"");
+}
+
+/* ---- nobody hides behind a name ---- */
+
+static void a_user_name_made_like_a_key_hides_nothing_behind_it(void **state)
+{
+	static const char *const names[] = {
+		"password=", "password:", "password='", "password=\"", "--password",
+		"token =", "authorization: basic", "Authorization: Digest", "cookie:",
+		"mysql -p", "sshpass -p", "curl -u", "http://a:b", "bearer ",
+		"-----BEGIN PRIVATE KEY-----", "\"password\":\"", "nmcli password", NULL};
+	struct world *w = *state;
+	char line[256];
+
+	for (size_t i = 0; names[i] != NULL; i++) {
+		struct slice out;
+
+		snprintf(line, sizeof line,
+			 "Invalid user %s from 192.0.2.77 port 4711 ssh2", names[i]);
+		w->state.in_key = false;
+		out = run(w, slice_str(line));
+		if (slice_find(out, SLICE_LIT(" from 192.0.2.77 port 4711")) == SIZE_MAX) {
+			fail_msg("\"%s\" became \"%.*s\"", line, SLICE_ARG(out));
+		}
+	}
+}
+
+/* ---- headers, URLs, commands ---- */
+
+static void headers_and_urls_lose_their_credentials(void **state)
+{
+	struct world *w = *state;
+
+	becomes(w, "authorization: Bearer abcdef0123456789",
+		"authorization: Bearer *redacted-authorization*");
+	becomes(w, "Authorization: Digest username=\"bob\", nonce=\"1a2b\", response=\"6629fae4\"",
+		"Authorization: Digest username=\"bob\", nonce=\"*redacted-authorization*\", "
+		"response=\"*redacted-authorization*\"");
+	becomes(w, "Cookie: a=b; sid=xyz", "Cookie: a=*redacted-cookie*; sid=*redacted-cookie*");
+	becomes(w, "postgres://u:p@ss@db/x", "postgres://u:*redacted-url*@db/x");
+	becomes(w, "redis://:hunter2@h:6379/0", "redis://:*redacted-url*@h:6379/0");
+	stays(w, "http://example.net:8080/@bob https://example.net/a:b@c");
+}
+
+static void command_lines_lose_their_passwords(void **state)
+{
+	struct world *w = *state;
+
+	becomes(w, "COMMAND=/usr/bin/mysqldump -u root -phunter2 db",
+		"COMMAND=/usr/bin/mysqldump -u root -p*redacted-command* db");
+	becomes(w, "a0=\"mysql\" a1=\"-uroot\" a2=\"-phunter2\"",
+		"a0=\"mysql\" a1=\"-uroot\" a2=\"-p*redacted-command*\"");
+	becomes(w, "sshpass -p 'hunter 2' ssh h", "sshpass -p '*redacted-command*' ssh h");
+	becomes(w, "curl -sSu bob:hunter2 http://h", "curl -sSu bob:*redacted-command* http://h");
+	becomes(w, "curl --user 'bob':'hunter2' http://h",
+		"curl --user 'bob':'*redacted-command*' http://h");
+	becomes(w, "app --api-token Zq81hhaT9 run", "app --api-token *redacted-command* run");
+	becomes(w, "a0=\"app\" a1=\"--password\" a2=\"hunter2\"",
+		"a0=\"app\" a1=\"--password\" a2=\"*redacted-password*\"");
+	stays(w, "mkdir -p /var/lib/x; ls -a");
+}
+
+/* ---- private keys ---- */
+
+static void a_private_key_is_masked_over_lines_and_ends(void **state)
+{
+	struct world *w = *state;
+
+	stays(w, "-----BEGIN RSA PRIVATE KEY-----");
+	assert_true(w->state.in_key);
+	becomes(w, "MIIEpQIBAAKCAQEAn6O8liSX4m98LLYtPKSzEmQZBD7Loh9P13f4yQ92EF3",
+		"*redacted-private-key*");
+	becomes(w, "Nov 22 15:37:46 h app[1]: yxR5MsXFu9PRsrYQA7UTPHiC4y2sAVCBg4C2yyBpUEtMQjyC",
+		"Nov 22 15:37:46 h app[1]: *redacted-private-key*");
+	stays(w, "Failed password for root from 192.0.2.1 port 22 ssh2");
+	becomes(w, "Ab==", "*redacted-private-key*");
+	stays(w, "-----END RSA PRIVATE KEY-----");
+	assert_false(w->state.in_key);
+	stays(w, "Ab==");
+}
+
+static void a_block_that_is_never_closed_ends_with_other_lines(void **state)
+{
+	struct world *w = *state;
+
+	stays(w, "user -----BEGIN PRIVATE KEY-----");
+	for (int i = 0; i < 20; i++) {
+		stays(w, "Failed password for root from 192.0.2.1 port 22 ssh2");
+	}
+	assert_false(w->state.in_key);
+}
+
+/* ---- limits ---- */
+
+static void too_many_secrets_mask_the_rest(void **state)
+{
+	struct world *w = *state;
+	struct buf line;
+	struct slice out;
+
+	buf_init(&line, REDACT_LINE_MAX);
+	for (int i = 0; i < 2000; i++) {
+		assert_int_equal(buf_printf(&line, "password=secret%04d ", i), 0);
+	}
+	out = run(w, buf_slice(&line));
+	assert_true(slice_ends(out, SLICE_LIT("*redacted-limit*")));
+	assert_int_equal(slice_find(out, SLICE_LIT("secret")), SIZE_MAX);
+	buf_fini(&line);
+}
+
+static void no_memory_masks_all(void **state)
+{
+	struct world *w = *state;
+	struct buf small;
+	struct slice out;
+
+	buf_init(&small, 8);
+	assert_true(redact_line(w->r, &w->state, SLICE_LIT("password=hunter2"), &small, &out));
+	assert_true(slice_eq(out, SLICE_LIT("*redacted-limit*")));
+	buf_fini(&small);
+}
+
+static void a_line_over_the_limit_is_masked_whole(void **state)
+{
+	struct world *w = *state;
+	char *p = calloc(1, REDACT_LINE_MAX + 1);
+	struct slice out;
+
+	assert_non_null(p);
+	assert_true(redact_line(w->r, &w->state, slice(p, REDACT_LINE_MAX + 1), &w->scratch,
+				&out));
+	assert_true(slice_eq(out, SLICE_LIT("*redacted-limit*")));
+	free(p);
+}
+
+/* ---- options ---- */
+
+static void options_add_and_take_away(void **state)
+{
+	struct redact_options o = {.enabled = true};
+	struct world *w = *state, own = {0};
+
+	strlist_add(&o.keys, SLICE_LIT("door_pin"));
+	strlist_add(&o.tokens, SLICE_LIT("acme_"));
+	strlist_add(&o.except, SLICE_LIT("example"));
+	strlist_add(&o.off, SLICE_LIT("url"));
+	assert_int_equal(redact_new(&own.r, &o), 0);
+	buf_init(&own.scratch, REDACT_LINE_MAX);
+	becomes(&own, "door_pin=4711 x", "door_pin=*redacted-user* x");
+	becomes(&own, "use acme_123456789", "use *redacted-user*");
+	stays(&own, "password=example http://u:p@h/");
+	redact_free(own.r);
+	buf_fini(&own.scratch);
+	strlist_add(&o.off, SLICE_LIT("limit"));
+	assert_int_equal(redact_new(&own.r, &o), UV_EINVAL);
+	strlist_fini(&o.off);
+	strlist_add(&o.keys, SLICE_LIT("a b"));
+	assert_int_equal(redact_new(&own.r, &o), UV_EINVAL);
+	strlist_fini(&o.keys);
+	strlist_fini(&o.tokens);
+	strlist_fini(&o.except);
+	(void)w;
+}
+
+/* ---- properties ---- */
+
+static uint64_t seed;
+
+static uint64_t rnd(void)
+{
+	/* splitmix64 (Steele, Lea and Flood, 2014) */
+	uint64_t z = seed += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
+/* Text made of what the rules look for, and noise. */
+static size_t make_text(char *p, size_t room)
+{
+	static const char *const bits[] = {
+		" ", " ", "=", ":", "\"", "'", "\\", "\n", "\n", "&", ";", "-p", " -u ", "a:b",
+		"hunter2", "9dK2mXq7ZtAA81hhaT9bcdEF", "from ", "[", "]", ",", "://", "@", "%3D",
+		"eyJhbGciOiJIUzI1NiJ9", ".", "Basic ", "mysql", "curl", "*redacted-password*", "x",
+		"-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "\xc3\xa9", "$6$"};
+	size_t n = 0;
+
+	while (n + 48 < room) {
+		size_t i = rnd() % (sizeof bits / sizeof bits[0] + 24);
+		const char *s;
+
+		if (i < sizeof bits / sizeof bits[0]) {
+			s = bits[i];
+		} else {
+			size_t k = 0;
+
+			while (rule_literals[k].text != NULL) {
+				k++;
+			}
+			s = rule_literals[rnd() % k].text;
+		}
+		for (; *s != '\0'; s++) {
+			p[n++] = *s >= ' ' || *s < 0 || *s == '\n' ? *s : "=a1"[rnd() % 3];
+		}
+	}
+	return n;
+}
+
+static void every_engine_finds_what_a_plain_search_finds(void **state)
+{
+	struct scan_literal l[512];
+	struct scan *s;
+	char text[4000];
+	size_t k = 0;
+
+	(void)state;
+	for (; rule_literals[k].text != NULL; k++) {
+		l[k] = (struct scan_literal){rule_literals[k].text, rule_literals[k].fold};
+	}
+	assert_int_equal(scan_new(&s, l, k), 0);
+	for (unsigned round = 0; round < 200; round++) {
+		size_t n = make_text(text, 100 + rnd() % 3800);
+
+		for (unsigned e = SCAN_SSSE3; e <= SCAN_NEON; e++) {
+			size_t at = 0;
+
+			if (scan_use(s, (enum scan_engine)e) != 0) {
+				continue;
+			}
+			for (size_t i = 0; i < n; i++) {
+				struct scan_hit hits[SCAN_HITS];
+				bool here = scan_hits(s, text, i, n, hits) > 0;
+
+				at = at < i ? i : at;
+				if (at == i) {
+					at = scan_next(s, text, i, n);
+				}
+				if (here != (at == i)) {
+					fail_msg("seed %llu: engine %u at %zu",
+						 (unsigned long long)seed, e, i);
+				}
+				at += at == i;
+			}
+		}
+	}
+	scan_free(s);
+}
+
+/* Every literal is found wherever it stands: the windows lose none. */
+static void every_literal_is_found_at_every_offset(void **state)
+{
+	struct world *w = *state;
+	char text[128];
+
+	for (size_t k = 0; rule_literals[k].text != NULL; k++) {
+		size_t n = strlen(rule_literals[k].text);
+
+		for (size_t at = 0; at < 64; at++) {
+			memset(text, '\n', sizeof text);
+			for (size_t i = 0; i < n; i++) {
+				char c = rule_literals[k].text[i];
+
+				text[at + i] = c == 1 ? '=' : c == 7 ? 'p' : c < ' ' ? '1' : c;
+			}
+			assert_true(redact_scan(w->r, text, 0, at + n) < at + n);
+		}
+	}
+}
+
+static void redacting_twice_changes_nothing_and_the_scan_misses_nothing(void **state)
+{
+	struct world *w = *state;
+	char text[3000];
+
+	seed = 20261122;
+	for (unsigned round = 0; round < 3000; round++) {
+		uint64_t start = seed;
+		size_t n = make_text(text, 60 + rnd() % 2900), at = 0;
+		struct redact_state chunked = {0}, each = {0}, again = {0};
+		struct redact_chunk c = redact_chunk(w->r, text, n);
+		struct buf second, third;
+
+		buf_init(&second, 1 << 20);
+		buf_init(&third, 1 << 20);
+		while (at < n) {
+			const char *end = memchr(text + at, '\n', n - at);
+			size_t len = end == NULL ? n - at : (size_t)(end - text) - at;
+			struct slice line = slice(text + at, len), a, b, d;
+
+			redact_chunk_line(&c, &chunked, line, &w->scratch, &a);
+			redact_line(w->r, &each, line, &second, &b);
+			if (!slice_eq(a, b)) {
+				fail_msg("seed %llu: scan and verify differ from verify alone: "
+					 "\"%.*s\"", (unsigned long long)start, SLICE_ARG(line));
+			}
+			if (redact_line(w->r, &again, a, &third, &d)) {
+				fail_msg("seed %llu: not stable: \"%.*s\" then \"%.*s\"",
+					 (unsigned long long)start, SLICE_ARG(a), SLICE_ARG(d));
+			}
+			at += len + 1;
+		}
+		buf_fini(&second);
+		buf_fini(&third);
+	}
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
+	const struct CMUnitTest tests[] = {
+		T(each_rule_masks_its_example_and_leaves_its_counter_example),
+		T(passwords_are_masked_in_every_form_of_pair),
+		T(words_that_are_no_passwords_stay),
+		T(a_user_name_made_like_a_key_hides_nothing_behind_it),
+		T(headers_and_urls_lose_their_credentials),
+		T(command_lines_lose_their_passwords),
+		T(a_private_key_is_masked_over_lines_and_ends),
+		T(a_block_that_is_never_closed_ends_with_other_lines),
+		T(too_many_secrets_mask_the_rest),
+		T(no_memory_masks_all),
+		T(a_line_over_the_limit_is_masked_whole),
+		T(options_add_and_take_away),
+		T(every_engine_finds_what_a_plain_search_finds),
+		T(every_literal_is_found_at_every_offset),
+		T(redacting_twice_changes_nothing_and_the_scan_misses_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
