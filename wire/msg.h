@@ -19,7 +19,7 @@ enum msg_type {
 	MSG_HELLO = 1,   /* agent, first */
 	MSG_WELCOME = 2, /* collector, the answer */
 	MSG_SEGMENT = 3, /* agent: a segment begins or goes on */
-	MSG_SEALED = 4,  /* agent: lane (one byte), then the encoded batch (MSG_SEALED
+	MSG_SEALED = 4,  /* agent: lane (one byte), then the encoded batch (MSG_BATCH
 			  * is a flag of sendmmsg(2)) */
 	MSG_ACK = 5,     /* collector: what is durable */
 	MSG_NAK = 6,     /* collector: starts above what is stored */
