@@ -248,6 +248,7 @@ static void damaged_memory_is_refused(void **state)
 {
 	struct parser *p;
 	struct buf saved;
+	int rc;
 
 	(void)state;
 	buf_init(&saved, 1 << 20);
@@ -268,13 +269,14 @@ static void damaged_memory_is_refused(void **state)
 	}
 	saved.p[0] = 99;
 	assert_int_equal(parser_load(p, buf_slice(&saved)), ERR_VERSION);
-	buf_clear(&saved);
-	saved.limit = 300;
 	for (size_t i = 0; i < LINES; i++) {
 		check_line(p, lines[i], strlen(lines[i]));
 	}
 	buf_fini(&saved);
-	assert_int_equal(parser_save(p, &saved), ERR_TOO_LARGE);
+	buf_init(&saved, 400); /* room for one, not for many */
+	while ((rc = parser_save(p, &saved)) == 0) {
+	}
+	assert_int_equal(rc, ERR_TOO_LARGE);
 	buf_fini(&saved);
 	parser_free(p);
 }
