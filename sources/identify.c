@@ -506,6 +506,7 @@ struct verdict {
 	const struct candidate *copy; /* of what another file gives */
 	const struct candidate *weak;
 	struct known *weak_k;
+	bool may_repeat; /* lines of a stream of which nothing can be proved */
 };
 
 static bool rather(const struct candidate *a, const struct known *ka,
@@ -534,6 +535,8 @@ static struct verdict judge(const struct file *f, const struct job *j)
 		const struct candidate *c = &j->candidates[i];
 		struct known *k = c->open ? NULL : known_find(t, &c->id);
 
+		v.may_repeat |= k != NULL && k != v.k && known_full(k) == 0 &&
+				!known_done(k) && !k->present;
 		if (!c->matched) {
 			continue;
 		}
@@ -589,7 +592,7 @@ static void decide_sibling(struct file *f, const struct job *j,
 		}
 	} else if (f->unseen && v->rest == NULL && v->copy == NULL &&
 		   !is_known(f, j)) {
-		begin_new(f, v->weak != NULL);
+		begin_new(f, v->weak != NULL || v->may_repeat);
 	} else {
 		file_free(f);
 	}
@@ -643,7 +646,7 @@ static void decide(struct file *f, const struct job *j)
 	} else if (v.copy != NULL && is_stale_copy(f, v.copy)) {
 		skip(f, &v.copy->id, v.copy->best, v.copy->best_h);
 	} else {
-		begin_new(f, v.copy != NULL || v.weak != NULL);
+		begin_new(f, v.copy != NULL || v.weak != NULL || v.may_repeat);
 	}
 }
 
@@ -717,12 +720,11 @@ static void resume_step(struct job *j)
 
 	if (f->from_end) {
 		target = f->size;
+	} else if (j->prefix.at == f->to) {
+		prefix_copy(&j->snapshot, &j->prefix);
 	}
 	rc = prefix_step(&j->prefix, f->tail->sys, f->fd, target,
 			 f->tail->buf, LIMIT_CHUNK);
-	if (rc == 0 && !f->from_end && j->prefix.at == f->to) {
-		prefix_copy(&j->snapshot, &j->prefix);
-	}
 	if (rc != 0 || (f->from_end && j->prefix.at >= target) ||
 	    (!f->from_end && j->prefix.at == f->check_at)) {
 		resume_end(j, rc);

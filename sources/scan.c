@@ -335,11 +335,15 @@ void scan_check_name(struct file *f)
 {
 	struct sys_stat st;
 	int rc = sys_stat(f->tail->sys, f->path, &st);
+	bool was_gone = f->gone;
 
 	if (rc == 0) {
 		f->gone = st.ino != f->ino || st.dev != f->dev;
 	} else if (rc == UV_ENOENT || rc == UV_ENOTDIR) {
 		f->gone = true;
+	}
+	if (f->gone && !was_gone && f->in_glob) {
+		search_add(f->tail, f->path, f->good_mtime_ns);
 	}
 }
 

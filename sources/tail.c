@@ -245,6 +245,17 @@ int tail_new(struct tail **out, struct sys *sys,
 	return 0;
 }
 
+/* After a rewind or a restart, reading may stand below what W and D tell. */
+static void raise_position(struct stream_state *st)
+{
+	if (st->position < st->acked) {
+		st->position = st->acked;
+	}
+	if (st->position < st->detect) {
+		st->position = st->detect;
+	}
+}
+
 /* Two ends' knowledge of one stream. */
 static int merge(struct known *k, const struct stream_state *st)
 {
@@ -277,6 +288,7 @@ static int merge(struct known *k, const struct stream_state *st)
 	}
 	k->st.position = k->st.position > st->position ? k->st.position
 						       : st->position;
+	raise_position(&k->st);
 	return 0;
 }
 
@@ -303,9 +315,7 @@ int tail_restore(struct tail *t, const struct stream_state *states, size_t n)
 			return rc;
 		}
 		k->good_mtime_ns = k->st.mtime_ns;
-		if (k->st.position < k->st.acked) {
-			k->st.position = k->st.acked;
-		}
+		raise_position(&k->st);
 		known_put(t, k);
 	}
 	return 0;
@@ -396,6 +406,9 @@ int tail_detected(struct tail *t, const struct stream_id *id,
 	}
 	if (position > st->detect) {
 		st->detect = position;
+	}
+	if (k != NULL) {
+		raise_position(st);
 	}
 	return 0;
 }
@@ -526,12 +539,14 @@ static int state_of_file(const struct file *f, struct stream_state *out)
 	int rc;
 
 	if (f->resume != NULL) {
-		return stream_state_copy(out, &f->resume->st);
+		rc = stream_state_copy(out, &f->resume->st);
+		raise_position(out);
+		return rc;
 	}
 	rc = stream_state_copy(out, &f->s->st);
 	if (rc == 0) {
-		out->position = f->s->position > out->acked ? f->s->position
-							    : out->acked;
+		out->position = f->s->position;
+		raise_position(out);
 		out->size = f->size;
 		out->mtime_ns = f->mtime_ns;
 		out->seen_ns = sys_wall_ns(f->tail->sys);
@@ -565,6 +580,7 @@ int tail_states(struct tail *t, struct stream_state **out, size_t *n)
 	}
 	for (size_t i = 0; rc == 0 && i < t->n_known && *n < room; i++) {
 		rc = stream_state_copy(&states[*n], &t->known[i]->st);
+		raise_position(&states[*n]);
 		*n += rc == 0;
 	}
 	if (rc != 0) {

@@ -1,0 +1,308 @@
+/* tail_sink: what stands behind a tail in tests: cuts lines, holds them until
+ * they are acknowledged, stores them by the collector's rules (one watermark per
+ * stream, what is below it is trimmed, a hole is an error), and keeps the last
+ * checkpoint.
+ */
+#ifndef TESTS_SUPPORT_TAIL_SINK_H
+#define TESTS_SUPPORT_TAIL_SINK_H
+
+#include "sources/tail.h"
+#include "tests/support/world.h"
+
+struct sink_row {
+	struct stream_id id;
+	uint64_t start, end, h;
+	uint32_t flags;
+	char *text;
+	size_t n;
+};
+
+struct sink_stream {
+	struct stream_id id;
+	uint64_t w, h;
+	bool fork;
+};
+
+struct sink {
+	struct world *world;
+	struct sources_options *options;
+	struct tail *tail;
+	struct buf table; /* the last checkpoint */
+	bool table_on_open;
+	bool hello; /* the collector tells its watermarks at the start */
+	struct sink_stream streams[512];
+	size_t n_streams;
+	struct sink_row *pending, *stored;
+	size_t n_pending, room_pending, n_stored, room_stored;
+	size_t room; /* rows that may be pending; then it is full */
+	unsigned opened, closed, gaps, forks, truncated, verified;
+	int answer;
+	const char *gap_reason;
+	uint64_t gap_from;
+};
+
+static const unsigned char sink_secret[STREAM_SECRET] = {
+	1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 200, 201, 202, 203, 204,
+};
+
+static inline struct sink_stream *sink_find(struct sink *k,
+					    const struct stream_id *id)
+{
+	for (size_t i = 0; i < k->n_streams; i++) {
+		if (stream_id_eq(&k->streams[i].id, id)) {
+			return &k->streams[i];
+		}
+	}
+	assert(k->n_streams < 512);
+	k->streams[k->n_streams] = (struct sink_stream){.id = *id};
+	return &k->streams[k->n_streams++];
+}
+
+static inline void sink_checkpoint(struct sink *k)
+{
+	struct stream_state *states;
+	size_t n;
+
+	if (tail_states(k->tail, &states, &n) != 0) {
+		abort();
+	}
+	buf_clear(&k->table);
+	if (stream_table_encode(states, n, &k->table) != 0) {
+		abort();
+	}
+	stream_states_free(states, n);
+}
+
+static inline void sink_opened(void *arg, struct stream *s)
+{
+	struct sink *k = arg;
+	struct sink_stream *ss = sink_find(k, &s->st.id);
+
+	k->opened++;
+	if (s->st.fork) {
+		k->forks += !ss->fork;
+		ss->fork = true;
+	}
+	if (ss->w < s->st.start) {
+		ss->w = s->st.start; /* The gap record [0, start). */
+	}
+	if (k->table_on_open) {
+		sink_checkpoint(k);
+	}
+}
+
+static inline void sink_row_add(struct sink_row **rows, size_t *n,
+				size_t *room, struct sink_row row)
+{
+	if (*n == *room) {
+		*room = *room * 2 + 64;
+		*rows = realloc(*rows, *room * sizeof **rows);
+	}
+	(*rows)[(*n)++] = row;
+}
+
+static inline size_t sink_chunk(void *arg, struct stream *s,
+				struct slice data, unsigned flags)
+{
+	struct sink *k = arg;
+	struct slice rest = data;
+	struct line line;
+	struct lines before = s->lines;
+	struct slice rest_before = rest;
+
+	while (lines_next(&s->lines, &rest, (flags & TAIL_FINAL) != 0, &line)) {
+		struct sink_row row = {.id = s->st.id, .start = line.start,
+				       .end = line.end, .flags = line.flags};
+
+		if (k->n_pending >= k->room) {
+			s->lines = before;
+			rest = rest_before;
+			break;
+		}
+		row.h = stream_hash_at(s, line.end);
+		row.n = line.text.n;
+		row.text = malloc(row.n + 1);
+		if (row.n > 0) {
+			memcpy(row.text, line.text.p, row.n);
+		}
+		row.text[row.n] = '\0';
+		sink_row_add(&k->pending, &k->n_pending, &k->room_pending, row);
+		before = s->lines;
+		rest_before = rest;
+	}
+	return data.n - rest.n;
+}
+
+static inline void sink_closed(void *arg, struct stream *s,
+			       enum tail_close why)
+{
+	struct sink *k = arg;
+
+	(void)s;
+	k->closed++;
+	k->truncated += why == TAIL_TRUNCATED;
+}
+
+static inline void sink_gap(void *arg, const struct stream_state *st,
+			    uint64_t from, const char *reason)
+{
+	struct sink *k = arg;
+
+	(void)st;
+	k->gaps++;
+	k->gap_from = from;
+	k->gap_reason = reason;
+}
+
+static inline void sink_verified(void *arg, const struct stream_id *id,
+				 uint64_t position, int answer)
+{
+	struct sink *k = arg;
+
+	(void)id;
+	(void)position;
+	k->verified++;
+	k->answer = answer;
+}
+
+static const struct tail_callbacks sink_callbacks = {
+	sink_opened, sink_chunk, sink_closed, sink_gap, sink_verified,
+};
+
+static inline void sink_ack(struct sink *k, size_t n)
+{
+	n = n < k->n_pending ? n : k->n_pending;
+	for (size_t i = 0; i < n; i++) {
+		struct sink_row row = k->pending[i];
+		struct sink_stream *ss = sink_find(k, &row.id);
+
+		if (row.end > ss->w || (row.end == row.start)) {
+			if (row.start != ss->w) {
+				printf("stream w=%llu row=[%llu,%llu)\n",
+				       (unsigned long long)ss->w,
+				       (unsigned long long)row.start,
+				       (unsigned long long)row.end);
+				assert(!"a hole or a straddling record");
+			}
+			ss->w = row.end;
+			ss->h = row.h;
+			sink_row_add(&k->stored, &k->n_stored,
+				     &k->room_stored, row);
+		} else {
+			free(row.text);
+		}
+		if (tail_watermark(k->tail, &row.id, row.end, row.h) != 0) {
+			assert(!"watermark refused");
+		}
+		tail_detected(k->tail, &row.id, row.end);
+	}
+	if (n > 0) {
+		memmove(k->pending, k->pending + n,
+			(k->n_pending - n) * sizeof k->pending[0]);
+	}
+	k->n_pending -= n;
+	tail_resume(k->tail);
+}
+
+static inline void sink_ack_all(struct sink *k)
+{
+	sink_ack(k, k->n_pending);
+}
+
+static inline void sink_drop_pending(struct sink *k)
+{
+	for (size_t i = 0; i < k->n_pending; i++) {
+		free(k->pending[i].text);
+	}
+	k->n_pending = 0;
+}
+
+/* 0 or the error of tail_new(). */
+static inline int sink_try_start(struct sink *k)
+{
+	struct stream_state *states;
+	size_t n;
+	int rc = tail_new(&k->tail, &k->world->sys, k->options, sink_secret,
+			  &sink_callbacks, k);
+
+	if (rc != 0) {
+		return rc;
+	}
+	if (k->table.n > 0) {
+		rc = stream_table_decode(buf_slice(&k->table), &states, &n);
+		if (rc == 0) {
+			rc = tail_restore(k->tail, states, n);
+		}
+		if (rc != 0) {
+			fprintf(stderr, "the checkpoint: %s\n", err_str(rc));
+			abort();
+		}
+		stream_states_free(states, n);
+	}
+	for (size_t i = 0; i < k->n_streams && k->hello; i++) {
+		struct stream_state st = {.id = k->streams[i].id,
+					  .acked = k->streams[i].w,
+					  .position = k->streams[i].w,
+					  .detect = k->streams[i].w,
+					  .h = k->streams[i].h};
+
+		/* The gap record of a fork has no H. */
+		if (st.h != 0 && tail_restore(k->tail, &st, 1) != 0) {
+			abort();
+		}
+	}
+	return tail_start(k->tail);
+}
+
+static inline void sink_start(struct sink *k)
+{
+	int rc = sink_try_start(k);
+
+	assert(rc == 0);
+	(void)rc;
+}
+
+/* As if the process was killed. */
+static inline void sink_crash(struct sink *k)
+{
+	tail_free(k->tail);
+	k->tail = NULL;
+	sink_drop_pending(k);
+}
+
+static inline void sink_init(struct sink *k, struct world *w,
+			     struct sources_options *o)
+{
+	*k = (struct sink){.world = w, .options = o, .room = SIZE_MAX,
+			   .table_on_open = true};
+	buf_init(&k->table, 64 * 1024 * 1024);
+}
+
+static inline void sink_fini(struct sink *k)
+{
+	sink_crash(k);
+	for (size_t i = 0; i < k->n_stored; i++) {
+		free(k->stored[i].text);
+	}
+	free(k->pending);
+	free(k->stored);
+	buf_fini(&k->table);
+}
+
+/* How often a line was stored; *flagged: one of them in a forked stream. */
+static inline unsigned sink_count(struct sink *k, const char *text,
+				  bool *flagged)
+{
+	unsigned n = 0;
+
+	*flagged = false;
+	for (size_t i = 0; i < k->n_stored; i++) {
+		if (strcmp(k->stored[i].text, text) == 0) {
+			n++;
+			*flagged |= sink_find(k, &k->stored[i].id)->fork;
+		}
+	}
+	return n;
+}
+
+#endif
