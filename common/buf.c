@@ -35,6 +35,9 @@ int buf_reserve(struct buf *b, size_t n)
 	if (n > b->limit || b->n > b->limit - n) {
 		return ERR_TOO_LARGE;
 	}
+	if (room > b->limit) {
+		room = b->limit;
+	}
 	while (room - b->n < n) {
 		room = room > b->limit / 2 ? b->limit : room * 2;
 	}
