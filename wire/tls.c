@@ -269,7 +269,9 @@ static const char *peer_word(const struct tls *t)
 
 static int fail_verify(struct tls *t)
 {
-	uint32_t flags = mbedtls_ssl_get_verify_result(&t->ssl);
+	uint32_t result = mbedtls_ssl_get_verify_result(&t->ssl);
+	/* All bits set: it was not even looked at. */
+	uint32_t flags = result == UINT32_MAX ? 0 : result;
 	const char *who = peer_word(t);
 	char when[X509_WHEN], now[X509_WHEN];
 
@@ -370,6 +372,7 @@ static int fail_foreign(struct tls *t, int code)
 
 	switch (code) {
 	case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED:
+	case MBEDTLS_ERR_SSL_BAD_CERTIFICATE: /* A wrong key usage. */
 		return fail_verify(t);
 	case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
 		if (!is_verdict(t)) {

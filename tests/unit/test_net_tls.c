@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "tests/support/identities.h"
 #include "wire/net_tls.h"
+#include "wire/tls.h"
 
 enum { CLIENT, SERVER, MESSAGE_KEPT = 64 };
 
@@ -57,7 +58,9 @@ struct fixture {
 	const char *raw_says;
 	size_t raw_says_n;
 	size_t raw_heard;
-	bool raw_open, raw_listening, raw_ended;
+	bool raw_open, raw_ended;
+	struct tls *raw_tls; /* it speaks TLS and then says raw_says */
+	bool raw_said;
 };
 
 static void on_log(void *arg, enum log_level level, struct slice line)
@@ -703,11 +706,34 @@ static void on_raw_alloc(uv_handle_t *h, size_t n, uv_buf_t *b)
 	*b = uv_buf_init(room, sizeof room);
 }
 
+/* Goes on with TLS; when it is open, says what is to be said in it. */
+static void raw_tls_step(struct fixture *f)
+{
+	struct buf *out = tls_output(f->raw_tls);
+	uv_buf_t b;
+
+	if (tls_handshake(f->raw_tls) == 0 && !f->raw_said) {
+		f->raw_said = true;
+		assert_true(tls_write(f->raw_tls, f->raw_says,
+				      f->raw_says_n) > 0);
+	}
+	b = uv_buf_init(out->p, (unsigned)out->n);
+	if (out->n > 0) {
+		assert_int_equal(uv_try_write((uv_stream_t *)&f->raw, &b, 1),
+				 out->n);
+		buf_clear(out);
+	}
+}
+
 static void on_raw_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 {
 	struct fixture *f = s->data;
 
-	(void)b;
+	if (n > 0 && f->raw_tls != NULL && !f->raw_said) {
+		assert_int_equal(
+			tls_feed(f->raw_tls, slice(b->base, (size_t)n)), 0);
+		raw_tls_step(f);
+	}
 	if (n > 0) {
 		f->raw_heard += (size_t)n;
 	} else if (n < 0) {
@@ -725,7 +751,9 @@ static void raw_say(struct fixture *f)
 	f->raw.data = f;
 	f->raw_open = true;
 	uv_read_start((uv_stream_t *)&f->raw, on_raw_alloc, on_raw_read);
-	if (f->raw_says_n > 0) {
+	if (f->raw_tls != NULL) {
+		raw_tls_step(f);
+	} else if (f->raw_says_n > 0) {
 		assert_int_equal(uv_write(&f->write, (uv_stream_t *)&f->raw, &b,
 					  1, NULL),
 				 0);
@@ -777,6 +805,38 @@ static void plaintext_clients_and_garbage_are_refused(void **state)
 	dial(f, "127.0.0.1");
 	until(f, &f->end[CLIENT].opened, 1);
 	until(f, &f->accepted, 1);
+}
+
+/* A device that was once ours and now says these bytes inside TLS. */
+static void hostile_device(struct fixture *f, const char *says, size_t n)
+{
+	struct tls_config *c;
+
+	assert_int_equal(tls_config_new(&c, f->device, false), 0);
+	assert_int_equal(tls_new(&f->raw_tls, c, "127.0.0.1"), 0);
+	f->raw_said = false;
+	raw_client(f, says, n);
+	tls_free(f->raw_tls);
+	f->raw_tls = NULL;
+	tls_config_free(c);
+	until(f, &f->end[SERVER].closed, 1);
+}
+
+static void a_giant_frame_ends_the_link_before_memory_is_taken(void **state)
+{
+	struct fixture *f = *state;
+
+	nets(f);
+	listen_on(f, "127.0.0.1");
+	hostile_device(f, "\xff\xff\xff\xff\x04", 5);
+	assert_int_equal(f->end[SERVER].status, ERR_TOO_LARGE);
+	assert_non_null(strstr(f->end[SERVER].why, "4294967295 bytes"));
+	assert_int_equal(f->end[SERVER].messages, 0);
+	f->end[SERVER] = (struct end){.f = f};
+	/* One byte over the limit. */
+	hostile_device(f, "\x00\x14\x50\x01\x04", 5);
+	assert_int_equal(f->end[SERVER].status, ERR_TOO_LARGE);
+	assert_non_null(strstr(f->end[SERVER].why, "1331201 bytes"));
 }
 
 static void a_silent_client_is_dropped_at_the_timeout(void **state)
@@ -974,6 +1034,7 @@ int main(void)
 		T(a_device_is_no_collector_and_the_reverse),
 		T(a_peer_that_is_not_wanted_is_closed),
 		T(plaintext_clients_and_garbage_are_refused),
+		T(a_giant_frame_ends_the_link_before_memory_is_taken),
 		T(a_silent_client_is_dropped_at_the_timeout),
 		T(a_plaintext_server_is_named_as_such),
 		T(a_refused_connection_says_what_to_look_for),
