@@ -24,6 +24,8 @@
 enum { GOOD = 42, NO_LANDLOCK = 77 };
 
 static char folder[64];
+/* Asked outside: inside, the call itself is filtered. */
+static bool landlock;
 
 static int set_up(void **state)
 {
@@ -43,8 +45,6 @@ static int tear_down(void **state)
 	return rmdir(folder);
 }
 
-/* Asked outside: inside, the call itself is filtered. */
-static bool landlock;
 
 /* Runs body in a sandboxed child; returns its wait status. */
 static int in_sandbox(int (*body)(void))
