@@ -2,7 +2,7 @@
 # Fails when a document that is made from the option table is not what the table
 # says.  Usage: docs.sh NIGHTJAR [--write]; with --write the documents are made anew.
 set -u
-nightjar=$1
+nightjar=$(realpath "$1") || exit 1
 cd "$(dirname "$0")/../.." || exit 1
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
