@@ -37,6 +37,12 @@ static inline bool scan_take_end(struct slice *s, const char *text, size_t n)
 	return true;
 }
 
+/* Takes c if the slice begins with it. */
+static inline bool take_char(struct slice *s, char c)
+{
+	return scan_take(s, &c, 1);
+}
+
 static inline bool is_digit(char c)
 {
 	return (unsigned char)(c - '0') <= 9;

@@ -441,7 +441,7 @@ static bool authentication_line(struct context *c, struct slice m)
 	}
 	if (HAS(m, "Authentication refused: ") ||
 	    HAS(m, "Authentication refused for ") ||
-	    HAS(m, "Authentication key ")) {
+	    HAS(m, "Authentication key ") || HAS(m, "WARNING: revoked key for ")) {
 		return key_refused(c);
 	}
 	return false;
@@ -459,6 +459,8 @@ static bool dispatch(struct context *c, struct slice m, bool preauth)
 		if (TAKE(&m, "Accepted ")) {
 			return !HAS(m, "certificate ID ") && accepted(c, m);
 		}
+		__attribute__((fallthrough));
+	case 'W':
 		if (authentication_line(c, m)) {
 			return true;
 		}
@@ -484,11 +486,6 @@ static bool dispatch(struct context *c, struct slice m, bool preauth)
 	case 'R':
 		if (TAKE(&m, "ROOT LOGIN REFUSED FROM ")) {
 			return root_refused(c, m);
-		}
-		break;
-	case 'W':
-		if (HAS(m, "WARNING: revoked key for ")) {
-			return key_refused(c);
 		}
 		break;
 	case 'i':

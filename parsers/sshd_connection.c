@@ -99,10 +99,11 @@ static bool end_line(struct context *c, struct slice m, bool preauth)
 
 /* "ADDRESS port N:CODE: TEXT", before 6.8 "ADDRESS: CODE: TEXT".  The text is
  * the client's. */
-static bool received_disconnect(struct context *c, struct slice m)
+static bool received_disconnect(struct context *c, struct slice m, bool preauth)
 {
 	struct slice address, port = SLICE_NONE, code;
 
+	(void)preauth;
 	if (!take_word(&m, &address)) {
 		return false;
 	}
@@ -207,11 +208,12 @@ static bool change_of_user(struct context *c, struct slice m)
 	return false;
 }
 
-static bool disconnecting(struct context *c, struct slice m)
+static bool disconnecting(struct context *c, struct slice m, bool preauth)
 {
 	struct slice head;
 	struct peer p;
 
+	(void)preauth;
 	if (too_many(c, m) || change_of_user(c, m)) {
 		return true;
 	}
@@ -251,11 +253,12 @@ static bool take_address(struct slice m, char then, struct context *c)
 
 /* "Connection from ADDRESS port N[ on ADDRESS port N]": a new connection, and
  * whatever this pid was before is over. */
-static bool connection_from(struct context *c, struct slice m)
+static bool connection_from(struct context *c, struct slice m, bool preauth)
 {
 	struct slice rest = m, head;
 	struct peer p;
 
+	(void)preauth;
 	if (TAKE_END(&rest, " timed out") && take_peer(rest, &p)) {
 		return ended(c, &p, true);
 	}
@@ -279,10 +282,11 @@ static bool connection_from(struct context *c, struct slice m)
 }
 
 /* Something that does not speak SSH came by: turned away, no attempt. */
-static bool probe(struct context *c, struct slice m)
+static bool probe(struct context *c, struct slice m, bool preauth)
 {
 	struct ssh_origin o;
 
+	(void)preauth;
 	if (!ssh_take_from(m, &o)) {
 		return false;
 	}
@@ -293,8 +297,9 @@ static bool probe(struct context *c, struct slice m)
 }
 
 /* "banner exchange: Connection from ADDRESS port N: invalid format" */
-static bool banner(struct context *c, struct slice m)
+static bool banner(struct context *c, struct slice m, bool preauth)
 {
+	(void)preauth;
 	if (!TAKE(&m, "Connection from ")) {
 		return false;
 	}
@@ -305,8 +310,9 @@ static bool banner(struct context *c, struct slice m)
 	return take_address(m, ':', c);
 }
 
-static bool negotiation(struct context *c, struct slice m)
+static bool negotiation(struct context *c, struct slice m, bool preauth)
 {
+	(void)preauth;
 	SAY(c, "network", "denied", "ssh_negotiation");
 	if (TAKE(&m, "with ")) {
 		return take_address(m, ':', c);
@@ -315,10 +321,11 @@ static bool negotiation(struct context *c, struct slice m)
 }
 
 /* "HOST (ADDRESS)" from the TCP wrappers. */
-static bool refused(struct context *c, struct slice m)
+static bool refused(struct context *c, struct slice m, bool preauth)
 {
 	struct slice host;
 
+	(void)preauth;
 	if (!TAKE_END(&m, ")") ||
 	    !take_before_last(&m, SLICE_LIT(" ("), &host)) {
 		return false;
@@ -329,10 +336,11 @@ static bool refused(struct context *c, struct slice m)
 	return true;
 }
 
-static bool timeout(struct context *c, struct slice m)
+static bool timeout(struct context *c, struct slice m, bool preauth)
 {
 	struct slice address;
 
+	(void)preauth;
 	SAY(c, "network", "end", "ssh_timeout");
 	if (TAKE(&m, "connection from ")) {
 		if (!take_word(&m, &address)) {
@@ -352,10 +360,11 @@ static bool timeout(struct context *c, struct slice m)
 }
 
 /* "drop connection #11 from [ADDRESS]:PORT on [ADDRESS]:PORT REASON" */
-static bool dropped(struct context *c, struct slice m)
+static bool dropped(struct context *c, struct slice m, bool preauth)
 {
 	struct slice number, address, port;
 
+	(void)preauth;
 	if (!take_digits(&m, &number) || !TAKE(&m, " from [") ||
 	    !take_until(&m, ']', &address) || !TAKE(&m, ":") ||
 	    !take_digits(&m, &port) || !TAKE(&m, " on ")) {
@@ -367,20 +376,30 @@ static bool dropped(struct context *c, struct slice m)
 	return true;
 }
 
-/* "Address A maps to NAME, but this does not map back ...", "reverse mapping
- * checking getaddrinfo for NAME [A] failed ..." */
-static bool reverse_dns(struct context *c, struct slice m)
+/* "NAME [ADDRESS] failed ..." */
+static bool reverse_dns(struct context *c, struct slice m, bool preauth)
 {
 	struct slice name, address;
 
+	(void)preauth;
 	SAY(c, "network", "info", "ssh_reverse_dns");
-	if (TAKE(&m, "Address ")) {
-		if (!take_word(&m, &address) || !TAKE(&m, "maps to ")) {
-			return false;
-		}
-	} else if (!TAKE(&m, "reverse mapping checking getaddrinfo for ") ||
-		   !take_until(&m, ' ', &name) || !TAKE(&m, "[") ||
-		   !take_until(&m, ']', &address) || !HAS(m, " failed")) {
+	if (!take_until(&m, ' ', &name) || !TAKE(&m, "[") ||
+	    !take_until(&m, ']', &address) || !HAS(m, " failed")) {
+		return false;
+	}
+	set_source(c, address);
+	keep(c);
+	return true;
+}
+
+/* "ADDRESS maps to NAME, but this does not map back ..." */
+static bool address_maps(struct context *c, struct slice m, bool preauth)
+{
+	struct slice address;
+
+	(void)preauth;
+	SAY(c, "network", "info", "ssh_reverse_dns");
+	if (!take_word(&m, &address) || !TAKE(&m, "maps to ")) {
 		return false;
 	}
 	set_source(c, address);
@@ -438,90 +457,45 @@ static bool daemon_line(struct context *c, struct slice m)
 	return false;
 }
 
-static bool connection_words(struct context *c, struct slice m, bool preauth)
+static bool no_identification(struct context *c, struct slice m, bool preauth)
 {
-	if (TAKE(&m, "Connection closed by ") ||
-	    TAKE(&m, "Connection reset by ")) {
-		return end_line(c, m, preauth);
-	}
-	return TAKE(&m, "Connection from ") && connection_from(c, m);
+	(void)preauth;
+	SAY(c, "network", "info", "ssh_no_identification");
+	return take_address(m, ' ', c);
 }
+
+/* What a line begins with, and who reads the rest; the common ones first. */
+static const struct {
+	struct slice head;
+	bool (*read)(struct context *c, struct slice m, bool preauth);
+} words[] = {
+	{TEXT("Received disconnect from "), received_disconnect},
+	{TEXT("Connection closed by "), end_line},
+	{TEXT("Disconnected from "), end_line},
+	{TEXT("Connection from "), connection_from},
+	{TEXT("Connection reset by "), end_line},
+	{TEXT("Disconnecting"), disconnecting},
+	{TEXT("reverse mapping checking getaddrinfo for "), reverse_dns},
+	{TEXT("Address "), address_maps},
+	{TEXT("Did not receive identification string from "), no_identification},
+	{TEXT("Unable to negotiate "), negotiation},
+	{TEXT("Bad protocol version identification "), probe},
+	{TEXT("Magic value check failed "), probe},
+	{TEXT("banner exchange: "), banner},
+	{TEXT("refused connect from "), refused},
+	{TEXT("Timeout before authentication for "), timeout},
+	{TEXT("drop connection #"), dropped},
+	{TEXT("ssh_dispatch_run_fatal: Connection from "), connection_from},
+};
 
 bool ssh_connection_line(struct context *c, struct slice m, bool preauth)
 {
-	switch (m.n == 0 ? '\0' : m.p[0]) {
-	case 'C':
-		if (HAS(m, "Connection ")) {
-			return connection_words(c, m, preauth);
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		if (m.n > 0 && m.p[0] == words[i].head.p[0] &&
+		    slice_starts(m, words[i].head)) {
+			return words[i].read(c, slice_skip(m, words[i].head.n),
+					     preauth);
 		}
-		break;
-	case 'D':
-		if (TAKE(&m, "Disconnected from ")) {
-			return end_line(c, m, preauth);
-		}
-		if (TAKE(&m, "Disconnecting")) {
-			return disconnecting(c, m);
-		}
-		if (TAKE(&m, "Did not receive identification string from ")) {
-			SAY(c, "network", "info", "ssh_no_identification");
-			return take_address(m, ' ', c);
-		}
-		break;
-	case 'R':
-		if (TAKE(&m, "Received disconnect from ")) {
-			return received_disconnect(c, m);
-		}
-		break;
-	case 'r':
-		if (TAKE(&m, "refused connect from ")) {
-			return refused(c, m);
-		}
-		if (HAS(m, "reverse mapping ")) {
-			return reverse_dns(c, m);
-		}
-		break;
-	case 'A':
-		if (HAS(m, "Address ")) {
-			return reverse_dns(c, m);
-		}
-		break;
-	case 'U':
-		if (TAKE(&m, "Unable to negotiate ")) {
-			return negotiation(c, m);
-		}
-		break;
-	case 'B':
-		if (TAKE(&m, "Bad protocol version identification ")) {
-			return probe(c, m);
-		}
-		break;
-	case 'M':
-		if (TAKE(&m, "Magic value check failed ")) {
-			return probe(c, m);
-		}
-		break;
-	case 'b':
-		if (TAKE(&m, "banner exchange: ")) {
-			return banner(c, m);
-		}
-		break;
-	case 'T':
-		if (TAKE(&m, "Timeout before authentication for ")) {
-			return timeout(c, m);
-		}
-		break;
-	case 'd':
-		if (TAKE(&m, "drop connection #")) {
-			return dropped(c, m);
-		}
-		break;
-	case 's':
-		if (TAKE(&m, "ssh_dispatch_run_fatal: Connection from ")) {
-			return connection_from(c, m);
-		}
-		break;
-	default:
-		break;
 	}
 	return daemon_line(c, m);
 }

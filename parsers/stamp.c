@@ -81,7 +81,8 @@ static int64_t take_fraction(struct slice *s)
 }
 
 /* *unix_s is second 0 of the stamp's minute (clock: of the day) in the latest year
- * in which the stamp is at most AHEAD_NS after the reading.  A 29th of February may lie eight years back. */
+ * in which the stamp is at most AHEAD_NS after the reading.  A 29th of February may
+ * lie eight years back. */
 static bool resolve_year(const struct zone *zone, int month, int day,
 			 int clock, int second, int64_t observed_ns,
 			 int64_t *unix_s)
