@@ -25,7 +25,9 @@ struct sandbox_path {
 
 enum { SANDBOX_WHY = 256 };
 
-/* 0, or UV_E* and why. */
+/* 0, or UV_E* and why.  SANDBOX_HELPER is for a process that runs programs: they
+ * inherit the sandbox, so that it has no paths (no landlock) and a list of calls that
+ * are refused in place of one of those that are allowed. */
 int sandbox_enter(enum sandbox_role role, const struct sandbox_path *paths,
 		  size_t n, char why[static SANDBOX_WHY]);
 

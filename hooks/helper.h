@@ -1,53 +1,60 @@
-/* helper: the small process that runs exec hooks.
+/* helper: the small process that runs the programs of exec hooks.
  *
  * The daemon's main() starts it before rights are dropped and the sandbox closes:
- * helper_start() forks and executes the daemon's own program as
- * "PROGRAM --helper FD", whose main() calls helper_main() and nothing else.  The two
- * speak over a SOCK_SEQPACKET pair, one message a packet, numbers big-endian
- * (common/buf.h, common/reader.h):
+ * helper_start() forks and executes the daemon's own program as "PROGRAM --helper"
+ * with one end of a SOCK_SEQPACKET pair as descriptor 3, so that the helper has
+ * nothing of the daemon's memory.  main() of that program begins with
  *
- *   TABLE   daemon, once   the exec hooks: name, timeout, concurrency, argv
+ *	if (argc == 2 && strcmp(argv[1], "--helper") == 0)
+ *		return helper_main(3);
+ *
+ * Messages (hooks/protocol.h), one a packet:
+ *
+ *   TABLE   daemon, once   the user to become and the exec hooks: name, timeout,
+ *                          concurrency, argv
  *   READY   helper         accepted, or the text of why not
- *   EXEC    daemon         request id, index into the table, NIGHTJAR_* variables,
- *                          bytes for standard input
+ *   EXEC    daemon         request id, index into the table, values of the
+ *                          NIGHTJAR_ variables, bytes for standard input
  *   DONE    helper         request id, how it ended, status, duration
  *
- * So a daemon that was taken over can run the configured programs with variables
- * and input of its choice, and nothing else: no other program, argument or
- * variable.  A program is refused, at start and again before each run, unless it is a
- * regular file that belongs to root or to the helper's own user, and neither it
- * nor a folder above it can be written by others (a sticky folder is good enough).
+ * So a daemon that was taken over can run the configured programs with values and
+ * input of its choice, and nothing else: no other program, argument or variable.
+ * Programs are looked at (hooks/trust.h) at the start and again before each run.
  *
- * A program runs in its own process group with an environment of PATH, HOME=/, and the
- * NIGHTJAR_* variables, in /, with the alert as its standard input (a file
- * without a name), standard output on /dev/null, standard error the daemon's.  After
- * its timeout the group gets SIGTERM, two seconds later SIGKILL.
+ * The helper, and so every program, has: the configured user's rights without any
+ * capability, no_new_privs, and a filter that refuses the system calls with which a
+ * process attacks its kernel or its neighbours.  It is not confined to some files,
+ * since a hook's script reaches for what nobody can know beforehand; the unit's
+ * own limits (contrib/systemd) hold for it as well.
  *
- * The helper ignores SIGTERM, SIGINT and SIGHUP: it ends when the socket closes and the
- * last program it was given has ended.
+ * A program runs in a session and process group of its own, in /, with umask 027,
+ * PATH and the NIGHTJAR_ variables, the alert on standard input (a file without
+ * a name) and /dev/null for the rest.  After its timeout the group gets SIGTERM, two
+ * seconds later SIGKILL; what it leaves behind in its group when it ends is killed.
+ *
+ * The helper ignores SIGTERM, SIGINT and SIGHUP: it ends when the socket closes and
+ * the programs that run then have ended, each within its timeout.
  */
 #ifndef HOOKS_HELPER_H
 #define HOOKS_HELPER_H
 
-#include <stddef.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "hooks/options.h"
 
-enum { HELPER_WHY = 512 };
+enum { HELPER_WHY = 1024 };
 
-/* Starts the helper and hands it the table.  Blocks until it has answered.  self:
- * the daemon's program ("/proc/self/exe" will do).  *fd is the caller's, non-blocking and
- * close-on-exec; -1 when no hook is of type exec (no process is started then).  On
- * error why is one line that names the hook, the file and the remedy.
- * UV_EACCES, UV_ENOENT, UV_EINVAL, ERR_TOO_LARGE, ERR_CLOSED, and fork's and exec's. */
-int helper_start(int *fd, pid_t *pid, const struct hooks_options *options,
-		 const char *self, char why[static HELPER_WHY]);
+/* From main(), before threads.  Blocks until the helper has answered (10 s at
+ * most).  user: to become when started as root; sandbox: with the filter.  *fd is
+ * the caller's (hooks_new() takes it), close-on-exec; -1 and *pid 0 when no hook is
+ * of type exec: then nothing is started.  On error nothing is left running and why
+ * is one line that names the hook, the file and the remedy: UV_EACCES,
+ * ERR_TOO_LARGE, ERR_TIMEOUT, ERR_CLOSED, or the error of a call. */
+int helper_start(const struct hooks_options *options, const char *user, bool sandbox,
+		 pid_t *pid, int *fd, char why[static HELPER_WHY]);
 
 /* The helper's whole life; returns the process's exit status. */
 int helper_main(int fd);
-
-/* May this program be run?  0, or UV_E* and why. */
-int helper_check_program(const char *path, char why[static HELPER_WHY]);
 
 #endif

@@ -3,11 +3,17 @@
 #include <stdlib.h>
 
 #include "common/err.h"
-#include "common/limits.h"
+#include "common/reader.h"
 
-uint8_t protocol_type(struct slice message)
+const char *hook_variable_name(enum hook_variable v)
 {
-	return message.n == 0 ? 0 : (uint8_t)message.p[0];
+	static const char *const names[] = {
+#define X(name) "NIGHTJAR_" #name,
+		HOOK_VARIABLES(X)
+#undef X
+	};
+
+	return names[v];
 }
 
 static int add_blob(struct buf *out, struct slice s)
@@ -23,6 +29,8 @@ static bool has_nul(struct slice s)
 }
 
 /* ---- TABLE ---- */
+
+enum { NAME_MAX_BYTES = 256, TIMEOUT_MAX_MS = 24 * 3600 * 1000 };
 
 static int hook_encode(struct buf *out, const struct hook_options *h)
 {
@@ -43,7 +51,8 @@ static int hook_encode(struct buf *out, const struct hook_options *h)
 	return rc;
 }
 
-int protocol_table_encode(struct buf *out, const struct hooks_options *options)
+int protocol_table_encode(struct buf *out, const char *user, bool sandbox,
+			  const struct hooks_options *options)
 {
 	size_t n = 0;
 	int rc;
@@ -51,10 +60,13 @@ int protocol_table_encode(struct buf *out, const struct hooks_options *options)
 	for (size_t i = 0; i < options->n_hooks; i++) {
 		n += options->hooks[i].type == HOOK_EXEC;
 	}
-	if (n > PROTOCOL_HOOKS) {
+	if (n > PROTOCOL_HOOKS ||
+	    strlen(user) >= sizeof ((struct protocol_table *)0)->user) {
 		return ERR_TOO_LARGE;
 	}
 	rc = buf_add_u8(out, PROTOCOL_TABLE);
+	rc = rc != 0 ? rc : add_blob(out, slice_str(user));
+	rc = rc != 0 ? rc : buf_add_u8(out, sandbox);
 	rc = rc != 0 ? rc : buf_add_u8(out, (uint8_t)n);
 	for (size_t i = 0; i < options->n_hooks && rc == 0; i++) {
 		if (options->hooks[i].type == HOOK_EXEC) {
@@ -66,15 +78,15 @@ int protocol_table_encode(struct buf *out, const struct hooks_options *options)
 
 static int hook_decode(struct hook_options *h, struct reader *r)
 {
-	struct slice name = reader_blob(r, 256);
+	struct slice name = reader_blob(r, NAME_MAX_BYTES);
 	uint64_t args;
 	int rc = 0;
 
 	h->type = HOOK_EXEC;
-	h->timeout_ms = reader_varint_max(r, UINT32_MAX);
-	h->concurrency = reader_varint_max(r, 1024);
+	h->timeout_ms = reader_varint_max(r, TIMEOUT_MAX_MS);
+	h->concurrency = reader_varint_max(r, PROTOCOL_JOBS);
 	args = reader_varint_max(r, PROTOCOL_ARGS);
-	if (!reader_ok(r) || args == 0 || has_nul(name)) {
+	if (!reader_ok(r) || args == 0 || has_nul(name) || h->concurrency == 0) {
 		return ERR_MALFORMED;
 	}
 	h->name = calloc(1, name.n + 1);
@@ -93,27 +105,38 @@ static int hook_decode(struct hook_options *h, struct reader *r)
 	return rc;
 }
 
-int protocol_table_decode(struct hooks_options *out, struct slice message)
+static int table_body(struct protocol_table *out, struct reader *r)
 {
-	struct reader r = reader(message);
-	uint8_t type = reader_u8(&r);
-	size_t n = reader_u8(&r);
+	struct slice user = reader_blob(r, sizeof out->user - 1);
+	uint8_t sandbox = reader_u8(r);
+	size_t n = reader_u8(r);
 	int rc = 0;
 
-	*out = (struct hooks_options){NULL, 0};
-	if (!reader_ok(&r) || type != PROTOCOL_TABLE || n == 0 || n > PROTOCOL_HOOKS) {
+	if (!reader_ok(r) || has_nul(user) || sandbox > 1 || n == 0 ||
+	    n > PROTOCOL_HOOKS) {
 		return ERR_MALFORMED;
 	}
-	out->hooks = calloc(n, sizeof *out->hooks);
-	if (out->hooks == NULL) {
+	memcpy(out->user, user.n == 0 ? "" : user.p, user.n);
+	out->sandbox = sandbox == 1;
+	out->options.hooks = calloc(n, sizeof *out->options.hooks);
+	if (out->options.hooks == NULL) {
 		return UV_ENOMEM;
 	}
-	out->n_hooks = n;
+	out->options.n_hooks = n;
 	for (size_t i = 0; i < n && rc == 0; i++) {
-		rc = hook_decode(&out->hooks[i], &r);
+		rc = hook_decode(&out->options.hooks[i], r);
 	}
-	if (rc == 0 && !reader_done(&r)) {
-		rc = ERR_MALFORMED;
+	return rc != 0 || reader_done(r) ? rc : ERR_MALFORMED;
+}
+
+int protocol_table_decode(struct protocol_table *out, struct slice message)
+{
+	struct reader r = reader(message);
+	int rc = ERR_MALFORMED;
+
+	*out = (struct protocol_table){0};
+	if (reader_u8(&r) == PROTOCOL_TABLE) {
+		rc = table_body(out, &r);
 	}
 	if (rc != 0) {
 		protocol_table_free(out);
@@ -121,14 +144,14 @@ int protocol_table_decode(struct hooks_options *out, struct slice message)
 	return rc;
 }
 
-void protocol_table_free(struct hooks_options *options)
+void protocol_table_free(struct protocol_table *t)
 {
-	for (size_t i = 0; i < options->n_hooks; i++) {
-		free(options->hooks[i].name);
-		strlist_fini(&options->hooks[i].command);
+	for (size_t i = 0; i < t->options.n_hooks; i++) {
+		free(t->options.hooks[i].name);
+		strlist_fini(&t->options.hooks[i].command);
 	}
-	free(options->hooks);
-	*options = (struct hooks_options){NULL, 0};
+	free(t->options.hooks);
+	t->options = (struct hooks_options){NULL, 0};
 }
 
 /* ---- READY ---- */
@@ -145,7 +168,7 @@ int protocol_ready_decode(struct slice *text, struct slice message)
 	struct reader r = reader(message);
 	uint8_t type = reader_u8(&r);
 
-	*text = reader_blob(&r, 1024);
+	*text = reader_blob(&r, PROTOCOL_TEXT_MAX);
 	return reader_done(&r) && type == PROTOCOL_READY ? 0 : ERR_MALFORMED;
 }
 
@@ -157,27 +180,22 @@ int protocol_exec_encode(struct buf *out, const struct protocol_exec *e)
 
 	rc = rc != 0 ? rc : buf_add_u32(out, e->id);
 	rc = rc != 0 ? rc : buf_add_u8(out, e->hook);
-	rc = rc != 0 ? rc : buf_add_u8(out, (uint8_t)e->n_env);
-	for (size_t i = 0; i < e->n_env && rc == 0; i++) {
-		rc = add_blob(out, e->env[i]);
+	for (size_t i = 0; i < VARIABLE_NR && rc == 0; i++) {
+		rc = add_blob(out, e->value[i]);
 	}
 	return rc != 0 ? rc : add_blob(out, e->input);
 }
 
-/* NIGHTJAR_NAME=value: so that no variable that a loader or a shell looks at can
- * be set from inside the sandbox. */
-static bool is_variable(struct slice s)
+static bool has_control(struct slice s)
 {
-	static const char prefix[] = "NIGHTJAR_";
-	size_t i = sizeof prefix - 1;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
 
-	if (!slice_starts(s, slice_str(prefix)) || has_nul(s)) {
-		return false;
+		if (c < ' ' || c == 127) {
+			return true;
+		}
 	}
-	while (i < s.n && ((s.p[i] >= 'A' && s.p[i] <= 'Z') || s.p[i] == '_')) {
-		i++;
-	}
-	return i > sizeof prefix - 1 && i < s.n && s.p[i] == '=';
+	return false;
 }
 
 int protocol_exec_decode(struct protocol_exec *e, struct slice message)
@@ -187,18 +205,14 @@ int protocol_exec_decode(struct protocol_exec *e, struct slice message)
 
 	e->id = reader_u32(&r);
 	e->hook = reader_u8(&r);
-	e->n_env = reader_u8(&r);
-	if (type != PROTOCOL_EXEC || e->n_env > PROTOCOL_ENV) {
-		return ERR_MALFORMED;
-	}
-	for (size_t i = 0; i < e->n_env; i++) {
-		e->env[i] = reader_blob(&r, PROTOCOL_ENV_MAX);
-		if (!reader_ok(&r) || !is_variable(e->env[i])) {
+	for (size_t i = 0; i < VARIABLE_NR; i++) {
+		e->value[i] = reader_blob(&r, PROTOCOL_VALUE_MAX);
+		if (has_control(e->value[i])) {
 			return ERR_MALFORMED;
 		}
 	}
-	e->input = reader_blob(&r, LIMIT_ALERT_JSON + 1);
-	return reader_done(&r) ? 0 : ERR_MALFORMED;
+	e->input = reader_blob(&r, PROTOCOL_INPUT_MAX);
+	return reader_done(&r) && type == PROTOCOL_EXEC ? 0 : ERR_MALFORMED;
 }
 
 /* ---- DONE ---- */

@@ -1,15 +1,19 @@
 /* Starting the helper, from the daemon's main(). */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/err.h"
 #include "hooks/helper.h"
 #include "hooks/protocol.h"
+
+enum { HELPER_FD = 3, ANSWER_S = 10 };
 
 static bool any_exec(const struct hooks_options *options)
 {
@@ -21,64 +25,96 @@ static bool any_exec(const struct hooks_options *options)
 	return false;
 }
 
-static int spawn(int fd, const char *self, pid_t *pid)
+/* In the child; never returns. */
+static void become_helper(int fd)
 {
-	char number[16];
-	char *argv[] = {(char *)(uintptr_t)self, (char *)(uintptr_t)"--helper", number, NULL};
+	char name[] = "nightjar-helper", flag[] = "--helper";
+	char *argv[] = {name, flag, NULL}, *env[] = {NULL};
 
-	snprintf(number, sizeof number, "%d", fd);
+	/* dup2() to itself would leave it close-on-exec. */
+	if (fd == HELPER_FD ? fcntl(fd, F_SETFD, 0) == 0 : dup2(fd, HELPER_FD) >= 0) {
+		execve("/proc/self/exe", argv, env);
+	}
+	_exit(127);
+}
+
+static int spawn(int fd, pid_t *pid)
+{
 	*pid = fork();
 	if (*pid < 0) {
+		*pid = 0;
 		return -errno;
 	}
 	if (*pid == 0) {
-		/* In the child: its end must survive exec. */
-		fcntl(fd, F_SETFD, 0);
-		execv(self, argv);
-		_exit(127);
+		become_helper(fd);
 	}
 	return 0;
 }
 
-/* Sends the table and waits for the answer. */
-static int introduce(int fd, const struct hooks_options *options,
-		     char why[static HELPER_WHY])
+/* A packet must fit as a whole, and an answer must come. */
+static int prepare(int fd)
 {
-	char answer[2048];
+	const struct timeval patience = {.tv_sec = ANSWER_S};
+	int want = 4 * PROTOCOL_MESSAGE_MAX, got = 0;
+	socklen_t n = sizeof got;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) != 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &want, sizeof want) != 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &got, &n) != 0) {
+		return -errno;
+	}
+	return got >= PROTOCOL_MESSAGE_MAX + 1024 ? 0 : UV_ENOBUFS;
+}
+
+static int receive_answer(int fd, char why[static HELPER_WHY])
+{
+	char answer[PROTOCOL_TEXT_MAX + 16];
 	struct slice text;
-	struct buf b;
 	ssize_t n;
 	int rc;
 
-	buf_init(&b, PROTOCOL_MESSAGE_MAX);
-	rc = protocol_table_encode(&b, options);
-	if (rc != 0) {
-		snprintf(why, HELPER_WHY, "hooks: too many exec hooks or arguments");
-		goto out;
-	}
-	if (send(fd, b.p, b.n, MSG_NOSIGNAL) != (ssize_t)b.n) {
-		rc = -errno;
-		goto out;
-	}
 	do {
 		n = recv(fd, answer, sizeof answer, 0);
 	} while (n < 0 && errno == EINTR);
-	if (n <= 0) {
-		rc = ERR_CLOSED;
-		goto out;
+	if (n < 0) {
+		return errno == EAGAIN ? ERR_TIMEOUT : -errno;
+	}
+	if (n == 0) {
+		return ERR_CLOSED;
 	}
 	rc = protocol_ready_decode(&text, slice(answer, (size_t)n));
 	if (rc == 0 && text.n > 0) {
-		snprintf(why, HELPER_WHY, "%.*s", SLICE_ARG(text));
+		snprintf(why, HELPER_WHY, "hooks: %.*s", SLICE_ARG(text));
 		rc = UV_EACCES;
 	}
-out:
-	buf_fini(&b);
 	return rc;
 }
 
-int helper_start(int *fd, pid_t *pid, const struct hooks_options *options,
-		 const char *self, char why[static HELPER_WHY])
+/* Sends the table and waits for the answer. */
+static int introduce(int fd, const struct hooks_options *options, const char *user,
+		     bool sandbox, char why[static HELPER_WHY])
+{
+	struct buf b;
+	int rc;
+
+	buf_init(&b, PROTOCOL_MESSAGE_MAX);
+	rc = protocol_table_encode(&b, user, sandbox, options);
+	if (rc == ERR_TOO_LARGE) {
+		snprintf(why, HELPER_WHY,
+			 "hooks: the commands are too long: at most %d exec hooks of %d "
+			 "arguments, %d bytes together; put them into a script",
+			 PROTOCOL_HOOKS, PROTOCOL_ARGS, PROTOCOL_MESSAGE_MAX);
+	}
+	if (rc == 0 && send(fd, b.p, b.n, MSG_NOSIGNAL) != (ssize_t)b.n) {
+		rc = -errno;
+	}
+	buf_fini(&b);
+	return rc != 0 ? rc : receive_answer(fd, why);
+}
+
+int helper_start(const struct hooks_options *options, const char *user, bool sandbox,
+		 pid_t *pid, int *fd, char why[static HELPER_WHY])
 {
 	int pair[2], rc;
 
@@ -92,28 +128,27 @@ int helper_start(int *fd, pid_t *pid, const struct hooks_options *options,
 		rc = -errno;
 		goto err_why;
 	}
-	rc = spawn(pair[1], self, pid);
+	rc = prepare(pair[0]);
+	rc = rc != 0 ? rc : spawn(pair[1], pid);
 	close(pair[1]);
-	if (rc == 0) {
-		rc = introduce(pair[0], options, why);
-	}
-	if (rc == 0 && fcntl(pair[0], F_SETFL, O_NONBLOCK) != 0) {
-		rc = -errno;
-	}
+	rc = rc != 0 ? rc : introduce(pair[0], options, user, sandbox, why);
 	if (rc != 0) {
-		close(pair[0]);
-		if (*pid > 0) {
-			/* Its socket is closed: it ends by itself. */
-			waitpid(*pid, NULL, 0);
-		}
-		goto err_why;
+		goto err_close;
 	}
 	*fd = pair[0];
 	return 0;
 
+err_close:
+	close(pair[0]);
+	if (*pid > 0) {
+		kill(*pid, SIGKILL);
+		waitpid(*pid, NULL, 0);
+		*pid = 0;
+	}
 err_why:
 	if (why[0] == '\0') {
-		snprintf(why, HELPER_WHY, "the helper for exec hooks cannot be started: %s",
+		snprintf(why, HELPER_WHY,
+			 "hooks: the helper process for exec hooks cannot be started: %s",
 			 err_str(rc));
 	}
 	return rc;

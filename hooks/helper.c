@@ -1,0 +1,464 @@
+/* The helper's loop: one thread, poll() on its socket and on a signalfd.
+ *
+ *	EXEC --> RUNNING --the program ends--------------------------> DONE
+ *	            '--timeout, SIGTERM--> TERMINATED --2 s, SIGKILL--> KILLED --> DONE
+ *
+ * What may fail: fork, memfd, the program is gone or changed hands (DONE says
+ * FAILED with the errno); the daemon dies (what runs is waited for, then the helper
+ * ends); a message that is not of the form (the helper ends: whoever sent it is not
+ * the program that it was started by).
+ */
+#include "hooks/helper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/daemon.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "common/sys_uv.h"
+#include "hooks/protocol.h"
+#include "hooks/trust.h"
+
+enum { KILL_AFTER_MS = 2000, POLL_MAX_MS = 60000, FIRST_FREE_FD = 4 };
+
+enum job_state { JOB_FREE, JOB_RUNNING, JOB_TERMINATED, JOB_KILLED };
+
+struct job {
+	enum job_state state;
+	uint32_t id;
+	uint8_t hook;
+	int64_t started_ms;
+	int64_t deadline_ms;
+	pid_t pid; /* and its session and process group */
+};
+
+struct helper {
+	int fd;
+	int signals;
+	bool closed;
+	uid_t owner; /* who started us: programs may belong to it */
+	struct protocol_table table;
+	struct job jobs[PROTOCOL_JOBS];
+	char message[PROTOCOL_MESSAGE_MAX];
+};
+
+static int64_t now_ms(void)
+{
+	return sys_mono_ns(sys_plain()) / 1000000;
+}
+
+static void answer(struct helper *h, const struct protocol_done *d)
+{
+	char bytes[64];
+	struct buf b = {bytes, 0, sizeof bytes, sizeof bytes};
+
+	/* A daemon that is gone is told nothing. */
+	if (!h->closed && protocol_done_encode(&b, d) == 0 &&
+	    send(h->fd, b.p, b.n, MSG_NOSIGNAL) < 0) {
+		h->closed = true;
+	}
+}
+
+/* ---- one program ---- */
+
+/* The alert as a file without a name: the program may read it when it likes, as
+ * often as it likes, or not at all. */
+static int input_file(struct slice input)
+{
+	int fd = memfd_create("alert", MFD_CLOEXEC), rc;
+	size_t done = 0;
+
+	while (fd >= 0 && done < input.n) {
+		ssize_t n = write(fd, input.p + done, input.n - done);
+
+		if (n < 0) {
+			goto err_close;
+		}
+		done += (size_t)n;
+	}
+	if (fd < 0) {
+		return -errno;
+	}
+	if (lseek(fd, 0, SEEK_SET) == 0) {
+		return fd;
+	}
+err_close:
+	rc = -errno;
+	close(fd);
+	return rc;
+}
+
+enum { VARIABLE_ROOM = sizeof "NIGHTJAR_SOURCE_IP=" + PROTOCOL_VALUE_MAX };
+
+struct environment {
+	char text[VARIABLE_NR][VARIABLE_ROOM];
+	char *v[VARIABLE_NR + 2];
+};
+
+static void fill_environment(struct environment *env, const struct protocol_exec *e)
+{
+	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+	size_t n = 0;
+
+	env->v[n++] = path;
+	for (unsigned i = 0; i < VARIABLE_NR; i++) {
+		if (e->value[i].n > 0) {
+			snprintf(env->text[i], VARIABLE_ROOM, "%s=%.*s",
+				 hook_variable_name(i), SLICE_ARG(e->value[i]));
+			env->v[n++] = env->text[i];
+		}
+	}
+	env->v[n] = NULL;
+}
+
+/* In the new process; never returns.  report: gets the errno if the program can't
+ * be started, and closes when it is. */
+static void become_program(const char *file, char *const *argv, char *const *env,
+			   int input, int report)
+{
+	sigset_t none;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int s = 1; s < NSIG; s++) {
+		signal(s, SIG_DFL);
+	}
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	umask(027);
+	if (setsid() >= 0 && null >= 0 && chdir("/") == 0 && dup2(input, 0) >= 0 &&
+	    dup2(null, 1) >= 0 && dup2(null, 2) >= 0) {
+		execve(file, argv, env);
+	}
+	(void)!write(report, &errno, sizeof errno);
+	_exit(127);
+}
+
+/* Its pid, or why it did not start. */
+static pid_t start(const char *file, char *const *argv, char *const *env, int input)
+{
+	int report[2], failed = 0;
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(report, O_CLOEXEC) != 0) {
+		return -errno;
+	}
+	pid = fork();
+	if (pid == 0) {
+		become_program(file, argv, env, input, report[1]);
+	}
+	if (pid < 0) {
+		pid = -errno;
+	}
+	close(report[1]);
+	do {
+		n = read(report[0], &failed, sizeof failed);
+	} while (n < 0 && errno == EINTR);
+	close(report[0]);
+	if (pid > 0 && n == sizeof failed) {
+		waitpid(pid, NULL, 0);
+		pid = -failed;
+	}
+	return pid;
+}
+
+/* Its pid, or UV_E*. */
+static pid_t run_program(struct helper *h, const struct protocol_exec *e)
+{
+	const struct hook_options *o = &h->table.options.hooks[e->hook];
+	char file[PATH_MAX], why[TRUST_WHY];
+	struct environment env;
+	int input, rc = trust_program(o->command.v[0], h->owner, file, why);
+	pid_t pid;
+
+	if (rc != 0) {
+		log_error("the program of a hook is refused", "hook=%s why=\"%s\"",
+			  o->name, why);
+		return rc;
+	}
+	input = input_file(e->input);
+	if (input < 0) {
+		return input;
+	}
+	fill_environment(&env, e);
+	pid = start(file, o->command.v, env.v, input);
+	close(input);
+	return pid;
+}
+
+static int on_exec(struct helper *h, struct slice message)
+{
+	struct protocol_done failed = {.how = HOW_FAILED};
+	struct protocol_exec e;
+	struct job *j = NULL;
+	uint64_t running = 0;
+	pid_t pid = UV_EAGAIN;
+
+	if (protocol_exec_decode(&e, message) != 0 ||
+	    e.hook >= h->table.options.n_hooks) {
+		return ERR_MALFORMED;
+	}
+	for (size_t i = 0; i < PROTOCOL_JOBS; i++) {
+		if (h->jobs[i].state == JOB_FREE) {
+			j = &h->jobs[i];
+		} else {
+			running += h->jobs[i].hook == e.hook;
+		}
+	}
+	if (j != NULL && running < h->table.options.hooks[e.hook].concurrency) {
+		pid = run_program(h, &e);
+	}
+	if (pid < 0) {
+		failed.id = e.id;
+		failed.status = (uint32_t)-pid;
+		answer(h, &failed);
+		return 0;
+	}
+	*j = (struct job){.state = JOB_RUNNING, .id = e.id, .hook = e.hook, .pid = pid,
+			  .started_ms = now_ms()};
+	j->deadline_ms = j->started_ms +
+			 (int64_t)h->table.options.hooks[e.hook].timeout_ms;
+	return 0;
+}
+
+static void on_ended(struct helper *h, struct job *j, int status)
+{
+	struct protocol_done d = {.id = j->id};
+
+	if (j->state != JOB_RUNNING) {
+		d.how = HOW_TIMEOUT;
+		d.status = WIFSIGNALED(status) ? (uint32_t)WTERMSIG(status) : 0;
+	} else if (WIFSIGNALED(status)) {
+		d.how = HOW_SIGNALED;
+		d.status = (uint32_t)WTERMSIG(status);
+	} else {
+		d.how = HOW_EXITED;
+		d.status = (uint32_t)WEXITSTATUS(status);
+	}
+	d.duration_ms = (uint32_t)(now_ms() - j->started_ms);
+	*j = (struct job){.state = JOB_FREE};
+	answer(h, &d);
+}
+
+static void reap(struct helper *h)
+{
+	for (size_t i = 0; i < PROTOCOL_JOBS; i++) {
+		struct job *j = &h->jobs[i];
+		siginfo_t info = {0};
+		int status;
+
+		if (j->state == JOB_FREE ||
+		    waitid(P_PID, (id_t)j->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+		    info.si_pid == 0) {
+			continue;
+		}
+		/* What it left behind goes too, while its number can't yet be another's. */
+		kill(-j->pid, SIGKILL);
+		if (waitpid(j->pid, &status, 0) == j->pid) {
+			on_ended(h, j, status);
+		}
+	}
+}
+
+/* Ends what runs too long; returns how long poll() may sleep, -1: for ever. */
+static int keep_deadlines(struct helper *h)
+{
+	int64_t now = now_ms(), next = INT64_MAX;
+
+	for (size_t i = 0; i < PROTOCOL_JOBS; i++) {
+		struct job *j = &h->jobs[i];
+
+		if (j->state == JOB_FREE || j->state == JOB_KILLED) {
+			continue;
+		}
+		if (j->deadline_ms <= now) {
+			bool first = j->state == JOB_RUNNING;
+
+			kill(-j->pid, first ? SIGTERM : SIGKILL);
+			j->state = first ? JOB_TERMINATED : JOB_KILLED;
+			j->deadline_ms = first ? now + KILL_AFTER_MS : INT64_MAX;
+		}
+		next = j->deadline_ms < next ? j->deadline_ms : next;
+	}
+	if (next == INT64_MAX) {
+		return -1;
+	}
+	return next - now < POLL_MAX_MS ? (int)(next - now) : POLL_MAX_MS;
+}
+
+/* ---- the loop ---- */
+
+/* One message; false: the socket is closed, or speaks nonsense. */
+static bool receive(struct helper *h)
+{
+	ssize_t n = recv(h->fd, h->message, sizeof h->message, MSG_TRUNC);
+
+	if (n < 0) {
+		return errno == EINTR;
+	}
+	if (n == 0) {
+		return false;
+	}
+	if ((size_t)n > sizeof h->message ||
+	    on_exec(h, slice(h->message, (size_t)n)) != 0) {
+		log_error("the helper for exec hooks got a message that it does not "
+			  "understand, and ends", "bytes=%zd", n);
+		return false;
+	}
+	return true;
+}
+
+static bool any_job(const struct helper *h)
+{
+	for (size_t i = 0; i < PROTOCOL_JOBS; i++) {
+		if (h->jobs[i].state != JOB_FREE) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void run(struct helper *h)
+{
+	while (!h->closed || any_job(h)) {
+		struct pollfd p[2] = {{.fd = h->signals, .events = POLLIN},
+				      {.fd = h->closed ? -1 : h->fd, .events = POLLIN}};
+		struct signalfd_siginfo info;
+
+		if (poll(p, 2, keep_deadlines(h)) < 0 && errno != EINTR) {
+			return;
+		}
+		while (read(h->signals, &info, sizeof info) > 0) {
+			/* One signal can stand for several children. */
+		}
+		reap(h);
+		if (p[1].revents != 0 && !receive(h)) {
+			h->closed = true;
+		}
+	}
+}
+
+/* ---- the start ---- */
+
+/* Also where the service manager gave the daemon a capability: the helper has no
+ * use for any, and the programs even less. */
+static int drop_capabilities(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[2] = {{0}};
+
+	return syscall(SYS_capset, &head, none) == 0 ? 0 : -errno;
+}
+
+static int give_up_rights(struct helper *h, char why[static HELPER_WHY])
+{
+	bool root = geteuid() == 0;
+	int rc;
+
+	h->owner = geteuid();
+	rc = daemon_drop(h->table.user, false, why);
+	if (rc == 0 && !root) {
+		rc = drop_capabilities();
+	}
+	if (rc == 0 && h->table.sandbox) {
+		rc = sandbox_enter(SANDBOX_HELPER, NULL, 0, why);
+	}
+	if (rc != 0 && why[0] == '\0') {
+		snprintf(why, HELPER_WHY, "cannot give up rights: %s", err_str(rc));
+	}
+	return rc;
+}
+
+static int judge_table(struct helper *h, char why[static HELPER_WHY])
+{
+	char file[PATH_MAX], reason[TRUST_WHY];
+	int rc = give_up_rights(h, why);
+
+	for (size_t i = 0; rc == 0 && i < h->table.options.n_hooks; i++) {
+		const struct hook_options *o = &h->table.options.hooks[i];
+
+		rc = trust_program(o->command.v[0], h->owner, file, reason);
+		if (rc != 0) {
+			snprintf(why, HELPER_WHY, "%.256s: %s", o->name, reason);
+		}
+	}
+	return rc;
+}
+
+static int accept_table(struct helper *h)
+{
+	char why[HELPER_WHY] = "", bytes[HELPER_WHY + 16];
+	struct buf b = {bytes, 0, sizeof bytes, sizeof bytes};
+	ssize_t n = recv(h->fd, h->message, sizeof h->message, MSG_TRUNC);
+	int rc = ERR_CLOSED;
+
+	if (n > 0 && (size_t)n <= sizeof h->message) {
+		rc = protocol_table_decode(&h->table, slice(h->message, (size_t)n));
+	}
+	if (rc != 0) {
+		return rc;
+	}
+	rc = judge_table(h, why);
+	if (protocol_ready_encode(&b, slice_str(why)) != 0 ||
+	    send(h->fd, b.p, b.n, MSG_NOSIGNAL) < 0) {
+		return ERR_CLOSED;
+	}
+	return rc;
+}
+
+static int set_up(struct helper *h, int fd)
+{
+	static const int ignored[] = {SIGTERM, SIGINT, SIGHUP};
+	sigset_t child;
+
+	daemon_harden();
+	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
+		signal(ignored[i], SIG_IGN);
+	}
+	signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &child, NULL);
+	/* What whoever started the daemon left open; without this call (Linux 5.9)
+	 * it stays open. */
+	syscall(SYS_close_range, (unsigned)FIRST_FREE_FD, ~0u, 0u);
+	h->fd = fd;
+	h->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (h->signals < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+		return -errno;
+	}
+	return 0;
+}
+
+int helper_main(int fd)
+{
+	struct helper *h = calloc(1, sizeof *h);
+	int rc;
+
+	if (h == NULL) {
+		return 1;
+	}
+	rc = set_up(h, fd);
+	rc = rc != 0 ? rc : accept_table(h);
+	if (rc == 0) {
+		run(h);
+	}
+	protocol_table_free(&h->table);
+	free(h);
+	return rc == 0 ? 0 : 1;
+}
