@@ -57,6 +57,9 @@ struct catalogue_ops {
 		      const char *name, int64_t seen_ms);
 	int (*segment)(struct catalogue *c, const struct catalogue_segment *s);
 	int (*stream)(struct catalogue *c, const struct catalogue_stream *s);
+	/* What a stream's opening record says (JSON). */
+	int (*opened)(struct catalogue *c, const struct hash32 *device,
+		      const struct stream_id *stream, struct slice json);
 	/* The latest verified head of a lane, as it was signed. */
 	int (*head)(struct catalogue *c, const struct hash32 *device,
 		    enum lane lane, struct slice bytes);

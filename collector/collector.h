@@ -125,6 +125,8 @@ void rows_flush(struct rows *r);
 bool rows_busy(const struct rows *r);
 /* Adds an alert's row to the next work; copied. */
 void rows_alert(struct rows *r, const struct catalogue_alert *a);
+/* Likewise a stream's description (a->json). */
+void rows_opened(struct rows *r, const struct catalogue_alert *a);
 
 /* ---- core.c ---- */
 

@@ -19,6 +19,8 @@
 
 struct deliver;
 
+/* The arrival up to which everything was given out, before store_scan(). */
+uint64_t deliver_given_out(const struct store *s);
 /* Blocks: reads the cursor and cuts the output file back.  UV_E*, UV_ENOMEM; why:
  * 512 bytes. */
 int deliver_new(struct deliver **out, struct collector *c,
@@ -26,9 +28,9 @@ int deliver_new(struct deliver **out, struct collector *c,
 void deliver_free(struct deliver *d);
 /* Batches up to store.durable_arrival may be given out. */
 void deliver_kick(struct deliver *d);
-/* A batch was appended (not yet durable). */
+/* A batch was appended (not yet durable); new_stream: it is the first of one. */
 void deliver_note(struct deliver *d, const struct segment *g,
-		  uint64_t arrival, uint64_t offset);
+		  uint64_t arrival, uint64_t offset, bool new_stream);
 /* What was noted is void: a sync has failed. */
 void deliver_forget(struct deliver *d);
 bool deliver_busy(const struct deliver *d);

@@ -18,6 +18,7 @@ struct row_device {
 
 struct row_alert {
 	struct row_alert *next;
+	bool opened; /* a stream's description, not an alert */
 	struct catalogue_alert a;
 	char json[];
 };
@@ -218,7 +219,9 @@ static int write_all(struct rows *r)
 	}
 	for (struct row_alert *a = r->writing; a != NULL && rc == 0;
 	     a = a->next) {
-		rc = k->ops->alert(k, &a->a);
+		rc = a->opened ? k->ops->opened(k, &a->a.device, &a->a.stream,
+						a->a.json)
+			       : k->ops->alert(k, &a->a);
 	}
 	return rc != 0 ? rc : k->ops->commit(k);
 }
@@ -295,24 +298,37 @@ bool rows_busy(const struct rows *r)
 	return r != NULL && r->busy;
 }
 
-void rows_alert(struct rows *r, const struct catalogue_alert *a)
+static void add(struct rows *r, const struct catalogue_alert *a, bool opened)
 {
 	struct row_alert *row;
 
 	if (r == NULL || r->n_alerts >= ROWS_ALERTS_MAX) {
 		return; /* They are in the segments as well. */
 	}
-	row = malloc(sizeof *row + a->json.n);
+	row = malloc(sizeof *row + a->json.n + 1);
 	if (row == NULL) {
 		return;
 	}
 	row->a = *a;
-	memcpy(row->json, a->json.p, a->json.n);
+	row->opened = opened;
+	if (a->json.n > 0) {
+		memcpy(row->json, a->json.p, a->json.n);
+	}
 	row->a.json = slice(row->json, a->json.n);
 	row->next = r->alerts;
 	r->alerts = row;
 	r->n_alerts++;
 	rows_kick(r);
+}
+
+void rows_alert(struct rows *r, const struct catalogue_alert *a)
+{
+	add(r, a, false);
+}
+
+void rows_opened(struct rows *r, const struct catalogue_alert *a)
+{
+	add(r, a, true);
 }
 
 int rows_new(struct rows **out, struct collector *c)

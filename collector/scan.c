@@ -387,6 +387,9 @@ static bool vouched_for(struct scan *sc, const struct segment_name *name)
 		return false;
 	}
 	segment_path(path, sc->dir, name);
+	if (row.last_arrival > sc->store->given_out) {
+		return false; /* What reads on there needs it in memory. */
+	}
 	if (!row.closed || row.part != name->part ||
 	    sys_stat(sc->store->sys, path, &st) != 0 || st.size != row.bytes) {
 		return false;

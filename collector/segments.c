@@ -59,6 +59,7 @@ void store_segment_free(struct store *s, struct segment *g)
 static bool idle(const struct store *s, const struct segment *g)
 {
 	return g->follower == NULL && !g->dirty && !g->committing &&
+	       g->last_arrival <= s->given_out &&
 	       !(g->catalogue_dirty && s->has_catalogue);
 }
 
@@ -83,7 +84,6 @@ void store_trim_segments(struct store *s, struct device *d)
 			at = &g->next;
 			continue;
 		}
-		store_close_file(s, g);
 		forget_header(g);
 		if (++kept <= DEVICE_SEGMENTS_KEPT) {
 			at = &g->next;
@@ -91,6 +91,7 @@ void store_trim_segments(struct store *s, struct device *d)
 		}
 		*at = g->next;
 		d->n_segments--;
+		store_close_file(s, g);
 		store_segment_free(s, g);
 	}
 }

@@ -596,6 +596,7 @@ static int new_batch(struct session *s, struct session_lane *l,
 	struct segment *g = l->segment;
 	struct stream_id above;
 	struct batch_head h;
+	bool new_stream = false;
 	int rc = follower_peek(g->follower, batch, &h);
 
 	if (rc == 0 && names_a_stream_twice(&h)) {
@@ -604,11 +605,15 @@ static int new_batch(struct session *s, struct session_lane *l,
 	if (rc != 0) {
 		return rc == UV_ENOMEM ? rc : broken(s, "batch", rc);
 	}
+	for (size_t i = 0; i < h.n_streams; i++) {
+		new_stream |= device_find_stream(s->device, &h.streams[i].id) ==
+			      NULL;
+	}
 	rc = store_append(&s->c->store, g, batch, &h, &above);
 	switch (rc) {
 	case 0:
 		deliver_note(s->c->deliver, g, s->c->store.arrival,
-			     g->last_offset);
+			     g->last_offset, new_stream);
 		collector_wake(s->c);
 		return 0;
 	case ERR_ABOVE:

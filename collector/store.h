@@ -108,6 +108,7 @@ struct store {
 	uint8_t hash_key[16];
 
 	uint64_t arrival, durable_arrival;
+	uint64_t given_out; /* segments with later arrivals stay in memory */
 	size_t n_open;
 	size_t hand;       /* where to look for a file to close next */
 
