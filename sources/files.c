@@ -181,9 +181,10 @@ static struct known *remember(struct file *f)
 	k->st = s->st;
 	s->st.path = NULL;
 	k->st.position = s->position;
+	k->st.top = (struct stream_rung){s->position, s->hash_at_position};
 	k->st.size = f->size;
 	k->st.mtime_ns = f->mtime_ns;
-	k->good_mtime_ns = f->in_glob ? f->good_mtime_ns : INT64_MIN;
+	k->good_mtime_ns = f->good_mtime_ns;
 	k->st.seen_ns = sys_wall_ns(f->tail->sys);
 	k->source = s->source;
 	k->live = true;
@@ -226,6 +227,7 @@ void file_park(struct file *f, enum tail_close why)
 		k->live = false;
 		k->st.gap_told = true;
 		k->st.position = k->st.acked;
+		k->st.top.position = 0;
 	}
 	file_drop_stream(f);
 	known_put(t, k);

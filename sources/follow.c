@@ -120,7 +120,7 @@ static struct slice read_on(struct file *f, bool *ok)
 		return SLICE_NONE;
 	}
 	*ok = true;
-	if (!f->gone) {
+	if (!f->gone && f->in_glob) {
 		f->good_mtime_ns = f->mtime_ns;
 	}
 	tail_trouble_over(t, f->path);

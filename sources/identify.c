@@ -63,6 +63,8 @@ static struct places places_of_known(const struct known *k)
 
 	if (k->live) {
 		p.top = (struct stream_rung){k->st.position, k->h_position};
+	} else if (k->st.top.position > k->st.acked) {
+		p.top = k->st.top;
 	}
 	return p;
 }
@@ -109,7 +111,7 @@ static bool could_belong(struct file *f)
 		struct places p = places_of_known(k);
 
 		if (relevant_known(f, k) &&
-		    ((same_inode(f, k) && known_full(k) == 0) ||
+		    ((same_inode(f, k) && p.top.position == 0) ||
 		     !each_place(&p, within, f))) {
 			return true;
 		}
@@ -496,7 +498,7 @@ static bool weak_rest(const struct job *j, const struct candidate *c,
 		      const struct known *k)
 {
 	return c->matched && !c->open && !c->same_inode && c->best > 0 &&
-	       !strong(j, c->best) && c->best == known_full(k) &&
+	       !strong(j, c->best) && known_continues(k, c->best) &&
 	       !known_done(k);
 }
 
@@ -517,8 +519,8 @@ static bool rather(const struct candidate *a, const struct known *ka,
 	if (b == NULL || a->best != b->best) {
 		return b == NULL || a->best > b->best;
 	}
-	if ((a->best == known_full(ka)) != (b->best == known_full(v->k))) {
-		return a->best == known_full(ka);
+	if (known_continues(ka, a->best) != known_continues(v->k, b->best)) {
+		return known_continues(ka, a->best);
 	}
 	if (a->same_inode != b->same_inode) {
 		return a->same_inode;
@@ -535,7 +537,9 @@ static struct verdict judge(const struct file *f, const struct job *j)
 		const struct candidate *c = &j->candidates[i];
 		struct known *k = c->open ? NULL : known_find(t, &c->id);
 
-		v.may_repeat |= k != NULL && k != v.k && known_full(k) == 0 &&
+		v.may_repeat |= k != NULL && k->st.acked == 0 &&
+				(k->st.top.position == 0 ||
+				 k->st.top.position > f->size) &&
 				!known_done(k) && !k->present;
 		if (!c->matched) {
 			continue;
@@ -578,15 +582,19 @@ static bool is_known(const struct file *f, const struct job *j)
 static void decide_sibling(struct file *f, const struct job *j,
 			   const struct verdict *v)
 {
-	if (v->rest != NULL && v->rest->best == known_full(v->k)) {
+	if (v->rest != NULL && known_continues(v->k, v->rest->best)) {
 		go_on(f, v->k, v->rest, j);
 	} else if (v->weak != NULL) {
 		/* Probably its rest, but files as short may begin alike:
 		 * under a stream of its own. */
+		uint64_t from = known_full(v->weak_k);
+		uint64_t h = v->weak_k->live ? v->weak_k->h_position
+					     : v->weak_k->st.h;
+
 		v->weak_k->st.finished = true;
-		v->weak_k->st.position = v->weak->best;
-		if (f->size > v->weak->best) {
-			fork_at(f, v->weak->best, v->weak->best_h);
+		v->weak_k->st.position = from;
+		if (f->size > from) {
+			fork_at(f, from, h);
 		} else {
 			file_free(f);
 		}
@@ -637,7 +645,7 @@ static void decide(struct file *f, const struct job *j)
 
 	if (!f->in_glob) {
 		decide_sibling(f, j, &v);
-	} else if (rest_first && v.rest->best == known_full(v.k)) {
+	} else if (rest_first && known_continues(v.k, v.rest->best)) {
 		go_on(f, v.k, v.rest, j);
 	} else if (rest_first && is_stale_copy(f, v.rest)) {
 		skip(f, &v.rest->id, v.rest->best, v.rest->best_h);

@@ -187,9 +187,10 @@ static void look_for_unseen(const struct file *f)
 	for (size_t i = 0; i < t->n_files; i++) {
 		const struct file *old = t->files[i];
 
-		if (old != f && old->in_glob &&
-		    old->path_hash == f->path_hash &&
-		    old->good_mtime_ns > since) {
+		if (old != f && old->good_mtime_ns > since &&
+		    (old->path_hash == f->path_hash ||
+		     (old->family != NULL &&
+		      strcmp(old->family, f->path) == 0))) {
 			since = old->good_mtime_ns;
 		}
 	}

@@ -217,7 +217,8 @@ static int encode_state(const struct stream_state *st, struct buf *out)
 	uint64_t numbers[] = {
 		st->dev, st->ino, st->start, st->acked, st->detect,
 		st->position, st->size, zigzag(st->mtime_ns),
-		zigzag(st->born_ns), zigzag(st->seen_ns), st->n_rungs,
+		zigzag(st->born_ns), zigzag(st->seen_ns), st->top.position,
+		st->n_rungs,
 	};
 	uint64_t below = 0;
 	int rc;
@@ -230,6 +231,7 @@ static int encode_state(const struct stream_state *st, struct buf *out)
 	rc = rc != 0 ? rc : buf_add_varint(out, path.n);
 	rc = rc != 0 ? rc : buf_add_slice(out, path);
 	rc = rc != 0 ? rc : buf_add_u64(out, st->h);
+	rc = rc != 0 ? rc : buf_add_u64(out, st->top.h);
 	rc = rc != 0 ? rc : add_varints(out, numbers,
 					sizeof numbers / sizeof numbers[0]);
 	for (uint32_t i = 0; rc == 0 && i < st->n_rungs; i++) {
@@ -280,7 +282,8 @@ static bool decode_rungs(struct reader *r, struct stream_state *st)
 
 static bool plausible(const struct stream_state *st, struct slice path)
 {
-	return (path.n == 0 || path.p[0] == '/') &&
+	return st->top.position <= INT64_MAX &&
+	       (path.n == 0 || path.p[0] == '/') &&
 	       (path.n == 0 || memchr(path.p, '\0', path.n) == NULL) &&
 	       st->position <= INT64_MAX && st->acked <= st->position &&
 	       st->detect <= st->position && st->start <= st->position;
@@ -295,6 +298,7 @@ static int decode_state(struct reader *r, struct stream_state *st)
 	flags = reader_u8(r);
 	path = reader_blob(r, STREAM_PATH_MAX);
 	st->h = reader_u64(r);
+	st->top.h = reader_u64(r);
 	st->dev = reader_varint(r);
 	st->ino = reader_varint(r);
 	st->start = reader_varint(r);
@@ -305,6 +309,7 @@ static int decode_state(struct reader *r, struct stream_state *st)
 	st->mtime_ns = unzigzag(reader_varint(r));
 	st->born_ns = unzigzag(reader_varint(r));
 	st->seen_ns = unzigzag(reader_varint(r));
+	st->top.position = reader_varint(r);
 	st->n_rungs = (uint32_t)reader_varint_max(r, STREAM_RUNGS);
 	if (!reader_ok(r)) {
 		return ERR_TRUNCATED;
@@ -328,8 +333,8 @@ static int decode_state(struct reader *r, struct stream_state *st)
 int stream_table_decode(struct slice bytes, struct stream_state **out,
 			size_t *n)
 {
-	/* The smallest state: id, flags, no path, h, eleven numbers. */
-	enum { STATE_MIN = 16 + 1 + 1 + 8 + 11 };
+	/* The smallest state: id, flags, no path, two H, twelve numbers. */
+	enum { STATE_MIN = 16 + 1 + 1 + 16 + 12 };
 	struct reader r = reader(bytes);
 	struct slice magic = reader_bytes(&r, sizeof table_magic);
 	uint8_t version = reader_u8(&r);

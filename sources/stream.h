@@ -42,6 +42,7 @@ struct stream_state {
 	uint64_t start;       /* 0, or where a fork (or reading from the end) began */
 	uint64_t acked;       /* W: everything below is acknowledged ... */
 	uint64_t h;           /* ... and H(W) */
+	struct stream_rung top; /* a place above W that was handed on; 0: none */
 	uint64_t detect;      /* D: the detectors have seen [0, D) */
 	uint64_t position;    /* bytes handed on when the state was taken, >= W */
 	uint64_t size;        /* of the file when it was last looked at */

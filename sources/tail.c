@@ -275,6 +275,7 @@ static int merge(struct known *k, const struct stream_state *st)
 		k->st.born_ns = st->born_ns;
 		k->st.finished = st->finished;
 		k->st.gap_told = st->gap_told;
+		k->st.top = st->top;
 		k->st.fork = st->fork;
 		for (uint32_t i = 0; i < st->n_rungs; i++) {
 			stream_state_add_rung(&k->st, st->rungs[i].position,
@@ -546,6 +547,8 @@ static int state_of_file(const struct file *f, struct stream_state *out)
 	rc = stream_state_copy(out, &f->s->st);
 	if (rc == 0) {
 		out->position = f->s->position;
+		out->top = (struct stream_rung){f->s->position,
+						f->s->hash_at_position};
 		raise_position(out);
 		out->size = f->size;
 		out->mtime_ns = f->mtime_ns;

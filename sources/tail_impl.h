@@ -69,7 +69,9 @@ struct file {
 	uint32_t nlink;
 	uint64_t size;       /* when it was last looked at */
 	int64_t mtime_ns;
-	int64_t good_mtime_ns; /* when its name and content were last right */
+	/* mtime when its name and content were last right (a sibling's: when it
+	 * was found): an incarnation that came later is not older. */
+	int64_t good_mtime_ns;
 	int64_t idle_since_ns; /* monotonic: when it last grew */
 	unsigned idle_polls;   /* since it last grew */
 	unsigned polls;        /* since it was found */
@@ -100,7 +102,7 @@ struct known {
 	struct stream_rung marks[STREAM_MARKS];
 	uint32_t n_marks;
 	bool present;   /* the last scan saw its file */
-	int64_t good_mtime_ns; /* as a file's; INT64_MIN: it was a sibling */
+	int64_t good_mtime_ns; /* as a file's */
 	unsigned searches;
 	unsigned wait_polls; /* before the next search */
 	bool searching;      /* siblings are looked into for it ... */
@@ -290,6 +292,12 @@ void known_free(struct known *k);
 static inline uint64_t known_full(const struct known *k)
 {
 	return k->live ? k->st.position : k->st.acked;
+}
+/* A file that is proved to have the stream's first `best` bytes (0: nothing was proved) continues
+ * it. */
+static inline bool known_continues(const struct known *k, uint64_t best)
+{
+	return k->live ? best == k->st.position : best >= k->st.acked;
 }
 /* Nothing of it has to be read any more. */
 static inline bool known_done(const struct known *k)
