@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -140,6 +141,8 @@ static void become_program(const char *file, char *const *argv, char *const *env
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	umask(027);
+	/* A helper that is killed takes it along. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
 	if (setsid() >= 0 && null >= 0 && chdir("/") == 0 && dup2(input, 0) >= 0 &&
 	    dup2(null, 1) >= 0 && dup2(null, 2) >= 0) {
 		execve(file, argv, env);
