@@ -24,7 +24,7 @@
 #include "wire/identity.h"
 #include "wire/net_tls.h"
 
-enum { EXIT_WRONG_USE = 2, PATHS_MAX = 512, HOOKS_GRACE_MS = 3000 };
+enum { EXIT_WRONG_USE = 2, PATHS_MAX = 512, HOOKS_GRACE_MS = 3000, HELPER_FD = 3 };
 
 struct program {
 	const char *config_path;
@@ -428,7 +428,7 @@ static int start_agent(struct program *p, const uint8_t boot[static 16],
 static int run(struct program *p)
 {
 	const struct agent_config *c = p->config;
-	char why[512] = "";
+	char why[HELPER_WHY] = "";
 	uint8_t boot[16], machine_id[16];
 	struct hash32 machine = {{0}};
 	struct slice id = slice(machine_id, sizeof machine_id);
@@ -439,8 +439,8 @@ static int run(struct program *p)
 	log_set_level(c->daemon.log_level);
 	rc = make_folders(c, why);
 	if (rc == 0) {
-		rc = helper_start(&p->helper_fd, &p->helper_pid, &c->hooks,
-				  "/proc/self/exe", why);
+		rc = helper_start(&c->hooks, c->daemon.user, c->daemon.sandbox,
+				  &p->helper_pid, &p->helper_fd, why);
 	}
 	if (rc == 0) {
 		rc = load_identity(p);
@@ -502,12 +502,10 @@ static int run(struct program *p)
 int main(int argc, char **argv)
 {
 	struct program *p;
-	uint64_t fd;
 	int rc;
 
-	if (argc == 3 && strcmp(argv[1], "--helper") == 0 &&
-	    slice_to_u64(slice_str(argv[2]), INT_MAX, &fd)) {
-		return helper_main((int)fd);
+	if (argc == 2 && strcmp(argv[1], "--helper") == 0) {
+		return helper_main(HELPER_FD);
 	}
 	p = calloc(1, sizeof *p);
 	if (p == NULL) {
