@@ -80,6 +80,7 @@ static void end(struct conn *c)
 	uv_close((uv_handle_t *)&c->tick, on_handle_closed);
 }
 
+__attribute__((format(printf, 3, 0)))
 static void set_why(struct conn *c, int status, const char *fmt, va_list ap)
 {
 	if (c->why[0] == '\0') {
