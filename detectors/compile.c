@@ -4,189 +4,6 @@
 #include "detectors/engine.h"
 #include "detectors/field.h"
 
-/* ---- references between rules ---- */
-
-static struct rule *find_rule(const struct detect *d, struct slice name,
-			      const char *file)
-{
-	struct rule *other = NULL;
-
-	for (struct rule *r = d->set.first; r != NULL; r = r->next) {
-		if (r->off || (!slice_eq(name, slice_str(r->id)) &&
-			       (r->name[0] == '\0' ||
-				!slice_eq(name, slice_str(r->name))))) {
-			continue;
-		}
-		if (strcmp(r->file, file) == 0) {
-			return r;
-		}
-		other = r;
-	}
-	return other;
-}
-
-/* A rule of the same id in a later file replaces this one; in the same file the
- * later one is a mistake. */
-static void find_doubles(struct detect *d, const struct complain *c)
-{
-	for (struct rule *r = d->set.first; r != NULL; r = r->next) {
-		for (struct rule *q = d->set.first; q != r; q = q->next) {
-			struct complain at = *c;
-
-			if (q->off || strcmp(q->id, r->id) != 0) {
-				continue;
-			}
-			if (strcmp(q->file, r->file) != 0) {
-				q->off = true;
-				continue;
-			}
-			at.file = r->file;
-			complain(&at, r->mark, "the id of this rule stands in the "
-				 "same file already, in line %u", q->mark.line);
-			r->off = true;
-			break;
-		}
-	}
-}
-
-static bool is_disabled(const struct detect *d, const struct rule *r)
-{
-	for (size_t i = 0; i < d->disabled.n; i++) {
-		if (strcmp(d->disabled.v[i], r->id) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool resolve(struct detect *d, struct rule *r, const struct complain *c)
-{
-	struct complain at = *c;
-
-	at.file = r->file;
-	for (unsigned i = 0; i < r->n_refs; i++) {
-		struct reference *ref = &r->refs[i];
-
-		ref->rule = find_rule(d, ref->name, r->file);
-		if (ref->rule == NULL) {
-			complain(&at, ref->mark, "no rule has the name or id \"%s\"",
-				 ref->name.p);
-			return false;
-		}
-	}
-	return true;
-}
-
-/* A correlation stands one level above the highest that it names.  Each round
- * settles at least one level; what is never settled names itself in a circle. */
-static void settle_levels(struct detect *d, const struct complain *c)
-{
-	bool moved = true;
-
-	while (moved) {
-		moved = false;
-		for (struct rule *r = d->set.first; r != NULL; r = r->next) {
-			unsigned level = 0;
-			bool known = true;
-
-			if (r->off || r->type == CORRELATION_NONE || r->level > 0) {
-				continue;
-			}
-			for (unsigned i = 0; i < r->n_refs; i++) {
-				const struct rule *q = r->refs[i].rule;
-
-				known = known && (q->type == CORRELATION_NONE ||
-						  q->level > 0);
-				level = q->level > level ? q->level : level;
-			}
-			if (known && level < UINT8_MAX) {
-				r->level = (uint8_t)(level + 1);
-				moved = true;
-			}
-		}
-	}
-	for (struct rule *r = d->set.first; r != NULL; r = r->next) {
-		struct complain at = *c;
-
-		if (!r->off && r->type != CORRELATION_NONE && r->level == 0) {
-			at.file = r->file;
-			complain(&at, r->mark, "the correlation depends on itself, "
-				 "or on one that does");
-			r->off = true;
-		}
-	}
-}
-
-/* A correlation whose reference was refused is refused as well, and so on. */
-static void drop_orphans(struct detect *d, const struct complain *c)
-{
-	bool moved = true;
-
-	while (moved) {
-		moved = false;
-		for (struct rule *r = d->set.first; r != NULL; r = r->next) {
-			if (!r->off && r->type != CORRELATION_NONE &&
-			    !resolve(d, r, c)) {
-				r->off = moved = true;
-			}
-		}
-	}
-}
-
-static int attach_listeners(struct detect *d, struct rule *r)
-{
-	for (unsigned i = 0; i < r->n_refs; i++) {
-		struct rule *q = r->refs[i].rule;
-		struct listener *l = arena_take(&d->set.arena, sizeof *l);
-
-		if (l == NULL) {
-			return UV_ENOMEM;
-		}
-		*l = (struct listener){r, (uint8_t)i, q->listeners};
-		q->listeners = l;
-		/* In one file a rule is part of its correlation; a rule of another
-		 * file goes on telling. */
-		if (!r->generate && strcmp(q->file, r->file) == 0) {
-			q->alerts = false;
-		}
-	}
-	return 0;
-}
-
-static uint64_t mix(uint64_t h, uint64_t v)
-{
-	static const uint8_t key[16] = "nightjar rules ";
-	uint64_t both[2] = {h, v};
-
-	return siphash(key, both, sizeof both);
-}
-
-/* What a window means: when any of it changes, saved windows are worth nothing. */
-static void set_salt(struct rule *r)
-{
-	static const uint8_t key[16] = "nightjar rules ";
-	uint64_t h = siphash(key, r->id, strlen(r->id));
-
-	h = mix(h, r->type);
-	h = mix(h, (uint64_t)r->timespan_ms);
-	h = mix(h, r->range.min);
-	h = mix(h, r->range.max);
-	h = mix(h, r->range.not);
-	h = mix(h, r->weigh_attempts);
-	for (unsigned i = 0; i < r->n_refs; i++) {
-		for (unsigned k = 0; k < r->n_group; k++) {
-			h = mix(h, r->refs[i].group[k]);
-		}
-	}
-	for (unsigned i = 0; i < r->first_seen.n_fields; i++) {
-		h = mix(h, r->first_seen.fields[i]);
-	}
-	for (unsigned i = 0; i < r->first_seen.n_per; i++) {
-		h = mix(h, 1000u + r->first_seen.per[i]);
-	}
-	r->salt = h;
-}
-
 /* ---- what a condition implies, for the dispatch ---- */
 
 enum { VALUES_MAX = 64 };
@@ -336,6 +153,90 @@ static bool never(const struct condition *c, unsigned at)
 	}
 }
 
+/* ---- the words that a line must hold ---- */
+
+struct words {
+	struct slice v[VALUES_MAX];
+	size_t n;
+	size_t shortest;
+};
+
+/* The longest piece of a glob without wildcards. */
+static struct slice longest_piece(struct arena *a, const struct match *m)
+{
+	uint32_t from = 0, best = 0, best_n = 0;
+	char *p;
+
+	for (uint32_t i = 0; i <= m->n_glob; i++) {
+		if (i < m->n_glob && m->glob[i] < 256) {
+			continue;
+		}
+		if (i - from > best_n) {
+			best = from;
+			best_n = i - from;
+		}
+		from = i + 1;
+	}
+	p = arena_take(a, best_n + 1);
+	for (uint32_t i = 0; p != NULL && i < best_n; i++) {
+		p[i] = (char)m->glob[best + i];
+	}
+	return slice(p, p == NULL ? 0 : best_n);
+}
+
+static bool word_of(struct arena *a, const struct match *m, struct words *out)
+{
+	struct slice s = m->text;
+
+	if ((m->field != RULE_FIELD_LINE && m->field != RULE_FIELD_MESSAGE) ||
+	    m->cased || m->op > MATCH_GLOB || out->n == VALUES_MAX) {
+		return false;
+	}
+	if (m->op == MATCH_GLOB) {
+		s = longest_piece(a, m);
+	}
+	if (s.n < LITERAL_MIN) {
+		return false;
+	}
+	out->v[out->n++] = s;
+	out->shortest = s.n < out->shortest ? s.n : out->shortest;
+	return true;
+}
+
+/* Whether the node can only be true for a line that holds one of some words: the
+ * longest such that it offers. */
+static bool words_of(struct arena *a, const struct condition *c, unsigned at,
+		     struct words *out)
+{
+	const struct node *n = &c->nodes[at];
+	struct words before = *out, best = {.shortest = 0};
+
+	if (n->op == NODE_MATCH) {
+		return word_of(a, &c->matches[n->first], out);
+	}
+	if (n->op == NODE_NOT) {
+		return false;
+	}
+	for (unsigned i = 0; i < n->n; i++) {
+		bool has = words_of(a, c, c->kids[n->first + i], out);
+
+		if (n->op == NODE_OR && !has) {
+			return false;
+		}
+		if (n->op == NODE_AND) {
+			if (has && out->shortest > best.shortest) {
+				best = *out;
+			}
+			*out = before;
+		}
+	}
+	if (n->op == NODE_AND) {
+		*out = best;
+		return best.n > before.n;
+	}
+	return n->n > 0;
+}
+
 /* An exact match on the field, or a choice of such. */
 static bool only_values(const struct condition *c, unsigned at, unsigned field)
 {
@@ -429,7 +330,34 @@ enum { PLAN_FIELD = 128, PLAN_ALWAYS = 255 };
 struct planning {
 	struct plan *p;
 	size_t n, room;
+	struct literal *words;
+	size_t n_words, room_words;
 };
+
+static int plan_words(struct detect *d, struct planning *pl, struct rule *r)
+{
+	struct words w = {.shortest = SIZE_MAX};
+
+	if (!words_of(&d->set.arena, &r->condition, r->condition.root, &w)) {
+		return 0;
+	}
+	for (size_t i = 0; i < w.n; i++) {
+		if (pl->n_words == pl->room_words) {
+			size_t room = pl->room_words == 0 ? 64
+							  : pl->room_words * 2;
+			struct literal *p = realloc(pl->words, room * sizeof *p);
+
+			if (p == NULL) {
+				return UV_ENOMEM;
+			}
+			pl->words = p;
+			pl->room_words = room;
+		}
+		pl->words[pl->n_words++] = (struct literal){w.v[i], r, 0};
+	}
+	r->by_literal = true;
+	return 0;
+}
 
 static int plan_add(struct planning *pl, struct rule *r, unsigned field,
 		    struct slice value)
@@ -462,6 +390,11 @@ static int plan_rule(struct detect *d, struct planning *pl, struct rule *r)
 	if (never(c, c->root)) {
 		return 0;
 	}
+	rc = plan_words(d, pl, r);
+	if (rc != 0) {
+		return rc;
+	}
+	r->dispatched = true;
 	for (size_t i = 0; i < sizeof keys; i++) {
 		v.n = 0;
 		if (!implies(c, c->root, keys[i], &v)) {
@@ -486,6 +419,10 @@ static int plan_rule(struct detect *d, struct planning *pl, struct rule *r)
 		unsigned field = 63u - (unsigned)__builtin_clzll(mask);
 
 		return plan_add(pl, r, PLAN_FIELD + field, SLICE_NONE);
+	}
+	if (r->by_literal) {
+		r->dispatched = false;
+		return 0;
 	}
 	return plan_add(pl, r, PLAN_ALWAYS, SLICE_NONE);
 }
@@ -571,6 +508,25 @@ static int dispatch_build(struct detect *d, struct planning *pl)
 	return 0;
 }
 
+static int build_literals(struct detect *d, const struct planning *pl)
+{
+	struct literals *l;
+	struct literal *v;
+
+	if (pl->n_words == 0) {
+		return 0;
+	}
+	l = arena_take(&d->set.arena, sizeof *l);
+	v = arena_take(&d->set.arena, pl->n_words * sizeof *v);
+	if (l == NULL || v == NULL) {
+		return UV_ENOMEM;
+	}
+	memcpy(v, pl->words, pl->n_words * sizeof *v);
+	literals_build(l, v, (uint32_t)pl->n_words);
+	d->dispatch.literals = l;
+	return 0;
+}
+
 static int order_correlations(struct detect *d)
 {
 	d->correlations = arena_take(&d->set.arena,
@@ -590,20 +546,10 @@ static int order_correlations(struct detect *d)
 
 int engine_compile(struct detect *d, const struct complain *c)
 {
-	struct planning pl = {NULL, 0, 0};
-	int rc = 0, active = 0;
+	struct planning pl = {.p = NULL};
+	int rc = engine_resolve(d, c), active = 0;
 
-	find_doubles(d, c);
-	drop_orphans(d, c);
-	settle_levels(d, c);
-	drop_orphans(d, c); /* those that named a circle */
 	for (struct rule *r = d->set.first; rc == 0 && r != NULL; r = r->next) {
-		rc = r->off || r->type == CORRELATION_NONE ? 0 : attach_listeners(d, r);
-	}
-	for (struct rule *r = d->set.first; rc == 0 && r != NULL; r = r->next) {
-		r->alerts = r->alerts && !is_disabled(d, r);
-		r->off = r->off || (!r->alerts && r->listeners == NULL);
-		set_salt(r);
 		if (!r->off) {
 			active++;
 			rc = r->type == CORRELATION_NONE ? plan_rule(d, &pl, r) : 0;
@@ -613,8 +559,12 @@ int engine_compile(struct detect *d, const struct complain *c)
 		rc = dispatch_build(d, &pl);
 	}
 	if (rc == 0) {
+		rc = build_literals(d, &pl);
+	}
+	if (rc == 0) {
 		rc = order_correlations(d);
 	}
 	free(pl.p);
+	free(pl.words);
 	return rc == 0 ? active : rc;
 }

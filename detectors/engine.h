@@ -1,12 +1,14 @@
 /* engine: the inside of struct detect, shared by the files that implement it.
  *
- * detect.c takes records in and hands findings out; compile.c builds `rules` and
- * `dispatch`; count.c and temporal.c judge correlations; state.c saves.
+ * detect.c loads rules; resolve.c and compile.c make them ready; judge.c takes
+ * records in and hands findings out; count.c and temporal.c judge correlations;
+ * state.c saves.
  */
 #ifndef DETECTORS_ENGINE_H
 #define DETECTORS_ENGINE_H
 
 #include "common/siphash.h"
+#include "detectors/literals.h"
 #include "detectors/ring.h"
 #include "detectors/rule.h"
 #include "detectors/seen.h"
@@ -28,6 +30,7 @@ struct dispatch {
 		uint32_t first, n;
 	} by_field[FIELD_NR], always;
 	struct rule **rules;
+	struct literals *literals; /* NULL: no rule has any */
 };
 
 struct detect {
@@ -62,6 +65,7 @@ struct detect {
 	const struct record *record; /* NULL in detect_advance() */
 	int64_t t_ms;                /* its event time */
 	uint64_t line_at;            /* of its line in the ring, or RING_NOWHERE */
+	size_t n_matched;
 };
 
 /* Of the ASCII-lowered value; no key, since only rules are in the table. */
@@ -82,6 +86,8 @@ static inline uint32_t dispatch_hash(struct slice value, unsigned field)
 	return (uint32_t)(a * UINT64_C(0xff51afd7ed558ccd) >> 32);
 }
 
+/* resolve.c: who names whom, who alerts, salts.  UV_ENOMEM. */
+int engine_resolve(struct detect *d, const struct complain *c);
 /* compile.c: fills `correlations`, `dispatch`, each rule's listeners and salt.
  * Returns the number of active rules. */
 int engine_compile(struct detect *d, const struct complain *c);

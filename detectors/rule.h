@@ -1,7 +1,7 @@
 /* rule: what a Sigma rule or correlation is once it is read.
  *
  * Built by load.c from one YAML document, joined by compile.c, and then never
- * changed.  Everything hangs on the arena of the struct ruleset, except compiled
+ * changed but for the mark of the literal scan.  Everything hangs on the arena of the struct ruleset, except compiled
  * expressions, which ruleset_fini() frees.
  */
 #ifndef DETECTORS_RULE_H
@@ -98,6 +98,11 @@ struct rule {
 	 * NULL: they say it all. */
 	const uint16_t *rest;
 	uint16_t n_rest;
+	/* It can only be true for a line that holds one of some words; the scan for
+	 * them sets hit to the number of the record. */
+	bool by_literal;
+	bool dispatched; /* in a bucket or list; else only the scan finds it */
+	uint64_t hit;
 	struct first_seen first_seen;
 	uint8_t group[RULE_GROUP_BY]; /* fields shown and counted by */
 	struct slice group_names[RULE_GROUP_BY];

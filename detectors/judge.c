@@ -1,0 +1,492 @@
+#include "detectors/detect.h"
+
+#include "common/limits.h"
+#include "detectors/engine.h"
+#include "detectors/field.h"
+
+/* ---- groups and telling ---- */
+
+bool engine_values(const struct record *r, const uint8_t *fields, size_t n,
+		   struct slice *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!rule_field_get(r, fields[i], &out[i])) {
+			return false;
+		}
+	}
+	return true;
+}
+
+uint64_t engine_hash(const struct detect *d, uint64_t salt,
+		     const struct slice *values, size_t n)
+{
+	uint8_t text[512];
+	size_t used = sizeof salt;
+	uint64_t h;
+
+	memcpy(text, &salt, sizeof salt);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t len = (uint32_t)values[i].n;
+
+		/* What is too long for the block goes in as its own hash. */
+		if (used + sizeof len + values[i].n > sizeof text - 16 * n) {
+			uint64_t inner = siphash(d->key, values[i].p, values[i].n);
+
+			len |= 0x80000000u;
+			memcpy(text + used, &len, sizeof len);
+			memcpy(text + used + sizeof len, &inner, sizeof inner);
+			used += sizeof len + sizeof inner;
+			continue;
+		}
+		memcpy(text + used, &len, sizeof len);
+		used += sizeof len;
+		if (values[i].n > 0) {
+			memcpy(text + used, values[i].p, values[i].n);
+		}
+		used += values[i].n;
+	}
+	h = siphash(d->key, text, used);
+	return h == 0 ? 1 : h;
+}
+
+int64_t engine_watermark(const struct detect *d)
+{
+	return d->newest_ms == TIME_NONE ? TIME_NONE
+					 : d->newest_ms - d->lateness_ms;
+}
+
+void engine_evidence(struct detect *d, uint64_t *chain)
+{
+	if (d->line_at == RING_NOWHERE) {
+		d->line_at = ring_add_line(&d->ring, d->record->line);
+	}
+	*chain = ring_link(&d->ring, *chain, d->line_at);
+}
+
+static void hand_out(struct detect *d, const struct rule *r, struct finding *f)
+{
+	f->rule_id = r->id;
+	f->rule_title = r->title;
+	f->rule_description = r->description;
+	f->tags = r->tags;
+	f->severity = r->severity;
+	f->cooldown_ns = r->cooldown_ns;
+	if (f->state == FINDING_NEW) {
+		d->stats.findings++;
+	} else {
+		d->stats.updates++;
+	}
+	d->cb(d->arg, f);
+}
+
+static size_t name_group(const struct rule *r, const struct slice *values,
+			 size_t n, struct finding_field *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		/* A group-by name that is an alias stays what the rule calls it. */
+		struct slice name = r->group_names[i];
+		int field = rule_field_find(name);
+
+		out[i].name = field < 0 ? name
+					: slice_str(rule_field_name((unsigned)field));
+		out[i].value = values[i];
+	}
+	return n;
+}
+
+struct episode *engine_begin(struct detect *d, const struct rule *r,
+			     struct group *g, const struct slice *values)
+{
+	struct slice lines[LIMIT_EVIDENCE_LINES];
+	size_t n = ring_lines(&d->ring, g->evidence, RING_NOWHERE, lines);
+	struct episode *e = episode_add(&d->windows, g, values, r->n_group, lines, n);
+
+	if (e != NULL) {
+		e->rule = r;
+	}
+	return e;
+}
+
+void engine_tell(struct detect *d, struct episode *e, enum finding_state state,
+		 const struct record *record)
+{
+	struct slice texts[EPISODE_TEXTS];
+	struct finding_field group[RULE_GROUP_BY];
+	size_t n = episode_texts(e, texts);
+	struct finding f = {
+		.state = state,
+		.group = group,
+		.first_ns = e->first_ms * 1000000,
+		.last_ns = e->last_ms * 1000000,
+		.since_ns = e->since_ms * 1000000,
+		.count = e->base + e->after,
+		.open = state != FINDING_END,
+		.record = record,
+		.evidence = texts + e->n_values,
+		.n_evidence = n - e->n_values,
+	};
+
+	e->told = f.count;
+	if (!e->rule->alerts) {
+		return;
+	}
+	f.n_group = name_group(e->rule, texts, e->n_values, group);
+	/* The line that began the episode is the last that it keeps. */
+	if (state == FINDING_NEW && f.n_evidence > 0 &&
+	    d->line_at != RING_NOWHERE) {
+		f.n_evidence--;
+	}
+	hand_out(d, e->rule, &f);
+}
+
+void engine_tell_lone(struct detect *d, const struct lone *l)
+{
+	struct slice evidence[LIMIT_EVIDENCE_LINES];
+	struct finding_field group[RULE_GROUP_BY];
+	struct finding f = {
+		.state = FINDING_NEW,
+		.group = group,
+		.first_ns = l->first_ms * 1000000,
+		.last_ns = l->last_ms * 1000000,
+		.since_ns = l->first_ms * 1000000,
+		.count = l->count,
+		.record = d->record,
+		.evidence = evidence,
+	};
+
+	if (!l->rule->alerts) {
+		return;
+	}
+	f.n_group = name_group(l->rule, l->values, l->rule->n_group, group);
+	f.n_evidence = ring_lines(&d->ring, l->evidence, d->line_at, evidence);
+	hand_out(d, l->rule, &f);
+}
+
+/* A plain rule tells about one line.  Its group, unless the rule says otherwise,
+ * is who did it: so much of user, target and address as the line has. */
+static void tell_line(struct detect *d, const struct rule *r)
+{
+	static const uint8_t who[] = {FIELD_USER_NAME, FIELD_USER_TARGET_NAME,
+				      FIELD_SOURCE_ADDRESS};
+	const uint8_t *fields = r->n_group > 0 ? r->group : who;
+	size_t n = r->n_group > 0 ? r->n_group : sizeof who;
+	struct finding_field group[RULE_GROUP_BY];
+	int64_t t_ns = d->t_ms * 1000000;
+	struct finding f = {
+		.state = FINDING_NEW,
+		.group = group,
+		.first_ns = t_ns,
+		.last_ns = t_ns,
+		.since_ns = t_ns,
+		.single = true,
+		.count = 1,
+		.record = d->record,
+	};
+
+	for (size_t i = 0; i < n; i++) {
+		if (rule_field_get(d->record, fields[i], &group[f.n_group].value)) {
+			group[f.n_group++].name =
+				slice_str(rule_field_name(fields[i]));
+		}
+	}
+	hand_out(d, r, &f);
+}
+
+/* ---- one record ---- */
+
+static uint32_t seconds(int64_t ms)
+{
+	int64_t s = ms / 1000;
+
+	return s <= 0 ? 1 : s >= UINT32_MAX ? UINT32_MAX : (uint32_t)s;
+}
+
+/* first_seen: true when this value is new for its group. */
+static bool is_new(struct detect *d, const struct rule *r)
+{
+	const struct first_seen *f = &r->first_seen;
+	struct slice v[RULE_GROUP_BY * 2];
+	uint32_t now = seconds(d->t_ms), learned;
+	uint32_t forget = seconds(f->forget_ms);
+	struct seen_slot *s;
+	bool known;
+
+	if (!engine_values(d->record, f->per, f->n_per, v) ||
+	    !engine_values(d->record, f->fields, f->n_fields, v + f->n_per)) {
+		return false;
+	}
+	s = seen_add(&d->seen, engine_hash(d, r->salt, v, f->n_per));
+	if (s == NULL) {
+		return false;
+	}
+	if (s->last_s == 0 || (now > s->last_s && now - s->last_s > forget)) {
+		s->first_s = now;
+	}
+	s->last_s = now > s->last_s ? now : s->last_s;
+	learned = now - s->first_s;
+	s = seen_add(&d->seen, engine_hash(d, ~r->salt, v,
+					   (size_t)f->n_per + f->n_fields));
+	if (s == NULL) {
+		return false;
+	}
+	known = s->last_s != 0 && (now <= s->last_s || now - s->last_s <= forget);
+	s->first_s = known ? s->first_s : now;
+	s->last_s = now > s->last_s ? now : s->last_s;
+	return !known && learned >= (uint32_t)(f->learning_ms / 1000);
+}
+
+static void tell_listeners(struct detect *d, const struct rule *r);
+
+/* Correlations that group by the same fields share the hash of the values, and a
+ * burst from one address needs it once.  The salt of the rule is then mixed in
+ * (splitmix64's finalizer): the values' hash is keyed, which is what keeps the
+ * table's places secret. */
+static uint64_t group_hash(struct detect *d, const struct rule *r,
+			   const uint8_t *fields, const struct slice *values)
+{
+	char framed[64];
+	uint32_t which = 0, n = 0;
+	uint64_t h;
+	unsigned at = 0;
+
+	for (unsigned i = 0; i < r->n_group; i++) {
+		which = which << 8 | (fields[i] + 1u);
+		at += fields[i];
+		if (values[i].n + n + 1 > sizeof framed) {
+			return engine_hash(d, r->salt, values, r->n_group);
+		}
+		framed[n++] = (char)values[i].n;
+		memcpy(framed + n, values[i].p, values[i].n);
+		n += (uint32_t)values[i].n;
+	}
+	at %= sizeof d->memo / sizeof d->memo[0];
+	if (d->memo[at].fields != which || d->memo[at].n != n ||
+	    memcmp(d->memo[at].bytes, framed, n) != 0) {
+		d->memo[at].fields = which;
+		d->memo[at].n = n;
+		memcpy(d->memo[at].bytes, framed, n);
+		d->memo[at].hash = siphash(d->key, framed, n);
+	}
+	h = d->memo[at].hash ^ r->salt;
+	h = (h ^ h >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	h = (h ^ h >> 27) * UINT64_C(0x94d049bb133111eb);
+	h ^= h >> 31;
+	return h == 0 ? 1 : h;
+}
+
+static void correlate(struct detect *d, const struct rule *r, unsigned stage)
+{
+	struct slice values[RULE_GROUP_BY];
+	uint64_t weight = 1;
+	int64_t now = engine_watermark(d), until;
+	struct group *g;
+	bool holds;
+
+	if (r->weigh_attempts) {
+		weight = d->record->event.attempts;
+		if (weight == 0) {
+			return;
+		}
+	}
+	if (!engine_values(d->record, r->refs[stage].group, r->n_group, values)) {
+		return;
+	}
+	g = windows_add(&d->windows,
+			group_hash(d, r, r->refs[stage].group, values), now);
+	if (g == NULL) {
+		return;
+	}
+	until = (d->t_ms > now ? d->t_ms : now) + r->timespan_ms + d->lateness_ms;
+	g->until_ms = until > g->until_ms ? until : g->until_ms;
+	holds = r->type == CORRELATION_EVENT_COUNT
+			? count_event(d, r, g, values, weight)
+			: temporal_event(d, r, g, values, stage);
+	if (holds) {
+		tell_listeners(d, r);
+	}
+}
+
+static void tell_listeners(struct detect *d, const struct rule *r)
+{
+	for (const struct listener *l = r->listeners; l != NULL; l = l->next) {
+		correlate(d, l->rule, l->stage);
+	}
+}
+
+static void try_rule(struct detect *d, struct rule *r)
+{
+	const struct event *e = &d->record->event;
+	size_t at;
+
+	if ((e->has & r->needs) != r->needs ||
+	    (r->outcomes >> e->outcome & 1) == 0 ||
+	    (r->by_literal && r->hit != d->stats.records) ||
+	    !condition_all(&r->condition, r->rest, r->n_rest, &d->ctx,
+			   d->record)) {
+		return;
+	}
+	/* In the order of loading; there are few. */
+	for (at = d->n_matched++;
+	     at > 0 && d->matched[at - 1]->index > r->index; at--) {
+		d->matched[at] = d->matched[at - 1];
+	}
+	d->matched[at] = r;
+}
+
+static void try_rules(struct detect *d, uint32_t first, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		try_rule(d, d->dispatch.rules[first + i]);
+	}
+}
+
+/* A word of the rule stands in the line. */
+static void on_literal(void *arg, void *owner)
+{
+	struct detect *d = arg;
+	struct rule *r = owner;
+
+	if (r->hit != d->stats.records) {
+		r->hit = d->stats.records;
+		if (!r->dispatched) {
+			try_rule(d, r);
+		}
+	}
+}
+
+static void try_value(struct detect *d, unsigned field, struct slice value)
+{
+	const struct dispatch *dp = &d->dispatch;
+	uint32_t i = dispatch_hash(value, field) & (dp->n_buckets - 1);
+
+	for (; dp->buckets[i].field != UINT8_MAX; i = (i + 1) & (dp->n_buckets - 1)) {
+		const struct bucket *b = &dp->buckets[i];
+
+		if (b->field == field && b->value.n == value.n &&
+		    (slice_eq(b->value, value) ||
+		     slice_eq_nocase(b->value, value))) {
+			try_rules(d, b->first, b->n);
+			return;
+		}
+	}
+}
+
+/* By what the line holds, by exact values, and by the fields that are there. */
+static void match_plain(struct detect *d, const struct record *r)
+{
+	const struct dispatch *dp = &d->dispatch;
+	uint64_t fields = r->event.has & dp->field_mask;
+
+	d->n_matched = 0;
+	if (dp->literals != NULL) {
+		literals_scan(dp->literals, r->line, on_literal, d);
+	}
+	if (dp->by_program && r->header.program.n > 0) {
+		try_value(d, RULE_FIELD_PROGRAM, r->header.program);
+	}
+	if (dp->by_action && event_has(&r->event, FIELD_EVENT_ACTION)) {
+		try_value(d, FIELD_EVENT_ACTION, r->event.f[FIELD_EVENT_ACTION]);
+	}
+	if (dp->by_category && event_has(&r->event, FIELD_EVENT_CATEGORY)) {
+		try_value(d, FIELD_EVENT_CATEGORY,
+			  r->event.f[FIELD_EVENT_CATEGORY]);
+	}
+	for (; fields != 0; fields &= fields - 1) {
+		unsigned id = (unsigned)__builtin_ctzll(fields);
+
+		try_rules(d, dp->by_field[id].first, dp->by_field[id].n);
+	}
+	try_rules(d, dp->always.first, dp->always.n);
+}
+
+static void end_silent(struct detect *d)
+{
+	int64_t now = engine_watermark(d);
+	struct episode *e;
+
+	while ((e = episode_first(&d->windows)) != NULL && e->deadline_ms <= now) {
+		int64_t really = episode_deadline(e);
+
+		if (really > now) {
+			episode_defer(&d->windows, e, really);
+		} else {
+			episode_end(d, e);
+		}
+	}
+}
+
+/* The time that counts: the stamp's, unless it is too far ahead of the reading
+ * to be believed; then the newest that was. */
+static int64_t event_time(struct detect *d, const struct record *r)
+{
+	int64_t t = record_time_ns(r), ms;
+
+	if (t == TIME_NONE) {
+		return d->newest_ms == TIME_NONE ? 0 : d->newest_ms;
+	}
+	if (r->observed_ns != TIME_NONE && t > r->observed_ns &&
+	    (t - d->ahead_ns > r->observed_ns)) {
+		d->stats.future++;
+		return d->newest_ms != TIME_NONE ? d->newest_ms
+						 : r->observed_ns / 1000000;
+	}
+	ms = t / 1000000;
+	return ms - (t % 1000000 < 0);
+}
+
+static const uint32_t not_a_line = RECORD_SKIP | RECORD_GAP | RECORD_GAP_OPEN |
+				   RECORD_OPEN | RECORD_CLOSE | RECORD_ALERT;
+
+void detect_record(struct detect *d, const struct record *r, detect_cb cb,
+		   void *arg)
+{
+	if ((r->flags & not_a_line) != 0 || !d->compiled) {
+		return;
+	}
+	d->stats.records++;
+	d->cb = cb;
+	d->arg = arg;
+	d->t_ms = event_time(d, r);
+	if (d->newest_ms == TIME_NONE || d->t_ms > d->newest_ms) {
+		d->newest_ms = d->t_ms;
+		d->record = NULL;
+		if (d->windows.n_episodes > 0) {
+			end_silent(d);
+		}
+	} else if (d->t_ms < engine_watermark(d)) {
+		d->stats.late++;
+	}
+	d->record = r;
+	d->line_at = RING_NOWHERE;
+	match_plain(d, r);
+	for (size_t i = 0; i < d->n_matched; i++) {
+		const struct rule *rule = d->matched[i];
+
+		if (rule->first_seen.on && !is_new(d, rule)) {
+			continue;
+		}
+		if (rule->alerts) {
+			tell_line(d, rule);
+		}
+		tell_listeners(d, rule);
+	}
+	d->record = NULL;
+}
+
+void detect_advance(struct detect *d, int64_t now_ns, detect_cb cb, void *arg)
+{
+	int64_t now_ms = now_ns == INT64_MAX ? INT64_MAX / 4 : now_ns / 1000000;
+	int64_t newest = d->newest_ms;
+
+	if (newest == TIME_NONE || now_ms <= newest) {
+		return;
+	}
+	d->cb = cb;
+	d->arg = arg;
+	d->record = NULL;
+	d->newest_ms = now_ms;
+	end_silent(d);
+	if (now_ns == INT64_MAX) {
+		d->newest_ms = newest;
+	}
+}
