@@ -1,0 +1,627 @@
+/* nightjar-collector: from the command line to a confined process.
+ *
+ * main() is the order of things: read the configuration, start the helper, bind
+ * and load keys, give up the rights, close the sandbox, open the store, run.
+ * Privilege only ever falls. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "collector/core.h"
+#include "collector/sqlite.h"
+#include "common/control.h"
+#include "common/daemon.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "common/sys_uv.h"
+#include "config/config.h"
+#include "hooks/helper.h"
+#include "hooks/hooks.h"
+#include "wire/identity.h"
+#include "wire/net_tls.h"
+
+enum {
+	EXIT_WRONG_USE = 2,
+	PATHS_MAX = 64,
+	HOOKS_GRACE_MS = 3000,
+	HELPER_FD = 3,
+	LISTEN_FD = 3, /* the first that a service manager passes */
+	BACKLOG = 512,
+};
+
+struct program {
+	const char *config_path;
+	bool check_only;
+	struct collector_config *config;
+
+	uv_loop_t loop;
+	struct sys_uv sys;
+	struct identity *identity;
+	struct net_tls *net;
+	struct net_tls_listener *listener;
+	struct catalogue *catalogue;
+	struct collector *collector;
+	struct hooks *hooks;
+	struct control *control;
+	int listen_fd, lock_fd, helper_fd;
+	pid_t helper_pid;
+	uv_signal_t term, interrupt, hangup;
+	uv_timer_t watchdog;
+	int64_t started_ns;
+	bool stopping;
+};
+
+static const char usage[] =
+	"Usage: nightjar-collector [-c FILE] [-n]\n"
+	"\n"
+	"Takes what agents ship, stores it once, acknowledges it and hands alerts\n"
+	"to its hooks.  Runs in the foreground; a service manager starts it\n"
+	"(nightjar-collector.service).\n"
+	"\n"
+	"  -c, --config FILE  the configuration (" CONFIG_COLLECTOR_PATH ")\n"
+	"  -n, --check        check the configuration and end\n"
+	"  -V, --version      print the version\n"
+	"  -h, --help         print this\n"
+	"\n"
+	"Signals: TERM and INT stop it cleanly: what was received is synced and\n"
+	"acknowledged first.  HUP loads a renewed certificate.  `nightjar status`\n"
+	"asks a running one how it is.\n"
+	"Exit status: 0 stopped cleanly, 1 failed, 2 used wrongly.\n";
+
+/* ---- command line and configuration ---- */
+
+/* -1: go on. */
+static int parse_args(struct program *p, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check", no_argument, NULL, 'n'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int c;
+
+	p->config_path = CONFIG_COLLECTOR_PATH;
+	while ((c = getopt_long(argc, argv, "c:nVh", options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			p->config_path = optarg;
+			break;
+		case 'n':
+			p->check_only = true;
+			break;
+		case 'V':
+			puts("nightjar-collector " NIGHTJAR_VERSION);
+			return 0;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return EXIT_WRONG_USE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr,
+			"nightjar-collector: unexpected argument \"%s\"\n",
+			argv[optind]);
+		return EXIT_WRONG_USE;
+	}
+	return -1;
+}
+
+static int load_config(struct program *p)
+{
+	struct config_errors errs = {0};
+	int rc = config_load_collector(p->config_path, &p->config, &errs);
+
+	for (size_t i = 0; i < errs.n; i++) {
+		fprintf(stderr, "%s\n", errs.text[i]);
+	}
+	if (errs.more > 0) {
+		fprintf(stderr, "... and %zu more\n", errs.more);
+	}
+	return rc;
+}
+
+/* ---- what needs rights ---- */
+
+static int make_folders(const struct collector_config *c,
+			char why[static DAEMON_WHY])
+{
+	char run[PATH_MAX];
+	int rc = daemon_folder(c->daemon.state_dir, c->daemon.user, 0700, why);
+
+	if (rc == 0) {
+		rc = daemon_folder(c->collector.store_dir, c->daemon.user, 0700,
+				   why);
+	}
+	if (rc == 0 && c->daemon.control[0] != '\0') {
+		snprintf(run, sizeof run, "%s", c->daemon.control);
+		rc = daemon_folder(dirname(run), c->daemon.user, 0755, why);
+	}
+	return rc;
+}
+
+static int load_identity(const struct collector_options *o,
+			 struct identity **out)
+{
+	char why[IDENTITY_WHY];
+	int rc = identity_load(out, o->certificate, o->key, o->authority,
+			       sys_wall_ns(sys_plain()) / 1000000, why);
+
+	if (rc != 0) {
+		log_error("cannot use this collector's identity",
+			  "reason=\"%s\"", why);
+	}
+	return rc;
+}
+
+/* The address as the kernel takes it; its size, or 0. */
+static socklen_t socket_address(const struct collector_options *o,
+				struct sockaddr_storage *out)
+{
+	memset(out, 0, sizeof *out);
+	if (uv_ip4_addr(o->listen_address, o->listen_port,
+			(struct sockaddr_in *)(void *)out) == 0) {
+		return sizeof(struct sockaddr_in);
+	}
+	if (uv_ip6_addr(o->listen_address, o->listen_port,
+			(struct sockaddr_in6 *)(void *)out) == 0) {
+		return sizeof(struct sockaddr_in6);
+	}
+	return 0;
+}
+
+/* Bound while there may still be the right to a port below 1024. */
+static int bind_socket(struct program *p, char why[static DAEMON_WHY])
+{
+	const struct collector_options *o = &p->config->collector;
+	struct sockaddr_storage address;
+	socklen_t n = socket_address(o, &address);
+	int one = 1, rc = 0;
+
+	if (daemon_listen_fds() > 0) {
+		p->listen_fd = LISTEN_FD;
+		return 0;
+	}
+	if (n == 0) {
+		snprintf(why, DAEMON_WHY, "listen: \"%.64s\" is no IP address",
+			 o->listen_address);
+		return UV_EINVAL;
+	}
+	p->listen_fd = socket(address.ss_family,
+			      SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (p->listen_fd < 0 ||
+	    setsockopt(p->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one,
+		       sizeof one) != 0 ||
+	    bind(p->listen_fd, (struct sockaddr *)&address, n) != 0 ||
+	    listen(p->listen_fd, BACKLOG) != 0) {
+		rc = -errno;
+		snprintf(why, DAEMON_WHY,
+			 "cannot listen on %.64s port %u: %s", o->listen_address,
+			 o->listen_port, err_str(rc));
+	}
+	return rc;
+}
+
+/* One collector for one store.  The lock ends with the process. */
+static int lock_store(struct program *p, char why[static DAEMON_WHY])
+{
+	char path[PATH_MAX];
+	int rc = 0;
+
+	snprintf(path, sizeof path, "%s/lock", p->config->collector.store_dir);
+	p->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (p->lock_fd < 0) {
+		rc = -errno;
+		snprintf(why, DAEMON_WHY, "%.180s: %s", path, err_str(rc));
+	} else if (flock(p->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+		rc = -errno;
+		snprintf(why, DAEMON_WHY,
+			 "%.160s: another collector has this store open", path);
+	}
+	return rc;
+}
+
+/* ---- the sandbox ---- */
+
+struct paths {
+	struct sandbox_path list[PATHS_MAX];
+	char text[PATHS_MAX][PATH_MAX];
+	size_t n;
+};
+
+static void allow(struct paths *p, const char *path, unsigned access)
+{
+	if (p->n < PATHS_MAX) {
+		snprintf(p->text[p->n], PATH_MAX, "%s", path);
+		p->list[p->n] =
+			(struct sandbox_path){p->text[p->n], access};
+		p->n++;
+	}
+}
+
+static void allow_folder_of(struct paths *p, const char *path,
+			    unsigned access)
+{
+	char copy[PATH_MAX];
+
+	snprintf(copy, sizeof copy, "%s", path);
+	allow(p, dirname(copy), access);
+}
+
+static void list_paths(struct paths *p, const struct collector_config *c)
+{
+	static const char *const system[] = {"/etc", "/usr", "/lib", "/lib64",
+					     "/dev/null", "/dev/urandom"};
+	const struct collector_options *o = &c->collector;
+
+	for (size_t i = 0; i < sizeof system / sizeof *system; i++) {
+		allow(p, system[i], SANDBOX_READ);
+	}
+	/* A renewed certificate is read again at SIGHUP. */
+	allow_folder_of(p, o->certificate, SANDBOX_READ);
+	allow_folder_of(p, o->key, SANDBOX_READ);
+	allow_folder_of(p, o->authority, SANDBOX_READ);
+	allow(p, c->daemon.state_dir, SANDBOX_WRITE);
+	allow(p, o->store_dir, SANDBOX_WRITE);
+	if (o->output_file[0] != '\0') {
+		allow_folder_of(p, o->output_file, SANDBOX_WRITE);
+	}
+	for (size_t i = 0; i < c->hooks.n_hooks; i++) {
+		if (c->hooks.hooks[i].type == HOOK_FILE) {
+			allow_folder_of(p, c->hooks.hooks[i].path,
+					SANDBOX_WRITE);
+		}
+	}
+	if (c->daemon.control[0] != '\0') {
+		allow_folder_of(p, c->daemon.control, SANDBOX_WRITE);
+	}
+}
+
+static int close_sandbox(const struct collector_config *c,
+			 char why[static SANDBOX_WHY])
+{
+	struct paths *p;
+	int rc;
+
+	if (!c->daemon.sandbox) {
+		log_warn("the sandbox is switched off (sandbox: false)");
+		return 0;
+	}
+	p = calloc(1, sizeof *p);
+	if (p == NULL) {
+		snprintf(why, SANDBOX_WHY, "out of memory");
+		return UV_ENOMEM;
+	}
+	list_paths(p, c);
+	rc = sandbox_enter(SANDBOX_COLLECTOR, p->list, p->n, why);
+	free(p);
+	return rc;
+}
+
+/* ---- running ---- */
+
+static void on_alert(void *arg, const char *device, struct slice json)
+{
+	struct program *p = arg;
+
+	if (p->hooks != NULL) {
+		hooks_alert_json(p->hooks, slice_str(device), json);
+	}
+}
+
+static const struct link_cbs *on_accept(void *arg, struct link *l,
+					const struct link_peer *peer)
+{
+	struct program *p = arg;
+
+	return collector_accept(p->collector, l, peer);
+}
+
+static int on_status(void *arg, struct slice args, struct buf *reply)
+{
+	struct program *p = arg;
+	struct json j = json_begin(reply);
+	size_t rss = 0;
+
+	(void)args;
+	json_object(&j, NULL);
+	json_cstr(&j, "program", "nightjar-collector");
+	json_cstr(&j, "version", NIGHTJAR_VERSION);
+	json_u64(&j, "pid", (uint64_t)getpid());
+	json_u64(&j, "uptime_s",
+		 (uint64_t)(sys_mono_ns(&p->sys.sys) - p->started_ns) /
+			 1000000000);
+	if (uv_resident_set_memory(&rss) == 0) {
+		json_u64(&j, "rss_bytes", rss);
+	}
+	json_u64(&j, "port", net_tls_listener_port(p->listener));
+	json_time(&j, "certificate_ends",
+		  identity_not_after_ms(p->identity) * 1000000);
+	collector_status(p->collector, &j);
+	hooks_status(p->hooks, &j);
+	json_object_end(&j);
+	return json_end(&j);
+}
+
+static const struct control_handler handlers[] = {
+	{"status", on_status},
+	{NULL, NULL},
+};
+
+static void on_hooks_closed(void *arg)
+{
+	struct program *p = arg;
+
+	p->hooks = NULL;
+	net_tls_free(p->net);
+	p->net = NULL;
+	uv_close((uv_handle_t *)&p->term, NULL);
+	uv_close((uv_handle_t *)&p->interrupt, NULL);
+	uv_close((uv_handle_t *)&p->hangup, NULL);
+	uv_close((uv_handle_t *)&p->watchdog, NULL);
+}
+
+static void on_stopped(void *arg)
+{
+	struct program *p = arg;
+
+	log_info("stopped; everything that was received is synced");
+	control_close(p->control, NULL, NULL);
+	p->control = NULL;
+	collector_free(p->collector);
+	p->collector = NULL;
+	sqlite_catalogue_close(p->catalogue);
+	p->catalogue = NULL;
+	hooks_close(p->hooks, HOOKS_GRACE_MS, on_hooks_closed, p);
+}
+
+static void stop(struct program *p, int number)
+{
+	if (p->stopping) {
+		return;
+	}
+	p->stopping = true;
+	log_info("stopping", "signal=%d", number);
+	daemon_notify("STOPPING=1");
+	net_tls_listener_close(p->listener);
+	p->listener = NULL;
+	collector_stop(p->collector, on_stopped, p);
+}
+
+/* The links that there are keep the identity they began with. */
+static void reload(struct program *p)
+{
+	struct identity *fresh;
+	int rc = load_identity(&p->config->collector, &fresh);
+
+	if (rc != 0) {
+		log_error("keeping the certificate that is in use");
+		return;
+	}
+	rc = net_tls_set_identity(p->net, fresh);
+	if (rc != 0) {
+		log_error("keeping the certificate that is in use",
+			  "error=\"%s\"", err_str(rc));
+		identity_free(fresh);
+		return;
+	}
+	identity_free(p->identity);
+	p->identity = fresh;
+	log_info("the certificate was loaded again", "name=%s",
+		 identity_name(fresh));
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct program *p = handle->data;
+
+	if (number == SIGHUP) {
+		reload(p);
+	} else {
+		stop(p, number);
+	}
+}
+
+static void on_watchdog(uv_timer_t *timer)
+{
+	(void)timer;
+	daemon_notify("WATCHDOG=1");
+}
+
+static void watch_signals(struct program *p)
+{
+	uint64_t ms = daemon_watchdog_ms();
+
+	uv_signal_init(&p->loop, &p->term);
+	uv_signal_init(&p->loop, &p->interrupt);
+	uv_signal_init(&p->loop, &p->hangup);
+	uv_timer_init(&p->loop, &p->watchdog);
+	p->term.data = p->interrupt.data = p->hangup.data = p;
+	uv_signal_start(&p->term, on_signal, SIGTERM);
+	uv_signal_start(&p->interrupt, on_signal, SIGINT);
+	uv_signal_start(&p->hangup, on_signal, SIGHUP);
+	if (ms > 0) {
+		uv_timer_start(&p->watchdog, on_watchdog, ms, ms);
+	}
+}
+
+static int open_collector(struct program *p, char why[static COLLECTOR_WHY])
+{
+	struct collector_params params = {
+		.sys = &p->sys.sys,
+		.options = &p->config->collector,
+		.on_alert = on_alert,
+		.arg = p,
+	};
+	int rc;
+
+	if (sqlite_catalogue_open(&p->catalogue,
+				  p->config->collector.store_dir, why) != 0) {
+		/* Searching is slower without it; storing is not. */
+		log_error("going on without a catalogue", "reason=\"%s\"", why);
+		why[0] = '\0';
+	}
+	params.catalogue = p->catalogue;
+	daemon_notify("STATUS=reading the store");
+	rc = collector_new(&p->collector, &params, why);
+	return rc;
+}
+
+static int start_listening(struct program *p, char why[static COLLECTOR_WHY])
+{
+	const struct collector_options *o = &p->config->collector;
+	const struct net_tls_limits limits = {
+		.max_links = (unsigned)o->max_devices,
+		.max_handshakes = (unsigned)o->max_handshakes,
+		.max_per_address = (unsigned)o->max_per_address,
+		.handshake_timeout_ms = o->handshake_timeout_ms,
+		.idle_timeout_ms = o->idle_timeout_ms,
+	};
+	int rc = net_tls_new(&p->net, &p->loop, p->identity);
+
+	if (rc == 0) {
+		rc = net_tls_listen(&p->listener, p->net, o->listen_address,
+				    o->listen_port, p->listen_fd, &limits,
+				    on_accept, p);
+	}
+	if (rc != 0) {
+		snprintf(why, COLLECTOR_WHY, "cannot listen: %s", err_str(rc));
+	}
+	return rc;
+}
+
+static int open_control(struct program *p, char why[static COLLECTOR_WHY])
+{
+	const char *path = p->config->daemon.control;
+	int rc;
+
+	if (path[0] == '\0') {
+		return 0;
+	}
+	rc = control_open(&p->control, &p->loop, path, handlers, p);
+	if (rc != 0) {
+		snprintf(why, COLLECTOR_WHY,
+			 "cannot open the control socket %.200s (%s); is "
+			 "another collector running?",
+			 path, err_str(rc));
+	}
+	return rc;
+}
+
+/* Everything that needs rights, then none any more. */
+static int confine(struct program *p, char why[static HELPER_WHY])
+{
+	const struct collector_config *c = p->config;
+	int rc = make_folders(c, why);
+
+	if (rc == 0) {
+		rc = bind_socket(p, why);
+	}
+	if (rc == 0) {
+		rc = helper_start(&c->hooks, c->daemon.user, c->daemon.sandbox,
+				  &p->helper_pid, &p->helper_fd, why);
+	}
+	if (rc == 0) {
+		rc = load_identity(&c->collector, &p->identity);
+	}
+	if (rc == 0) {
+		daemon_notify("STATUS=starting");
+		rc = daemon_drop(c->daemon.user, false, why);
+	}
+	if (rc == 0) {
+		rc = lock_store(p, why);
+	}
+	return rc == 0 ? close_sandbox(c, why) : rc;
+}
+
+static int start(struct program *p, char why[static COLLECTOR_WHY])
+{
+	int rc = uv_loop_init(&p->loop);
+
+	if (rc != 0) {
+		return rc;
+	}
+	sys_uv_init(&p->sys, &p->loop);
+	p->started_ns = sys_mono_ns(&p->sys.sys);
+	rc = hooks_new(&p->hooks, &p->loop, &p->sys.sys, &p->config->hooks,
+		       p->helper_fd);
+	if (rc == 0) {
+		rc = open_collector(p, why);
+	}
+	if (rc == 0) {
+		rc = start_listening(p, why);
+	}
+	return rc == 0 ? open_control(p, why) : rc;
+}
+
+static int run(struct program *p)
+{
+	char why[HELPER_WHY] = "";
+	int rc;
+
+	log_set_level(p->config->daemon.log_level);
+	rc = confine(p, why);
+	if (rc == 0) {
+		rc = start(p, why);
+	}
+	if (rc != 0) {
+		log_error("cannot start", "reason=\"%s\"",
+			  why[0] != '\0' ? why : err_str(rc));
+		return rc;
+	}
+	watch_signals(p);
+	log_info("started", "version=%s name=%s port=%u config=%s",
+		 NIGHTJAR_VERSION, identity_name(p->identity),
+		 net_tls_listener_port(p->listener), p->config_path);
+	daemon_notify("READY=1\nSTATUS=taking what agents ship");
+	uv_run(&p->loop, UV_RUN_DEFAULT);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct program *p;
+	int rc;
+
+	if (argc == 2 && strcmp(argv[1], "--helper") == 0) {
+		return helper_main(HELPER_FD);
+	}
+	p = calloc(1, sizeof *p);
+	if (p == NULL) {
+		return EXIT_FAILURE;
+	}
+	p->helper_fd = p->listen_fd = p->lock_fd = -1;
+	rc = parse_args(p, argc, argv);
+	if (rc >= 0) {
+		free(p);
+		return rc;
+	}
+	if (load_config(p) != 0) {
+		free(p);
+		return EXIT_FAILURE;
+	}
+	if (p->check_only) {
+		printf("%s: configuration OK\n", p->config_path);
+		rc = 0;
+	} else {
+		daemon_harden();
+		rc = run(p);
+	}
+	identity_free(p->identity);
+	collector_config_free(p->config);
+	free(p);
+	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
