@@ -14,13 +14,19 @@
 
 #define TAKE(s, text) scan_take((s), "" text, sizeof(text) - 1)
 #define TAKE_END(s, text) scan_take_end((s), "" text, sizeof(text) - 1)
-#define HAS(s, text) slice_starts((s), SLICE_LIT(text))
+#define HAS(s, text) scan_has((s), "" text, sizeof(text) - 1)
 #define ENDS(s, text) slice_ends((s), SLICE_LIT(text))
 #define IS(s, text) slice_eq((s), SLICE_LIT(text))
 
+/* The first byte tells most texts apart without a call. */
+static inline bool scan_has(struct slice s, const char *text, size_t n)
+{
+	return s.n >= n && s.p[0] == text[0] && memcmp(s.p, text, n) == 0;
+}
+
 static inline bool scan_take(struct slice *s, const char *text, size_t n)
 {
-	if (s->n < n || memcmp(s->p, text, n) != 0) {
+	if (!scan_has(*s, text, n)) {
 		return false;
 	}
 	s->p += n;
