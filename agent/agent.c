@@ -1,6 +1,7 @@
 #include "agent/agent.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "agent/checkpoint.h"
 #include "common/err.h"
@@ -38,6 +39,8 @@ struct agent {
 
 	struct pipeline *pipeline;
 	struct tail *tail;
+	uv_loop_t *loop;
+	struct input *input; /* standard input; NULL: not read */
 	struct shipper *shipper;
 	struct tail_callbacks tail_cbs;
 
@@ -520,6 +523,7 @@ int agent_new(struct agent **out, const struct agent_params *params)
 	a->config = params->config;
 	a->net = params->net;
 	a->sign = params->sign;
+	a->loop = params->loop;
 	a->arg = params->arg;
 	a->tail_cbs = (struct tail_callbacks){tail_opened, tail_chunk,
 					      tail_closed, tail_gap,
@@ -581,6 +585,24 @@ static void take_spool_end(void *arg, const struct msg_stream *end)
 	take_watermark(a, end);
 }
 
+static void open_input(struct agent *a)
+{
+	int rc;
+
+	if (!a->config->sources.read_stdin || a->loop == NULL) {
+		return;
+	}
+	rc = input_open(&a->input, a->loop, a->sys, STDIN_FILENO,
+			(uint32_t)a->config->sources.line_max,
+			a->stream_secret, &a->tail_cbs, a);
+	if (rc != 0) {
+		log_error("cannot read standard input; give it a pipe, a file "
+			  "or a terminal, or set sources.stdin: false",
+			  "error=\"%s\"", err_str(rc));
+	}
+	pipeline_set_input(a->pipeline, a->input);
+}
+
 static void begin_reading(struct agent *a)
 {
 	int rc;
@@ -602,6 +624,7 @@ static void begin_reading(struct agent *a)
 		return;
 	}
 	a->reading = true;
+	open_input(a);
 	stream_states_free(a->restored, a->n_restored);
 	a->restored = NULL;
 	a->n_restored = 0;
@@ -663,6 +686,9 @@ void agent_stop(struct agent *a, void (*cb)(void *arg), void *arg)
 		a->start_wait = NULL; /* Then an old save is not waited for. */
 	}
 	tail_stop(a->tail);
+	pipeline_set_input(a->pipeline, NULL);
+	input_close(a->input);
+	a->input = NULL;
 	if (a->shipper != NULL) {
 		shipper_stop(a->shipper, STOP_WAIT_MS, on_shipper_stopped, a);
 	} else {

@@ -25,6 +25,7 @@ struct agent_params {
 	uint8_t machine[32];               /* hash of the machine id, or zeros */
 	void (*on_alert)(void *arg, const struct alert *a);
 	void *arg;
+	uv_loop_t *loop; /* for standard input; NULL: it is not read */
 };
 
 /* Errors are logged with their remedy: UV_E*, ERR_*. */

@@ -413,6 +413,7 @@ static int start_agent(struct program *p, const uint8_t boot[static 16],
 		.sign = sign,
 		.on_alert = on_alert,
 		.arg = p,
+		.loop = &p->loop,
 	};
 	int rc;
 

@@ -21,6 +21,7 @@ struct ps {
 	struct ps *next;
 	struct stream *s; /* NULL once the tail has closed it */
 	struct stream_id id;
+	enum lane lane;
 	bool has_id;
 	bool told;        /* its opening record was added */
 	bool begins_late; /* new, and not at 0: what is before is a gap */
@@ -48,6 +49,7 @@ struct pipeline {
 	struct sys *sys;
 	const struct agent_config *config;
 	struct tail *tail;
+	struct input *input; /* NULL: none */
 	struct shipper *shipper;
 	void (*on_alert)(void *arg, const struct alert *a);
 	void *arg;
@@ -118,18 +120,19 @@ static int open_zones(struct pipeline *p)
 {
 	const struct sources_options *o = &p->config->sources;
 
-	p->zones = calloc(o->n_files == 0 ? 1 : o->n_files, sizeof *p->zones);
+	/* One more for standard input. */
+	p->zones = calloc(o->n_files + 1, sizeof *p->zones);
 	if (p->zones == NULL) {
 		return UV_ENOMEM;
 	}
-	for (size_t i = 0; i < o->n_files; i++) {
-		int rc = zone_open(&p->zones[i], p->sys, o->files[i].zone);
+	for (size_t i = 0; i <= o->n_files; i++) {
+		const char *name = i < o->n_files ? o->files[i].zone : "local";
+		int rc = zone_open(&p->zones[i], p->sys, name);
 
 		if (rc != 0) {
 			log_error("cannot use the time zone of a source; name "
 				  "one as in /usr/share/zoneinfo, or an offset",
-				  "zone=%s error=\"%s\"", o->files[i].zone,
-				  err_str(rc));
+				  "zone=%s error=\"%s\"", name, err_str(rc));
 			return rc;
 		}
 	}
@@ -216,8 +219,8 @@ void pipeline_free(struct pipeline *p)
 	for (size_t i = 0; i < p->n_waiting; i++) {
 		free(p->waiting[i].json);
 	}
-	for (size_t i = 0; p->zones != NULL && i < p->config->sources.n_files;
-	     i++) {
+	for (size_t i = 0;
+	     p->zones != NULL && i <= p->config->sources.n_files; i++) {
 		zone_free(p->zones[i]);
 	}
 	free(p->zones);
@@ -242,6 +245,31 @@ void pipeline_connect(struct pipeline *p, struct tail *tail,
 }
 
 /* ---- streams ---- */
+
+/* Standard input has no entry of its own in the configuration. */
+static const struct zone *zone_of(const struct pipeline *p,
+				  const struct stream *s)
+{
+	size_t n = p->config->sources.n_files;
+
+	return p->zones[s->source < n ? s->source : n];
+}
+
+static const char *program_of(const struct pipeline *p,
+			      const struct stream *s)
+{
+	const struct sources_options *o = &p->config->sources;
+
+	return s->source < o->n_files ? o->files[s->source].program : "";
+}
+
+static const char *label_of(const struct pipeline *p, const struct stream *s)
+{
+	const struct sources_options *o = &p->config->sources;
+
+	return s->source < o->n_files ? o->files[s->source].label
+				      : "standard input";
+}
 
 static struct ps *find(struct pipeline *p, const struct stream_id *id)
 {
@@ -307,7 +335,7 @@ static void on_opened(void *arg, struct stream *s)
 	int rc = ps == NULL ? UV_ENOMEM : 0;
 
 	if (rc == 0) {
-		rc = parser_new(&ps->parser, p->zones[s->source]);
+		rc = parser_new(&ps->parser, zone_of(p, s));
 	}
 	if (rc != 0) {
 		log_error("no memory for another log file; it is read when "
@@ -318,6 +346,7 @@ static void on_opened(void *arg, struct stream *s)
 		return;
 	}
 	ps->s = s;
+	ps->lane = s->source == INPUT_SOURCE ? LANE_KEPT : LANE_FILE;
 	ps->has_id = s->has_id;
 	ps->id = s->st.id;
 	ps->ship_from = s->st.acked > s->st.start ? s->st.acked : s->st.start;
@@ -332,6 +361,24 @@ static void on_opened(void *arg, struct stream *s)
 	s->user = ps;
 }
 
+/* A stream that can't be read again ended, and all of it is here. */
+static void add_closing(struct pipeline *p, struct ps *ps)
+{
+	struct record r = {
+		.stream = ps->id,
+		.start = ps->end,
+		.end = ps->end,
+		.flags = RECORD_CLOSE,
+		.observed_ns = sys_wall_ns(p->sys),
+		.header.time_ns = TIME_NONE,
+	};
+
+	if (shipper_add(p->shipper, ps->lane, &r, false) != 0) {
+		log_warn("no room to note the clean end of a stream; it will "
+			 "be reported as ended uncleanly");
+	}
+}
+
 static void on_closed(void *arg, struct stream *s, enum tail_close why)
 {
 	struct pipeline *p = arg;
@@ -340,6 +387,9 @@ static void on_closed(void *arg, struct stream *s, enum tail_close why)
 	(void)why;
 	if (ps == NULL) {
 		return;
+	}
+	if (ps->lane == LANE_KEPT && ps->told) {
+		add_closing(p, ps);
 	}
 	ps->s = NULL;
 	s->user = NULL;
@@ -485,7 +535,6 @@ void pipeline_advance(struct pipeline *p, int64_t now_ns)
 static int add_opening(struct pipeline *p, struct ps *ps)
 {
 	const struct stream *s = ps->s;
-	const struct sources_file *f = &p->config->sources.files[s->source];
 	struct record r = {
 		.stream = ps->id,
 		.start = ps->ship_from,
@@ -505,7 +554,7 @@ static int add_opening(struct pipeline *p, struct ps *ps)
 		gap.flags = RECORD_GAP;
 		gap.line = s->st.fork ? SLICE_LIT("fork")
 				      : SLICE_LIT("not-read-from-the-start");
-		rc = shipper_add(p->shipper, LANE_FILE, &gap, false);
+		rc = shipper_add(p->shipper, ps->lane, &gap, false);
 		if (rc != 0) {
 			return rc;
 		}
@@ -514,15 +563,15 @@ static int add_opening(struct pipeline *p, struct ps *ps)
 	j = json_begin(&p->scratch);
 	json_object(&j, NULL);
 	json_cstr(&j, "path", s->st.path == NULL ? "" : s->st.path);
-	json_cstr(&j, "zone", zone_rule(p->zones[s->source]));
-	json_cstr(&j, "label", f->label);
-	json_cstr(&j, "program", f->program);
+	json_cstr(&j, "zone", zone_rule(zone_of(p, s)));
+	json_cstr(&j, "label", label_of(p, s));
+	json_cstr(&j, "program", program_of(p, s));
 	json_object_end(&j);
 	if (json_end(&j) != 0) {
 		return UV_ENOMEM;
 	}
 	r.line = buf_slice(&p->scratch);
-	rc = shipper_add(p->shipper, LANE_FILE, &r, false);
+	rc = shipper_add(p->shipper, ps->lane, &r, false);
 	if (rc == 0) {
 		ps->told = true;
 	}
@@ -540,8 +589,7 @@ static bool take_line(struct pipeline *p, struct ps *ps,
 		      struct redact_chunk *chunk, const struct line *line,
 		      int64_t now_ns)
 {
-	const struct sources_file *f =
-		&p->config->sources.files[ps->s->source];
+	const char *program = program_of(p, ps->s);
 	struct record r;
 	bool ship = ships(p, ps, line);
 
@@ -549,7 +597,7 @@ static bool take_line(struct pipeline *p, struct ps *ps,
 		return false;
 	}
 	/* A mask may be longer than what it covers. */
-	if (ship && shipper_reserve(p->shipper, LANE_FILE, &ps->id,
+	if (ship && shipper_reserve(p->shipper, ps->lane, &ps->id,
 				    line->text.n * 2 + 64) != 0) {
 		return false;
 	}
@@ -570,13 +618,13 @@ static bool take_line(struct pipeline *p, struct ps *ps,
 			p->redacted++;
 		}
 		parser_line(ps->parser, r.line, now_ns, &r.header, &r.event);
-		if (r.header.program.n == 0 && f->program[0] != '\0') {
-			r.header.program = slice_str(f->program);
+		if (r.header.program.n == 0 && program[0] != '\0') {
+			r.header.program = slice_str(program);
 		}
 		p->understood += event_understood(&r.event);
 	}
 	if (ship) {
-		if (shipper_add(p->shipper, LANE_FILE, &r, false) != 0) {
+		if (shipper_add(p->shipper, ps->lane, &r, false) != 0) {
 			return false;
 		}
 		ps->end = line->end;
@@ -685,6 +733,14 @@ void pipeline_resume(struct pipeline *p)
 {
 	flush_alerts(p);
 	tail_resume(p->tail);
+	if (p->input != NULL) {
+		input_resume(p->input);
+	}
+}
+
+void pipeline_set_input(struct pipeline *p, struct input *input)
+{
+	p->input = input;
 }
 
 uint64_t pipeline_lines(const struct pipeline *p)

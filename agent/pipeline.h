@@ -21,6 +21,7 @@
 #include "parsers/zone.h"
 #include "redact/redact.h"
 #include "shipper/shipper.h"
+#include "sources/input.h"
 #include "sources/tail.h"
 
 enum { PIPELINE_ALERTS = 256 };
@@ -50,6 +51,9 @@ void pipeline_connect(struct pipeline *p, struct tail *tail,
 
 /* To be given to tail_new() with the pipeline as arg. */
 extern const struct tail_callbacks pipeline_tail_callbacks;
+
+/* Standard input, whose callbacks these are as well; NULL: no more. */
+void pipeline_set_input(struct pipeline *p, struct input *input);
 
 /* H at the end of what was added last for this stream. */
 uint64_t pipeline_hash_at(struct pipeline *p, const struct stream_id *id,
