@@ -113,7 +113,7 @@ void ecs_write(struct json *j, const struct record *r)
 		text(&n, "event.outcome", slice_str(outcome_name(e->outcome)));
 	}
 	event_fields(&n, e, FIELD_USER_NAME, FIELD_PROCESS_COMMAND_LINE);
-	if (e->attempts > 1) {
+	if (e->attempts != 1 && e->outcome != OUTCOME_NONE) {
 		const char *key = enter(&n, "auth.attempts");
 
 		json_u64(j, key, e->attempts);

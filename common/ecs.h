@@ -15,7 +15,7 @@
  * @timestamp (the stamp's time, else the time of reading; left out when there is
  * neither), message (the whole line when it has no header), log.syslog.priority,
  * host.hostname, process.name, process.pid, and whatever fields the event has,
- * event.outcome and auth.attempts (when a line stands for more than one) among
+ * event.outcome and auth.attempts (of a line with an outcome, unless one) among
  * them.  Ports, pids and status codes are numbers; one that is none is left
  * out.  Errors stick to the writer. */
 void ecs_write(struct json *j, const struct record *r);
