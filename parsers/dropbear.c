@@ -196,6 +196,20 @@ static bool account_refused(struct context *c, struct slice m,
 	return true;
 }
 
+/* The daemon itself, not a connection. */
+static bool daemon_line(struct context *c, struct slice m)
+{
+	if (IS(m, "Not backgrounding") || IS(m, "Running in background")) {
+		SAY(c, "process", "start", "ssh_listening");
+		return true;
+	}
+	if (HAS(m, "Early exit: Terminated by signal")) {
+		SAY(c, "process", "end", "ssh_stopped");
+		return true;
+	}
+	return false;
+}
+
 static bool account_line(struct context *c, struct slice m)
 {
 	if (TAKE(&m, "User account ")) {
@@ -303,5 +317,5 @@ bool family_dropbear(struct context *c)
 		say_failure(c, COUNT_DAEMON, 1);
 		return true;
 	}
-	return account_line(c, m);
+	return account_line(c, m) || daemon_line(c, m);
 }

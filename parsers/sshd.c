@@ -471,7 +471,7 @@ static bool dispatch(struct context *c, struct slice m, bool preauth)
 		}
 		break;
 	case 'U':
-		if (TAKE(&m, "User ")) {
+		if (!HAS(m, "User child is on pid ") && TAKE(&m, "User ")) {
 			return not_allowed(c, m);
 		}
 		break;
@@ -498,6 +498,7 @@ static bool dispatch(struct context *c, struct slice m, bool preauth)
 			return max_attempts(c, m);
 		}
 		break;
+	case 'C':
 	case 'S':
 	case 's':
 		if (session_line(c, m)) {

@@ -435,7 +435,9 @@ static bool daemon_line(struct context *c, struct slice m)
 		SAY(c, "process", "change", "ssh_reloaded");
 		return true;
 	}
-	if (HAS(m, "Corrupted MAC on input") || HAS(m, "Bad packet length ")) {
+	if (HAS(m, "Corrupted MAC on input") || HAS(m, "Bad packet length ") ||
+	    HAS(m, "Could not write ident string to ") ||
+	    HAS(m, "warning: can't get client address: ")) {
 		SAY(c, "network", "info", "ssh_protocol_error");
 		return true;
 	}

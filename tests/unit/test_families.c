@@ -274,7 +274,9 @@ static void dropbear_is_read_in_its_old_and_new_words(void **state)
 		 "method=password"},
 		{H "dropbear[7]: Child connection from 192.0.2.1:5",
 		 "ssh_connection none 0 ip=192.0.2.1 port=5"},
-		{H "dropbear[7]: Running in background", "-"},
+		{H "dropbear[7]: Running in background",
+		 "ssh_listening none 0"},
+		{H "dropbear[7]: Error forking: x", "-"},
 		{H "dropbear[7]: Bad password attempt for 'root'", "-"},
 	};
 

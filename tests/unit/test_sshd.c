@@ -115,6 +115,12 @@ static void connections_are_no_attempts(void **state)
 		 "ssh_timeout none 0 ip=192.0.2.1 port=5"},
 		{H "subsystem request for sftp by user bob",
 		 "ssh_subsystem none 0 user=bob"},
+		{H "Close session: user bob from 192.0.2.1 port 5 id 0",
+		 "ssh_session none 0 user=bob ip=192.0.2.1 port=5"},
+		{H "Starting session: shell on pts/0 for bob from 192.0.2.1 port 5 "
+		   "id 0",
+		 "ssh_session none 0 user=bob ip=192.0.2.1 port=5"},
+		{H "User child is on pid 29582", "ssh_session none 0"},
 		{H "reverse mapping checking getaddrinfo for a.example.com "
 		   "[192.0.2.1] failed - POSSIBLE BREAK-IN ATTEMPT!",
 		 "ssh_reverse_dns none 0 ip=192.0.2.1"},
