@@ -278,8 +278,10 @@ static int encode_streams(struct agent *a, struct buf *out)
 	struct stream_state *states;
 	struct buf shipping;
 	size_t n;
-	int rc = tail_states(a->tail, &states, &n);
+	int rc;
 
+	pipeline_settle(a->pipeline);
+	rc = tail_states(a->tail, &states, &n);
 	if (rc != 0) {
 		return rc;
 	}

@@ -391,6 +391,7 @@ static void on_closed(void *arg, struct stream *s, enum tail_close why)
 	if (ps->lane == LANE_KEPT && ps->told) {
 		add_closing(p, ps);
 	}
+	pipeline_settle(p);
 	ps->s = NULL;
 	s->user = NULL;
 	if (!ps->has_id || p->shipper == NULL || ps->acked >= ps->end) {
@@ -642,20 +643,35 @@ static bool take_line(struct pipeline *p, struct ps *ps,
  * now.  position: where the last record ended. */
 static void chunk_done(struct pipeline *p, struct ps *ps, uint64_t position)
 {
-	struct msg_stream w = {.id = ps->id, .durable = position};
-
 	if (!ps->has_id) {
 		return;
 	}
 	if (p->shipper == NULL) {
-		w.h_durable = stream_hash_at(ps->s, position);
-		pipeline_acked(p, &w);
+		ps->end = position;
+		ps->h = stream_hash_at(ps->s, position);
+		ps->h_known = true;
 	} else if (!ps->h_known && ps->end > 0) {
 		ps->h = stream_hash_at(ps->s, ps->end);
 		ps->h_known = true;
 	}
 	if (p->detect != NULL) {
 		tail_detected(p->tail, &ps->id, position);
+	}
+}
+
+/* Alone, without a collector, what was judged is done with.  Not from inside the
+ * chunk: the tail moves its position when that returns. */
+void pipeline_settle(struct pipeline *p)
+{
+	for (struct ps *ps = p->streams, *next; ps != NULL; ps = next) {
+		struct msg_stream w = {.id = ps->id,
+				       .durable = ps->end,
+				       .h_durable = ps->h};
+
+		next = ps->next;
+		if (p->shipper == NULL && ps->has_id && ps->end > ps->acked) {
+			pipeline_acked(p, &w);
+		}
 	}
 }
 

@@ -65,6 +65,10 @@ int pipeline_rewind(struct pipeline *p, const struct msg_stream *w);
 /* There is room again. */
 void pipeline_resume(struct pipeline *p);
 
+/* Without a shipper: moves every stream's watermark to where it was judged.  Now and
+ * then, and before state is saved. */
+void pipeline_settle(struct pipeline *p);
+
 /* Windows end although no line says so; now and then, with the wall clock. */
 void pipeline_advance(struct pipeline *p, int64_t now_ns);
 
