@@ -490,6 +490,92 @@ static void streams_come_and_go_up_to_the_limit(void **state)
 	}
 }
 
+/* The chain as docs/segment.md has it, written down once more. */
+static void the_chain_is_the_one_of_the_document(void **state)
+{
+	struct fixture *f = *state;
+	struct batch_head h = one_stream(3, 50);
+	struct slice header = sealer_header(f->sealer), b;
+	const struct slice first[] = {SLICE_LIT("nightjar segment v1"),
+				      slice_head(header, core_of(header))};
+	struct hash32 before, want;
+	struct slice parts[4];
+	struct buf logical, nonce;
+
+	assert_int_equal(hash32_of(&before, first, 2), 0);
+	want = sealer_hash(f->sealer);
+	assert_true(hash32_eq(&before, &want));
+	seal(f, &h, SLICE_LIT("text\n"));
+	b = seal(f, &h, SLICE_LIT("more\n"));
+	/* The second batch: index 1, and a previous hash that is a batch's. */
+	buf_init(&logical, 4096);
+	buf_init(&nonce, 64);
+	assert_int_equal(opener_open(f->opener, buf_slice(&f->batch[0]), &h,
+				     &logical),
+			 0);
+	before = h.hash;
+	assert_int_equal(opener_open(f->opener, b, &h, &logical), 0);
+	buf_clear(&logical);
+	buf_add(&logical, before.b, 32);
+	buf_add_u8(&logical, 1);
+	buf_add(&logical, sealer_info(f->sealer)->device.b, 32);
+	buf_add_u8(&logical, LANE_FILE);
+	buf_add(&logical, sealer_info(f->sealer)->id.b, 16);
+	buf_add_u32(&logical, 1);
+	buf_add_u64(&logical, (uint64_t)h.first_ms);
+	buf_add_u64(&logical, (uint64_t)h.last_ms);
+	buf_add_u32(&logical, 5);
+	buf_add_u16(&logical, 1);
+	buf_add(&logical, h.streams[0].id.b, 16);
+	buf_add_u64(&logical, 3);
+	buf_add_u64(&logical, 50);
+	buf_add_u32(&logical, 3);
+	buf_add_u64(&logical, 0x1122334455667788);
+	assert_int_equal(logical.n, 108 + 44);
+	buf_add_u32(&nonce, 1);
+	buf_add(&nonce, b.p, 8);
+	/* fresh 8; first, span, decoded, streams: 2, 2, 1, 1; word 1, start 1
+	 * (it jumps back), length 1, count 1, h 8. */
+	parts[0] = buf_slice(&logical);
+	parts[1] = buf_slice(&nonce);
+	parts[2] = slice_skip(b, 8 + 6 + 4 + 8);
+	assert_int_equal(hash32_of(&want, parts, 3), 0);
+	assert_true(hash32_eq(&want, &h.hash));
+	buf_fini(&logical);
+	buf_fini(&nonce);
+}
+
+/* What no sealer writes, a follower does not take. */
+static void a_batch_with_a_stream_twice_is_not_followed(void **state)
+{
+	struct fixture *f = *state;
+	struct batch_head h;
+	struct buf b;
+
+	for (int second = 0; second < 2; second++) {
+		buf_init(&b, 4096);
+		buf_add(&b, "randomly", 8);
+		buf_add_varint(&b, 0); /* first */
+		buf_add_varint(&b, 0); /* span */
+		buf_add_varint(&b, 5); /* decoded */
+		buf_add_varint(&b, 2); /* streams */
+		for (unsigned i = 0; i < 2; i++) {
+			uint8_t id[16] = {(uint8_t)(i * (unsigned)second)};
+
+			buf_add_varint(&b, i << 1); /* New. */
+			buf_add(&b, id, sizeof id);
+			buf_add_varint(&b, 10); /* length */
+			buf_add_varint(&b, 1);  /* count */
+			buf_add_u64(&b, 0);
+		}
+		buf_add(&b, "ciphertext and tag....", 22);
+		/* The same but for the id is fine. */
+		assert_int_equal(follower_peek(f->follower, buf_slice(&b), &h),
+				 second == 0 ? ERR_MALFORMED : 0);
+		buf_fini(&b);
+	}
+}
+
 static void impossible_parameters_are_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -564,6 +650,8 @@ int main(void)
 		T(a_batch_with_a_stream_twice_is_not_sealed),
 		T(bodies_of_any_size_within_the_limit_pass),
 		T(streams_come_and_go_up_to_the_limit),
+		T(the_chain_is_the_one_of_the_document),
+		T(a_batch_with_a_stream_twice_is_not_followed),
 		T(impossible_parameters_are_refused),
 		T(failing_randomness_makes_no_segment_and_no_batch),
 		T(another_version_or_algorithm_is_named_as_such),
