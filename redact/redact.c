@@ -131,6 +131,16 @@ static int add_literals(struct redact *r, const struct redact_options *options)
 	return rc;
 }
 
+static const struct scan_plan *rule_plan_find(const char *text)
+{
+	for (const struct scan_plan *p = rule_plan; p->text != NULL; p++) {
+		if (strcmp(p->text, text) == 0) {
+			return p;
+		}
+	}
+	return NULL;
+}
+
 static int compile(struct redact *r)
 {
 	struct scan_literal *l = calloc(r->n_literals + 1, sizeof *l);
@@ -140,7 +150,8 @@ static int compile(struct redact *r)
 		return UV_ENOMEM;
 	}
 	for (size_t i = 0; i < r->n_literals; i++) {
-		l[i] = (struct scan_literal){r->literals[i].text, r->literals[i].fold};
+		l[i] = (struct scan_literal){r->literals[i].text, r->literals[i].fold,
+					     rule_plan_find(r->literals[i].text)};
 	}
 	rc = scan_new(&r->scan, l, r->n_literals);
 	free(l);
@@ -294,7 +305,7 @@ static size_t join_spans(struct work *w)
 
 static int write_masked(const struct work *w, struct buf *out)
 {
-	size_t done = 0;
+	size_t done = 0, before = out->n;
 	int rc = 0;
 
 	buf_clear(out);
@@ -309,7 +320,12 @@ static int write_masked(const struct work *w, struct buf *out)
 		}
 		done = s->to;
 	}
-	return rc != 0 ? rc : buf_add(out, w->p + done, w->n - done);
+	rc = rc != 0 ? rc : buf_add(out, w->p + done, w->n - done);
+	if (before > out->n) {
+		/* What an earlier round left here was not yet clean. */
+		explicit_bzero(out->p + out->n, before - out->n);
+	}
+	return rc;
 }
 
 static void account(struct redact_state *state, const struct work *w, bool first,

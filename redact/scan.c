@@ -46,6 +46,7 @@ struct pattern {
 	uint8_t window; /* offset of the window */
 	uint8_t bucket;
 	bool fold;
+	bool planned;   /* window and bucket are given */
 	bool sep;       /* the last byte is a separator, not the literal's */
 	uint16_t literal;
 	char text[SCAN_MAX + 1];
@@ -211,8 +212,8 @@ static void deal_one(struct places *s, struct pattern *patterns,
 	struct nibbles buckets[SCAN_BUCKETS] = {{{0}, {0}}};
 	double best = 0;
 
-	for (size_t k = 0; k < (dealt ? n : i); k++) {
-		if (k != i) {
+	for (size_t k = 0; k < n; k++) {
+		if (k != i && (dealt || k < i || patterns[k].planned)) {
 			nibbles_join(&buckets[patterns[k].bucket], &own[k]);
 		}
 	}
@@ -232,11 +233,16 @@ static void deal_one(struct places *s, struct pattern *patterns,
 static void deal(struct places *s, struct pattern *patterns, struct nibbles *own, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		choose_window(s, &patterns[i]);
+		if (!patterns[i].planned) {
+			choose_window(s, &patterns[i]);
+		}
 		own[i] = nibbles_of(&patterns[i]);
 	}
 	for (unsigned round = 0; round < 3; round++) {
 		for (size_t i = 0; i < n; i++) {
+			if (patterns[i].planned) {
+				continue;
+			}
 			deal_one(s, patterns, own, n, i, round > 0);
 		}
 	}
@@ -295,6 +301,16 @@ static int by_bucket(const void *a, const void *b)
 	return x->literal < y->literal ? -1 : x->literal > y->literal;
 }
 
+static void take_plan(struct pattern *p, const struct scan_literal *l, unsigned form)
+{
+	if (l->plan != NULL && strcmp(l->plan->text, l->text) == 0 &&
+	    l->plan->window[form] + SCAN_MIN <= p->n && l->plan->bucket[form] < SCAN_BUCKETS) {
+		p->window = l->plan->window[form];
+		p->bucket = l->plan->bucket[form];
+		p->planned = true;
+	}
+}
+
 /* A literal that ends in SCAN_SEP becomes two patterns. */
 static size_t add_patterns(struct pattern *out, const struct scan_literal *l,
 			   uint16_t index)
@@ -304,6 +320,7 @@ static size_t add_patterns(struct pattern *out, const struct scan_literal *l,
 
 	memcpy(p.text, l->text, n);
 	p.sep = l->text[n - 1] == SCAN_SEP[0];
+	take_plan(&p, l, 0);
 	out[0] = p;
 	if (!p.sep) {
 		return 1;
@@ -311,6 +328,8 @@ static size_t add_patterns(struct pattern *out, const struct scan_literal *l,
 	p.text[n - 1] = ' ';
 	p.text[n] = SCAN_SPACED[0];
 	p.n = (uint8_t)(n + 1);
+	p.planned = false;
+	take_plan(&p, l, 1);
 	out[1] = p;
 	return 2;
 }
@@ -406,14 +425,6 @@ int scan_use(struct scan *s, enum scan_engine engine)
 
 /* ---- looking ---- */
 
-static unsigned buckets_at(const struct scan_tables *t, const char *p)
-{
-	const uint8_t *c = (const uint8_t *)p;
-
-	return (unsigned)t->byte[0][c[0]] & t->byte[1][c[1]] & t->byte[2][c[2]] &
-	       t->byte[3][c[3]];
-}
-
 /* The whole pattern stands around its window at `place`. */
 static bool pattern_at(const struct pattern *pt, const char *p, size_t place,
 		       size_t n)
@@ -429,8 +440,15 @@ static bool pattern_at(const struct pattern *pt, const char *p, size_t place,
 		return false;
 	}
 	at = place - pt->window;
-	for (size_t i = 0; i < pt->n; i++) {
-		if (!accepts(pt->text[i], pt->fold, p[at + i])) {
+	/* From the end: what ordinary text lacks is the separator. */
+	for (size_t i = pt->n; i-- > 0;) {
+		char t = pt->text[i], c = p[at + i];
+
+		bool same = t >= ' ' ? t == c || (pt->fold && is_alpha(t) &&
+						  (t ^ c) == 0x20)
+				     : accepts(t, false, c);
+
+		if (!same) {
 			return false;
 		}
 	}
@@ -446,7 +464,7 @@ size_t scan_hits(const struct scan *s, const char *p, size_t place, size_t n,
 	if (n < SCAN_MIN || place > n - SCAN_MIN) {
 		return 0;
 	}
-	buckets = buckets_at(&s->tables, p + place);
+	buckets = scan_buckets(&s->tables, p + place);
 	for (; buckets != 0; buckets &= buckets - 1) {
 		unsigned b = (unsigned)__builtin_ctz(buckets);
 
@@ -472,7 +490,7 @@ size_t scan_hits(const struct scan *s, const char *p, size_t place, size_t n,
 
 static bool check(const struct scan *s, const char *p, size_t place, size_t n)
 {
-	unsigned buckets = buckets_at(&s->tables, p + place);
+	unsigned buckets = scan_buckets(&s->tables, p + place);
 
 	for (; buckets != 0; buckets &= buckets - 1) {
 		unsigned b = (unsigned)__builtin_ctz(buckets);
@@ -497,7 +515,7 @@ size_t scan_next(const struct scan *s, const char *p, size_t from, size_t n)
 		}
 	}
 	for (; from < n && n - from >= SCAN_MIN; from++) {
-		if (buckets_at(&s->tables, p + from) != 0 &&
+		if (scan_buckets(&s->tables, p + from) != 0 &&
 		    check(s, p, from, n)) {
 			return from;
 		}

@@ -28,9 +28,20 @@
 
 enum { SCAN_MIN = 4, SCAN_MAX = 40, SCAN_HITS = 16 };
 
+/* Where a literal's window is and which bucket it is in: for it as it stands, and
+ * (where it ends in SCAN_SEP) for its form with a blank. */
+struct scan_plan {
+	const char *text;
+	uint8_t window[2];
+	uint8_t bucket[2];
+};
+
 struct scan_literal {
 	const char *text; /* kept; SCAN_MIN to SCAN_MAX bytes */
 	bool fold;        /* ASCII letters match in either case */
+	/* NULL, or one for another text: chosen by scan_new(), which takes longer and
+	 * does it less well.  Only speed depends on it. */
+	const struct scan_plan *plan;
 };
 
 struct scan; /* opaque */
@@ -73,6 +84,15 @@ struct scan_tables {
 	/* The same, exact. */
 	uint16_t byte[SCAN_MIN][256];
 };
+
+/* The buckets that may have their window at p. */
+static inline unsigned scan_buckets(const struct scan_tables *t, const char *p)
+{
+	const uint8_t *c = (const uint8_t *)p;
+
+	return (unsigned)t->byte[0][c[0]] & t->byte[1][c[1]] & t->byte[2][c[2]] &
+	       t->byte[3][c[3]];
+}
 
 /* The next place in [from, n - 3) that the tables let through and `check`
  * accepts, or where the engine stopped looking (fewer than one vector left). */

@@ -38,7 +38,7 @@ static size_t run_neon(const struct scan *s, const struct scan_tables *t,
 			continue;
 		}
 		for (size_t at = from; at < from + 16; at++) {
-			if (check(s, p, at, n)) {
+			if (scan_buckets(t, p + at) != 0 && check(s, p, at, n)) {
 				*hit = true;
 				return at;
 			}

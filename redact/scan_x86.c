@@ -47,7 +47,7 @@ static size_t run_ssse3(const struct scan *s, const struct scan_tables *t,
 		for (; places != 0; places &= places - 1) {
 			size_t at = from + (unsigned)__builtin_ctz(places);
 
-			if (check(s, p, at, n)) {
+			if (scan_buckets(t, p + at) != 0 && check(s, p, at, n)) {
 				*hit = true;
 				return at;
 			}
@@ -97,7 +97,7 @@ static size_t run_avx2(const struct scan *s, const struct scan_tables *t,
 		for (; places != 0; places &= places - 1) {
 			size_t at = from + (unsigned)__builtin_ctz(places);
 
-			if (check(s, p, at, n)) {
+			if (scan_buckets(t, p + at) != 0 && check(s, p, at, n)) {
 				*hit = true;
 				return at;
 			}

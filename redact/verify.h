@@ -17,6 +17,7 @@
 
 #include "common/slice.h"
 #include "common/strlist.h"
+#include "redact/scan.h"
 
 /* X(enumerator, name, help, example, counter-example) */
 #define REDACT_RULES(X)                                                        \
@@ -252,6 +253,8 @@ struct command_form {
 
 /* Terminated by a NULL text. */
 extern const struct literal rule_literals[];
+/* How they are scanned for: plan.c, likewise terminated. */
+extern const struct scan_plan rule_plan[];
 /* For keys and tokens named in the configuration. */
 extern const struct key_name rule_user_key;
 extern const struct token_form rule_user_token;
