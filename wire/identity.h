@@ -18,7 +18,9 @@ enum { IDENTITY_WHY = 512 };
 
 /* Loads and checks: files readable and PEM, key belongs to certificate,
  * certificate within its time (now_ms) and issued by the authority.  On error *out is
- * NULL: UV_E*, ERR_CERTIFICATE, ERR_MALFORMED.  psa_crypto_init() is called. */
+ * NULL: UV_E* (UV_EPERM: the key may be used by others), ERR_CERTIFICATE,
+ * ERR_MALFORMED, ERR_CRYPTO (mbedTLS is older than 3.6.6).  psa_crypto_init() is
+ * called: the process must not fork without exec afterwards. */
 int identity_load(struct identity **out, const char *cert_path,
 		  const char *key_path, const char *ca_path, int64_t now_ms,
 		  char why[static IDENTITY_WHY]);

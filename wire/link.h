@@ -37,7 +37,7 @@ struct link_cbs {
 	/* payload is borrowed for the call. */
 	void (*on_message)(void *arg, struct link *l, uint8_t type,
 			   struct slice payload);
-	/* What was queued has fallen below the low-water mark. */
+	/* What was queued has fallen below the low-water mark, or to nothing. */
 	void (*on_drain)(void *arg, struct link *l);
 	/* status: 0 after link_close() or a clean end by the peer; otherwise why
 	 * it ended.  why: one line for the log that names the remedy; borrowed. */
@@ -59,7 +59,8 @@ struct link {
 };
 
 /* Queues one message made of the parts (copied).  ERR_TOO_LARGE (over
- * LIMIT_FRAME), UV_ENOMEM, ERR_CLOSED. */
+ * LIMIT_FRAME), ERR_AGAIN (the queue is full: wait for on_drain), UV_ENOMEM,
+ * ERR_CLOSED (not open yet, or no more). */
 static inline int link_send(struct link *l, uint8_t type,
 			    const struct slice *parts, size_t n)
 {

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "common/err.h"
 #include "wire/chain.h"
@@ -158,6 +159,9 @@ static int decompress(ZSTD_DCtx *zstd, struct slice packed, uint32_t decoded,
 		out_was = room.pos;
 		hint = ZSTD_decompressStream(zstd, &room, &in);
 		/* 0 is the end of the frame, which no segment has. */
+		if (ZSTD_getErrorCode(hint) == ZSTD_error_memory_allocation) {
+			return UV_ENOMEM; /* The batch may well be good. */
+		}
 		if (ZSTD_isError(hint) || hint == 0) {
 			return ERR_COMPRESS;
 		}

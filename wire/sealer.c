@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "common/err.h"
 #include "wire/chain.h"
@@ -201,6 +202,9 @@ static int compress(ZSTD_CCtx *zstd, struct slice body, struct buf *out)
 		}
 		room = (ZSTD_outBuffer){out->p + out->n, want, 0};
 		left = ZSTD_compressStream2(zstd, &room, &in, ZSTD_e_flush);
+		if (ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation) {
+			return UV_ENOMEM;
+		}
 		if (ZSTD_isError(left)) {
 			return ERR_COMPRESS;
 		}

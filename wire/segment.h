@@ -121,8 +121,10 @@ uint32_t sealer_next_index(const struct sealer *s);
  * end (then it costs no bytes).
  *
  * On an error the sealer is of no more use (its compression history may have
- * moved on): ERR_COMPRESS, ERR_CRYPTO, UV_ENOMEM, ERR_TOO_LARGE, ERR_FULL (65,536 batches
- * or LIMIT_SEGMENT_STREAMS streams), sys_random()'s. */
+ * moved on) and says ERR_POISONED from then on; out is as it was.  ERR_COMPRESS,
+ * ERR_CRYPTO, UV_ENOMEM, ERR_TOO_LARGE, ERR_FULL (65,536 batches or
+ * LIMIT_SEGMENT_STREAMS streams), UV_EINVAL (a stream twice, no stream, a range or
+ * times that can't be), sys_random()'s. */
 int sealer_seal(struct sealer *s, struct batch_head *head, struct slice body,
 		struct buf *out);
 
@@ -166,9 +168,11 @@ const struct segment_info *opener_info(const struct opener *o);
 uint32_t opener_next_index(const struct opener *o);
 
 /* Authenticates, decrypts and decompresses the next batch; body is cleared and
- * filled.  head may be NULL.  ERR_AUTH (forged or out of order), ERR_COMPRESS
- * (authentic, yet does not decode: quarantine it; the opener is of no more use),
- * and follower_peek()'s. */
+ * filled (its limit must allow for head->decoded bytes).  head may be NULL.
+ * ERR_AUTH (forged or out of order), ERR_COMPRESS (authentic, yet does not decode:
+ * quarantine it; the opener is of no more use and says ERR_POISONED), UV_ENOMEM,
+ * and follower_peek()'s.  After any error but ERR_COMPRESS and UV_ENOMEM nothing
+ * has moved; after those two, make a new opener. */
 int opener_open(struct opener *o, struct slice batch, struct batch_head *head,
 		struct buf *body);
 
