@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/sys_uv.h"
 #include "common/timefmt.h"
+#include "config/config.h"
 #include "detectors/detect.h"
 #include "parsers/parser.h"
 #include "parsers/zone.h"
@@ -202,8 +203,9 @@ static int load_rules(struct replay *r)
 		rc = detect_load_dir(r->detect, sys_plain(), r->s.packs[i],
 				     on_rule_error, r);
 		if (rc < 0) {
-			fprintf(stderr, "nightjar replay: %s: %s\n",
-				r->s.packs[i], err_str(rc));
+			cli_fail("replay", "%s: %s", r->s.packs[i],
+				 err_str(rc));
+			r->rules_wrong = true;
 			return rc;
 		}
 	}
@@ -213,19 +215,31 @@ static int load_rules(struct replay *r)
 	return rc < 0 ? rc : 0;
 }
 
+/* What the agent would do without a line of configuration, cooldowns included. */
 static int set_up(struct replay *r)
 {
-	struct redact_options redaction = {.enabled = true};
+	struct agent_config *config = NULL;
+	struct config_errors errors;
 	uint8_t key[16];
 	int rc = sys_random(sys_plain(), key, sizeof key);
+
+	if (rc == 0) {
+		rc = config_parse_agent("defaults", SLICE_LIT("{}"), &config,
+					&errors);
+	}
+	if (rc != 0) {
+		return rc;
+	}
 
 	r->p = malloc(ROOM);
 	buf_init(&r->scratch, LIMIT_LINE_MAX * 2);
 	r->wall_ns = sys_wall_ns(sys_plain());
 	rc = rc == 0 && r->p == NULL ? UV_ENOMEM : rc;
-	rc = rc == 0 ? redact_new(&r->redact, &redaction) : rc;
-	rc = rc == 0 ? detect_new(&r->detect, NULL, key) : rc;
-	rc = rc == 0 ? alerts_new(&r->alerts, NULL, SLICE_NONE, key) : rc;
+	rc = rc == 0 ? redact_new(&r->redact, &config->redact) : rc;
+	rc = rc == 0 ? detect_new(&r->detect, &config->detectors, key) : rc;
+	rc = rc == 0 ? alerts_new(&r->alerts, &config->alerts, SLICE_NONE, key)
+		     : rc;
+	agent_config_free(config);
 	return rc == 0 ? load_rules(r) : rc;
 }
 
@@ -615,8 +629,13 @@ int cmd_replay(int argc, char **argv)
 			      "Europe/Berlin or +02:00)", r.s.zone, err_str(rc));
 	} else {
 		rc = s == NULL ? UV_ENOMEM : set_up(&r);
-		rc = rc == 0 ? run(&r, s, (size_t)(argc - optind))
-			     : cli_fail("replay", "%s", err_str(rc));
+		if (rc == 0) {
+			rc = run(&r, s, (size_t)(argc - optind));
+		} else if (r.rules_wrong) {
+			rc = CLI_FAILED; /* has been said */
+		} else {
+			rc = cli_fail("replay", "%s", err_str(rc));
+		}
 	}
 	tear_down(&r);
 	free(s);

@@ -46,10 +46,10 @@ static void set_options(struct detect *d, const struct detectors_options *o)
 	static const struct detectors_options none;
 	uint64_t max_ms = UINT64_C(3650) * 86400000;
 
-	o = o == NULL ? &none : o;
-	d->lateness_ms = o->lateness_ms == 0 ? LATENESS_MS
+	d->lateness_ms = o == NULL ? LATENESS_MS
 			 : (int64_t)(o->lateness_ms < max_ms ? o->lateness_ms
 							     : max_ms);
+	o = o == NULL ? &none : o;
 	d->ahead_ns = (o->ahead_ms == 0 ? AHEAD_MS
 		       : (int64_t)(o->ahead_ms < max_ms ? o->ahead_ms : max_ms)) *
 		      1000000;

@@ -34,7 +34,8 @@ typedef void (*detect_error_cb)(void *arg, const char *file, unsigned line,
 typedef void (*detect_cb)(void *arg, const struct finding *f);
 
 /* Only numbers and `disabled` are used of the options (packs are the caller's to
- * load); zero numbers mean the defaults, NULL all defaults; copied.  key: 16
+ * load); a zero of ahead_ms or of a maximum means its default, NULL
+ * all defaults; copied.  key: 16
  * bytes of kernel randomness for the tables; copied.  UV_ENOMEM. */
 int detect_new(struct detect **out, const struct detectors_options *options,
 	       const uint8_t key[static 16]);
