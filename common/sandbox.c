@@ -203,7 +203,7 @@ static const int facts[] = {
 #if defined(__SANITIZE_ADDRESS__)
 static const int sanitizer[] = {CALL(ptrace), CALL(wait4), CALL(kill),
 				CALL(sched_getparam), CALL(personality)};
-#endif
+#else
 
 /* Never, and whoever tries is ended: no part of this program has a use for
  * them.  What is in neither list gets ENOSYS, since a newer C library tries newer
@@ -221,6 +221,7 @@ static const int deadly[] = {
 	CALL(personality), CALL(settimeofday), CALL(clock_settime),
 	CALL(adjtimex), CALL(io_uring_setup),
 };
+#endif
 
 static int add(scmp_filter_ctx ctx, uint32_t action, const int *calls,
 	       size_t n)
@@ -242,7 +243,10 @@ static int add(scmp_filter_ctx ctx, uint32_t action, const int *calls,
  * with it.  clone3's flags can't be seen from here: it does not exist (ENOSYS), and
  * the C library takes clone. */
 static const int refused[] = {
-	CALL(ptrace), CALL(process_vm_readv), CALL(process_vm_writev),
+#if !defined(__SANITIZE_ADDRESS__)
+	CALL(ptrace), /* How the sanitizer searches for leaks. */
+#endif
+	CALL(process_vm_readv), CALL(process_vm_writev),
 	CALL(mount), CALL(umount2), CALL(pivot_root), CALL(chroot),
 	CALL(unshare), CALL(setns), CALL(bpf), CALL(perf_event_open),
 	CALL(init_module), CALL(finit_module), CALL(delete_module),

@@ -324,8 +324,9 @@ static void a_program_has_neither_root_nor_new_rights(void **state)
 	struct world *w = *state;
 	char text[256];
 
-	add_script(w, "hook", "{ id -u; id -G; grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' "
-			      "/proc/self/status; pwd; umask; ls /proc/self/fd | wc -l; } >$OUT/facts");
+	add_script(w, "hook",
+		   "{ id -u; id -G; grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' "
+		   "/proc/self/status; pwd; umask; ls /proc/self/fd | wc -l; } >$OUT/facts");
 	open_hooks(w);
 	raise_alert(w, 1);
 	wait_number(w, 0, "delivered", 1);
@@ -639,9 +640,10 @@ static void an_alert_is_one_line_with_the_device_that_sent_it(void **state)
 
 	add_hook(w, HOOK_FILE, in_dir(w, "file"));
 	open_hooks(w);
-	hooks_alert_json(w->hooks, SLICE_LIT("liar"),
-			 slice_str("{\n\"alert\":\r\n{\"id\":\"00000000000000000000000000000001\","
-				   "\"state\":\"new\",\n\"severity\":\"low\",\"device\":\"good\"}}"));
+	hooks_alert_json(
+		w->hooks, SLICE_LIT("liar"),
+		slice_str("{\n\"alert\":\r\n{\"id\":\"00000000000000000000000000000001\","
+			  "\"state\":\"new\",\n\"severity\":\"low\",\"device\":\"good\"}}"));
 	hooks_alert_json(w->hooks, SLICE_NONE,
 			 slice_str("{\n\"alert\":\n{\"id\":\"00000000000000000000000000000001\","
 				   "\"state\":\"new\",\"severity\":\"low\"}}"));
