@@ -11,7 +11,9 @@ const struct command commands[] = {
 	{"pki", "identities: an authority, devices, collectors", cmd_pki},
 	{"redact", "lines with their secrets masked", cmd_redact},
 	{"replay", "the detectors over finished logs", cmd_replay},
+	{"search", "records and alerts of a collector's store", cmd_search},
 	{"status", "how a running agent or collector is doing", cmd_status},
+	{"store", "is a collector's store sound, and what is in it", cmd_store},
 	{NULL, NULL, NULL},
 };
 

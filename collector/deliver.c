@@ -38,7 +38,8 @@ static const char cursor_magic[8] = "NJCUR\r\n\032";
 struct note {
 	struct device *device;
 	struct segment_name name;
-	uint64_t arrival, offset;
+	uint64_t arrival;
+	uint64_t offset, end; /* of its entry in the file */
 };
 
 /* A segment that is being read on. */
@@ -396,7 +397,7 @@ static int advance(struct slot *s, const struct note *n)
 		struct segment_reader *r = &s->o.reader;
 
 		r->entries.limit = r->name.part == n->name.part
-					   ? n->offset + 1
+					   ? n->end
 					   : UINT64_MAX;
 		rc = opened_next(&s->o);
 	} while (rc == 1 && (s->o.e.part < n->name.part ||
@@ -531,9 +532,10 @@ static int push(struct deliver *d, const struct note *n)
 }
 
 void deliver_note(struct deliver *d, const struct segment *g,
-		  uint64_t arrival, uint64_t offset, bool new_stream)
+		  uint64_t arrival, bool new_stream)
 {
-	struct note n = {g->device, g->name, arrival, offset};
+	struct note n = {g->device, g->name, arrival, g->last_offset,
+			 g->bytes};
 
 	if (!d->output && g->name.lane != LANE_ALERT && !new_stream) {
 		return;
@@ -603,7 +605,8 @@ static void found(struct deliver *d, const struct note *segment,
 	d->found[d->n_found] = *segment;
 	d->found[d->n_found].name.part = e->part;
 	d->found[d->n_found].arrival = e->envelope.arrival;
-	d->found[d->n_found++].offset = e->offset;
+	d->found[d->n_found].offset = e->offset;
+	d->found[d->n_found++].end = e->next;
 }
 
 static void search_segment(struct deliver *d, const struct note *segment)
@@ -671,7 +674,7 @@ static int list_behind(struct deliver *d)
 		for (; g != NULL; g = g->next) {
 			if (g->last_arrival > d->cursor.arrival) {
 				d->behind[d->n_behind++] =
-					(struct note){g->device, g->name, 0, 0};
+					(struct note){g->device, g->name, 0, 0, 0};
 			}
 		}
 	}

@@ -28,9 +28,10 @@ int deliver_new(struct deliver **out, struct collector *c,
 void deliver_free(struct deliver *d);
 /* Batches up to store.durable_arrival may be given out. */
 void deliver_kick(struct deliver *d);
-/* A batch was appended (not yet durable); new_stream: it is the first of one. */
+/* A batch was appended to g (not yet durable); new_stream: it is the first of
+ * one. */
 void deliver_note(struct deliver *d, const struct segment *g,
-		  uint64_t arrival, uint64_t offset, bool new_stream);
+		  uint64_t arrival, bool new_stream);
 /* What was noted is void: a sync has failed. */
 void deliver_forget(struct deliver *d);
 bool deliver_busy(const struct deliver *d);

@@ -9,4 +9,8 @@
  * UV_ENOMEM, UV_E* of the file calls. */
 int scan_log_read(struct store *s, bool *whole);
 
+/* The same for reading only: nothing on disk changes.  0, ERR_TRUNCATED (an
+ * unfinished end), ERR_DAMAGED and the like; *whole: how many bytes were good. */
+int scan_log_peek(struct store *s, uint64_t *whole);
+
 #endif

@@ -613,7 +613,7 @@ static int new_batch(struct session *s, struct session_lane *l,
 	switch (rc) {
 	case 0:
 		deliver_note(s->c->deliver, g, s->c->store.arrival,
-			     g->last_offset, new_stream);
+			     new_stream);
 		collector_wake(s->c);
 		return 0;
 	case ERR_ABOVE:

@@ -1,0 +1,610 @@
+#include "collector/verify.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collector/opened.h"
+#include "collector/scan_log.h"
+#include "common/err.h"
+
+/* What was taken of one stream by one batch. */
+struct taken {
+	uint64_t arrival;
+	size_t segment;
+	struct stream_id stream;
+	uint64_t from, end;
+};
+
+/* The chain's head after each batch of a segment. */
+struct chain_seen {
+	struct hash32 *v; /* v[0]: after the header */
+	size_t n, room;
+};
+
+struct verify {
+	struct store *s;
+	verify_cb cb;
+	void *arg;
+	struct verify_totals *totals;
+
+	struct device *device; /* with what the watermark log says */
+	char dir[STORE_PATH];
+	struct segment_list list;
+	struct chain_seen *chains; /* one for each of list */
+	struct signed_head *last;  /* the latest of each */
+	struct taken *taken;
+	size_t n_taken, room_taken;
+	struct opened *o;
+};
+
+const char *verify_kind_name(enum verify_kind k)
+{
+	static const char *const names[] = {"damaged", "rewritten", "hole",
+					    "replay", "sealed", "note"};
+
+	return names[k];
+}
+
+__attribute__((format(printf, 5, 6)))
+static void tell(struct verify *v, enum verify_kind kind, const char *file,
+		 uint64_t offset, const char *fmt, ...)
+{
+	char path[STORE_PATH + HEX32], text[512];
+	struct verify_finding f = {
+		.kind = kind,
+		.device = v->device == NULL ? "" : v->device->name,
+		.file = file,
+		.offset = offset,
+		.text = text,
+	};
+	va_list ap;
+
+	if (v->device != NULL && file[0] != '\0') {
+		snprintf(path, sizeof path, "devices/%s/%.300s",
+			 v->device->hex, file);
+		f.file = path;
+	}
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	v->totals->wrong += kind != VERIFY_NOTE;
+	v->cb(v->arg, &f);
+}
+
+/* ---- one segment ---- */
+
+static int add_hash(struct chain_seen *c, struct hash32 hash)
+{
+	if (c->n == c->room) {
+		size_t room = c->room * 2 + 16;
+		struct hash32 *p = realloc(c->v, room * sizeof *p);
+
+		if (p == NULL) {
+			return UV_ENOMEM;
+		}
+		c->v = p;
+		c->room = room;
+	}
+	c->v[c->n++] = hash;
+	return 0;
+}
+
+static int add_taken(struct verify *v, size_t segment,
+		     const struct segment_entry *e)
+{
+	for (size_t i = 0; i < e->head.n_streams; i++) {
+		const struct batch_stream *b = &e->head.streams[i];
+
+		if (v->n_taken == v->room_taken) {
+			size_t room = v->room_taken * 2 + 256;
+			struct taken *p =
+				realloc(v->taken, room * sizeof *p);
+
+			if (p == NULL) {
+				return UV_ENOMEM;
+			}
+			v->taken = p;
+			v->room_taken = room;
+		}
+		v->taken[v->n_taken++] = (struct taken){
+			e->envelope.arrival, segment, b->id,
+			envelope_take_from(&e->envelope, i, b->start), b->end};
+	}
+	return 0;
+}
+
+static int keep_head(struct signed_head *last, const struct head *h,
+		     struct slice bytes)
+{
+	if (last->bytes == NULL) {
+		last->bytes = malloc(bytes.n + 1);
+		if (last->bytes == NULL) {
+			return UV_ENOMEM;
+		}
+	}
+	/* Heads of one segment come in order: the last one counts. */
+	last->head = *h;
+	return 0;
+}
+
+/* A head that names this segment must agree with its chain. */
+static void check_head(struct verify *v, size_t i, const struct head *h,
+		       const char *file, uint64_t offset)
+{
+	const struct chain_seen *c = &v->chains[i];
+
+	v->totals->heads++;
+	if (h->index + 1 < (int64_t)c->n &&
+	    !hash32_eq(&c->v[h->index + 1], &h->hash)) {
+		tell(v, VERIFY_REWRITTEN, file, offset,
+		     "the device signed another content of batch %lld",
+		     (long long)h->index);
+	}
+}
+
+static int take_head(struct verify *v, size_t i, const char *file)
+{
+	const struct segment_entry *e = &v->o->e;
+	struct head h;
+	int rc;
+
+	if (v->device->spki.p == NULL) {
+		return 0; /* Said once, for the device. */
+	}
+	rc = head_verify(&h, e->signed_head, v->device->spki);
+	if (rc != 0) {
+		tell(v, VERIFY_REWRITTEN, file, e->offset,
+		     "a signed head does not verify (%s)", err_str(rc));
+		return 0;
+	}
+	check_head(v, i, &h, file, e->offset);
+	return keep_head(&v->last[i], &h, e->signed_head);
+}
+
+static int take_batch(struct verify *v, size_t i, const char *file)
+{
+	const struct segment_entry *e = &v->o->e;
+	struct records records;
+	struct record r;
+	int rc;
+
+	records_init(&records, v->o);
+	while ((rc = records_next(&records, &r)) == 1) {
+		v->totals->records++;
+	}
+	if (rc != 0) {
+		tell(v, VERIFY_REWRITTEN, file, e->offset,
+		     "batch %u is not what its header says (%s)",
+		     e->head.index, err_str(rc));
+	}
+	v->totals->batches++;
+	rc = add_taken(v, i, e);
+	return rc != 0 ? rc : add_hash(&v->chains[i], e->head.hash);
+}
+
+static void tell_trouble(struct verify *v, size_t i, const char *file, int rc)
+{
+	const struct segment_reader *r = &v->o->reader;
+	uint64_t offset = rc == ERR_AUTH || rc == ERR_COMPRESS
+				  ? v->o->e.offset
+				  : r->entries.offset;
+	bool at_end = r->name.part == r->last_part;
+
+	(void)i;
+	if (rc == ERR_AUTH || rc == ERR_COMPRESS) {
+		tell(v, VERIFY_REWRITTEN, file, offset,
+		     "batch %u does not open: %s", v->o->e.head.index,
+		     err_str(rc));
+	} else if (rc == ERR_CHAIN) {
+		tell(v, VERIFY_REWRITTEN, file, offset, "%s", err_str(rc));
+	} else if (rc == ERR_TRUNCATED && at_end) {
+		tell(v, VERIFY_NOTE, file, offset,
+		     "ends in the middle of an entry: being written, or left by "
+		     "a crash");
+	} else {
+		tell(v, VERIFY_DAMAGED, file, offset,
+		     "%s; nothing behind it in this segment can be read",
+		     err_str(rc));
+	}
+}
+
+/* Without the key: structure and chain at least. */
+static int follow_segment(struct verify *v, size_t i, const char *file)
+{
+	struct segment_reader *r = &v->o->reader;
+	int rc = segment_reader_open(r, v->s->sys, v->dir, &v->list.v[i]);
+
+	if (rc != 0) {
+		return 0;
+	}
+	rc = add_hash(&v->chains[i], segment_reader_hash(r));
+	while (rc == 0 && (rc = segment_reader_next(r, &v->o->e)) == 1) {
+		rc = 0;
+		if (v->o->e.kind == ENTRY_BATCH) {
+			v->totals->batches++;
+			rc = add_taken(v, i, &v->o->e);
+			if (rc == 0) {
+				rc = add_hash(&v->chains[i],
+					      v->o->e.head.hash);
+			}
+		}
+	}
+	if (rc < 0 && rc != UV_ENOMEM) {
+		tell_trouble(v, i, file, rc);
+		rc = 0;
+	}
+	segment_reader_close(r);
+	return rc;
+}
+
+static int cannot_open(struct verify *v, size_t i, const char *file, int rc)
+{
+	switch (rc) {
+	case UV_ENOMEM:
+		return rc;
+	case ERR_NOT_OURS:
+		tell(v, VERIFY_SEALED, file, 0,
+		     "is sealed to keys that this store does not have");
+		return follow_segment(v, i, file);
+	case ERR_TRUNCATED:
+		tell(v, VERIFY_NOTE, file, 0,
+		     "has no whole head yet: being written, or left by a "
+		     "crash");
+		return 0;
+	case ERR_AUTH:
+		tell(v, VERIFY_REWRITTEN, file, 0,
+		     "its key does not unwrap: the header was changed");
+		return follow_segment(v, i, file);
+	default:
+		tell(v, VERIFY_DAMAGED, file, 0, "its head can't be read (%s)",
+		     err_str(rc));
+		return 0;
+	}
+}
+
+static int check_segment(struct verify *v, size_t i)
+{
+	struct opened *o = v->o;
+	char file[SEGMENT_NAME];
+	int rc = opened_open(o, v->s->sys, v->dir, &v->list.v[i], v->s->keys,
+			     v->s->n_keys);
+
+	segment_name_format(file, &v->list.v[i]);
+	v->totals->segments++;
+	if (rc != 0) {
+		return cannot_open(v, i, file, rc);
+	}
+	if (memcmp(o->reader.store_id, v->s->id, STORE_ID) != 0) {
+		tell(v, VERIFY_REWRITTEN, file, 0,
+		     "was written by another store");
+	}
+	if (!hash32_eq(&o->reader.device, &v->device->id)) {
+		tell(v, VERIFY_REWRITTEN, file, 0,
+		     "belongs to another device's folder");
+	}
+	rc = add_hash(&v->chains[i], segment_reader_hash(&o->reader));
+	while (rc == 0 && (rc = opened_next(o)) == 1) {
+		segment_name_format(file, &o->reader.name);
+		rc = o->e.kind == ENTRY_BATCH ? take_batch(v, i, file)
+					      : take_head(v, i, file);
+	}
+	v->totals->bytes += o->reader.entries.offset;
+	if (rc < 0 && rc != UV_ENOMEM) {
+		segment_name_format(file, &o->reader.name);
+		tell_trouble(v, i, file, rc);
+		rc = 0;
+	}
+	opened_close(o);
+	return rc;
+}
+
+/* ---- streams ---- */
+
+static int by_stream(const void *a, const void *b)
+{
+	const struct taken *x = a, *y = b;
+	int order = memcmp(&x->stream, &y->stream, sizeof x->stream);
+
+	if (order != 0) {
+		return order;
+	}
+	return x->arrival == y->arrival ? 0 : x->arrival < y->arrival ? -1 : 1;
+}
+
+static void stream_text(char out[static 33], const struct stream_id *id)
+{
+	for (size_t i = 0; i < sizeof id->b; i++) {
+		snprintf(out + 2 * i, 3, "%02x", id->b[i]);
+	}
+}
+
+static void check_taken(struct verify *v, const struct taken *t, uint64_t w)
+{
+	char id[33], file[SEGMENT_NAME];
+
+	stream_text(id, &t->stream);
+	segment_name_format(file, &v->list.v[t->segment]);
+	if (t->from > w) {
+		tell(v, VERIFY_HOLE, file, 0,
+		     "stream %s: bytes %llu to %llu are not here", id,
+		     (unsigned long long)w, (unsigned long long)t->from);
+	} else if (t->from < w && t->end > t->from) {
+		tell(v, VERIFY_REPLAY, file, 0,
+		     "stream %s: bytes %llu to %llu are here twice", id,
+		     (unsigned long long)t->from,
+		     (unsigned long long)(t->end < w ? t->end : w));
+	}
+}
+
+/* What the log says was there must be there. */
+static void check_log(struct verify *v, const struct stream_id *id, uint64_t w)
+{
+	struct stream *st = device_find_stream(v->device, id);
+	char text[33];
+
+	if (st == NULL) {
+		return;
+	}
+	st->told = true;
+	stream_text(text, id);
+	if (st->durable > w) {
+		tell(v, VERIFY_HOLE, "", 0,
+		     "stream %s: bytes %llu to %llu were stored and are not "
+		     "here",
+		     text, (unsigned long long)w,
+		     (unsigned long long)st->durable);
+	}
+}
+
+static void check_streams(struct verify *v)
+{
+	static const struct stream_id none;
+	size_t i = 0;
+
+	if (v->n_taken > 1) {
+		qsort(v->taken, v->n_taken, sizeof *v->taken, by_stream);
+	}
+	while (i < v->n_taken) {
+		struct stream_id id = v->taken[i].stream;
+		uint64_t w = 0;
+
+		v->totals->streams++;
+		for (; i < v->n_taken && memcmp(&v->taken[i].stream, &id,
+						sizeof id) == 0;
+		     i++) {
+			check_taken(v, &v->taken[i], w);
+			w = v->taken[i].end > w ? v->taken[i].end : w;
+		}
+		check_log(v, &id, w);
+	}
+	for (size_t k = 0; k < v->device->n_streams; k++) {
+		const struct stream *st = &v->device->streams[k];
+
+		if (!st->told && memcmp(&st->id, &none, sizeof none) != 0) {
+			check_log(v, &st->id, 0);
+		}
+	}
+}
+
+/* ---- heads ---- */
+
+/* The last word on each segment: nothing that the device vouched for is cut off.  A
+ * segment that was given up may have had batches that were never taken. */
+static void check_ends(struct verify *v)
+{
+	for (size_t i = 0; i < v->list.n; i++) {
+		const struct signed_head *last = &v->last[i];
+		char file[SEGMENT_NAME];
+
+		segment_name_format(file, &v->list.v[i]);
+		if (last->bytes != NULL &&
+		    last->head.state != HEAD_ABANDONED &&
+		    last->head.index >= (int64_t)v->chains[i].n) {
+			tell(v, VERIFY_HOLE, file, 0,
+			     "the device signed batches up to %lld, here they "
+			     "end at %lld",
+			     (long long)last->head.index,
+			     (long long)v->chains[i].n - 2);
+		}
+	}
+}
+
+/* The latest heads stand in the watermark log as well. */
+static void check_log_heads(struct verify *v)
+{
+	for (int lane = 0; lane < LANE_NR; lane++) {
+		const struct signed_head *h = &v->device->heads[lane];
+
+		for (size_t i = 0; h->bytes != NULL && i < v->list.n; i++) {
+			if (memcmp(&v->list.v[i].id, &h->head.segment,
+				   sizeof h->head.segment) != 0) {
+				continue;
+			}
+			check_head(v, i, &h->head, "", 0);
+			if (v->last[i].bytes == NULL) {
+				(void)keep_head(&v->last[i], &h->head,
+						slice(h->bytes, h->n));
+			}
+		}
+	}
+}
+
+/* Each segment names the end of the one before it. */
+static void check_previous(struct verify *v)
+{
+	for (size_t i = 1; i < v->list.n; i++) {
+		const struct segment_name *now = &v->list.v[i];
+		const struct segment_name *before = &v->list.v[i - 1];
+		const struct head *h = &v->last[i].head;
+		const struct chain_seen *c = &v->chains[i - 1];
+		char file[SEGMENT_NAME];
+
+		if (v->last[i].bytes == NULL || now->lane != before->lane ||
+		    now->number != before->number + 1 ||
+		    h->previous_index + 1 >= (int64_t)c->n) {
+			continue;
+		}
+		segment_name_format(file, before);
+		if (!hash32_eq(&c->v[h->previous_index + 1],
+			       &h->previous_hash)) {
+			tell(v, VERIFY_REWRITTEN, file, 0,
+			     "the next segment's signed head names another "
+			     "content of batch %lld",
+			     (long long)h->previous_index);
+		}
+	}
+}
+
+/* ---- one device ---- */
+
+static int on_file(void *arg, const char *name, bool is_dir)
+{
+	struct verify *v = arg;
+	struct segment_name n;
+	size_t len = strlen(name);
+
+	if (is_dir || segment_name_parse(&n, name)) {
+		return 0;
+	}
+	if (strstr(name, ".seg.dropped") != NULL) {
+		tell(v, VERIFY_NOTE, name, 0,
+		     "an end that was never acknowledged, set aside after a "
+		     "crash");
+	} else if (strstr(name, ".seg.damaged") != NULL) {
+		tell(v, VERIFY_DAMAGED, name, 0,
+		     "was set aside because of damage; what it held may be "
+		     "missing");
+	} else if (len > 0) {
+		tell(v, VERIFY_NOTE, name, 0, "is no file of this store");
+	}
+	return 0;
+}
+
+static int check_files(struct verify *v)
+{
+	int rc = 0;
+
+	v->n_taken = 0;
+	for (size_t i = 0; i < v->list.n && rc == 0; i++) {
+		rc = check_segment(v, i);
+	}
+	if (rc == 0) {
+		check_log_heads(v);
+		check_ends(v);
+		check_previous(v);
+		check_streams(v);
+		rc = sys_list(v->s->sys, v->dir, on_file, v);
+	}
+	return rc;
+}
+
+static int check_device(struct verify *v)
+{
+	int rc = segment_list_read(&v->list, v->s->sys, v->dir);
+
+	if (rc != 0) {
+		return rc;
+	}
+	v->totals->devices++;
+	if (v->device->spki.p == NULL && v->list.n > 0) {
+		tell(v, VERIFY_NOTE, "", 0,
+		     "its key is not in the watermark log: signed heads can't "
+		     "be checked");
+	}
+	v->chains = calloc(v->list.n + 1, sizeof *v->chains);
+	v->last = calloc(v->list.n + 1, sizeof *v->last);
+	rc = v->chains == NULL || v->last == NULL ? UV_ENOMEM : check_files(v);
+	for (size_t i = 0; i < v->list.n; i++) {
+		if (v->chains != NULL) {
+			free(v->chains[i].v);
+		}
+		if (v->last != NULL) {
+			free(v->last[i].bytes);
+		}
+	}
+	free(v->chains);
+	free(v->last);
+	segment_list_fini(&v->list);
+	return rc;
+}
+
+static int on_device(void *arg, const char *name, bool is_dir)
+{
+	struct verify *v = arg;
+	struct hash32 id;
+	int rc;
+
+	if (!is_dir || !hash32_unhex(&id, name)) {
+		return 0;
+	}
+	v->device = store_device(v->s, &id);
+	if (v->device == NULL) {
+		return UV_ENOMEM;
+	}
+	if (v->device->name[0] == '\0') {
+		snprintf(v->device->name, sizeof v->device->name, "%.16s",
+			 name);
+	}
+	store_device_dir(v->s, v->device, v->dir);
+	rc = check_device(v);
+	v->device->dir_made = true;
+	v->device = NULL;
+	return rc;
+}
+
+/* Devices of the log whose folder is gone. */
+static void check_gone(struct verify *v)
+{
+	for (size_t i = 0; i < v->s->room_devices; i++) {
+		v->device = v->s->devices[i];
+		if (v->device == NULL || v->device->dir_made) {
+			continue;
+		}
+		for (size_t k = 0; k < v->device->n_streams; k++) {
+			check_log(v, &v->device->streams[k].id, 0);
+		}
+	}
+	v->device = NULL;
+}
+
+static void check_log_file(struct verify *v)
+{
+	uint64_t whole;
+	int rc = scan_log_peek(v->s, &whole);
+
+	if (rc == ERR_TRUNCATED) {
+		tell(v, VERIFY_NOTE, "watermarks.log", whole,
+		     "ends in the middle of an entry: being written, or left by "
+		     "a crash");
+	} else if (rc == UV_ENOENT) {
+		tell(v, VERIFY_DAMAGED, "watermarks.log", 0, "is not there");
+	} else if (rc != 0) {
+		tell(v, VERIFY_DAMAGED, "watermarks.log", whole, "%s",
+		     err_str(rc));
+	}
+}
+
+int verify_store(struct store *s, verify_cb cb, void *arg,
+		 struct verify_totals *totals)
+{
+	struct verify v = {.s = s, .cb = cb, .arg = arg, .totals = totals};
+	char devices[STORE_PATH];
+	int rc;
+
+	*totals = (struct verify_totals){0};
+	v.o = malloc(sizeof *v.o);
+	if (v.o == NULL) {
+		return UV_ENOMEM;
+	}
+	check_log_file(&v);
+	snprintf(devices, sizeof devices, "%.*s/devices", STORE_PATH - 32,
+		 s->dir);
+	rc = sys_list(s->sys, devices, on_device, &v);
+	if (rc == 0) {
+		check_gone(&v);
+	}
+	free(v.taken);
+	free(v.o);
+	return rc;
+}
