@@ -121,7 +121,9 @@ static void allow(void)
 				allowed[i][n_allowed[i]++] = w;
 			}
 		}
-		patterns[i].window = allowed[i][0];
+		if (!patterns[i].planned) {
+			patterns[i].window = allowed[i][0];
+		}
 	}
 }
 
@@ -198,6 +200,10 @@ int main(int argc, char **argv)
 		struct scan_literal l = {rule_literals[n_literals].text,
 					 rule_literals[n_literals].fold, NULL};
 
+		/* Goes on from the plan that there is. */
+		for (const struct scan_plan *k = rule_plan; k->text != NULL; k++) {
+			l.plan = strcmp(k->text, l.text) == 0 ? k : l.plan;
+		}
 		n_patterns += add_patterns(patterns + n_patterns, &l, (uint16_t)n_literals);
 	}
 	/* From what scan_new() would do by itself. */

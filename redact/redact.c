@@ -208,14 +208,16 @@ size_t redact_scan(const struct redact *r, const char *p, size_t from, size_t n)
 
 /* ---- one line ---- */
 
-static struct work work_on(const struct redact *r, struct slice text)
+/* The spans stay as they are: 8 KiB that nobody reads before they are set. */
+static void work_init(struct work *w, const struct redact *r, struct slice text)
 {
-	return (struct work){.p = text.p,
-			     .n = text.n,
-			     .except = &r->except,
-			     .off = r->off,
-			     .budget = 64 * 1024 + 32 * text.n,
-			     .rest = SIZE_MAX};
+	w->p = text.p;
+	w->n = text.n;
+	w->except = &r->except;
+	w->off = r->off;
+	w->budget = 64 * 1024 + 32 * text.n;
+	w->rest = SIZE_MAX;
+	w->n_spans = 0;
 }
 
 static void find_literals(const struct redact *r, struct work *w)
@@ -253,7 +255,8 @@ static void key_block(struct redact_state *state, struct slice line, struct slic
 			state->in_key = false;
 		}
 	}
-	if (pem_opens(line) || pem_opens(left)) {
+	if (slice_find(line, SLICE_LIT("PRIVATE KEY")) != SIZE_MAX &&
+	    (pem_opens(line) || pem_opens(left))) {
 		state->in_key = true;
 		state->key_lines = 0;
 		state->foreign = 0;
@@ -359,9 +362,10 @@ static int rounds(const struct redact *r, struct redact_state *state,
 	bool of_key = false;
 
 	for (unsigned round = 0; round < ROUNDS_MAX; round++) {
-		struct work w = work_on(r, text);
+		struct work w;
 		int rc;
 
+		work_init(&w, r, text);
 		if (state->in_key) {
 			bool is_key = pem_line(&w);
 

@@ -39,9 +39,12 @@ static const char sample[] =
 
 enum { WORDS = (sizeof sample + 63) / 64 };
 
+/* A pattern's window as a number: what is compared first, so it lies close. */
+struct quick {
+	uint32_t fold, mask, want;
+};
+
 struct pattern {
-	/* The window as a little number: what is compared first. */
-	uint32_t fold_bits, mask, want;
 	uint8_t n;
 	uint8_t window; /* offset of the window */
 	uint8_t bucket;
@@ -59,6 +62,7 @@ struct scan {
 	/* patterns of bucket b: by_bucket[first[b]] to by_bucket[first[b + 1] - 1] */
 	uint16_t first[SCAN_BUCKETS + 1];
 	struct pattern *patterns; /* sorted by bucket */
+	struct quick *quick;      /* of the pattern with the same index */
 };
 
 static char lower(char c)
@@ -249,7 +253,7 @@ static void deal(struct places *s, struct pattern *patterns, struct nibbles *own
 }
 
 /* The bytes of the window that are no classes, folded where the pattern is. */
-static void fill_quick(struct pattern *p)
+static void fill_quick(struct quick *q, const struct pattern *p)
 {
 	uint8_t fold[SCAN_MIN] = {0}, mask[SCAN_MIN] = {0}, want[SCAN_MIN] = {0};
 
@@ -262,9 +266,9 @@ static void fill_quick(struct pattern *p)
 			want[i] = (uint8_t)(fold[i] != 0 ? lower(t) : t);
 		}
 	}
-	memcpy(&p->fold_bits, fold, sizeof fold);
-	memcpy(&p->mask, mask, sizeof mask);
-	memcpy(&p->want, want, sizeof want);
+	memcpy(&q->fold, fold, sizeof fold);
+	memcpy(&q->mask, mask, sizeof mask);
+	memcpy(&q->want, want, sizeof want);
 }
 
 static void fill_tables(struct scan *s)
@@ -272,10 +276,10 @@ static void fill_tables(struct scan *s)
 	struct scan_tables *t = &s->tables;
 
 	for (size_t k = 0; k < s->n_patterns; k++) {
-		struct pattern *p = &s->patterns[k];
+		const struct pattern *p = &s->patterns[k];
 		uint8_t bit = (uint8_t)(1u << p->bucket % 8), half = p->bucket / 8;
 
-		fill_quick(p);
+		fill_quick(&s->quick[k], p);
 		for (unsigned i = 0; i < SCAN_MIN; i++) {
 			for (unsigned c = 0; c < 128; c++) {
 				if (accepts(p->text[p->window + i], p->fold,
@@ -355,8 +359,9 @@ int scan_new(struct scan **out, const struct scan_literal *literals, size_t n)
 		goto err_free;
 	}
 	s->patterns = calloc(2 * n + 1, sizeof *s->patterns);
+	s->quick = calloc(2 * n + 1, sizeof *s->quick);
 	own = calloc(2 * n + 1, sizeof *own);
-	if (s->patterns == NULL || own == NULL) {
+	if (s->patterns == NULL || s->quick == NULL || own == NULL) {
 		goto err_free;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -388,6 +393,7 @@ void scan_free(struct scan *s)
 {
 	if (s != NULL) {
 		free(s->patterns);
+		free(s->quick);
 		free(s);
 	}
 }
@@ -429,13 +435,8 @@ int scan_use(struct scan *s, enum scan_engine engine)
 static bool pattern_at(const struct pattern *pt, const char *p, size_t place,
 		       size_t n)
 {
-	uint32_t window;
 	size_t at;
 
-	memcpy(&window, p + place, sizeof window);
-	if (((window | pt->fold_bits) & pt->mask) != pt->want) {
-		return false;
-	}
 	if (place < pt->window || n - (place - pt->window) < pt->n) {
 		return false;
 	}
@@ -491,12 +492,17 @@ size_t scan_hits(const struct scan *s, const char *p, size_t place, size_t n,
 static bool check(const struct scan *s, const char *p, size_t place, size_t n)
 {
 	unsigned buckets = scan_buckets(&s->tables, p + place);
+	uint32_t window;
 
+	memcpy(&window, p + place, sizeof window);
 	for (; buckets != 0; buckets &= buckets - 1) {
 		unsigned b = (unsigned)__builtin_ctz(buckets);
 
 		for (unsigned k = s->first[b]; k < s->first[b + 1]; k++) {
-			if (pattern_at(&s->patterns[k], p, place, n)) {
+			const struct quick *q = &s->quick[k];
+
+			if (((window | q->fold) & q->mask) == q->want &&
+			    pattern_at(&s->patterns[k], p, place, n)) {
 				return true;
 			}
 		}

@@ -40,18 +40,21 @@ static size_t run_ssse3(const struct scan *s, const struct scan_tables *t,
 		lo[k][j] = _mm_load_si128((const __m128i *)(const void *)t->lo[k][j]);
 		hi[k][j] = _mm_load_si128((const __m128i *)(const void *)t->hi[k][j]);
 	}
-	for (; from < n && n - from >= 16 + SCAN_MIN - 1; from += 16) {
-		unsigned places =
-			0xffffu ^ (unsigned)_mm_movemask_epi8(judge16(p + from, lo, hi));
+	while (from < n && n - from >= SCAN_MIN && n >= 16 + SCAN_MIN - 1) {
+		/* The last vector reaches back over places that are judged. */
+		size_t last = n - (16 + SCAN_MIN - 1), base = from < last ? from : last;
+		unsigned places = 0xffffu ^
+				  (unsigned)_mm_movemask_epi8(judge16(p + base, lo, hi));
 
-		for (; places != 0; places &= places - 1) {
-			size_t at = from + (unsigned)__builtin_ctz(places);
+		for (places &= ~0u << (from - base); places != 0; places &= places - 1) {
+			size_t at = base + (unsigned)__builtin_ctz(places);
 
 			if (scan_buckets(t, p + at) != 0 && check(s, p, at, n)) {
 				*hit = true;
 				return at;
 			}
 		}
+		from = base + 16;
 	}
 	return from;
 }
@@ -91,17 +94,20 @@ static size_t run_avx2(const struct scan *s, const struct scan_tables *t,
 		hi[k][j] = _mm256_broadcastsi128_si256(_mm_load_si128(
 			(const __m128i *)(const void *)t->hi[k][j]));
 	}
-	for (; from < n && n - from >= 32 + SCAN_MIN - 1; from += 32) {
-		unsigned places = ~(unsigned)_mm256_movemask_epi8(judge32(p + from, lo, hi));
+	while (from < n && n - from >= SCAN_MIN && n >= 32 + SCAN_MIN - 1) {
+		/* The last vector reaches back over places that are judged. */
+		size_t last = n - (32 + SCAN_MIN - 1), base = from < last ? from : last;
+		unsigned places = ~(unsigned)_mm256_movemask_epi8(judge32(p + base, lo, hi));
 
-		for (; places != 0; places &= places - 1) {
-			size_t at = from + (unsigned)__builtin_ctz(places);
+		for (places &= ~0u << (from - base); places != 0; places &= places - 1) {
+			size_t at = base + (unsigned)__builtin_ctz(places);
 
 			if (scan_buckets(t, p + at) != 0 && check(s, p, at, n)) {
 				*hit = true;
 				return at;
 			}
 		}
+		from = base + 32;
 	}
 	return from;
 }

@@ -350,7 +350,7 @@ static void every_engine_finds_what_a_plain_search_finds(void **state)
 
 	(void)state;
 	for (; rule_literals[k].text != NULL; k++) {
-		l[k] = (struct scan_literal){rule_literals[k].text, rule_literals[k].fold};
+		l[k] = (struct scan_literal){rule_literals[k].text, rule_literals[k].fold, NULL};
 	}
 	assert_int_equal(scan_new(&s, l, k), 0);
 	for (unsigned round = 0; round < 200; round++) {
@@ -399,6 +399,23 @@ static void every_literal_is_found_at_every_offset(void **state)
 			}
 			assert_true(redact_scan(w->r, text, 0, at + n) < at + n);
 		}
+	}
+}
+
+static void every_literal_has_its_place_in_the_plan(void **state)
+{
+	(void)state;
+	for (size_t k = 0; rule_literals[k].text != NULL; k++) {
+		const struct scan_plan *p = rule_plan;
+
+		while (p->text != NULL && strcmp(p->text, rule_literals[k].text) != 0) {
+			p++;
+		}
+		if (p->text == NULL) {
+			fail_msg("\"%s\" is not in redact/plan.c: run bench/redact_plan.c",
+				 rule_literals[k].text);
+		}
+		assert_true(p->window[0] + (size_t)SCAN_MIN <= strlen(p->text));
 	}
 }
 
@@ -457,6 +474,7 @@ int main(void)
 		T(options_add_and_take_away),
 		T(every_engine_finds_what_a_plain_search_finds),
 		T(every_literal_is_found_at_every_offset),
+		T(every_literal_has_its_place_in_the_plan),
 		T(redacting_twice_changes_nothing_and_the_scan_misses_nothing),
 	};
 
