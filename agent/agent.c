@@ -15,6 +15,7 @@ enum {
 	SAVE_ACKED_BYTES = 1024 * 1024,
 	FIRST_DETECT_SAVE_S = 30,
 	DETECT_SAVE_S = 3600,
+	IDLE_S = 5,
 	STATE_MAX = 16 * 1024 * 1024,
 };
 static const int64_t second = INT64_C(1000000000);
@@ -54,6 +55,8 @@ struct agent {
 	uint64_t acked_bytes; /* since the last save */
 	uint64_t saved_lines;
 	int64_t started_ns, detect_saved_ns;
+	uint64_t idle_lines; /* handed on when that last changed ... */
+	int64_t idle_ns;     /* ... at this monotonic time */
 
 	bool stopping, final_saved;
 	void (*stop_cb)(void *arg);
@@ -344,6 +347,22 @@ static bool detect_save_due(const struct agent *a, int64_t now_ns)
 	       pipeline_lines(a->pipeline) != a->saved_lines;
 }
 
+/* Event time follows the lines.  Only when there is nothing left to read does the
+ * clock on the wall say how late it is: a backlog of old lines is not late. */
+static void advance_when_idle(struct agent *a, int64_t now_ns)
+{
+	uint64_t lines = pipeline_lines(a->pipeline);
+	struct tail_stats ts;
+
+	tail_stats(a->tail, &ts);
+	if (lines != a->idle_lines || ts.lagging_bytes > 0) {
+		a->idle_lines = lines;
+		a->idle_ns = now_ns;
+	} else if (now_ns - a->idle_ns > IDLE_S * second) {
+		pipeline_advance(a->pipeline, sys_wall_ns(a->sys));
+	}
+}
+
 static void on_tick(void *arg)
 {
 	struct agent *a = arg;
@@ -354,7 +373,7 @@ static void on_tick(void *arg)
 		return;
 	}
 	if (a->reading) {
-		pipeline_advance(a->pipeline, sys_wall_ns(a->sys));
+		advance_when_idle(a, now_ns);
 	}
 	if (a->reading && !a->save.busy &&
 	    (a->streams_dirty || a->acked_bytes >= SAVE_ACKED_BYTES ||

@@ -66,8 +66,8 @@ struct pipeline {
 	uint64_t alert_position;
 	XXH3_state_t *alert_hash;
 	unsigned char *secret_copy;
-	struct waiting_alert waiting[PIPELINE_ALERTS];
-	size_t n_waiting;
+	struct waiting_alert *waiting;
+	size_t n_waiting, waiting_room;
 
 	struct cursor *cursors; /* restored */
 	size_t n_cursors;
@@ -219,6 +219,7 @@ void pipeline_free(struct pipeline *p)
 	for (size_t i = 0; i < p->n_waiting; i++) {
 		free(p->waiting[i].json);
 	}
+	free(p->waiting);
 	for (size_t i = 0;
 	     p->zones != NULL && i <= p->config->sources.n_files; i++) {
 		zone_free(p->zones[i]);
@@ -479,9 +480,31 @@ static bool flush_alerts(struct pipeline *p)
 		done++;
 	}
 	p->n_waiting -= done;
-	memmove(p->waiting, p->waiting + done,
-		p->n_waiting * sizeof *p->waiting);
+	if (done > 0) {
+		memmove(p->waiting, p->waiting + done,
+			p->n_waiting * sizeof *p->waiting);
+	}
 	return p->n_waiting == 0;
+}
+
+/* Reading stops at PIPELINE_PAUSE, yet one line may end many windows at once. */
+static struct waiting_alert *waiting_place(struct pipeline *p)
+{
+	size_t room = p->waiting_room == 0 ? 64 : p->waiting_room * 2;
+	struct waiting_alert *w;
+
+	if (p->n_waiting == PIPELINE_ALERTS) {
+		return NULL;
+	}
+	if (p->n_waiting == p->waiting_room) {
+		w = realloc(p->waiting, room * sizeof *w);
+		if (w == NULL) {
+			return NULL;
+		}
+		p->waiting = w;
+		p->waiting_room = room;
+	}
+	return &p->waiting[p->n_waiting];
 }
 
 static void on_alert(void *arg, const struct alert *a)
@@ -494,11 +517,11 @@ static void on_alert(void *arg, const struct alert *a)
 	if (p->shipper == NULL) {
 		return;
 	}
-	if (p->n_waiting == PIPELINE_ALERTS) {
-		p->alerts_lost++; /* One line raised more than a whole queue. */
+	w = waiting_place(p);
+	if (w == NULL) {
+		p->alerts_lost++;
 		return;
 	}
-	w = &p->waiting[p->n_waiting];
 	w->json = malloc(a->json.n == 0 ? 1 : a->json.n);
 	if (w->json == NULL) {
 		p->alerts_lost++;
@@ -594,6 +617,9 @@ static bool take_line(struct pipeline *p, struct ps *ps,
 	struct record r;
 	bool ship = ships(p, ps, line);
 
+	if (p->n_waiting > PIPELINE_PAUSE && !flush_alerts(p)) {
+		return false;
+	}
 	if (ship && !ps->told && add_opening(p, ps) != 0) {
 		return false;
 	}

@@ -24,7 +24,9 @@
 #include "sources/input.h"
 #include "sources/tail.h"
 
-enum { PIPELINE_ALERTS = 256 };
+/* Alerts that wait for room: at so many reading pauses; more than the second are
+ * dropped and counted. */
+enum { PIPELINE_PAUSE = 64, PIPELINE_ALERTS = 8192 };
 
 struct pipeline;
 
