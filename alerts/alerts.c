@@ -112,12 +112,17 @@ static struct hashing hash_finding(const struct finding *f)
 	return h;
 }
 
+static void write_id(const struct hashing *h, char id[static ALERT_ID_TEXT])
+{
+	snprintf(id, ALERT_ID_TEXT, "%016llx%016llx", (unsigned long long)h->a,
+		 (unsigned long long)h->b);
+}
+
 void alert_identity(const struct finding *f, char id[static ALERT_ID_TEXT])
 {
 	struct hashing h = hash_finding(f);
 
-	snprintf(id, ALERT_ID_TEXT, "%016llx%016llx", (unsigned long long)h.a,
-		 (unsigned long long)h.b);
+	write_id(&h, id);
 }
 
 /* ---- cooldown ---- */
@@ -154,10 +159,15 @@ static bool hidden(struct alerts *a, const struct finding *f, uint64_t id,
 	return false;
 }
 
-int alerts_finding(struct alerts *a, const struct finding *f, alert_cb cb,
-		   void *arg)
+bool alerts_admit(struct alerts *a, const struct finding *f, struct alert *out)
 {
-	struct alert alert = {
+	struct hashing h;
+
+	if (f->severity < a->options.min_severity) {
+		return false;
+	}
+	h = hash_finding(f);
+	*out = (struct alert){
 		.state = f->state,
 		.severity = f->severity,
 		.rule_id = f->rule_id,
@@ -167,24 +177,30 @@ int alerts_finding(struct alerts *a, const struct finding *f, alert_cb cb,
 		.count = f->count,
 		.open = f->open,
 	};
-	struct hashing h = hash_finding(f);
+	if (hidden(a, f, h.a == 0 ? 1 : h.a, &out->suppressed)) {
+		a->suppressed++;
+		return false;
+	}
+	a->emitted++;
+	write_id(&h, out->id);
+	return true;
+}
+
+int alerts_finding(struct alerts *a, const struct finding *f, alert_cb cb,
+		   void *arg)
+{
+	struct alert alert;
 	int rc;
 
-	if (f->severity < a->options.min_severity) {
+	if (!alerts_admit(a, f, &alert)) {
 		return 0;
 	}
-	if (hidden(a, f, h.a == 0 ? 1 : h.a, &alert.suppressed)) {
-		a->suppressed++;
-		return 0;
-	}
-	alert_identity(f, alert.id);
 	rc = alert_render(&a->json, &alert, f, slice_str(a->device),
 			  (size_t)a->options.evidence_lines);
 	if (rc != 0) {
 		return rc;
 	}
 	alert.json = buf_slice(&a->json);
-	a->emitted++;
 	cb(arg, &alert);
 	return 0;
 }

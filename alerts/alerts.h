@@ -52,6 +52,10 @@ void alerts_free(struct alerts *a);
 int alerts_finding(struct alerts *a, const struct finding *f, alert_cb cb,
 		   void *arg);
 
+/* The same without the JSON, for who only counts: true and *out when the finding
+ * would be handed out, out->json empty. */
+bool alerts_admit(struct alerts *a, const struct finding *f, struct alert *out);
+
 /* The identity alone: 32 hex digits of the rule, the group and the time that
  * the finding's identity stands on. */
 void alert_identity(const struct finding *f, char id[static ALERT_ID_TEXT]);

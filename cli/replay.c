@@ -271,20 +271,21 @@ static void count_rule(struct replay *r, const char *title)
 	}
 }
 
-static void on_alert(void *arg, const struct alert *a)
+static void count_alert(struct replay *r, const struct alert *a)
 {
-	struct replay *r = arg;
-
 	if (a->state == FINDING_NEW) {
 		r->found++;
 		count_rule(r, a->rule_title);
 	}
-	if (a->open && !r->s.updates) {
-		return; /* it will come again, with its final count */
-	}
-	if (!r->s.summary &&
-	    (fwrite(a->json.p, 1, a->json.n, stdout) != a->json.n ||
-	     putchar('\n') == EOF)) {
+}
+
+static void on_alert(void *arg, const struct alert *a)
+{
+	struct replay *r = arg;
+
+	count_alert(r, a);
+	if (fwrite(a->json.p, 1, a->json.n, stdout) != a->json.n ||
+	    putchar('\n') == EOF) {
 		r->rc = -errno;
 	}
 }
@@ -310,29 +311,21 @@ static void table_row(const struct alert *a, const struct finding *f)
 	       a->rule_title, who);
 }
 
-struct row {
-	struct replay *r;
-	const struct finding *f;
-};
-
-static void on_row(void *arg, const struct alert *a)
-{
-	const struct row *row = arg;
-
-	on_alert(row->r, a);
-	if (!a->open && row->r->s.summary) {
-		table_row(a, row->f);
-	}
-}
-
+/* An alert that is open comes again, with its final count. */
 static void on_finding(void *arg, const struct finding *f)
 {
 	struct replay *r = arg;
-	struct row row = {r, f};
-	int rc = alerts_finding(r->alerts, f, on_row, &row);
+	struct alert a;
+	int rc;
 
-	if (rc != 0 && r->rc == 0) {
-		r->rc = rc;
+	if (!r->s.summary && (!f->open || r->s.updates)) {
+		rc = alerts_finding(r->alerts, f, on_alert, r);
+		r->rc = r->rc == 0 ? rc : r->rc;
+	} else if (alerts_admit(r->alerts, f, &a)) {
+		count_alert(r, &a);
+		if (!f->open) {
+			table_row(&a, f);
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ static bool implies(const struct condition *c, unsigned at, unsigned field,
 	case NODE_MATCH:
 		m = &c->matches[n->first];
 		if (m->op != MATCH_EXACT || m->field != field || m->cased ||
-		    out->n == VALUES_MAX) {
+		    m->text.n == 0 || out->n == VALUES_MAX) {
 			return false;
 		}
 		out->v[out->n++] = m->text;
@@ -325,7 +325,7 @@ struct plan {
 	struct slice value;
 	uint8_t field; /* PLAN_FIELD + x: where field x is there; PLAN_ALWAYS */
 };
-enum { PLAN_FIELD = 128, PLAN_ALWAYS = 255 };
+enum { PLAN_FIELD = 128, PLAN_ALWAYS = 255, WORTH_A_PASS = 3 };
 
 struct planning {
 	struct plan *p;
@@ -334,10 +334,29 @@ struct planning {
 	size_t n_words, room_words;
 };
 
+/* Searches through the line that judging the rule may take. */
+static unsigned searches(const struct condition *c)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < c->n_matches; i++) {
+		const struct match *m = &c->matches[i];
+
+		n += (m->op == MATCH_CONTAINS || m->op == MATCH_GLOB ||
+		      m->op == MATCH_RE) &&
+		     (m->field == RULE_FIELD_LINE || m->field == RULE_FIELD_MESSAGE);
+	}
+	return n;
+}
+
 static int plan_words(struct detect *d, struct planning *pl, struct rule *r)
 {
 	struct words w = {.shortest = SIZE_MAX};
 
+	/* One search or two are cheaper than a pass for their words would be. */
+	if (r->dispatched && searches(&r->condition) < WORTH_A_PASS) {
+		return 0;
+	}
 	if (!words_of(&d->set.arena, &r->condition, r->condition.root, &w)) {
 		return 0;
 	}
@@ -376,53 +395,56 @@ static int plan_add(struct planning *pl, struct rule *r, unsigned field,
 	return 0;
 }
 
+static int plan_by_value(struct planning *pl, struct rule *r, unsigned field,
+			 const struct values *v)
+{
+	int rc = 0;
+
+	for (size_t k = 0; rc == 0 && k < v->n; k++) {
+		bool twice = false;
+
+		for (size_t q = 0; q < k; q++) {
+			twice = twice || slice_eq(v->v[q], v->v[k]);
+		}
+		rc = twice ? 0 : plan_add(pl, r, field, v->v[k]);
+	}
+	return rc;
+}
+
 static int plan_rule(struct detect *d, struct planning *pl, struct rule *r)
 {
 	static const uint8_t keys[] = {FIELD_EVENT_ACTION, RULE_FIELD_PROGRAM,
 				       FIELD_EVENT_CATEGORY};
 	const struct condition *c = &r->condition;
 	struct values v;
-	uint64_t mask;
-	int rc = 0;
+	int rc;
 
 	r->outcomes = outcomes(c, c->root);
 	r->needs = needs(c, c->root);
 	if (never(c, c->root)) {
 		return 0;
 	}
-	rc = plan_words(d, pl, r);
-	if (rc != 0) {
-		return rc;
-	}
 	r->dispatched = true;
 	for (size_t i = 0; i < sizeof keys; i++) {
 		v.n = 0;
-		if (!implies(c, c->root, keys[i], &v)) {
-			continue;
+		if (implies(c, c->root, keys[i], &v)) {
+			rc = plan_by_value(pl, r, keys[i], &v);
+			rc = rc == 0 ? plan_words(d, pl, r) : rc;
+			return rc == 0 ? set_rest(d, r, keys[i]) : rc;
 		}
-		for (size_t k = 0; rc == 0 && k < v.n; k++) {
-			bool twice = false;
-
-			for (size_t q = 0; q < k; q++) {
-				twice = twice || slice_eq(v.v[q], v.v[k]);
-			}
-			rc = twice ? 0 : plan_add(pl, r, keys[i], v.v[k]);
-		}
-		return rc == 0 ? set_rest(d, r, keys[i]) : rc;
 	}
 	rc = set_rest(d, r, RULE_FIELD_NR);
-	if (rc != 0) {
-		return rc;
-	}
-	mask = r->needs;
-	if (mask != 0) {
-		unsigned field = 63u - (unsigned)__builtin_clzll(mask);
+	if (rc == 0 && r->needs != 0) {
+		unsigned field = 63u - (unsigned)__builtin_clzll(r->needs);
 
-		return plan_add(pl, r, PLAN_FIELD + field, SLICE_NONE);
+		rc = plan_words(d, pl, r);
+		return rc == 0 ? plan_add(pl, r, PLAN_FIELD + field, SLICE_NONE)
+			       : rc;
 	}
-	if (r->by_literal) {
-		r->dispatched = false;
-		return 0;
+	r->dispatched = false;
+	rc = rc == 0 ? plan_words(d, pl, r) : rc;
+	if (rc != 0 || r->by_literal) {
+		return rc;
 	}
 	return plan_add(pl, r, PLAN_ALWAYS, SLICE_NONE);
 }
@@ -455,9 +477,7 @@ static void bucket_put(struct dispatch *dp, const struct plan *p, uint32_t first
 		i = (i + 1) & (dp->n_buckets - 1);
 	}
 	dp->buckets[i] = (struct bucket){p->value, first, n, p->field};
-	dp->by_program = dp->by_program || p->field == RULE_FIELD_PROGRAM;
-	dp->by_action = dp->by_action || p->field == FIELD_EVENT_ACTION;
-	dp->by_category = dp->by_category || p->field == FIELD_EVENT_CATEGORY;
+	dp->sieve[dispatch_sieve(p->field)] |= dispatch_bit(p->value);
 }
 
 static void dispatch_put(struct dispatch *dp, const struct plan *p,

@@ -8,6 +8,7 @@
 #define DETECTORS_ENGINE_H
 
 #include "common/siphash.h"
+#include "detectors/field.h"
 #include "detectors/literals.h"
 #include "detectors/ring.h"
 #include "detectors/rule.h"
@@ -24,7 +25,7 @@ struct bucket {
 struct dispatch {
 	struct bucket *buckets; /* open addressing; built once, never grows */
 	uint32_t n_buckets;     /* power of two, or 0 */
-	bool by_program, by_action, by_category; /* some bucket has it */
+	uint64_t sieve[3];      /* which values may have a bucket; by field */
 	uint64_t field_mask;    /* fields that have a list of their own */
 	struct {
 		uint32_t first, n;
@@ -57,7 +58,7 @@ struct detect {
 		uint32_t n;       /* bytes */
 		uint64_t hash;
 		char bytes[64];   /* framed values */
-	} memo[4];
+	} memo[64];
 
 	/* During one call. */
 	detect_cb cb;
@@ -84,6 +85,17 @@ static inline uint32_t dispatch_hash(struct slice value, unsigned field)
 	a = ((a | low) * UINT64_C(0x9e3779b97f4a7c15)) ^
 	    ((b | low) * UINT64_C(0xc2b2ae3d27d4eb4f)) ^ (value.n + field * 131u);
 	return (uint32_t)(a * UINT64_C(0xff51afd7ed558ccd) >> 32);
+}
+
+/* Length and first letter sort out most of what has no bucket. */
+static inline uint64_t dispatch_bit(struct slice value)
+{
+	return UINT64_C(1) << ((value.n * 5 + ((uint8_t)value.p[0] | 0x20u)) & 63);
+}
+
+static inline unsigned dispatch_sieve(unsigned field)
+{
+	return field == RULE_FIELD_PROGRAM ? 0 : field == FIELD_EVENT_ACTION ? 1 : 2;
 }
 
 /* resolve.c: who names whom, who alerts, salts.  UV_ENOMEM. */

@@ -246,12 +246,11 @@ static uint64_t group_hash(struct detect *d, const struct rule *r,
 {
 	char framed[64];
 	uint32_t which = 0, n = 0;
-	uint64_t h;
-	unsigned at = 0;
+	uint64_t h, tail = 0;
+	unsigned at;
 
 	for (unsigned i = 0; i < r->n_group; i++) {
 		which = which << 8 | (fields[i] + 1u);
-		at += fields[i];
 		if (values[i].n + n + 1 > sizeof framed) {
 			return engine_hash(d, r->salt, values, r->n_group);
 		}
@@ -259,7 +258,8 @@ static uint64_t group_hash(struct detect *d, const struct rule *r,
 		memcpy(framed + n, values[i].p, values[i].n);
 		n += (uint32_t)values[i].n;
 	}
-	at %= sizeof d->memo / sizeof d->memo[0];
+	memcpy(&tail, framed + (n < 8 ? 0 : n - 8), n < 8 ? n : 8);
+	at = (unsigned)((tail + which) * UINT64_C(0x9e3779b97f4a7c15) >> 58);
 	if (d->memo[at].fields != which || d->memo[at].n != n ||
 	    memcmp(d->memo[at].bytes, framed, n) != 0) {
 		d->memo[at].fields = which;
@@ -357,8 +357,13 @@ static void on_literal(void *arg, void *owner)
 static void try_value(struct detect *d, unsigned field, struct slice value)
 {
 	const struct dispatch *dp = &d->dispatch;
-	uint32_t i = dispatch_hash(value, field) & (dp->n_buckets - 1);
+	uint32_t i;
 
+	if (value.n == 0 ||
+	    (dp->sieve[dispatch_sieve(field)] & dispatch_bit(value)) == 0) {
+		return;
+	}
+	i = dispatch_hash(value, field) & (dp->n_buckets - 1);
 	for (; dp->buckets[i].field != UINT8_MAX; i = (i + 1) & (dp->n_buckets - 1)) {
 		const struct bucket *b = &dp->buckets[i];
 
@@ -381,16 +386,10 @@ static void match_plain(struct detect *d, const struct record *r)
 	if (dp->literals != NULL) {
 		literals_scan(dp->literals, r->line, on_literal, d);
 	}
-	if (dp->by_program && r->header.program.n > 0) {
-		try_value(d, RULE_FIELD_PROGRAM, r->header.program);
-	}
-	if (dp->by_action && event_has(&r->event, FIELD_EVENT_ACTION)) {
-		try_value(d, FIELD_EVENT_ACTION, r->event.f[FIELD_EVENT_ACTION]);
-	}
-	if (dp->by_category && event_has(&r->event, FIELD_EVENT_CATEGORY)) {
-		try_value(d, FIELD_EVENT_CATEGORY,
-			  r->event.f[FIELD_EVENT_CATEGORY]);
-	}
+	try_value(d, RULE_FIELD_PROGRAM, r->header.program);
+	try_value(d, FIELD_EVENT_ACTION, event_get(&r->event, FIELD_EVENT_ACTION));
+	try_value(d, FIELD_EVENT_CATEGORY,
+		  event_get(&r->event, FIELD_EVENT_CATEGORY));
 	for (; fields != 0; fields &= fields - 1) {
 		unsigned id = (unsigned)__builtin_ctzll(fields);
 
