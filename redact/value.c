@@ -93,7 +93,7 @@ static bool is_reference(struct slice v)
 		}
 		return true;
 	}
-	if (first == '%') {
+	if (first == '%' && v.n > 1) {
 		return v.n == 2 || (v.n > 3 && last == '%') || v.p[1] == '(';
 	}
 	return false;

@@ -267,6 +267,24 @@ static void a_line_over_the_limit_is_masked_whole(void **state)
 	free(p);
 }
 
+/* Found by the fuzz target: a reference was looked for behind the line's end. */
+static void a_value_of_one_byte_is_not_read_beyond(void **state)
+{
+	static const char signs[] = "%$`{[<(\\\"'*";
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof signs - 1; i++) {
+		char *p = malloc(10);
+		struct slice out;
+
+		assert_non_null(p);
+		memcpy(p, "password=", 9);
+		p[9] = signs[i];
+		redact_line(w->r, &w->state, slice(p, 10), &w->scratch, &out);
+		free(p);
+	}
+}
+
 /* ---- options ---- */
 
 static void options_add_and_take_away(void **state)
@@ -471,6 +489,7 @@ int main(void)
 		T(too_many_secrets_mask_the_rest),
 		T(no_memory_masks_all),
 		T(a_line_over_the_limit_is_masked_whole),
+		T(a_value_of_one_byte_is_not_read_beyond),
 		T(options_add_and_take_away),
 		T(every_engine_finds_what_a_plain_search_finds),
 		T(every_literal_is_found_at_every_offset),
