@@ -15,6 +15,7 @@
 #include "common/json.h"
 #include "common/sys_uv.h"
 #include "config/config.h"
+#include "hooks/trust.h"
 #include "parsers/zone.h"
 
 enum { WARNINGS_MAX = 64, WARNING_BYTES = 512, OUTPUT_MAX = 256 * 1024 };
@@ -114,9 +115,11 @@ static void look_hooks(struct warnings *w, const struct hooks_options *hooks)
 	for (size_t i = 0; i < hooks->n_hooks; i++) {
 		const struct hook_options *h = &hooks->hooks[i];
 
-		if (h->type == HOOK_EXEC && access(h->command.v[0], X_OK) != 0) {
-			warn(w, "hooks: %s: %s: %s", h->name, h->command.v[0],
-			     strerror(errno));
+		char file[PATH_MAX], why[TRUST_WHY];
+
+		if (h->type == HOOK_EXEC &&
+		    trust_program(h->command.v[0], geteuid(), file, why) != 0) {
+			warn(w, "hooks: %s: %s", h->name, why);
 		}
 	}
 }
