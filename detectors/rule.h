@@ -1,8 +1,8 @@
 /* rule: what a Sigma rule or correlation is once it is read.
  *
  * Built by load.c from one YAML document, joined by compile.c, and then never
- * changed but for the mark of the literal scan.  Everything hangs on the arena of the struct ruleset, except compiled
- * expressions, which ruleset_fini() frees.
+ * changed but for the mark of the literal scan.  Everything hangs on the arena of
+ * the struct ruleset, except compiled expressions, which ruleset_fini() frees.
  */
 #ifndef DETECTORS_RULE_H
 #define DETECTORS_RULE_H
