@@ -130,14 +130,14 @@ static int refuse_extras(struct builder *b, const yaml_char_t *anchor,
 static int on_scalar(struct builder *b, const yaml_event_t *e, struct mark at)
 {
 	struct slice text = slice(e->data.scalar.value, e->data.scalar.length);
-	struct node *n;
+	struct node *n = NULL;
 	int rc;
 
 	rc = refuse_extras(b, e->data.scalar.anchor, e->data.scalar.tag, at);
 	if (rc == 0) {
 		rc = node_new(b, &n, NODE_SCALAR, text, at);
 	}
-	if (rc == 0) {
+	if (n != NULL) {
 		n->quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 		rc = attach(b, n);
 	}
@@ -148,7 +148,7 @@ static int on_open(struct builder *b, enum node_kind kind,
 		   const yaml_char_t *anchor, const yaml_char_t *tag,
 		   struct mark at)
 {
-	struct node *n;
+	struct node *n = NULL;
 	int rc;
 
 	rc = refuse_extras(b, anchor, tag, at);

@@ -147,14 +147,14 @@ static int on_scalar(struct builder *b, const yaml_event_t *e,
 		     struct doc_mark at)
 {
 	struct slice text = slice(e->data.scalar.value, e->data.scalar.length);
-	struct doc_node *n;
+	struct doc_node *n = NULL;
 	int rc;
 
 	rc = refuse_extras(b, e->data.scalar.anchor, e->data.scalar.tag, at);
 	if (rc == 0) {
 		rc = node_new(b, &n, DOC_SCALAR, text, at);
 	}
-	if (rc == 0) {
+	if (n != NULL) {
 		n->quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 		rc = attach(b, n);
 	}
@@ -165,7 +165,7 @@ static int on_open(struct builder *b, enum doc_kind kind,
 		   const yaml_char_t *anchor, const yaml_char_t *tag,
 		   struct doc_mark at)
 {
-	struct doc_node *n;
+	struct doc_node *n = NULL;
 	int rc;
 
 	rc = refuse_extras(b, anchor, tag, at);

@@ -296,7 +296,7 @@ static int walk_batches(struct walk *w, struct reader *r, const char *base,
 
 static void set_aside(struct walk *w, const char *path, struct slice bytes)
 {
-	char aside[SPOOL_PATH];
+	char aside[SPOOL_PATH + sizeof ".damaged"];
 	int rc;
 
 	snprintf(aside, sizeof aside, "%s.damaged", path);

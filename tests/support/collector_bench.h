@@ -337,6 +337,7 @@ static inline struct bench_link *bench_connect(struct bench *b,
 static inline void bench_say(struct bench_link *l, uint8_t type,
 			     struct slice payload)
 {
+	assert(l != NULL && l->cbs != NULL && l->cbs->on_message != NULL);
 	if (!l->closing && !l->gone) {
 		l->cbs->on_message(l->link.arg, &l->link, type, payload);
 	}
@@ -359,6 +360,7 @@ static inline struct said *bench_hear(struct bench_link *l, uint8_t type)
 
 static inline struct slice said_payload(const struct said *m)
 {
+	assert(m != NULL);
 	return slice(m->p, m->n);
 }
 
@@ -389,7 +391,10 @@ static inline void bench_segment_new(struct bench *b, struct bench_segment *g,
 				     const struct seal_key *key,
 				     enum lane lane, uint64_t number)
 {
-	struct sealer_params p = {
+	struct sealer_params p;
+
+	assert(l != NULL);
+	p = (struct sealer_params){
 		.lane = lane, .number = number, .device = l->peer.key_hash,
 		.created_ms = 1, .window_log = 15, .level = 1,
 		.head_every_s = 10, .recipients = key, .n_recipients = 1,
