@@ -181,13 +181,15 @@ static struct known *remember(struct file *f)
 	k->st = s->st;
 	s->st.path = NULL;
 	k->st.position = s->position;
-	k->st.top = (struct stream_rung){s->position, s->hash_at_position};
+	stream_note_top(&k->st, s);
 	k->st.size = f->size;
 	k->st.mtime_ns = f->mtime_ns;
 	k->good_mtime_ns = f->good_mtime_ns;
 	k->st.seen_ns = sys_wall_ns(f->tail->sys);
 	k->source = s->source;
-	k->live = true;
+	/* Rewound and not there again: what W and the top say is more. */
+	k->live = s->position >= k->st.top.position &&
+		  s->position >= k->st.acked;
 	k->h_position = s->hash_at_position;
 	memcpy(k->marks, s->marks, sizeof k->marks);
 	k->n_marks = s->n_marks;
@@ -216,7 +218,10 @@ void file_park(struct file *f, enum tail_close why)
 		t->cb.closed(t->arg, f->s, why);
 	}
 	k = remember(f);
-	k->st.finished = why == TAIL_ROTATED || why == TAIL_FORKED;
+	/* Of a stream that gave nothing yet, nothing can be missing. */
+	k->st.finished = why == TAIL_ROTATED || why == TAIL_FORKED ||
+			 (why == TAIL_TRUNCATED &&
+			  k->st.position == k->st.start && k->live);
 	k->present = why == TAIL_EVICTED;
 	if (why == TAIL_TRUNCATED || why == TAIL_FORKED) {
 		/* What the inode holds now is something else. */

@@ -115,7 +115,9 @@ static struct slice read_on(struct file *f, bool *ok)
 		n += (size_t)got;
 		/* Again only if the file was known to hold more. */
 	} while (got > 0 && n < t->buf_room && from + n < f->size);
-	if (n < back || memcmp(t->buf, s->last, back) != 0) {
+	if (n < back || memcmp(t->buf, s->last, back) != 0 ||
+	    (got == 0 && from + n < f->size)) {
+		/* Other bytes, or fewer than there were. */
 		rewritten(f);
 		return SLICE_NONE;
 	}
@@ -196,8 +198,14 @@ static void look_at_new(struct file *f)
 		f->idle_polls = 0;
 		f->idle_since_ns = sys_mono_ns(f->tail->sys);
 	}
+	if (st.mtime_ns != f->mtime_ns && f->in_glob) {
+		/* Perhaps not its first bytes: those may have been copied away
+		 * and cut meanwhile. */
+		search_add(f->tail, f->path, f->good_mtime_ns);
+	}
 	f->size = st.size;
 	f->mtime_ns = st.mtime_ns;
+	f->good_mtime_ns = f->gone ? f->good_mtime_ns : st.mtime_ns;
 	if (st.size > 0) {
 		identify_begin(f);
 	}
@@ -264,7 +272,10 @@ void follow_poll(struct file *f)
 		return;
 	}
 	f->nlink = st.nlink;
-	if (st.size != f->size || st.mtime_ns != f->mtime_ns) {
+	if (f->state == FILE_NEW) {
+		f->idle_polls++; /* look_at_new() sets it back. */
+		f->ready = true;
+	} else if (st.size != f->size || st.mtime_ns != f->mtime_ns) {
 		if (st.size != f->size) {
 			f->idle_polls = 0;
 			f->idle_since_ns = sys_mono_ns(f->tail->sys);
@@ -274,9 +285,6 @@ void follow_poll(struct file *f)
 		f->ready = true;
 	} else {
 		f->idle_polls++;
-		if (f->state == FILE_NEW && f->size > 0) {
-			f->ready = true;
-		}
 	}
 	if (has_rest(f)) {
 		read_rest(f);

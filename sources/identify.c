@@ -58,7 +58,7 @@ static bool each_place(const struct places *p, place_fn fn, void *arg)
 
 static struct places places_of_known(const struct known *k)
 {
-	struct places p = {&k->st, k->marks, k->live ? k->n_marks : 0,
+	struct places p = {&k->st, k->marks, k->n_marks,
 			   {k->st.acked, k->st.h}};
 
 	if (k->live) {
@@ -384,7 +384,7 @@ static void resumed(struct file *f, const struct prefix *p)
 		s->st.finished = false;
 		s->st.gap_told = false;
 		s->has_id = true;
-		if (k->live) {
+		if (k->n_marks > 0) {
 			memcpy(s->marks, k->marks, sizeof s->marks);
 			s->n_marks = k->n_marks;
 		}
@@ -416,6 +416,11 @@ void identify_resume(struct file *f, struct known *k)
 		f->to = to < k->st.acked ? to : k->st.acked;
 		f->check_at = k->st.acked;
 		f->check_h = k->st.h;
+		if (k->st.top.position > k->st.acked &&
+		    k->st.top.position <= f->size) {
+			f->check_at = k->st.top.position;
+			f->check_h = k->st.top.h;
+		}
 	}
 	tail_wake(f->tail);
 }
@@ -494,12 +499,22 @@ static void go_on(struct file *f, struct known *k, const struct candidate *c,
 }
 
 /* A remembered stream's copy that is too short to prove much. */
-static bool weak_rest(const struct job *j, const struct candidate *c,
-		      const struct known *k)
+static bool weak_rest(const struct file *f, const struct job *j,
+		      const struct candidate *c, const struct known *k)
 {
 	return c->matched && !c->open && !c->same_inode && c->best > 0 &&
-	       !strong(j, c->best) && known_continues(k, c->best) &&
+	       !strong(j, c->best) && known_continues(k, c->best, f->size, !f->in_glob) &&
 	       !known_done(k);
+}
+
+/* A stream whose file was cut while it was read is looked for at this moment,
+ * and here is a sibling with all that was read: a copy made just before.  To call
+ * it a fork would lose what is not acknowledged yet if it has to be read again. */
+static bool just_copied(const struct file *f, const struct candidate *c,
+			const struct known *k)
+{
+	return !f->in_glob && k->live && k->searching && c->best > 0 &&
+	       c->best == k->st.position;
 }
 
 struct verdict {
@@ -511,16 +526,19 @@ struct verdict {
 	bool may_repeat; /* lines of a stream of which nothing can be proved */
 };
 
-static bool rather(const struct candidate *a, const struct known *ka,
-		   const struct verdict *v)
+static bool rather(const struct file *f, const struct candidate *a,
+		   const struct known *ka, const struct verdict *v)
 {
 	const struct candidate *b = v->rest;
+	bool a_on, b_on;
 
 	if (b == NULL || a->best != b->best) {
 		return b == NULL || a->best > b->best;
 	}
-	if (known_continues(ka, a->best) != known_continues(v->k, b->best)) {
-		return known_continues(ka, a->best);
+	a_on = known_continues(ka, a->best, f->size, !f->in_glob);
+	b_on = known_continues(v->k, b->best, f->size, !f->in_glob);
+	if (a_on != b_on) {
+		return a_on;
 	}
 	if (a->same_inode != b->same_inode) {
 		return a->same_inode;
@@ -538,6 +556,7 @@ static struct verdict judge(const struct file *f, const struct job *j)
 		struct known *k = c->open ? NULL : known_find(t, &c->id);
 
 		v.may_repeat |= k != NULL && k->st.acked == 0 &&
+				(!k->live || k->st.position > 0) &&
 				(k->st.top.position == 0 ||
 				 k->st.top.position > f->size) &&
 				!known_done(k) && !k->present;
@@ -549,12 +568,13 @@ static struct verdict judge(const struct file *f, const struct job *j)
 			    (v.copy == NULL || c->best > v.copy->best)) {
 				v.copy = c;
 			}
-		} else if (k != NULL && (c->same_inode || strong(j, c->best))) {
-			if (rather(c, k, &v)) {
+		} else if (k != NULL && (c->same_inode || strong(j, c->best) ||
+					 just_copied(f, c, k))) {
+			if (rather(f, c, k, &v)) {
 				v.rest = c;
 				v.k = k;
 			}
-		} else if (k != NULL && weak_rest(j, c, k) &&
+		} else if (k != NULL && weak_rest(f, j, c, k) &&
 			   (f->in_glob || k->searching) &&
 			   (v.weak == NULL || c->best > v.weak->best)) {
 			v.weak = c;
@@ -582,7 +602,7 @@ static bool is_known(const struct file *f, const struct job *j)
 static void decide_sibling(struct file *f, const struct job *j,
 			   const struct verdict *v)
 {
-	if (v->rest != NULL && known_continues(v->k, v->rest->best)) {
+	if (v->rest != NULL && known_continues(v->k, v->rest->best, f->size, true)) {
 		go_on(f, v->k, v->rest, j);
 	} else if (v->weak != NULL) {
 		/* Probably its rest, but files as short may begin alike:
@@ -645,10 +665,13 @@ static void decide(struct file *f, const struct job *j)
 
 	if (!f->in_glob) {
 		decide_sibling(f, j, &v);
-	} else if (rest_first && known_continues(v.k, v.rest->best)) {
+	} else if (rest_first && known_continues(v.k, v.rest->best, f->size, false)) {
 		go_on(f, v.k, v.rest, j);
 	} else if (rest_first && is_stale_copy(f, v.rest)) {
 		skip(f, &v.rest->id, v.rest->best, v.rest->best_h);
+	} else if (rest_first && !v.k->live && v.rest->best > v.k->st.acked) {
+		/* What lies between was handed on, but not acknowledged. */
+		fork_at(f, v.k->st.acked, v.k->st.h);
 	} else if (rest_first) {
 		fork_at(f, v.rest->best, v.rest->best_h);
 	} else if (v.copy != NULL && is_stale_copy(f, v.copy)) {

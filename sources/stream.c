@@ -171,6 +171,14 @@ void stream_state_add_rung(struct stream_state *st, uint64_t position,
 	st->n_rungs++;
 }
 
+void stream_note_top(struct stream_state *st, const struct stream *s)
+{
+	if (s->position > st->top.position) {
+		st->top = (struct stream_rung){s->position,
+					       s->hash_at_position};
+	}
+}
+
 int stream_state_copy(struct stream_state *to, const struct stream_state *from)
 {
 	*to = *from;

@@ -109,6 +109,9 @@ void stream_state_acked(struct stream_state *st, uint64_t position,
 void stream_state_add_rung(struct stream_state *st, uint64_t position,
 			   uint64_t h);
 
+/* st.top moves up to where s stands. */
+void stream_note_top(struct stream_state *st, const struct stream *s);
+
 /* A deep copy.  UV_ENOMEM leaves *to empty. */
 int stream_state_copy(struct stream_state *to,
 		      const struct stream_state *from);

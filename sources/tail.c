@@ -547,8 +547,7 @@ static int state_of_file(const struct file *f, struct stream_state *out)
 	rc = stream_state_copy(out, &f->s->st);
 	if (rc == 0) {
 		out->position = f->s->position;
-		out->top = (struct stream_rung){f->s->position,
-						f->s->hash_at_position};
+		stream_note_top(out, f->s);
 		raise_position(out);
 		out->size = f->size;
 		out->mtime_ns = f->mtime_ns;

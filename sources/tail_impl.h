@@ -293,11 +293,18 @@ static inline uint64_t known_full(const struct known *k)
 {
 	return k->live ? k->st.position : k->st.acked;
 }
-/* A file that is proved to have the stream's first `best` bytes (0: nothing was proved) continues
- * it. */
-static inline bool known_continues(const struct known *k, uint64_t best)
+/* A file of `size` bytes that is proved to have the stream's first `best` ones
+ * continues it.  What was handed on above W (the top) may have been stored: it has
+ * to be there as well, but for a copy that is shorter and all there is. */
+static inline bool known_continues(const struct known *k, uint64_t best,
+				   uint64_t size, bool sibling)
 {
-	return k->live ? best == k->st.position : best >= k->st.acked;
+	if (k->live) {
+		return best == k->st.position;
+	}
+	return best >= k->st.acked &&
+	       (best >= k->st.top.position ||
+		(sibling && size < k->st.top.position));
 }
 /* Nothing of it has to be read any more. */
 static inline bool known_done(const struct known *k)

@@ -169,8 +169,40 @@ static const struct tail_callbacks sink_callbacks = {
 	sink_opened, sink_chunk, sink_closed, sink_gap, sink_verified,
 };
 
+/* As the handshake finds it: what the collector has under this id is not what
+ * stands in the file.  The stream is given up, and the file read as a fork. */
+static inline void sink_disagree(struct sink *k, struct stream_id id)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < k->n_pending; i++) {
+		if (stream_id_eq(&k->pending[i].id, &id)) {
+			free(k->pending[i].text);
+		} else {
+			k->pending[n++] = k->pending[i];
+		}
+	}
+	k->n_pending = n;
+	tail_fork(k->tail, &id, 0);
+}
+
+static inline bool sink_agrees(struct sink *k, const struct sink_row *row)
+{
+	struct sink_stream *ss = sink_find(k, &row->id);
+
+	return ss->h == 0 ||
+	       (row->end == ss->w ? row->h == ss->h
+				  : row->end < ss->w || row->start >= ss->w);
+}
+
 static inline void sink_ack(struct sink *k, size_t n)
 {
+	for (size_t i = 0; i < k->n_pending; i++) {
+		if (!sink_agrees(k, &k->pending[i])) {
+			sink_disagree(k, k->pending[i].id);
+			i = (size_t)-1; /* From the front again. */
+		}
+	}
 	n = n < k->n_pending ? n : k->n_pending;
 	for (size_t i = 0; i < n; i++) {
 		struct sink_row row = k->pending[i];

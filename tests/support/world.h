@@ -96,6 +96,18 @@ static inline struct world_name *world_name(struct world *w, const char *path)
 	return NULL;
 }
 
+/* One that has to be there. */
+static inline struct world_name *world_name_of(struct world *w,
+					       const char *path)
+{
+	struct world_name *name = world_name(w, path);
+
+	if (name == NULL) {
+		abort();
+	}
+	return name;
+}
+
 static inline void world_drop(struct world_inode *in)
 {
 	if (in->nlink == 0 && in->fds == 0) {
@@ -121,7 +133,7 @@ static inline void world_tell(struct world *w, const char *path)
 
 static inline void world_unlink(struct world *w, const char *path)
 {
-	struct world_name *name = world_name(w, path);
+	struct world_name *name = world_name_of(w, path);
 	struct world_inode *in = name->inode;
 
 	*name = w->names[--w->n_names];
@@ -136,6 +148,9 @@ static inline struct world_inode *world_create(struct world *w,
 {
 	struct world_inode *in = calloc(1, sizeof *in);
 
+	if (in == NULL) {
+		abort();
+	}
 	assert(world_name(w, path) == NULL && w->n_names < WORLD_FILES);
 	in->ino = ino != 0 ? ino : w->next_ino++;
 	in->nlink = 1;
@@ -175,7 +190,7 @@ static inline void world_append(struct world *w, const char *path,
 
 static inline void world_truncate(struct world *w, const char *path)
 {
-	struct world_inode *in = world_name(w, path)->inode;
+	struct world_inode *in = world_name_of(w, path)->inode;
 
 	in->n = 0;
 	in->mtime_ns = w->now_ns;
@@ -188,7 +203,7 @@ static inline void world_rename(struct world *w, const char *from,
 	if (world_name(w, to) != NULL) {
 		world_unlink(w, to);
 	}
-	snprintf(world_name(w, from)->path, sizeof w->names[0].path, "%s", to);
+	snprintf(world_name_of(w, from)->path, sizeof w->names[0].path, "%s", to);
 	world_tell(w, from);
 	world_tell(w, to);
 }
@@ -196,7 +211,7 @@ static inline void world_rename(struct world *w, const char *from,
 static inline void world_copy(struct world *w, const char *from,
 			      const char *to)
 {
-	struct world_inode *in = world_name(w, from)->inode;
+	struct world_inode *in = world_name_of(w, from)->inode;
 
 	if (world_name(w, to) != NULL) {
 		world_unlink(w, to);
