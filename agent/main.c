@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <malloc.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -500,6 +501,18 @@ static int run(struct program *p)
 	return 0;
 }
 
+/* What is freed goes back to the system: large buffers come from mmap at a fixed
+ * threshold (by default it grows with the first of them that is freed), and the
+ * worker threads share one arena with the loop. */
+static void keep_memory_small(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+	mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	struct program *p;
@@ -508,6 +521,7 @@ int main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "--helper") == 0) {
 		return helper_main(HELPER_FD);
 	}
+	keep_memory_small();
 	p = calloc(1, sizeof *p);
 	if (p == NULL) {
 		return EXIT_FAILURE;
