@@ -275,9 +275,15 @@ const struct link_cbs *collector_accept(struct collector *c, struct link *l,
 static int open_store(struct collector *c, char why[static COLLECTOR_WHY])
 {
 	struct scan_report r;
-	int rc = store_open(&c->store, c->sys, c->options->store_dir, why);
+	int rc;
 
+	why[0] = '\0';
+	rc = store_open(&c->store, c->sys, c->options->store_dir, why);
 	if (rc != 0) {
+		if (why[0] == '\0') {
+			snprintf(why, COLLECTOR_WHY, "%.400s: %s",
+				 c->options->store_dir, err_str(rc));
+		}
 		return rc;
 	}
 	c->store.has_catalogue = c->catalogue != NULL;

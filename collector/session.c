@@ -251,6 +251,7 @@ static int list_segments(struct session *s, struct slice asked,
 		if (g == NULL) {
 			continue;
 		}
+		g->named = true;
 		m.index = g->index;
 		m.hash = g->hash;
 		rc = msg_add_segment(list, &m);
@@ -261,6 +262,24 @@ static int list_segments(struct session *s, struct slice asked,
 		if (rc != 0) {
 			return rc;
 		}
+	}
+	return rc;
+}
+
+/* A segment never outlives its process but in the spool, and what is there is named
+ * in hello: the others are complete.  (Should one go on all the same, it is open
+ * again.) */
+static int close_unnamed(struct session *s)
+{
+	int rc = 0;
+
+	for (struct segment *g = s->device->segments; g != NULL; g = g->next) {
+		if (!g->named && !g->closed && rc == 0) {
+			g->closed = true;
+			g->catalogue_dirty = true;
+			rc = store_mark_segment(&s->c->store, g);
+		}
+		g->named = false;
 	}
 	return rc;
 }
@@ -288,6 +307,9 @@ static int send_welcome(struct session *s, const struct hello *h)
 	rc = list_streams(s, h->streams, &streams);
 	if (rc == 0) {
 		rc = list_segments(s, h->segments, &segments);
+	}
+	if (rc == 0) {
+		rc = close_unnamed(s);
 	}
 	if (rc == 0) {
 		w.streams = buf_slice(&streams);
@@ -486,6 +508,7 @@ static int open_segment(struct session *s, struct session_lane *l,
 		return rc;
 	}
 	g->session = s;
+	g->closed = false;
 	l->segment = g;
 	if (m->after < g->index) {
 		return start_replay(s, l, m);

@@ -53,7 +53,9 @@ struct segment {
 	bool file_made;            /* its name may not be durable yet */
 	bool dirty;                /* in store.dirty_segments */
 	bool committing;
-	bool closed;               /* the device said that no more will come */
+	bool closed;               /* the device said that no more will come, or
+				    * did not name it any more */
+	bool named;                /* in the hello that is being answered */
 	bool catalogue_dirty;
 	struct {                   /* what is being synced */
 		uint64_t bytes;

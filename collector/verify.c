@@ -36,6 +36,7 @@ struct verify {
 	struct taken *taken;
 	size_t n_taken, room_taken;
 	struct opened *o;
+	bool log_missing;
 };
 
 const char *verify_kind_name(enum verify_kind k)
@@ -578,7 +579,7 @@ static void check_log_file(struct verify *v)
 		     "ends in the middle of an entry: being written, or left by "
 		     "a crash");
 	} else if (rc == UV_ENOENT) {
-		tell(v, VERIFY_DAMAGED, "watermarks.log", 0, "is not there");
+		v->log_missing = true;
 	} else if (rc != 0) {
 		tell(v, VERIFY_DAMAGED, "watermarks.log", whole, "%s",
 		     err_str(rc));
@@ -601,6 +602,9 @@ int verify_store(struct store *s, verify_cb cb, void *arg,
 	snprintf(devices, sizeof devices, "%.*s/devices", STORE_PATH - 32,
 		 s->dir);
 	rc = sys_list(s->sys, devices, on_device, &v);
+	if (v.log_missing && totals->devices > 0) {
+		tell(&v, VERIFY_DAMAGED, "watermarks.log", 0, "is not there");
+	}
 	if (rc == 0) {
 		check_gone(&v);
 	}

@@ -158,6 +158,27 @@ static inline void bench_run(struct bench *b, uint64_t ms)
 	b->now_ms = until;
 }
 
+/* For tests of what is in the files, not of when it got there. */
+static inline int bench_fdatasync(struct sys *s, int fd)
+{
+	(void)s;
+	(void)fd;
+	return 0;
+}
+
+static inline int bench_sync_dir(struct sys *s, const char *path)
+{
+	(void)s;
+	(void)path;
+	return 0;
+}
+
+static inline void bench_no_sync(struct bench *b)
+{
+	b->fs.ops.fdatasync = bench_fdatasync;
+	b->fs.ops.sync_dir = bench_sync_dir;
+}
+
 /* ---- the collector ---- */
 
 static inline void bench_on_alert(void *arg, const char *device,

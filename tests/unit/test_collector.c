@@ -6,7 +6,12 @@
 
 #include <cmocka.h>
 
-#include "collector/segment_reader.h"
+#include <ftw.h>
+#include <sys/stat.h>
+
+#include "collector/opened.h"
+#include "collector/verify.h"
+#include "common/log.h"
 #include "tests/support/collector_bench.h"
 
 static struct bench bench;
@@ -458,6 +463,517 @@ static void a_full_disk_pauses_and_recovers_by_itself(void **state)
 	bench_segment_free(&g);
 }
 
+/* ---- what the store holds, read as search does ---- */
+
+enum { PLACES = 64 };
+
+struct held {
+	unsigned times[PLACES]; /* of the record that starts at 10 * i */
+	unsigned records;
+};
+
+static void hold_segment(struct store *s, const char *dir,
+			 const struct segment_name *name, struct held *h)
+{
+	static struct opened o;
+
+	if (opened_open(&o, s->sys, dir, name, s->keys, s->n_keys) != 0) {
+		return;
+	}
+	while (opened_next(&o) == 1) {
+		struct records records;
+		struct record r;
+
+		if (o.e.kind != ENTRY_BATCH) {
+			continue;
+		}
+		records_init(&records, &o);
+		while (records_next(&records, &r) == 1) {
+			assert_int_equal(r.start % 10, 0);
+			assert_in_range(r.start / 10, 0, PLACES - 1);
+			h->times[r.start / 10]++;
+			h->records++;
+		}
+	}
+	opened_close(&o);
+}
+
+static int hold_device(void *arg, const char *name, bool is_dir)
+{
+	void **args = arg;
+	struct store *s = args[0];
+	struct segment_list l;
+	char dir[STORE_PATH];
+
+	(void)is_dir;
+	snprintf(dir, sizeof dir, "%.200s/devices/%.64s", s->dir, name);
+	assert_int_equal(segment_list_read(&l, s->sys, dir), 0);
+	for (size_t i = 0; i < l.n; i++) {
+		hold_segment(s, dir, &l.v[i], args[1]);
+	}
+	segment_list_fini(&l);
+	return 0;
+}
+
+static struct held what_is_held(struct bench *b)
+{
+	struct held h = {0};
+	struct store s;
+	char why[512], devices[128];
+	void *args[2] = {&s, &h};
+
+	assert_int_equal(store_open_read(&s, sys_plain(),
+					 b->options.store_dir, why),
+			 0);
+	snprintf(devices, sizeof devices, "%s/devices", b->options.store_dir);
+	assert_int_equal(sys_list(sys_plain(), devices, hold_device, args), 0);
+	store_fini(&s, true);
+	return h;
+}
+
+/* Everything below w is there once, and nothing twice. */
+static void assert_held_once(struct bench *b, uint64_t w)
+{
+	struct held h = what_is_held(b);
+
+	for (uint64_t i = 0; i < PLACES; i++) {
+		assert_in_range(h.times[i], i < w / 10 ? 1 : 0, 1);
+	}
+}
+
+static void on_finding(void *arg, const struct verify_finding *f)
+{
+	char *all = arg;
+
+	if (f->kind != VERIFY_NOTE) {
+		snprintf(all + strlen(all), 1024 - strlen(all), "%s: %s: %s\n",
+			 verify_kind_name(f->kind), f->file, f->text);
+	}
+}
+
+/* What verify says is wrong, one line each. */
+static const char *verified(struct bench *b)
+{
+	static char all[1024];
+	struct verify_totals totals;
+	struct store s;
+	char why[512];
+
+	all[0] = '\0';
+	assert_int_equal(store_open_read(&s, sys_plain(),
+					 b->options.store_dir, why),
+			 0);
+	assert_int_equal(verify_store(&s, on_finding, all, &totals), 0);
+	assert_int_equal(totals.wrong > 0, all[0] != '\0');
+	store_fini(&s, true);
+	return all;
+}
+
+/* ---- a disk that fails ---- */
+
+/* Sends [0,10) ... in two segments, whatever happens, then lets things settle.
+ * Returns what was acknowledged. */
+static uint64_t talk(struct bench *b, struct bench_segment *g,
+		     struct bench_segment *h)
+{
+	struct bench_link *l = bench_connect(b, "gw");
+	struct welcome w;
+	struct said *m;
+	uint64_t got = 0, more;
+
+	if (l == NULL) {
+		return 0;
+	}
+	bench_hello(l, 'm');
+	m = bench_hear(l, MSG_WELCOME);
+	if (m == NULL) {
+		bench_run(b, 60000);
+		return 0;
+	}
+	assert_int_equal(welcome_decode(&w, said_payload(m)), 0);
+	free(m);
+	bench_segment_new(b, g, l, &w.keys[0], LANE_FILE, 1);
+	bench_segment_new(b, h, l, &w.keys[0], LANE_FILE, 2);
+	bench_announce(l, g, -1, sealer_hash(g->sealer));
+	for (size_t i = 0; i < 3; i++) {
+		bench_seal(g, 's', i * 10, i * 10 + 10, 0);
+		bench_send_batch(l, g, i);
+		bench_run(b, i == 1 ? 0 : 50);
+	}
+	bench_announce(l, h, -1, sealer_hash(h->sealer));
+	bench_seal(h, 's', 20, 40, 0);
+	bench_send_batch(l, h, 0);
+	bench_run(b, 50);
+	more = acked(l, 's');
+	got = more > got ? more : got;
+	l->closing = true;
+	bench_run(b, 60000);
+	more = acked(l, 's');
+	return more > got ? more : got;
+}
+
+static void run_with_failing_call(int n, int error, bool *fired)
+{
+	struct bench *b = &bench;
+	struct bench_segment g = {0}, h = {0};
+	uint64_t w = 0;
+
+	bench_init(b);
+	b->fs.countdown = n;
+	b->fs.error = error;
+	if (bench_start(b) == 0) {
+		w = talk(b, &g, &h);
+		if (b->c != NULL) {
+			bench_kill(b);
+		}
+	}
+	*fired = b->fs.fired;
+	b->fs.countdown = -1;
+	assert_int_equal(bench_start(b), 0);
+	/* Acknowledged is durable, and there once. */
+	assert_in_range(ask(bench_connect(b, "gw"), 's').received, w, 40);
+	bench_kill(b);
+	assert_held_once(b, w);
+	assert_string_equal(verified(b), "");
+	bench_segment_free(&g);
+	bench_segment_free(&h);
+	bench_fini(b);
+}
+
+static void every_call_may_fail(void **state)
+{
+	static const int errors[] = {UV_EIO, UV_ENOSPC};
+
+	(void)state;
+	for (size_t e = 0; e < 2; e++) {
+		bool fired = true;
+
+		for (int n = 0; fired; n++) {
+			run_with_failing_call(n, errors[e], &fired);
+			assert_true(n < 2000);
+		}
+	}
+}
+
+/* ---- damage ---- */
+
+struct kept_file {
+	char path[256];
+	char *p;
+	size_t n;
+};
+
+static struct kept_file kept[32];
+static size_t n_kept;
+
+static int keep_one(const char *path, const struct stat *st, int type,
+		    struct FTW *ftw)
+{
+	(void)st;
+	(void)ftw;
+	if (type == FTW_F) {
+		struct kept_file *k = &kept[n_kept++];
+
+		assert_true(n_kept <= 32);
+		snprintf(k->path, sizeof k->path, "%s", path);
+		assert_int_equal(sys_read_file(sys_plain(), path, 1 << 20,
+					       &k->p, &k->n),
+				 0);
+	}
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type,
+		      struct FTW *ftw)
+{
+	(void)st;
+	(void)ftw;
+	return type == FTW_F ? unlink(path) : 0;
+}
+
+static void write_file(const char *path, const char *p, size_t n)
+{
+	FILE *f = fopen(path, "wb");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(p, 1, n, f), n);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(chmod(path, 0600), 0);
+}
+
+static void put_back(struct bench *b)
+{
+	assert_int_equal(nftw(b->options.store_dir, remove_one, 8, FTW_PHYS), 0);
+	for (size_t i = 0; i < n_kept; i++) {
+		write_file(kept[i].path, kept[i].p, kept[i].n);
+	}
+}
+
+/* A store with two segments, of which the second begins below W. */
+static void make_small_store(struct bench *b)
+{
+	struct bench_segment g = {0}, h = {0};
+
+	bench_init(b);
+	assert_int_equal(bench_start(b), 0);
+	assert_int_equal(talk(b, &g, &h), 40);
+	bench_stop(b);
+	bench_segment_free(&g);
+	bench_segment_free(&h);
+	n_kept = 0;
+	assert_int_equal(nftw(b->options.store_dir, keep_one, 8, FTW_PHYS), 0);
+}
+
+/* Which record stands in front of which offset of which file. */
+static struct {
+	char path[STORE_PATH];
+	uint64_t end;
+	size_t place;
+} places[PLACES];
+static size_t n_places;
+
+static void note_segment(struct store *s, const char *dir,
+			 const struct segment_name *name)
+{
+	static struct opened o;
+
+	assert_int_equal(opened_open(&o, s->sys, dir, name, s->keys, s->n_keys),
+			 0);
+	while (opened_next(&o) == 1) {
+		struct records records;
+		struct record r;
+
+		if (o.e.kind != ENTRY_BATCH) {
+			continue;
+		}
+		records_init(&records, &o);
+		while (records_next(&records, &r) == 1) {
+			segment_path(places[n_places].path, dir, name);
+			places[n_places].end = o.e.next;
+			places[n_places++].place = r.start / 10;
+		}
+	}
+	opened_close(&o);
+}
+
+static int note_device(void *arg, const char *name, bool is_dir)
+{
+	struct store *s = arg;
+	struct segment_list l;
+	char dir[STORE_PATH];
+
+	(void)is_dir;
+	snprintf(dir, sizeof dir, "%.100s/devices/%.64s", s->dir, name);
+	assert_int_equal(segment_list_read(&l, s->sys, dir), 0);
+	for (size_t i = 0; i < l.n; i++) {
+		note_segment(s, dir, &l.v[i]);
+	}
+	segment_list_fini(&l);
+	return 0;
+}
+
+static void note_places(struct bench *b)
+{
+	struct store s;
+	char why[512], devices[128];
+
+	n_places = 0;
+	assert_int_equal(store_open_read(&s, sys_plain(),
+					 b->options.store_dir, why),
+			 0);
+	snprintf(devices, sizeof devices, "%s/devices", b->options.store_dir);
+	assert_int_equal(sys_list(sys_plain(), devices, note_device, &s), 0);
+	assert_int_equal(n_places, 4);
+	store_fini(&s, true);
+}
+
+static void no_log(void *arg, enum log_level level, struct slice line)
+{
+	(void)arg;
+	(void)level;
+	(void)line;
+}
+
+/* Starts over the damage, sends what is wanted again, and looks. */
+static void start_and_complete(struct bench *b)
+{
+	struct bench_segment g = {0};
+	struct bench_link *l;
+	struct msg_stream w;
+	struct seal_key key;
+
+	assert_int_equal(bench_start(b), 0);
+	l = bench_connect(b, "gw");
+	assert(l != NULL);
+	w = ask(l, 's');
+	assert_in_range(w.received, 0, 40);
+	l->closing = true;
+	bench_run(b, 10);
+	l = bench_connect(b, "gw");
+	key = hello(l, 'm');
+	bench_segment_new(b, &g, l, &key, LANE_FILE, 3);
+	bench_announce(l, &g, -1, sealer_hash(g.sealer));
+	bench_seal(&g, 's', w.received, 60, 0);
+	bench_send_batch(l, &g, 0);
+	bench_run(b, 100);
+	assert_int_equal(acked(l, 's'), 60);
+	bench_segment_free(&g);
+	bench_kill(b);
+}
+
+static void truncated_or_flipped(struct bench *b, const struct kept_file *k,
+				 size_t at, int bit)
+{
+	struct held h;
+	char *copy = malloc(k->n);
+
+	assert(copy != NULL);
+	put_back(b);
+	memcpy(copy, k->p, k->n);
+	if (bit >= 0) {
+		copy[at] = (char)(copy[at] ^ 1 << bit);
+		write_file(k->path, copy, k->n);
+	} else {
+		write_file(k->path, copy, at);
+	}
+	free(copy);
+	start_and_complete(b);
+	h = what_is_held(b);
+	for (size_t i = 0; i < PLACES; i++) {
+		assert_in_range(h.times[i], i == 4 || i == 5 ? 1 : 0, 1);
+	}
+	for (size_t i = 0; i < n_places; i++) {
+		if (strcmp(places[i].path, k->path) != 0 ||
+		    places[i].end <= at) {
+			assert_int_equal(h.times[places[i].place], 1);
+		}
+	}
+}
+
+/* Every byte of every segment file and of the watermark log. */
+static void damage_at_every_offset_keeps_what_is_before(void **state)
+{
+	struct bench *b = &bench;
+
+	(void)state;
+	make_small_store(b);
+	note_places(b);
+	bench_no_sync(b);
+	log_set_sink(no_log, NULL);
+	for (size_t i = 0; i < n_kept; i++) {
+		const struct kept_file *k = &kept[i];
+
+		if (strstr(k->path, ".seg") == NULL &&
+		    strstr(k->path, "watermarks.log") == NULL) {
+			continue;
+		}
+		for (size_t at = 0; at < k->n; at++) {
+			truncated_or_flipped(b, k, at, -1);
+			truncated_or_flipped(b, k, at, (int)(at % 8));
+		}
+	}
+	log_set_sink(NULL, NULL);
+	for (size_t i = 0; i < n_kept; i++) {
+		free(kept[i].p);
+	}
+	bench_fini(b);
+}
+
+/* A bit that flips in a sealed body is found by verify, and nothing else is. */
+static void verify_names_what_is_wrong(void **state)
+{
+	struct bench *b = &bench;
+
+	(void)state;
+	make_small_store(b);
+	assert_string_equal(verified(b), "");
+	for (size_t i = 0; i < n_kept; i++) {
+		const struct kept_file *k = &kept[i];
+		char *copy;
+
+		if (strstr(k->path, ".seg") == NULL) {
+			continue;
+		}
+		for (size_t at = 0; at < k->n; at += 7) {
+			copy = malloc(k->n);
+			assert(copy != NULL);
+			memcpy(copy, k->p, k->n);
+			copy[at] = (char)(copy[at] ^ 0x10);
+			write_file(k->path, copy, k->n);
+			assert_string_not_equal(verified(b), "");
+			free(copy);
+		}
+		/* A file that is gone is a hole. */
+		unlink(k->path);
+		assert_non_null(strstr(verified(b), "hole"));
+		write_file(k->path, k->p, k->n);
+		assert_string_equal(verified(b), "");
+	}
+	for (size_t i = 0; i < n_kept; i++) {
+		free(kept[i].p);
+	}
+	bench_fini(b);
+}
+
+/* ---- outputs ---- */
+
+static size_t lines_of(const char *path)
+{
+	char *p;
+	size_t n, lines = 0;
+
+	if (sys_read_file(sys_plain(), path, 1 << 20, &p, &n) != 0) {
+		return 0;
+	}
+	for (size_t i = 0; i < n; i++) {
+		lines += p[i] == '\n';
+	}
+	free(p);
+	return lines;
+}
+
+static void the_output_has_each_record_once_over_a_kill(void **state)
+{
+	struct bench *b = &bench;
+	struct bench_segment g = {0}, h = {0};
+	static char path[96];
+
+	(void)state;
+	bench_init(b);
+	snprintf(path, sizeof path, "%s/out.json", b->dir);
+	b->options.output_file = path;
+	assert_int_equal(bench_start(b), 0);
+	assert_int_equal(talk(b, &g, &h), 40);
+	assert_int_equal(lines_of(path), 4);
+	for (int i = 0; i < 3; i++) {
+		bench_kill(b);
+		assert_int_equal(bench_start(b), 0);
+		bench_run(b, 5000);
+		assert_int_equal(lines_of(path), 4);
+	}
+	bench_segment_free(&g);
+	bench_segment_free(&h);
+	bench_fini(b);
+}
+
+static void an_alert_reaches_the_hooks_once_it_is_durable(void **state)
+{
+	struct bench *b = *state;
+	struct bench_link *l = bench_connect(b, "gw");
+	struct seal_key key = hello(l, 'm');
+	struct bench_segment g;
+
+	bench_segment_new(b, &g, l, &key, LANE_ALERT, 1);
+	bench_announce(l, &g, -1, sealer_hash(g.sealer));
+	bench_seal(&g, 'a', 0, 10, RECORD_ALERT);
+	bench_send_batch(l, &g, 0);
+	assert_int_equal(b->alerts, 0);
+	bench_run(b, 100);
+	assert_int_equal(b->alerts, 1);
+	assert_string_equal(b->last_alert, "line at 0");
+	bench_segment_free(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -476,6 +992,11 @@ int main(void)
 		T(nonsense_ends_the_session_and_nothing_else),
 		T(a_failed_sync_is_taken_back_and_goes_on_in_a_new_file),
 		T(a_full_disk_pauses_and_recovers_by_itself),
+		T(an_alert_reaches_the_hooks_once_it_is_durable),
+		cmocka_unit_test(the_output_has_each_record_once_over_a_kill),
+		cmocka_unit_test(every_call_may_fail),
+		cmocka_unit_test(verify_names_what_is_wrong),
+		cmocka_unit_test(damage_at_every_offset_keeps_what_is_before),
 #undef T
 	};
 
