@@ -158,6 +158,7 @@ int file_new_stream(struct file *f)
 	f->s = s;
 	f->opened = false;
 	f->partial = 0;
+	f->n_peek = 0;
 	return 0;
 }
 
@@ -209,6 +210,7 @@ void file_park(struct file *f, enum tail_close why)
 	f->state = FILE_NEW;
 	f->full = false;
 	f->partial = 0;
+	f->n_peek = 0;
 	f->fork = false;
 	if (!f->s->has_id) {
 		file_drop_stream(f);

@@ -87,6 +87,7 @@ static void rewritten(struct file *f)
 	file_park(f, TAIL_TRUNCATED);
 	f->good_mtime_ns = f->mtime_ns;
 	f->ready = true;
+	f->shrunk = false;
 	f->idle_polls = 0;
 	f->polls = 0;
 }
@@ -103,6 +104,10 @@ static struct slice read_on(struct file *f, bool *ok)
 	int64_t got;
 
 	*ok = false;
+	if (f->shrunk) {
+		rewritten(f);
+		return SLICE_NONE;
+	}
 	do {
 		got = sys_pread(t->sys, f->fd, t->buf + n, t->buf_room - n,
 				from + n);
@@ -116,7 +121,8 @@ static struct slice read_on(struct file *f, bool *ok)
 		/* Again only if the file was known to hold more. */
 	} while (got > 0 && n < t->buf_room && from + n < f->size);
 	if (n < back || memcmp(t->buf, s->last, back) != 0 ||
-	    (got == 0 && from + n < f->size)) {
+	    (got == 0 && from + n < f->size) || n - back < f->n_peek ||
+	    memcmp(t->buf + back, f->peek, f->n_peek) != 0) {
 		/* Other bytes, or fewer than there were. */
 		rewritten(f);
 		return SLICE_NONE;
@@ -129,16 +135,27 @@ static struct slice read_on(struct file *f, bool *ok)
 	return slice(t->buf + back, n - back);
 }
 
+/* rest: what was read and not taken. */
+static void keep_peek(struct file *f, struct slice rest)
+{
+	f->n_peek = rest.n < sizeof f->peek ? rest.n : sizeof f->peek;
+	if (f->n_peek > 0) {
+		memcpy(f->peek, rest.p, f->n_peek);
+	}
+}
+
 static void read_burst(struct file *f)
 {
 	struct tail *t = f->tail;
 	bool ok;
 	struct slice data = read_on(f, &ok);
 	size_t whole;
+	uint64_t from;
 
 	if (!ok) {
 		return;
 	}
+	from = f->s->position;
 	whole = lines_ready(&f->s->lines, data);
 	if (f->s->position + data.n > f->size) {
 		f->size = f->s->position + data.n;
@@ -147,9 +164,10 @@ static void read_burst(struct file *f)
 	}
 	if (whole > 0) {
 		hand_on(f, slice_head(data, whole), 0);
-		if (f->full || f->paused) {
-			return;
-		}
+	}
+	keep_peek(f, slice_skip(data, (size_t)(f->s->position - from)));
+	if (f->full || f->paused) {
+		return;
 	}
 	f->partial = data.n - whole;
 	/* A short read has seen the end: what comes later brings an event, or
@@ -178,6 +196,7 @@ static void read_rest(struct file *f)
 	hand_on(f, data, TAIL_FINAL);
 	if (!f->full && !f->paused) {
 		f->partial = 0;
+		f->n_peek = 0;
 	}
 }
 
@@ -272,6 +291,11 @@ void follow_poll(struct file *f)
 		return;
 	}
 	f->nlink = st.nlink;
+	if (f->state == FILE_READING && st.size < f->size) {
+		f->shrunk = true;
+		f->size = st.size;
+		rewritten(f);
+	}
 	if (f->state == FILE_NEW) {
 		f->idle_polls++; /* look_at_new() sets it back. */
 		f->ready = true;

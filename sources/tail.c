@@ -374,7 +374,9 @@ int tail_watermark(struct tail *t, const struct stream_id *id,
 	struct known *k = f != NULL ? f->resume : known_find(t, id);
 
 	if (f != NULL && f->s != NULL) {
-		if (position > f->s->position) {
+		/* Above the position: handed on before a rewind. */
+		if (position > f->s->position &&
+		    position > f->s->st.top.position) {
 			return ERR_ABOVE;
 		}
 		stream_state_acked(&f->s->st, position, h);
@@ -383,7 +385,7 @@ int tail_watermark(struct tail *t, const struct stream_id *id,
 	if (k == NULL) {
 		return UV_ENOENT;
 	}
-	if (position > k->st.position) {
+	if (position > k->st.position && position > k->st.top.position) {
 		if (k->live || f != NULL) {
 			return ERR_ABOVE;
 		}

@@ -65,6 +65,7 @@ struct file {
 	bool ready;          /* there may be something to do */
 	bool full;           /* the next stage is full */
 	bool check_name;     /* an event named it */
+	bool shrunk;         /* it was cut, and that is not dealt with yet */
 	bool paused;         /* an error: wait for the next poll */
 	uint32_t nlink;
 	uint64_t size;       /* when it was last looked at */
@@ -75,6 +76,10 @@ struct file {
 	int64_t idle_since_ns; /* monotonic: when it last grew */
 	unsigned idle_polls;   /* since it last grew */
 	unsigned polls;        /* since it was found */
+	/* The first bytes behind s->position, if some were read and not taken: as
+	 * long as nothing was handed on, only they show that a file was rewritten. */
+	unsigned char peek[STREAM_LAST];
+	size_t n_peek;
 	uint64_t partial;      /* bytes behind s->position that are no whole line yet */
 	struct stream_id copy_of; /* SKIPPED */
 

@@ -205,6 +205,7 @@ static inline void sink_ack(struct sink *k, size_t n)
 	}
 	n = n < k->n_pending ? n : k->n_pending;
 	for (size_t i = 0; i < n; i++) {
+		int rc;
 		struct sink_row row = k->pending[i];
 		struct sink_stream *ss = sink_find(k, &row.id);
 
@@ -223,8 +224,11 @@ static inline void sink_ack(struct sink *k, size_t n)
 		} else {
 			free(row.text);
 		}
-		if (tail_watermark(k->tail, &row.id, row.end, row.h) != 0) {
-			assert(!"watermark refused");
+		rc = tail_watermark(k->tail, &row.id, row.end, row.h);
+		if (rc != 0) {
+			fprintf(stderr, "watermark %llu refused: %s\n",
+				(unsigned long long)row.end, err_str(rc));
+			abort();
 		}
 		tail_detected(k->tail, &row.id, row.end);
 	}
