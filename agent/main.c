@@ -479,9 +479,14 @@ static int run(struct program *p)
 		rc = control_open(&p->control, &p->loop, c->daemon.control,
 				  handlers, p);
 		if (rc != 0) {
-			log_error("cannot open the control socket; is another "
-				  "agent running?",
-				  "path=%s error=\"%s\"", c->daemon.control,
+			log_error(rc == UV_EADDRINUSE
+					  ? "cannot open the control socket: "
+					    "another agent is running"
+					  : "cannot open the control socket: "
+					    "its folder must be the agent's "
+					    "user's",
+				  "path=%s user=%s error=\"%s\"",
+				  c->daemon.control, c->daemon.user,
 				  err_str(rc));
 			return rc;
 		}

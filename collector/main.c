@@ -514,9 +514,11 @@ static int open_control(struct program *p, char why[static COLLECTOR_WHY])
 	rc = control_open(&p->control, &p->loop, path, handlers, p);
 	if (rc != 0) {
 		snprintf(why, COLLECTOR_WHY,
-			 "cannot open the control socket %.200s (%s); is "
-			 "another collector running?",
-			 path, err_str(rc));
+			 "cannot open the control socket %.150s (%s): %s",
+			 path, err_str(rc),
+			 rc == UV_EADDRINUSE
+				 ? "another collector is running"
+				 : "its folder must be the collector's user's");
 	}
 	return rc;
 }
