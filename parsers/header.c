@@ -171,43 +171,59 @@ static struct slice host_name(struct slice word)
 	return word;
 }
 
-/* "host program[123]: message" of the host and program of an earlier line. */
-static bool read_same_tag(const struct tag_cache *c, struct slice s,
-			  struct header *h)
-{
-	struct slice t, pid;
+/* tag_char() as a table: x is one. */
+static const char plain_bytes[256 + 1] =
+	"................................"
+	".x.xxxxx.xxxxxxxxxxxxxxxxx.x..xx"
+	"xxxxxxxxxxxxxxxxxxxxxxxxxxx.x.xx"
+	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 
-	if (c->n == 0 || s.n < c->n + 3 || memcmp(s.p, c->text, c->n) != 0) {
-		return false;
+/* How many plain bytes s begins with, TAG_MAX at most. */
+static size_t plain_run(struct slice s)
+{
+	size_t n = 0, max = s.n < TAG_MAX ? s.n : TAG_MAX;
+
+	while (n < max && plain_bytes[(unsigned char)s.p[n]] == 'x') {
+		n++;
 	}
-	t = slice_skip(s, c->n);
-	if (!take_digits(&t, &pid) || !TAKE(&t, "]: ") || HAS(t, "[ID ")) {
-		return false;
-	}
-	h->host = slice_head(s, c->host_n);
-	h->program = slice(s.p + c->program, c->n - 1 - c->program);
-	h->pid = pid;
-	h->message = t;
-	return true;
+	return n;
 }
 
-/* s is what header h was read from.  Only the plain form is kept, where nothing
- * but one blank stands between host and program. */
-static void remember_tag(struct tag_cache *c, struct slice s,
-			 const struct header *h, const struct header_more *more)
+/* "host program[123]: message" or "host program: message", as nearly all lines
+ * have it: what read_rest() would find, in one pass.  On false nothing is
+ * changed. */
+static bool read_usual(struct slice s, struct header *h)
 {
-	size_t n = (size_t)(h->pid.p - s.p);
+	size_t host = plain_run(s), name;
+	struct slice t = slice_skip(s, host + 1), tag, pid = SLICE_NONE;
 
-	if (h->pid.n == 0 || h->host.n == 0 || h->host.p != s.p ||
-	    more->module.n > 0 || n > sizeof c->text ||
-	    h->program.p != s.p + h->host.n + 1 ||
-	    h->pid.p != h->program.p + h->program.n + 1) {
-		return;
+	if (host == 0 || host == TAG_MAX || t.n == 0 || s.p[host] != ' ') {
+		return false;
 	}
-	memcpy(c->text, s.p, n);
-	c->n = n;
-	c->host_n = h->host.n;
-	c->program = h->host.n + 1;
+	skip_blanks(&t);
+	name = plain_run(t);
+	if (name == 0 || name == TAG_MAX) {
+		return false;
+	}
+	tag = slice(t.p, name);
+	t = slice_skip(t, name);
+	if (take_char(&t, '[') &&
+	    (!take_digits(&t, &pid) || !take_char(&t, ']'))) {
+		return false;
+	}
+	if (t.n < 2 || t.p[0] != ':' || t.p[1] != ' ') {
+		return false;
+	}
+	h->host = slice(s.p, host);
+	h->program = base_name(tag);
+	h->pid = pid;
+	h->message = slice_skip(t, 2);
+	skip_msgid(&h->message);
+	return true;
 }
 
 /* What follows a stamp: "[host] [facility.level] tag: message". */
@@ -461,8 +477,7 @@ void header_read(struct header_reader *r, struct slice line,
 		return;
 	}
 	skip_blanks(&s);
-	if (!read_same_tag(&r->tag, s, h)) {
+	if (!read_usual(s, h)) {
 		read_rest(s, h, more);
-		remember_tag(&r->tag, s, h, more);
 	}
 }

@@ -21,18 +21,9 @@ struct stamp_cache {
 	int64_t from_ns, until_ns;  /* holds for lines read in [from, until) */
 };
 
-/* The last "host program[" seen, for the same reason. */
-struct tag_cache {
-	char text[64];
-	size_t n;                   /* bytes of it with the bracket, 0: empty */
-	size_t host_n;              /* bytes of the host */
-	size_t program;             /* where the program begins */
-};
-
 struct header_reader {
 	const struct zone *zone;    /* kept; NULL: UTC */
 	struct stamp_cache bsd, iso;
-	struct tag_cache tag;
 };
 
 /* What the header tells that struct header has no field for. */
