@@ -20,7 +20,7 @@ fleet_up() { # FOLDER
 	write_hook
 	write_agent_yaml >"$FLEET/agent.yaml"
 	write_collector_yaml >"$FLEET/collector.yaml"
-	chown -R nightjar "$FLEET/agent" "$FLEET/alerts" "$FLEET"/pki/device.*
+	chown -R nightjar "$FLEET/agent" "$FLEET/alerts" "$FLEET"/pki/gateway.*
 	chown -R nightjar-collector "$FLEET/collector" "$FLEET/store" "$FLEET"/pki/collector.*
 	chmod 711 "$FLEET" "$FLEET/pki"
 }
@@ -41,8 +41,8 @@ write_agent_yaml() {
 		user: nightjar
 		control: $FLEET/agent/control
 		identity:
-		  certificate: $FLEET/pki/device.crt
-		  key: $FLEET/pki/device.key
+		  certificate: $FLEET/pki/gateway.crt
+		  key: $FLEET/pki/gateway.key
 		  authority: $FLEET/pki/authority.crt
 		sources:
 		  files:

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# agent and collector in one process on virtual time, either killed at its calls in turn
+. "$(dirname "$0")/../support/group.sh"
+
+# The release build counts calls as any other does, and is ten times as fast.
+sim=$BUILD/tests/sim/sim
+if [ ! -x "$sim" ]; then
+	skip all "no simulation in ${BUILD##*/}"
+	exit 0
+fi
+SEED=${SEED:-1}
+agent_every=7 collector_every=3 runs=150
+if [ "$LONG" = 1 ]; then
+	agent_every=1 collector_every=1 runs=5000
+	SEED=$(date +%s)
+fi
+
+# Says what was done, and only in a failure what the two of them logged meanwhile.
+simulate() { # ARGUMENT...
+	"$sim" --seed "$SEED" "$@" || { echo "again with: tests/sim/sim --seed $SEED $*"; return 1; }
+}
+try kill-agent simulate --kill agent --every $agent_every
+try kill-collector simulate --kill collector --every $collector_every
+try random simulate --runs $runs
+exit 0
