@@ -110,9 +110,7 @@ static bool could_belong(struct file *f)
 		struct known *k = t->known[i];
 		struct places p = places_of_known(k);
 
-		if (relevant_known(f, k) &&
-		    ((same_inode(f, k) && p.top.position == 0) ||
-		     !each_place(&p, within, f))) {
+		if (relevant_known(f, k) && !each_place(&p, within, f)) {
 			return true;
 		}
 	}
@@ -219,9 +217,6 @@ static void collect_candidate(struct collect *c, const struct places *p,
 	if (!c->count_only) {
 		j->candidates[j->n_candidates] = (struct candidate){
 			.id = p->st->id, .open = open, .same_inode = inode,
-			/* On the same inode nothing is proof of nothing. */
-			.matched = inode && p->top.position == 0,
-			.best_h = p->top.h,
 		};
 	}
 	j->n_candidates++;
@@ -333,10 +328,37 @@ static void disown(const struct file *f, const struct known *but)
 	}
 }
 
+static struct known *find_blank(const struct file *f)
+{
+	for (size_t i = 0; i < f->tail->n_known; i++) {
+		struct known *k = f->tail->known[i];
+
+		if (same_inode(f, k) && known_blank(k)) {
+			return k;
+		}
+	}
+	return NULL;
+}
+
+/* A stream that was just opened when the process died, on the same inode:
+ * nothing proves that it goes on here, and nothing else will.  Its lines come
+ * under a new stream, and it is forgotten.  Returns whether there was one. */
+static bool replace_blank(const struct file *f)
+{
+	struct known *k = find_blank(f);
+
+	if (k != NULL) {
+		known_take(f->tail, k);
+		known_free(k);
+	}
+	return k != NULL;
+}
+
 static void begin_new(struct file *f, bool fork)
 {
 	int rc;
 
+	fork |= replace_blank(f);
 	disown(f, NULL);
 	f->fork = fork;
 	rc = file_new_stream(f);
@@ -618,9 +640,9 @@ static void decide_sibling(struct file *f, const struct job *j,
 		} else {
 			file_free(f);
 		}
-	} else if (f->unseen && v->rest == NULL && v->copy == NULL &&
-		   !is_known(f, j)) {
-		begin_new(f, v->weak != NULL || v->may_repeat);
+	} else if ((f->unseen || find_blank(f) != NULL) && v->rest == NULL &&
+		   v->copy == NULL && !is_known(f, j)) {
+		begin_new(f, true); /* There is no proof that it is new. */
 	} else {
 		file_free(f);
 	}

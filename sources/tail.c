@@ -440,9 +440,18 @@ static void rewind_known(struct tail *t, struct known *k)
 
 static void rewind_file(struct tail *t, struct file *f)
 {
-	struct stream_id id = f->s->st.id;
+	const struct stream_state *st = &f->s->st;
+	struct stream_id id = st->id;
+	uint64_t to = st->acked < st->detect ? st->acked : st->detect;
 	struct known *k;
 
+	if (f->s->position == (to > st->start ? to : st->start)) {
+		/* It stands there. */
+		f->full = false;
+		f->ready = true;
+		tail_wake(t);
+		return;
+	}
 	file_park(f, TAIL_EVICTED);
 	k = known_find(t, &id);
 	k->live = false;

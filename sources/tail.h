@@ -99,8 +99,8 @@ int tail_detected(struct tail *t, const struct stream_id *id,
 void tail_resume(struct tail *t);
 
 /* Everything handed on above W has been lost downstream: read again from
- * min(W, D).  s is closed (TAIL_EVICTED, from inside this call) and opened
- * again once the file was proved anew.  UV_ENOENT: not open now. */
+ * min(W, D).  Unless it stands there, s is closed (TAIL_EVICTED, from
+ * inside this call) and opened again once the file was proved anew.  UV_ENOENT: not open now. */
 int tail_rewind(struct tail *t, const struct stream_id *id);
 /* Likewise for every open stream. */
 void tail_rewind_all(struct tail *t);

@@ -311,6 +311,12 @@ static inline bool known_continues(const struct known *k, uint64_t best,
 	       (best >= k->st.top.position ||
 		(sibling && size < k->st.top.position));
 }
+/* Nothing is known by which a file could be proved to be this one. */
+static inline bool known_blank(const struct known *k)
+{
+	return !k->live && k->st.acked == k->st.start &&
+	       k->st.top.position <= k->st.acked;
+}
 /* Nothing of it has to be read any more. */
 static inline bool known_done(const struct known *k)
 {
