@@ -38,6 +38,34 @@ static inline bool slice_eq(struct slice a, struct slice b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+/* The same without a call up to 16 bytes, where short texts are compared for
+ * every line. */
+static inline bool slice_eq_short(struct slice a, struct slice b)
+{
+	uint64_t x[2] = {0, 0}, y[2] = {0, 0};
+
+	if (a.n != b.n) {
+		return false;
+	}
+	if (a.n >= 8) {
+		memcpy(&x[0], a.p, 8);
+		memcpy(&y[0], b.p, 8);
+		memcpy(&x[1], a.p + a.n - 8, 8);
+		memcpy(&y[1], b.p + a.n - 8, 8);
+		return x[0] == y[0] && x[1] == y[1] &&
+		       (a.n <= 16 || memcmp(a.p, b.p, a.n) == 0);
+	}
+	if (a.n >= 4) {
+		memcpy(&x[0], a.p, 4);
+		memcpy(&y[0], b.p, 4);
+		memcpy(&x[1], a.p + a.n - 4, 4);
+		memcpy(&y[1], b.p + a.n - 4, 4);
+		return x[0] == y[0] && x[1] == y[1];
+	}
+	return a.n == 0 || (a.p[0] == b.p[0] && a.p[a.n / 2] == b.p[a.n / 2] &&
+			    a.p[a.n - 1] == b.p[a.n - 1]);
+}
+
 /* ASCII letters compare equal in either case. */
 bool slice_eq_nocase(struct slice a, struct slice b);
 

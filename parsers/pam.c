@@ -437,17 +437,17 @@ struct slice scan_pair(struct slice s, struct slice key, bool last)
 {
 	struct slice found = SLICE_NONE;
 
-	for (size_t i = 0; i + key.n <= s.n; i++) {
-		struct slice rest, value;
+	while (s.n >= key.n) {
+		struct slice rest = slice_skip(s, key.n), value, word;
 
-		if ((i > 0 && s.p[i - 1] != ' ') ||
-		    memcmp(s.p + i, key.p, key.n) != 0) {
-			continue;
+		if (memcmp(s.p, key.p, key.n) == 0) {
+			found = take_word(&rest, &value) ? value : SLICE_NONE;
+			if (!last) {
+				return found;
+			}
 		}
-		rest = slice_skip(s, i + key.n);
-		found = take_word(&rest, &value) ? value : SLICE_NONE;
-		if (!last) {
-			return found;
+		if (!take_until(&s, ' ', &word)) {
+			break;
 		}
 	}
 	return found;

@@ -77,28 +77,34 @@ static bool host_like(struct slice s)
 /* A dotted quad in its plain form, at less cost than ip_parse(). */
 static bool plain_v4(struct slice s)
 {
-	unsigned value = 0, digits = 0, dots = 0;
+	const char *p = s.p, *end = s.p + s.n;
 
 	if (s.n < 7 || s.n > 15) {
 		return false;
 	}
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '.') {
-			if (digits == 0) {
-				return false;
-			}
-			dots++;
-			digits = value = 0;
-		} else if (is_digit(s.p[i]) && ++digits <= 3) {
-			value = value * 10 + (unsigned)(s.p[i] - '0');
-			if (value > 255) {
-				return false;
-			}
-		} else {
+	for (int octet = 0;; octet++) {
+		unsigned value;
+
+		if (p == end || !is_digit(*p)) {
+			return false;
+		}
+		value = (unsigned)(*p++ - '0');
+		if (p < end && is_digit(*p)) {
+			value = value * 10 + (unsigned)(*p++ - '0');
+		}
+		if (p < end && is_digit(*p)) {
+			value = value * 10 + (unsigned)(*p++ - '0');
+		}
+		if (value > 255) {
+			return false;
+		}
+		if (octet == 3) {
+			return p == end;
+		}
+		if (p == end || *p++ != '.') {
 			return false;
 		}
 	}
-	return dots == 3 && digits > 0;
 }
 
 void set_source(struct context *c, struct slice a)
@@ -271,7 +277,7 @@ static family_fn *find_family(struct parser *p, struct slice name)
 		       (unsigned char)name.p[name.n - 1] * 3u + name.n) %
 		      KNOWN_PROGRAMS];
 	if (k->family == NULL ||
-	    !slice_eq(name, slice(k->name, k->n))) {
+	    !slice_eq_short(name, slice(k->name, k->n))) {
 		k->family = search(name);
 		k->n = (uint8_t)name.n;
 		memcpy(k->name, name.p, name.n);

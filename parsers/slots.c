@@ -7,30 +7,44 @@
 
 enum { SAVE_VERSION = 1 };
 
+/* The n < 8 bytes at p as a little-endian number; loads that overlap agree on
+ * what they share. */
+static uint64_t short_word(const char *p, size_t n)
+{
+	uint32_t low, high;
+
+	if (n >= 4) {
+		memcpy(&low, p, 4);
+		memcpy(&high, p + n - 4, 4);
+		return le32toh(low) | (uint64_t)le32toh(high) << 8 * (n - 4);
+	}
+	if (n == 0) {
+		return 0;
+	}
+	return (uint64_t)(unsigned char)p[0] |
+	       (uint64_t)(unsigned char)p[n / 2] << 8 * (n / 2) |
+	       (uint64_t)(unsigned char)p[n - 1] << 8 * (n - 1);
+}
+
+static uint64_t fold(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+	return hash ^ hash >> 29;
+}
+
 /* Eight bytes at a time, multiplied by the golden ratio and folded.  Whoever makes
  * two keys meet in one set gains no more than by opening many connections: an older
  * slot makes room. */
 static uint64_t mix(uint64_t hash, const char *p, size_t n)
 {
-	hash ^= n;
-	while (n > 0) {
-		size_t some = n < 8 ? n : 8;
-		uint64_t word = 0;
+	uint64_t word;
 
-		if (some == 8) {
-			memcpy(&word, p, 8);
-			word = le64toh(word);
-		} else {
-			for (size_t i = some; i-- > 0;) {
-				word = word << 8 | (unsigned char)p[i];
-			}
-		}
-		hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-		hash ^= hash >> 29;
-		p += some;
-		n -= some;
+	hash ^= n;
+	for (; n >= 8; p += 8, n -= 8) {
+		memcpy(&word, p, 8);
+		hash = fold(hash, le64toh(word));
 	}
-	return hash;
+	return n == 0 ? hash : fold(hash, short_word(p, n));
 }
 
 uint64_t slot_key(struct slice host, unsigned family, struct slice id)
