@@ -491,14 +491,15 @@ static void nothing_more(struct file *f, struct known *k, bool copy)
 		free(k->st.path);
 		k->st.path = f->path;
 		f->path = NULL; /* Moved. */
-		k->st.dev = f->dev;
-		k->st.ino = f->ino;
-		k->st.size = f->size;
-		k->st.mtime_ns = f->mtime_ns;
-		k->st.seen_ns = sys_wall_ns(f->tail->sys);
 		k->present = true;
-		disown(f, k);
 	}
+	/* From here on, this is where the stream is found again. */
+	k->st.dev = f->dev;
+	k->st.ino = f->ino;
+	k->st.size = f->size;
+	k->st.mtime_ns = f->mtime_ns;
+	k->st.seen_ns = sys_wall_ns(f->tail->sys);
+	disown(f, k);
 	file_free(f);
 }
 
