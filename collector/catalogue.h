@@ -73,7 +73,7 @@ struct catalogue_ops {
 			    int (*cb)(void *arg,
 				      const struct catalogue_segment *s),
 			    void *arg);
-	/* Forgets everything; the core then fills it again. */
+	/* Forgets everything but the alerts; the core then fills it again. */
 	int (*clear)(struct catalogue *c);
 };
 

@@ -1,15 +1,11 @@
-#include "collector/deliver.h"
+#include "collector/deliver_priv.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <xxhash.h>
 
-#include "collector/opened.h"
 #include "collector/show.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "common/reader.h"
 #include "common/timefmt.h"
 
 /* One job at a time:
@@ -23,243 +19,6 @@
  * from the same place, while the queue grows and, when it is full, is dropped
  * and found again on disk.
  */
-enum {
-	DELIVER_QUEUE = 65536,
-	JOB_BATCHES = 64,
-	JOB_BYTES = 4 * 1024 * 1024, /* of output, then the job ends */
-	RETRY_MS = 2000,
-	CURSOR_EVERY_MS = 1000,
-	SAVE_IDLE_MS = 60000,
-	FIND_MAX = 8192,
-	CURSOR_FILE = 8 + 4 * 8 + 8,
-};
-static const char cursor_magic[8] = "NJCUR\r\n\032";
-
-struct note {
-	struct device *device;
-	struct segment_name name;
-	uint64_t arrival;
-	uint64_t offset, end; /* of its entry in the file */
-};
-
-/* A segment that is being read on. */
-struct slot {
-	struct opened o;
-	bool open;
-	struct device *device;
-	uint64_t used;
-};
-
-/* What a job found for the loop thread. */
-struct told {
-	struct told *next;
-	struct device *device;
-	struct stream_id stream;
-	uint64_t position;
-	int64_t time_ms;
-	bool alert; /* else a stream's description */
-	size_t n;
-	char json[];
-};
-
-struct cursor {
-	uint64_t arrival; /* given out up to here */
-	uint64_t bytes;   /* length of the output file then */
-	uint64_t dev, ino;
-};
-
-struct deliver {
-	struct collector *c;
-	bool output; /* options.output_file is set */
-	struct sys_timer *timer;
-	struct sys_work work;
-	bool busy;
-	bool lagging; /* not all that waits is in the queue */
-	bool forgot;  /* a sync failed while a job searched */
-
-	struct note *queue; /* a ring */
-	size_t first, n, room;
-
-	struct cursor cursor;
-	int64_t saved_ns; /* monotonic */
-	uint64_t saved_arrival;
-	int out_fd;
-
-	struct note *behind, *found; /* while finding again */
-	size_t n_behind, n_found;
-	bool found_all;
-
-	struct slot *slots;
-	size_t n_slots;
-	uint64_t use;
-	struct parsers parsers;
-
-	/* The job's. */
-	struct note notes[JOB_BATCHES];
-	char names[JOB_BATCHES][LIMIT_DEVICE_NAME + 1];
-	size_t n_notes, n_done;
-	bool refill;
-	uint64_t durable; /* arrival */
-	struct buf text;
-	uint64_t bytes;   /* of the output, as written by the job */
-	struct told *told, **told_end;
-	int rc;
-};
-
-/* ---- the cursor ---- */
-
-static void cursor_path(const struct store *s, char out[static STORE_PATH])
-{
-	snprintf(out, STORE_PATH, "%.*s/deliver.cursor", STORE_PATH - 32,
-		 s->dir);
-}
-
-static int cursor_save(struct deliver *d, const struct cursor *k)
-{
-	char path[STORE_PATH];
-	struct buf b;
-	int rc = 0;
-
-	if (d->output && d->out_fd >= 0) {
-		rc = sys_fdatasync(d->c->sys, d->out_fd);
-	}
-	buf_init(&b, CURSOR_FILE);
-	if (rc == 0) {
-		rc = buf_reserve(&b, CURSOR_FILE);
-	}
-	if (rc == 0) {
-		buf_add(&b, cursor_magic, sizeof cursor_magic);
-		buf_add_u64(&b, k->arrival);
-		buf_add_u64(&b, k->bytes);
-		buf_add_u64(&b, k->dev);
-		buf_add_u64(&b, k->ino);
-		buf_add_u64(&b, XXH64(b.p, b.n, 0));
-		cursor_path(&d->c->store, path);
-		rc = sys_replace(d->c->sys, d->c->store.dir, path, b.p, b.n,
-				 0600);
-	}
-	buf_fini(&b);
-	return rc;
-}
-
-/* UV_ENOENT: there is none; ERR_DAMAGED. */
-static int cursor_read(const struct store *s, struct cursor *k)
-{
-	char path[STORE_PATH], *text;
-	struct reader r;
-	size_t n;
-	int rc;
-
-	*k = (struct cursor){0};
-	cursor_path(s, path);
-	rc = sys_read_file(s->sys, path, CURSOR_FILE, &text, &n);
-	if (rc != 0) {
-		return rc == ERR_TOO_LARGE ? ERR_DAMAGED : rc;
-	}
-	r = reader(slice(text, n));
-	reader_bytes(&r, sizeof cursor_magic);
-	k->arrival = reader_u64(&r);
-	k->bytes = reader_u64(&r);
-	k->dev = reader_u64(&r);
-	k->ino = reader_u64(&r);
-	if (reader_u64(&r) != XXH64(text, n >= 8 ? n - 8 : 0, 0) ||
-	    !reader_done(&r) ||
-	    memcmp(text, cursor_magic, sizeof cursor_magic) != 0) {
-		*k = (struct cursor){0};
-		rc = ERR_DAMAGED;
-	}
-	free(text);
-	return rc;
-}
-
-uint64_t deliver_given_out(const struct store *s)
-{
-	struct cursor k;
-	int rc = cursor_read(s, &k);
-
-	return rc == ERR_DAMAGED ? UINT64_MAX : k.arrival;
-}
-
-static int cursor_load(struct deliver *d)
-{
-	int rc = cursor_read(&d->c->store, &d->cursor);
-
-	if (rc == ERR_DAMAGED) {
-		log_error("the cursor of outputs is damaged: going on from now, "
-			  "records may be missing from the output file",
-			  "store=%s", d->c->store.dir);
-		d->cursor.arrival = d->c->store.arrival;
-		rc = 0;
-	}
-	d->saved_arrival = d->cursor.arrival;
-	return rc == UV_ENOENT ? 0 : rc;
-}
-
-/* ---- the output file ---- */
-
-static int open_output(struct deliver *d)
-{
-	struct sys *sys = d->c->sys;
-	const char *path = d->c->options->output_file;
-	struct sys_stat st;
-	int rc = sys_open(sys, path, O_RDWR | O_CREAT, 0640);
-
-	if (rc < 0) {
-		return rc;
-	}
-	d->out_fd = rc;
-	rc = sys_fstat(sys, d->out_fd, &st);
-	if (rc == 0 && st.ino == d->cursor.ino && st.dev == d->cursor.dev &&
-	    st.size >= d->cursor.bytes) {
-		/* Ours: what was written after the cursor comes again. */
-		rc = sys_ftruncate(sys, d->out_fd, d->cursor.bytes);
-	} else if (rc == 0) {
-		d->cursor.bytes = st.size;
-	}
-	if (rc != 0) {
-		sys_close(sys, d->out_fd);
-		d->out_fd = -1;
-		return rc;
-	}
-	d->cursor.dev = st.dev;
-	d->cursor.ino = st.ino;
-	return 0;
-}
-
-/* A file that was moved away or cut under us is begun anew. */
-static int check_output(struct deliver *d)
-{
-	struct sys_stat st;
-	int rc = sys_stat(d->c->sys, d->c->options->output_file, &st);
-
-	if (d->out_fd >= 0 && rc == 0 && st.ino == d->cursor.ino &&
-	    st.dev == d->cursor.dev && st.size >= d->cursor.bytes) {
-		return 0;
-	}
-	if (d->out_fd >= 0) {
-		sys_close(d->c->sys, d->out_fd);
-		d->out_fd = -1;
-		d->cursor.ino = 0; /* Append to whatever is there. */
-	}
-	return open_output(d);
-}
-
-static int flush(struct deliver *d)
-{
-	int rc;
-
-	if (d->text.n == 0) {
-		return 0;
-	}
-	rc = sys_pwrite_all(d->c->sys, d->out_fd, d->text.p, d->text.n,
-			    d->bytes);
-	if (rc == 0) {
-		d->bytes += d->text.n;
-		buf_clear(&d->text);
-	}
-	return rc;
-}
-
 /* ---- the job: records ---- */
 
 static int tell(struct deliver *d, const struct note *n,
@@ -303,7 +62,7 @@ static int write_record(struct deliver *d, const struct note *n,
 	if (rc != 0) {
 		d->text.n = start;
 	}
-	return rc == 0 && d->text.n > JOB_BYTES ? flush(d) : rc;
+	return rc == 0 && d->text.n > JOB_BYTES ? deliver_write(d) : rc;
 }
 
 static int give_out(struct deliver *d, const struct note *n, const char *name,
@@ -472,12 +231,10 @@ static void save_in_time(struct deliver *d)
 	if (d->n_done > 0) {
 		k.arrival = d->notes[d->n_done - 1].arrival;
 	}
-	d->rc = cursor_save(d, &k);
+	d->rc = deliver_save(d, &k);
 	d->saved_ns = now;
 	d->saved_arrival = k.arrival;
 }
-
-static void find_again(struct deliver *d);
 
 static void on_run(struct sys_work *w)
 {
@@ -486,11 +243,11 @@ static void on_run(struct sys_work *w)
 	d->rc = 0;
 	d->n_done = 0;
 	if (d->refill) {
-		find_again(d);
+		deliver_find(d);
 		return;
 	}
 	if (d->output) {
-		d->rc = check_output(d);
+		d->rc = deliver_check_output(d);
 	}
 	d->bytes = d->cursor.bytes;
 	buf_clear(&d->text);
@@ -498,7 +255,7 @@ static void on_run(struct sys_work *w)
 		run_notes(d);
 	}
 	if (d->rc == 0) {
-		d->rc = flush(d);
+		d->rc = deliver_write(d);
 	}
 	if (d->rc == 0) {
 		save_in_time(d);
@@ -564,84 +321,6 @@ size_t deliver_waiting(const struct deliver *d)
 bool deliver_busy(const struct deliver *d)
 {
 	return d->busy;
-}
-
-/* ---- finding again what the queue does not hold ---- */
-
-static int by_arrival(const void *a, const void *b)
-{
-	const struct note *x = a, *y = b;
-
-	return x->arrival == y->arrival ? 0 : x->arrival < y->arrival ? -1 : 1;
-}
-
-static bool is_wanted(const struct deliver *d, const struct segment_entry *e,
-		      enum lane lane)
-{
-	if (e->kind != ENTRY_BATCH || e->envelope.arrival > d->durable ||
-	    e->envelope.arrival <= d->cursor.arrival) {
-		return false;
-	}
-	if (d->output || lane == LANE_ALERT) {
-		return true;
-	}
-	for (size_t i = 0; i < e->head.n_streams; i++) {
-		if (e->head.streams[i].start == 0) {
-			return true; /* Where a stream is described. */
-		}
-	}
-	return false;
-}
-
-/* Keeps the FIND_MAX lowest arrivals. */
-static void found(struct deliver *d, const struct note *segment,
-		  const struct segment_entry *e)
-{
-	if (d->n_found == 2 * FIND_MAX) {
-		qsort(d->found, d->n_found, sizeof *d->found, by_arrival);
-		d->n_found = FIND_MAX;
-		d->found_all = false;
-	}
-	d->found[d->n_found] = *segment;
-	d->found[d->n_found].name.part = e->part;
-	d->found[d->n_found].arrival = e->envelope.arrival;
-	d->found[d->n_found].offset = e->offset;
-	d->found[d->n_found++].end = e->next;
-}
-
-static void search_segment(struct deliver *d, const struct note *segment)
-{
-	struct segment_entry *e = malloc(sizeof *e);
-	struct segment_reader *r = malloc(sizeof *r);
-	char dir[STORE_PATH];
-
-	store_device_dir(&d->c->store, segment->device, dir);
-	if (e != NULL && r != NULL &&
-	    segment_reader_open(r, d->c->sys, dir, &segment->name) == 0) {
-		while (segment_reader_next(r, e) == 1) {
-			if (is_wanted(d, e, segment->name.lane)) {
-				found(d, segment, e);
-			}
-		}
-		segment_reader_close(r);
-	}
-	free(r);
-	free(e);
-}
-
-/* A job of its own: the next batches behind the cursor, read from the files. */
-static void find_again(struct deliver *d)
-{
-	for (size_t i = 0; i < d->n_behind; i++) {
-		search_segment(d, &d->behind[i]);
-	}
-	if (d->n_found > 1) {
-		qsort(d->found, d->n_found, sizeof *d->found, by_arrival);
-	}
-	if (d->n_found > FIND_MAX) {
-		d->n_found = FIND_MAX;
-		d->found_all = false;
-	}
 }
 
 /* ---- the loop thread ---- */
@@ -854,7 +533,7 @@ static void on_timer(void *arg)
 
 void deliver_flush(struct deliver *d)
 {
-	int rc = cursor_save(d, &d->cursor);
+	int rc = deliver_save(d, &d->cursor);
 
 	if (rc != 0) {
 		log_warn("the cursor of outputs could not be saved",
@@ -887,10 +566,10 @@ static int init(struct deliver *d, struct collector *c)
 	}
 	rc = sys_timer_new(c->sys, &d->timer, on_timer, d);
 	if (rc == 0) {
-		rc = cursor_load(d);
+		rc = deliver_load(d);
 	}
 	if (rc == 0 && d->output) {
-		rc = open_output(d);
+		rc = deliver_open_output(d);
 	}
 	return rc;
 }
