@@ -3,10 +3,10 @@
 
 #include "config/read.h"
 
-void check_hook(struct reading *r, const void *settings, const struct node *at)
+void check_hook(struct reading *r, const void *settings, const struct doc_node *at)
 {
 	const struct hook_options *h = settings;
-	struct mark command = settings_mark(at, "command");
+	struct doc_mark command = settings_mark(at, "command");
 
 	if (h->type == HOOK_EXEC && h->command.n == 0) {
 		reading_error(r, at->mark, "%sa hook of type exec needs "
@@ -27,9 +27,9 @@ void check_hook(struct reading *r, const void *settings, const struct node *at)
 }
 
 static void check_hooks(struct reading *r, const struct hooks_options *h,
-			const struct node *at)
+			const struct doc_node *at)
 {
-	struct mark where = settings_mark(at, "hooks");
+	struct doc_mark where = settings_mark(at, "hooks");
 
 	for (size_t i = 0; i < h->n_hooks; i++) {
 		for (size_t j = 0; j < i; j++) {
@@ -43,7 +43,7 @@ static void check_hooks(struct reading *r, const struct hooks_options *h,
 
 /* What redact/ takes: it refuses other words, but can't say where they stand. */
 static void check_words(struct reading *r, const struct strlist *l,
-			const char *key, const struct node *at)
+			const char *key, const struct doc_node *at)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		size_t n = strlen(l->v[i]);
@@ -60,7 +60,7 @@ static void check_words(struct reading *r, const struct strlist *l,
 	}
 }
 
-void check_agent(struct reading *r, const void *settings, const struct node *at)
+void check_agent(struct reading *r, const void *settings, const struct doc_node *at)
 {
 	const struct agent_config *c = settings;
 	const struct shipper_options *s = &c->shipper;
@@ -97,7 +97,7 @@ void check_agent(struct reading *r, const void *settings, const struct node *at)
 }
 
 void check_collector(struct reading *r, const void *settings,
-		     const struct node *at)
+		     const struct doc_node *at)
 {
 	const struct collector_config *c = settings;
 

@@ -11,11 +11,11 @@
 static void parse_tree(struct reading *r, const struct schema *s,
 		       struct slice text, void *settings)
 {
-	struct tree_error err;
-	struct tree tree;
+	struct doc_error err;
+	struct doc tree;
 	int rc;
 
-	rc = tree_parse(&tree, text, &err);
+	rc = doc_read(&tree, text, config_limits, &err);
 	if (rc == UV_ENOMEM) {
 		r->rc = rc;
 		return;
@@ -25,7 +25,7 @@ static void parse_tree(struct reading *r, const struct schema *s,
 		return;
 	}
 	settings_read(r, s, tree.root, settings);
-	tree_fini(&tree);
+	doc_fini(&tree);
 }
 
 /* Everything about the file as a whole. */

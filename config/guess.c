@@ -1,7 +1,7 @@
+#include "common/doc.h"
 #include "common/err.h"
 #include "config/config.h"
 #include "config/table.h"
-#include "config/tree.h"
 
 /* A top-level key of this schema, be it an option or a section. */
 static bool knows(const struct schema *s, struct slice key)
@@ -19,22 +19,22 @@ static bool knows(const struct schema *s, struct slice key)
 
 int config_guess(struct slice text, enum config_kind *out)
 {
-	struct tree_error err;
-	struct tree t;
+	struct doc_error err;
+	struct doc t;
 	int agent = 0;
 	int rc;
 
-	rc = tree_parse(&t, text, &err);
+	rc = doc_read(&t, text, config_limits, &err);
 	if (rc != 0) {
 		return rc;
 	}
-	if (t.root != NULL && t.root->kind == NODE_MAP) {
-		for (const struct node *n = t.root->first; n != NULL; n = n->next) {
+	if (t.root != NULL && t.root->kind == DOC_MAP) {
+		for (const struct doc_node *n = t.root->first; n != NULL; n = n->next) {
 			agent += knows(&agent_schema, n->key) -
 				 knows(&collector_schema, n->key);
 		}
 	}
-	tree_fini(&t);
+	doc_fini(&t);
 	*out = agent > 0 ? CONFIG_AGENT : CONFIG_COLLECTOR;
 	return agent != 0 ? 0 : UV_ENOENT;
 }

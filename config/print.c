@@ -2,12 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/doc.h"
 #include "common/err.h"
 #include "common/json.h"
 #include "config/config.h"
 #include "config/facts.h"
 #include "config/table.h"
-#include "config/tree.h"
 
 enum { WIDTH = 80, INDENT = 2 };
 
@@ -92,14 +92,14 @@ static void explain(struct printer *p, unsigned deeper, const struct option *o,
 }
 
 /* A list of plain words or a plain word, as the defaults in the table are. */
-static void node_text(struct printer *p, const struct node *n)
+static void node_text(struct printer *p, const struct doc_node *n)
 {
-	if (n->kind == NODE_SCALAR) {
+	if (n->kind == DOC_SCALAR) {
 		text(p, n->text);
 		return;
 	}
 	words(p, "[");
-	for (const struct node *i = n->first; i != NULL; i = i->next) {
+	for (const struct doc_node *i = n->first; i != NULL; i = i->next) {
 		text(p, i->text);
 		words(p, i->next != NULL ? ", " : "");
 	}
@@ -109,14 +109,14 @@ static void node_text(struct printer *p, const struct node *n)
 /* The options of one entry of a list.  given: the default's entry, or NULL for
  * an example. */
 static void print_item(struct printer *p, unsigned deeper, const struct schema *s,
-		       const struct node *given)
+		       const struct doc_node *given)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		const struct option *o = &s->options[i];
-		const struct node *n = NULL;
+		const struct doc_node *n = NULL;
 
 		if (given != NULL) {
-			n = node_find(given, slice_str(o->key));
+			n = doc_find_slice(given, slice_str(o->key));
 		}
 		explain(p, deeper + INDENT, o, false);
 		margin(p, deeper, p->commented);
@@ -138,14 +138,14 @@ static void print_item(struct printer *p, unsigned deeper, const struct schema *
 /* A list without entries is followed by an example that is out of force. */
 static void print_items(struct printer *p, const struct option *o)
 {
-	struct tree t;
-	struct tree_error err;
+	struct doc t;
+	struct doc_error err;
 	bool commented = p->commented;
 
 	if (p->rc != 0) {
 		return;
 	}
-	p->rc = tree_parse(&t, slice_str(o->initial), &err);
+	p->rc = doc_read(&t, slice_str(o->initial), config_limits, &err);
 	if (p->rc != 0) {
 		return;
 	}
@@ -160,7 +160,7 @@ static void print_items(struct printer *p, const struct option *o)
 	words(p, ":\n");
 	print_item(p, INDENT, o->items, t.root->first);
 	p->commented = commented;
-	tree_fini(&t);
+	doc_fini(&t);
 }
 
 static void print_option(struct printer *p, const struct option *o)
@@ -219,25 +219,25 @@ int config_print_yaml(enum config_kind kind, bool template, struct buf *out)
 
 /* The default as JSON: text where it is written as text, so that units stay. */
 static void json_node(struct json *j, const char *key, const struct option *o,
-		      const struct node *n)
+		      const struct doc_node *n)
 {
 	switch (n->kind) {
-	case NODE_LIST:
+	case DOC_LIST:
 		json_array(j, key);
-		for (const struct node *i = n->first; i != NULL; i = i->next) {
+		for (const struct doc_node *i = n->first; i != NULL; i = i->next) {
 			json_node(j, NULL, o, i);
 		}
 		json_array_end(j);
 		break;
-	case NODE_MAP:
+	case DOC_MAP:
 		json_object(j, key);
-		for (const struct node *i = n->first; i != NULL; i = i->next) {
+		for (const struct doc_node *i = n->first; i != NULL; i = i->next) {
 			/* Its keys are those of the table: they end with NUL. */
 			json_node(j, i->key.p, o, i);
 		}
 		json_object_end(j);
 		break;
-	case NODE_SCALAR:
+	case DOC_SCALAR:
 		if (o->type == OPTION_BOOL || o->type == OPTION_NUMBER) {
 			json_raw(j, key, n->text);
 		} else {
@@ -249,17 +249,17 @@ static void json_node(struct json *j, const char *key, const struct option *o,
 
 static int json_default(struct json *j, const struct option *o)
 {
-	struct tree t;
-	struct tree_error err;
+	struct doc t;
+	struct doc_error err;
 	int rc;
 
 	if (o->initial == NULL) {
 		return 0;
 	}
-	rc = tree_parse(&t, slice_str(o->initial), &err);
+	rc = doc_read(&t, slice_str(o->initial), config_limits, &err);
 	if (rc == 0) {
 		json_node(j, "default", o, t.root);
-		tree_fini(&t);
+		doc_fini(&t);
 	}
 	return rc;
 }

@@ -15,7 +15,7 @@
 
 enum { SHOWN = 80 };
 
-void reading_error(struct reading *r, struct mark at, const char *fmt, ...)
+void reading_error(struct reading *r, struct doc_mark at, const char *fmt, ...)
 {
 	struct config_errors *e = r->errs;
 	char *text;
@@ -35,7 +35,7 @@ void reading_error(struct reading *r, struct mark at, const char *fmt, ...)
 }
 
 static void bad_value(struct reading *r, const struct option *o,
-		      const struct node *n, const char *why)
+		      const struct doc_node *n, const char *why)
 {
 	char shown[SHOWN];
 
@@ -51,7 +51,7 @@ static void *at(void *settings, size_t offset)
 /* ---- one value ---- */
 
 static void read_amount(struct reading *r, const struct option *o,
-			const struct node *n, uint64_t *out)
+			const struct doc_node *n, uint64_t *out)
 {
 	char least[VALUE_TEXT], most[VALUE_TEXT];
 	const char *why;
@@ -97,7 +97,7 @@ static void set_string(struct reading *r, char **out, struct slice s)
 }
 
 static void read_string(struct reading *r, const struct option *o,
-			const struct node *n, char **out)
+			const struct doc_node *n, char **out)
 {
 	const char *why;
 	bool good;
@@ -124,7 +124,7 @@ static void read_string(struct reading *r, const struct option *o,
 }
 
 static void read_word(struct reading *r, const struct option *o,
-		      const struct node *n, unsigned *out)
+		      const struct doc_node *n, unsigned *out)
 {
 	char all[128] = "", shown[SHOWN];
 	size_t used = 0;
@@ -143,7 +143,7 @@ static void read_word(struct reading *r, const struct option *o,
 }
 
 static void read_host(struct reading *r, const struct option *o,
-		      const struct node *n, void *settings)
+		      const struct doc_node *n, void *settings)
 {
 	uint16_t port = CONFIG_PORT;
 	struct slice host = SLICE_NONE;
@@ -161,7 +161,7 @@ static void read_host(struct reading *r, const struct option *o,
 }
 
 static void read_bool(struct reading *r, const struct option *o,
-		      const struct node *n, bool *out)
+		      const struct doc_node *n, bool *out)
 {
 	const char *why;
 
@@ -171,7 +171,7 @@ static void read_bool(struct reading *r, const struct option *o,
 }
 
 static void read_scalar(struct reading *r, const struct option *o,
-			const struct node *n, void *settings)
+			const struct doc_node *n, void *settings)
 {
 	void *out = at(settings, o->offset);
 
@@ -205,12 +205,12 @@ static void read_scalar(struct reading *r, const struct option *o,
 /* ---- lists ---- */
 
 static void read_list_string(struct reading *r, const struct option *o,
-			     const struct node *n, struct strlist *out)
+			     const struct doc_node *n, struct strlist *out)
 {
 	const char *why;
 	bool good;
 
-	if (n->kind != NODE_SCALAR || node_is_null(n)) {
+	if (n->kind != DOC_SCALAR || doc_is_null(n)) {
 		reading_error(r, n->mark, "%s%s: each entry is a single value",
 			      r->prefix, o->key);
 		return;
@@ -225,11 +225,11 @@ static void read_list_string(struct reading *r, const struct option *o,
 }
 
 static void read_items(struct reading *r, const struct option *o,
-		       const struct node *list, size_t n, void *settings)
+		       const struct doc_node *list, size_t n, void *settings)
 {
 	const struct schema *s = o->items;
 	char *items = n == 0 ? NULL : calloc(n, s->size);
-	char prefix[TREE_KEY_MAX];
+	char prefix[KEY_MAX_SHOWN];
 	size_t *count = at(settings, o->port);
 
 	if (n > 0 && items == NULL) {
@@ -241,8 +241,8 @@ static void read_items(struct reading *r, const struct option *o,
 	*count = n;
 	snprintf(prefix, sizeof prefix, "%s: ", o->key);
 	r->prefix = prefix;
-	for (const struct node *i = list->first; i != NULL; i = i->next) {
-		if (i->kind != NODE_MAP) {
+	for (const struct doc_node *i = list->first; i != NULL; i = i->next) {
+		if (i->kind != DOC_MAP) {
 			reading_error(r, i->mark, "%seach entry is a mapping that "
 				      "begins with \"- %s: ...\"", prefix,
 				      s->options[0].key);
@@ -255,11 +255,11 @@ static void read_items(struct reading *r, const struct option *o,
 }
 
 static void read_list(struct reading *r, const struct option *o,
-		      const struct node *list, void *settings)
+		      const struct doc_node *list, void *settings)
 {
 	size_t n = 0;
 
-	for (const struct node *i = list->first; i != NULL; i = i->next) {
+	for (const struct doc_node *i = list->first; i != NULL; i = i->next) {
 		n++;
 	}
 	if (n < o->min) {
@@ -276,7 +276,7 @@ static void read_list(struct reading *r, const struct option *o,
 		read_items(r, o, list, n, settings);
 		return;
 	}
-	for (const struct node *i = list->first; i != NULL; i = i->next) {
+	for (const struct doc_node *i = list->first; i != NULL; i = i->next) {
 		read_list_string(r, o, i, at(settings, o->offset));
 	}
 }
@@ -288,17 +288,17 @@ static bool is_list(const struct option *o)
 }
 
 static void read_option(struct reading *r, const struct option *o,
-			const struct node *n, void *settings)
+			const struct doc_node *n, void *settings)
 {
-	if (node_is_null(n)) {
+	if (doc_is_null(n)) {
 		reading_error(r, n->key_mark, "%s%s: no value; write one, or remove "
 			      "the line for the default", r->prefix, o->key);
-	} else if (is_list(o) && n->kind != NODE_LIST) {
+	} else if (is_list(o) && n->kind != DOC_LIST) {
 		reading_error(r, n->mark, "%s%s: a list belongs here: entries in "
 			      "[...] or on lines that begin with \"- \"", r->prefix, o->key);
-	} else if (!is_list(o) && n->kind != NODE_SCALAR) {
+	} else if (!is_list(o) && n->kind != DOC_SCALAR) {
 		reading_error(r, n->mark, "%s%s: a single value belongs here, not a %s",
-			      r->prefix, o->key, n->kind == NODE_LIST ? "list" : "mapping");
+			      r->prefix, o->key, n->kind == DOC_LIST ? "list" : "mapping");
 	} else if (is_list(o)) {
 		read_list(r, o, n, settings);
 	} else {
@@ -347,9 +347,9 @@ static bool is_top_key(const struct schema *s, struct slice name)
 }
 
 static void unknown_key(struct reading *r, const struct schema *s,
-			struct slice section, const struct node *n)
+			struct slice section, const struct doc_node *n)
 {
-	char shown[TREE_KEY_MAX + 4], best[SUGGEST_TEXT];
+	char shown[KEY_MAX_SHOWN + 4], best[SUGGEST_TEXT];
 	const char *where = section.n > 0 ? " in " : "";
 	bool top = s == &agent_schema || s == &collector_schema;
 
@@ -371,19 +371,19 @@ static void unknown_key(struct reading *r, const struct schema *s,
 }
 
 static void read_section(struct reading *r, const struct schema *s,
-			 struct slice section, const struct node *map,
+			 struct slice section, const struct doc_node *map,
 			 void *settings)
 {
-	for (const struct node *n = map->first; n != NULL; n = n->next) {
+	for (const struct doc_node *n = map->first; n != NULL; n = n->next) {
 		const struct option *o = find_option(s, section, n->key);
 
 		if (o != NULL) {
 			read_option(r, o, n, settings);
 		} else if (section.n > 0 || !is_section(s, n->key)) {
 			unknown_key(r, s, section, n);
-		} else if (n->kind == NODE_MAP) {
+		} else if (n->kind == DOC_MAP) {
 			read_section(r, s, n->key, n, settings);
-		} else if (!node_is_null(n)) {
+		} else if (!doc_is_null(n)) {
 			/* A section with everything in it commented out is fine. */
 			reading_error(r, n->mark, "%.*s: its options belong on lines of "
 				      "their own below it, indented",
@@ -392,49 +392,49 @@ static void read_section(struct reading *r, const struct schema *s,
 	}
 }
 
-static const struct node *find_given(const struct node *root,
+static const struct doc_node *find_given(const struct doc_node *root,
 				     const struct option *o)
 {
 	size_t section = option_section(o);
-	const struct node *map = root;
+	const struct doc_node *map = root;
 
-	if (map != NULL && map->kind == NODE_MAP && section > 0) {
-		map = node_find(map, slice(o->key, section));
+	if (map != NULL && map->kind == DOC_MAP && section > 0) {
+		map = doc_find_slice(map, slice(o->key, section));
 	}
-	if (map == NULL || map->kind != NODE_MAP) {
+	if (map == NULL || map->kind != DOC_MAP) {
 		return NULL;
 	}
-	return node_find(map, slice_str(option_name(o)));
+	return doc_find_slice(map, slice_str(option_name(o)));
 }
 
-struct mark settings_mark(const struct node *root, const char *key)
+struct doc_mark settings_mark(const struct doc_node *root, const char *key)
 {
-	const struct node *n = find_given(root, &(struct option){.key = key});
+	const struct doc_node *n = find_given(root, &(struct option){.key = key});
 
-	return n == NULL ? (struct mark){1, 1} : n->mark;
+	return n == NULL ? (struct doc_mark){1, 1} : n->mark;
 }
 
 /* The default is read by the same way as the file. */
 static void read_default(struct reading *r, const struct option *o, void *settings)
 {
-	struct tree t;
-	struct tree_error err;
+	struct doc t;
+	struct doc_error err;
 
-	if (tree_parse(&t, slice_str(o->initial), &err) != 0) {
+	if (doc_read(&t, slice_str(o->initial), config_limits, &err) != 0) {
 		/* The table's texts are well-formed: a unit test reads them all. */
 		r->rc = UV_ENOMEM;
 		return;
 	}
 	read_option(r, o, t.root, settings);
-	tree_fini(&t);
+	doc_fini(&t);
 }
 
 void settings_read(struct reading *r, const struct schema *s,
-		   const struct node *root, void *settings)
+		   const struct doc_node *root, void *settings)
 {
 	size_t before = r->errs->n + r->errs->more;
 
-	if (root != NULL && root->kind != NODE_MAP) {
+	if (root != NULL && root->kind != DOC_MAP) {
 		reading_error(r, root->mark, "the file must be a mapping: lines of the "
 			      "form \"key: value\"");
 		return;

@@ -5,9 +5,9 @@
 #ifndef CONFIG_READ_H
 #define CONFIG_READ_H
 
+#include "common/doc.h"
 #include "config/config.h"
 #include "config/table.h"
-#include "config/tree.h"
 
 struct reading {
 	const char *name;           /* of the file, for errors; borrowed */
@@ -17,24 +17,24 @@ struct reading {
 };
 
 /* Adds "NAME:LINE:COLUMN: text". */
-void reading_error(struct reading *r, struct mark at, const char *fmt, ...)
+void reading_error(struct reading *r, struct doc_mark at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* Reads root (NULL: an empty file) into settings, zeroed memory of s->size
  * bytes; what the file does not say gets its default.  Everything wrong is
  * reported; settings can be freed by settings_fini() in any case. */
 void settings_read(struct reading *r, const struct schema *s,
-		   const struct node *root, void *settings);
+		   const struct doc_node *root, void *settings);
 /* Frees what hangs on the struct, not the struct. */
 void settings_fini(const struct schema *s, void *settings);
 
 /* Where "a.b" stands in the file, or {1, 1}. */
-struct mark settings_mark(const struct node *root, const char *key);
+struct doc_mark settings_mark(const struct doc_node *root, const char *key);
 
 /* The rules about more than one option (check.c). */
-void check_agent(struct reading *r, const void *settings, const struct node *at);
+void check_agent(struct reading *r, const void *settings, const struct doc_node *at);
 void check_collector(struct reading *r, const void *settings,
-		     const struct node *at);
-void check_hook(struct reading *r, const void *settings, const struct node *at);
+		     const struct doc_node *at);
+void check_hook(struct reading *r, const void *settings, const struct doc_node *at);
 
 #endif

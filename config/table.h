@@ -12,6 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/doc.h"
+
+/* A configuration is one document, and a flat one. */
+static const struct doc_limits config_limits = {.depth = 6, .nodes = 8192};
+enum { KEY_MAX_SHOWN = 64 };
+
 enum option_type {
 	OPTION_BOOL,      /* bool */
 	OPTION_NUMBER,    /* uint64_t */
@@ -32,7 +38,7 @@ enum reload {
 	RELOAD_RESTART, /* takes effect when the daemon starts again */
 };
 
-struct node;
+struct doc_node;
 struct reading;
 struct schema;
 
@@ -65,7 +71,7 @@ struct schema {
 	/* What no single option can say: reports through reading_error().  NULL:
 	 * nothing.  at: the struct's node, or NULL when the file is empty. */
 	void (*check)(struct reading *r, const void *settings,
-		      const struct node *at);
+		      const struct doc_node *at);
 };
 
 extern const struct schema agent_schema;

@@ -129,7 +129,7 @@ int detect_load_bytes(struct detect *d, const char *name, struct slice yaml,
 	if (d->compiled) {
 		return UV_EBUSY;
 	}
-	rc = doc_parse(yaml, on_document, &l, &err);
+	rc = doc_each(yaml, rule_limits, on_document, &l, &err);
 	if (rc == ERR_MALFORMED) {
 		complain(&l.complain, err.mark, "%s", err.text);
 		rc = 0;

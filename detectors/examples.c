@@ -1,6 +1,6 @@
 #include "common/err.h"
 #include "detectors/detect.h"
-#include "detectors/doc.h"
+#include "detectors/rule.h"
 
 /* nightjar.examples.{fires,silent}: lists of small logs. */
 struct walk {
@@ -51,7 +51,7 @@ int detect_examples(struct slice yaml, detect_example_cb cb, void *arg)
 {
 	struct walk w = {cb, arg, 0};
 	struct doc_error err;
-	int rc = doc_parse(yaml, on_document, &w, &err);
+	int rc = doc_each(yaml, rule_limits, on_document, &w, &err);
 
 	return rc == 0 ? w.n : rc;
 }

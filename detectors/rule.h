@@ -7,11 +7,13 @@
 #ifndef DETECTORS_RULE_H
 #define DETECTORS_RULE_H
 
+#include "common/doc.h"
 #include "common/finding.h"
 #include "detectors/arena.h"
 #include "detectors/detect.h"
-#include "detectors/doc.h"
 #include "detectors/match.h"
+
+static const struct doc_limits rule_limits = {.depth = 16, .nodes = 20000};
 
 enum {
 	RULE_NODES = 8192,      /* in one rule's condition */
