@@ -342,23 +342,37 @@ static struct known *find_blank(const struct file *f)
 
 /* A stream that was just opened when the process died, on the same inode:
  * nothing proves that it goes on here, and nothing else will.  Its lines come
- * under a new stream, and it is forgotten.  Returns whether there was one. */
+ * under a new stream, and it is forgotten as soon as every file at hand was looked
+ * into (another may be its copy).  Returns whether there was one. */
 static bool replace_blank(const struct file *f)
 {
 	struct known *k = find_blank(f);
 
 	if (k != NULL) {
-		known_take(f->tail, k);
-		known_free(k);
+		k->replaced = true;
 	}
 	return k != NULL;
+}
+
+/* Whether a stream of a related name is blank: any file may repeat it. */
+static bool near_blank(const struct file *f)
+{
+	for (size_t i = 0; i < f->tail->n_known; i++) {
+		const struct known *k = f->tail->known[i];
+
+		if (k->st.path != NULL && known_blank(k) &&
+		    names_related(f->path, k->st.path)) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static void begin_new(struct file *f, bool fork)
 {
 	int rc;
 
-	fork |= replace_blank(f);
+	fork |= replace_blank(f) || near_blank(f);
 	disown(f, NULL);
 	f->fork = fork;
 	rc = file_new_stream(f);

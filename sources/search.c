@@ -325,6 +325,11 @@ bool search_step(struct tail *t)
 	for (size_t i = 0; i < t->n_known; i++) {
 		struct known *k = t->known[i];
 
+		if (k->replaced) {
+			known_take(t, k);
+			known_free(k);
+			return true;
+		}
 		k->searching &= pending(k, t);
 		if (k->searching && k->search_failed) {
 			k->searching = false;

@@ -111,6 +111,7 @@ struct known {
 	unsigned searches;
 	unsigned wait_polls; /* before the next search */
 	bool searching;      /* siblings are looked into for it ... */
+	bool replaced;       /* blank, and its file got a new stream */
 	bool search_failed;  /* ... but not all of them */
 };
 
