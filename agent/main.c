@@ -4,7 +4,6 @@
  * needs rights, give up the rights, close the sandbox, run.  Privilege only
  * ever falls. */
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <malloc.h>
@@ -25,11 +24,10 @@
 #include "wire/identity.h"
 #include "wire/net_tls.h"
 
-enum { EXIT_WRONG_USE = 2, PATHS_MAX = 512, HOOKS_GRACE_MS = 3000, HELPER_FD = 3 };
+enum { HOOKS_GRACE_MS = 3000, HELPER_FD = 3 };
 
 struct program {
-	const char *config_path;
-	bool check_only;
+	struct daemon_args args;
 	struct agent_config *config;
 
 	uv_loop_t loop;
@@ -66,50 +64,10 @@ static const char usage[] =
 
 /* ---- command line and configuration ---- */
 
-/* -1: go on. */
-static int parse_args(struct program *p, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"check", no_argument, NULL, 'n'},
-		{"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
-	int c;
-
-	p->config_path = CONFIG_AGENT_PATH;
-	while ((c = getopt_long(argc, argv, "c:nVh", options, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			p->config_path = optarg;
-			break;
-		case 'n':
-			p->check_only = true;
-			break;
-		case 'V':
-			puts("nightjar-agent " NIGHTJAR_VERSION);
-			return 0;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			fputs(usage, stderr);
-			return EXIT_WRONG_USE;
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "nightjar-agent: unexpected argument \"%s\"\n",
-			argv[optind]);
-		return EXIT_WRONG_USE;
-	}
-	return -1;
-}
-
 static int load_config(struct program *p)
 {
 	struct config_errors errs = {0};
-	int rc = config_load_agent(p->config_path, &p->config, &errs);
+	int rc = config_load_agent(p->args.config_path, &p->config, &errs);
 
 	for (size_t i = 0; i < errs.n; i++) {
 		fprintf(stderr, "%s\n", errs.text[i]);
@@ -166,52 +124,24 @@ static int load_identity(struct program *p)
 
 /* ---- the sandbox ---- */
 
-struct paths {
-	struct sandbox_path list[PATHS_MAX];
-	char text[PATHS_MAX][PATH_MAX];
-	size_t n;
-};
-
-static void allow(struct paths *p, const char *path, unsigned access)
-{
-	if (p->n < PATHS_MAX) {
-		snprintf(p->text[p->n], PATH_MAX, "%s", path);
-		p->list[p->n] =
-			(struct sandbox_path){p->text[p->n], access};
-		p->n++;
-	}
-}
-
-static void allow_folder_of(struct paths *p, const char *path,
-			    unsigned access)
-{
-	char copy[PATH_MAX];
-
-	snprintf(copy, sizeof copy, "%s", path);
-	allow(p, dirname(copy), access);
-}
-
 /* The folder in front of a glob's first wildcard. */
-static void allow_glob(struct paths *p, const char *glob)
+static void allow_glob(struct sandbox_paths *p, const char *glob)
 {
 	char base[PATH_MAX];
 	size_t n = strcspn(glob, "*?[");
 
 	snprintf(base, sizeof base, "%.*s", (int)(n < PATH_MAX ? n : 0), glob);
 	if (glob[n] != '\0' && n > 0 && base[n - 1] == '/') {
-		allow(p, n == 1 ? "/" : base, SANDBOX_READ);
+		sandbox_allow(p, n == 1 ? "/" : base, SANDBOX_READ);
 	} else {
-		allow_folder_of(p, base, SANDBOX_READ);
+		sandbox_allow_folder_of(p, base, SANDBOX_READ);
 	}
 }
 
 static int close_sandbox(const struct agent_config *c,
 			 char why[static SANDBOX_WHY])
 {
-	static const char *const system[] = {"/etc", "/usr", "/lib", "/lib64",
-					     "/run", "/dev/null",
-					     "/dev/urandom"};
-	struct paths *p;
+	struct sandbox_paths *p;
 	int rc;
 
 	if (!c->daemon.sandbox) {
@@ -223,29 +153,27 @@ static int close_sandbox(const struct agent_config *c,
 		snprintf(why, SANDBOX_WHY, "out of memory");
 		return UV_ENOMEM;
 	}
-	for (size_t i = 0; i < sizeof system / sizeof *system; i++) {
-		allow(p, system[i], SANDBOX_READ);
-	}
+	sandbox_allow_system(p);
 	for (size_t i = 0; i < c->sources.n_files; i++) {
 		for (size_t k = 0; k < c->sources.files[i].paths.n; k++) {
 			allow_glob(p, c->sources.files[i].paths.v[k]);
 		}
 	}
 	for (size_t i = 0; i < c->detectors.packs.n; i++) {
-		allow(p, c->detectors.packs.v[i], SANDBOX_READ);
+		sandbox_allow(p, c->detectors.packs.v[i], SANDBOX_READ);
 	}
 	for (size_t i = 0; i < c->hooks.n_hooks; i++) {
 		if (c->hooks.hooks[i].type == HOOK_FILE) {
-			allow_folder_of(p, c->hooks.hooks[i].path,
+			sandbox_allow_folder_of(p, c->hooks.hooks[i].path,
 					SANDBOX_WRITE);
 		}
 	}
-	allow(p, c->daemon.state_dir, SANDBOX_WRITE);
+	sandbox_allow(p, c->daemon.state_dir, SANDBOX_WRITE);
 	if (c->has_collector) {
-		allow(p, c->shipper.spool_dir, SANDBOX_WRITE);
+		sandbox_allow(p, c->shipper.spool_dir, SANDBOX_WRITE);
 	}
 	if (c->daemon.control[0] != '\0') {
-		allow_folder_of(p, c->daemon.control, SANDBOX_WRITE);
+		sandbox_allow_folder_of(p, c->daemon.control, SANDBOX_WRITE);
 	}
 	rc = sandbox_enter(SANDBOX_AGENT, p->list, p->n, why);
 	free(p);
@@ -500,7 +428,7 @@ static int run(struct program *p)
 	}
 	watch_signals(p);
 	log_info("started", "version=%s device=%s config=%s",
-		 NIGHTJAR_VERSION, p->device, p->config_path);
+		 NIGHTJAR_VERSION, p->device, p->args.config_path);
 	daemon_notify("READY=1\nSTATUS=reading");
 	uv_run(&p->loop, UV_RUN_DEFAULT);
 	return 0;
@@ -532,7 +460,8 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	p->helper_fd = -1;
-	rc = parse_args(p, argc, argv);
+	p->args.config_path = CONFIG_AGENT_PATH;
+	rc = daemon_args(&p->args, "nightjar-agent", usage, argc, argv);
 	if (rc >= 0) {
 		free(p);
 		return rc;
@@ -541,8 +470,8 @@ int main(int argc, char **argv)
 		free(p);
 		return EXIT_FAILURE;
 	}
-	if (p->check_only) {
-		printf("%s: configuration OK\n", p->config_path);
+	if (p->args.check_only) {
+		printf("%s: configuration OK\n", p->args.config_path);
 		rc = 0;
 	} else {
 		daemon_harden();

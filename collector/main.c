@@ -5,7 +5,6 @@
  * Privilege only ever falls. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <libgen.h>
 #include <limits.h>
 #include <netinet/in.h>
@@ -30,8 +29,6 @@
 #include "wire/net_tls.h"
 
 enum {
-	EXIT_WRONG_USE = 2,
-	PATHS_MAX = 64,
 	HOOKS_GRACE_MS = 3000,
 	HELPER_FD = 3,
 	LISTEN_FD = 3, /* the first that a service manager passes */
@@ -39,8 +36,7 @@ enum {
 };
 
 struct program {
-	const char *config_path;
-	bool check_only;
+	struct daemon_args args;
 	struct collector_config *config;
 
 	uv_loop_t loop;
@@ -79,51 +75,10 @@ static const char usage[] =
 
 /* ---- command line and configuration ---- */
 
-/* -1: go on. */
-static int parse_args(struct program *p, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"check", no_argument, NULL, 'n'},
-		{"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
-	int c;
-
-	p->config_path = CONFIG_COLLECTOR_PATH;
-	while ((c = getopt_long(argc, argv, "c:nVh", options, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			p->config_path = optarg;
-			break;
-		case 'n':
-			p->check_only = true;
-			break;
-		case 'V':
-			puts("nightjar-collector " NIGHTJAR_VERSION);
-			return 0;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			fputs(usage, stderr);
-			return EXIT_WRONG_USE;
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr,
-			"nightjar-collector: unexpected argument \"%s\"\n",
-			argv[optind]);
-		return EXIT_WRONG_USE;
-	}
-	return -1;
-}
-
 static int load_config(struct program *p)
 {
 	struct config_errors errs = {0};
-	int rc = config_load_collector(p->config_path, &p->config, &errs);
+	int rc = config_load_collector(p->args.config_path, &p->config, &errs);
 
 	for (size_t i = 0; i < errs.n; i++) {
 		fprintf(stderr, "%s\n", errs.text[i]);
@@ -236,64 +191,35 @@ static int lock_store(struct program *p, char why[static DAEMON_WHY])
 
 /* ---- the sandbox ---- */
 
-struct paths {
-	struct sandbox_path list[PATHS_MAX];
-	char text[PATHS_MAX][PATH_MAX];
-	size_t n;
-};
-
-static void allow(struct paths *p, const char *path, unsigned access)
+static void list_paths(struct sandbox_paths *p, const struct collector_config *c)
 {
-	if (p->n < PATHS_MAX) {
-		snprintf(p->text[p->n], PATH_MAX, "%s", path);
-		p->list[p->n] =
-			(struct sandbox_path){p->text[p->n], access};
-		p->n++;
-	}
-}
-
-static void allow_folder_of(struct paths *p, const char *path,
-			    unsigned access)
-{
-	char copy[PATH_MAX];
-
-	snprintf(copy, sizeof copy, "%s", path);
-	allow(p, dirname(copy), access);
-}
-
-static void list_paths(struct paths *p, const struct collector_config *c)
-{
-	static const char *const system[] = {"/etc", "/usr", "/lib", "/lib64",
-					     "/dev/null", "/dev/urandom"};
 	const struct collector_options *o = &c->collector;
 
-	for (size_t i = 0; i < sizeof system / sizeof *system; i++) {
-		allow(p, system[i], SANDBOX_READ);
-	}
+	sandbox_allow_system(p);
 	/* A renewed certificate is read again at SIGHUP. */
-	allow_folder_of(p, o->certificate, SANDBOX_READ);
-	allow_folder_of(p, o->key, SANDBOX_READ);
-	allow_folder_of(p, o->authority, SANDBOX_READ);
-	allow(p, c->daemon.state_dir, SANDBOX_WRITE);
-	allow(p, o->store_dir, SANDBOX_WRITE);
+	sandbox_allow_folder_of(p, o->certificate, SANDBOX_READ);
+	sandbox_allow_folder_of(p, o->key, SANDBOX_READ);
+	sandbox_allow_folder_of(p, o->authority, SANDBOX_READ);
+	sandbox_allow(p, c->daemon.state_dir, SANDBOX_WRITE);
+	sandbox_allow(p, o->store_dir, SANDBOX_WRITE);
 	if (o->output_file[0] != '\0') {
-		allow_folder_of(p, o->output_file, SANDBOX_WRITE);
+		sandbox_allow_folder_of(p, o->output_file, SANDBOX_WRITE);
 	}
 	for (size_t i = 0; i < c->hooks.n_hooks; i++) {
 		if (c->hooks.hooks[i].type == HOOK_FILE) {
-			allow_folder_of(p, c->hooks.hooks[i].path,
+			sandbox_allow_folder_of(p, c->hooks.hooks[i].path,
 					SANDBOX_WRITE);
 		}
 	}
 	if (c->daemon.control[0] != '\0') {
-		allow_folder_of(p, c->daemon.control, SANDBOX_WRITE);
+		sandbox_allow_folder_of(p, c->daemon.control, SANDBOX_WRITE);
 	}
 }
 
 static int close_sandbox(const struct collector_config *c,
 			 char why[static SANDBOX_WHY])
 {
-	struct paths *p;
+	struct sandbox_paths *p;
 	int rc;
 
 	if (!c->daemon.sandbox) {
@@ -587,7 +513,7 @@ static int run(struct program *p)
 	watch_signals(p);
 	log_info("started", "version=%s name=%s port=%u config=%s",
 		 NIGHTJAR_VERSION, identity_name(p->identity),
-		 net_tls_listener_port(p->listener), p->config_path);
+		 net_tls_listener_port(p->listener), p->args.config_path);
 	daemon_notify("READY=1\nSTATUS=taking what agents ship");
 	uv_run(&p->loop, UV_RUN_DEFAULT);
 	return 0;
@@ -606,7 +532,8 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	p->helper_fd = p->listen_fd = p->lock_fd = -1;
-	rc = parse_args(p, argc, argv);
+	p->args.config_path = CONFIG_COLLECTOR_PATH;
+	rc = daemon_args(&p->args, "nightjar-collector", usage, argc, argv);
 	if (rc >= 0) {
 		free(p);
 		return rc;
@@ -615,8 +542,8 @@ int main(int argc, char **argv)
 		free(p);
 		return EXIT_FAILURE;
 	}
-	if (p->check_only) {
-		printf("%s: configuration OK\n", p->config_path);
+	if (p->args.check_only) {
+		printf("%s: configuration OK\n", p->args.config_path);
 		rc = 0;
 	} else {
 		daemon_harden();

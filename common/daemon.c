@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
@@ -20,7 +21,7 @@
 #include "common/err.h"
 #include "common/slice.h"
 
-enum { FIRST_LISTEN_FD = 3, LISTEN_FDS_MAX = 64 };
+enum { FIRST_LISTEN_FD = 3, LISTEN_FDS_MAX = 64, WRONG_USE = 2 };
 
 /* Neither traceable nor dumpable by others; but the sanitizer's search for leaks
  * traces its own process at the end. */
@@ -29,6 +30,45 @@ static void hide(void)
 #if !defined(__SANITIZE_ADDRESS__)
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
+}
+
+int daemon_args(struct daemon_args *out, const char *name, const char *usage,
+		int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check", no_argument, NULL, 'n'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:nVh", options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			out->config_path = optarg;
+			break;
+		case 'n':
+			out->check_only = true;
+			break;
+		case 'V':
+			printf("%s %s\n", name, NIGHTJAR_VERSION);
+			return 0;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return WRONG_USE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "%s: unexpected argument \"%s\"\n", name,
+			argv[optind]);
+		return WRONG_USE;
+	}
+	return -1;
 }
 
 void daemon_harden(void)

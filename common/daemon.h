@@ -13,6 +13,17 @@
 
 enum { DAEMON_WHY = 256 };
 
+struct daemon_args {
+	const char *config_path; /* in: the default; out: what was asked for */
+	bool check_only;
+};
+
+/* The command line of a daemon: -c FILE, -n, -V, -h.  -1: go on; otherwise the
+ * status to exit with, everything having been said (0 after help and version, 2
+ * after a wrong use). */
+int daemon_args(struct daemon_args *out, const char *name, const char *usage,
+		int argc, char **argv);
+
 /* umask 077, no core files, not traceable or dumpable by others, SIGPIPE
  * ignored, descriptors 0 to 2 open. */
 void daemon_harden(void);

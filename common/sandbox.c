@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <linux/landlock.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -15,6 +17,40 @@
 
 #include "common/err.h"
 #include "common/log.h"
+
+/* ---- the list of paths ---- */
+
+void sandbox_allow(struct sandbox_paths *p, const char *path, unsigned access)
+{
+	if (p->n < SANDBOX_PATHS && strlen(path) < SANDBOX_PATH_TEXT) {
+		strcpy(p->text[p->n], path);
+		p->list[p->n] =
+			(struct sandbox_path){p->text[p->n], access};
+		p->n++;
+	}
+}
+
+void sandbox_allow_folder_of(struct sandbox_paths *p, const char *path,
+			     unsigned access)
+{
+	char copy[SANDBOX_PATH_TEXT];
+
+	if (strlen(path) < sizeof copy) {
+		strcpy(copy, path);
+		sandbox_allow(p, dirname(copy), access);
+	}
+}
+
+void sandbox_allow_system(struct sandbox_paths *p)
+{
+	static const char *const system[] = {"/etc", "/usr", "/lib", "/lib64",
+					     "/run", "/dev/null",
+					     "/dev/urandom"};
+
+	for (size_t i = 0; i < sizeof system / sizeof *system; i++) {
+		sandbox_allow(p, system[i], SANDBOX_READ);
+	}
+}
 
 /* ---- landlock: which files (Documentation/userspace-api/landlock.rst) ---- */
 

@@ -23,6 +23,22 @@ struct sandbox_path {
 	unsigned access;
 };
 
+/* A list of them, with its text.  Large: on the heap. */
+enum { SANDBOX_PATHS = 256, SANDBOX_PATH_TEXT = 4096 };
+struct sandbox_paths {
+	struct sandbox_path list[SANDBOX_PATHS];
+	char text[SANDBOX_PATHS][SANDBOX_PATH_TEXT];
+	size_t n;
+};
+
+/* More than fit are left out: what is not allowed is refused. */
+void sandbox_allow(struct sandbox_paths *p, const char *path, unsigned access);
+/* The folder that holds path. */
+void sandbox_allow_folder_of(struct sandbox_paths *p, const char *path,
+			     unsigned access);
+/* What every program reads: libraries, resolver, zones, /dev/null. */
+void sandbox_allow_system(struct sandbox_paths *p);
+
 enum { SANDBOX_WHY = 256 };
 
 /* 0, or UV_E* and why.  SANDBOX_HELPER is for a process that runs programs: they
