@@ -98,9 +98,8 @@ static struct hashing hash_group(const struct finding *f)
 	return h;
 }
 
-static struct hashing hash_finding(const struct finding *f)
+static struct hashing hash_finding(const struct finding *f, struct hashing h)
 {
-	struct hashing h = hash_group(f);
 	uint8_t since[8];
 
 	put_u64(since, (uint64_t)f->since_ns);
@@ -114,26 +113,31 @@ static struct hashing hash_finding(const struct finding *f)
 
 static void write_id(const struct hashing *h, char id[static ALERT_ID_TEXT])
 {
-	snprintf(id, ALERT_ID_TEXT, "%016llx%016llx", (unsigned long long)h->a,
-		 (unsigned long long)h->b);
+	static const char digits[] = "0123456789abcdef";
+
+	for (unsigned i = 0; i < 16; i++) {
+		id[i] = digits[h->a >> (60 - 4 * i) & 15];
+		id[16 + i] = digits[h->b >> (60 - 4 * i) & 15];
+	}
+	id[32] = '\0';
 }
 
 void alert_identity(const struct finding *f, char id[static ALERT_ID_TEXT])
 {
-	struct hashing h = hash_finding(f);
+	struct hashing h = hash_finding(f, hash_group(f));
 
 	write_id(&h, id);
 }
 
 /* ---- cooldown ---- */
 
-static bool hidden(struct alerts *a, const struct finding *f, uint64_t id,
+static bool hidden(struct alerts *a, const struct finding *f,
+		   const struct hashing *group, uint64_t id,
 		   uint64_t *suppressed)
 {
 	uint64_t cooldown_ns = f->cooldown_ns != 0
 				       ? f->cooldown_ns
 				       : a->options.cooldown_ms * 1000000;
-	struct hashing group = hash_group(f);
 	struct cooldown *c;
 	uint64_t since;
 
@@ -141,7 +145,7 @@ static bool hidden(struct alerts *a, const struct finding *f, uint64_t id,
 	if (cooldown_ns == 0) {
 		return false;
 	}
-	c = cooldowns_get(&a->cooldowns, siphash(a->key, &group, sizeof group));
+	c = cooldowns_get(&a->cooldowns, siphash(a->key, group, sizeof *group));
 	if (c == NULL) {
 		return false; /* no memory: rather once too often */
 	}
@@ -161,12 +165,13 @@ static bool hidden(struct alerts *a, const struct finding *f, uint64_t id,
 
 bool alerts_admit(struct alerts *a, const struct finding *f, struct alert *out)
 {
-	struct hashing h;
+	struct hashing group, h;
 
 	if (f->severity < a->options.min_severity) {
 		return false;
 	}
-	h = hash_finding(f);
+	group = hash_group(f);
+	h = hash_finding(f, group);
 	*out = (struct alert){
 		.state = f->state,
 		.severity = f->severity,
@@ -177,7 +182,7 @@ bool alerts_admit(struct alerts *a, const struct finding *f, struct alert *out)
 		.count = f->count,
 		.open = f->open,
 	};
-	if (hidden(a, f, h.a == 0 ? 1 : h.a, &out->suppressed)) {
+	if (hidden(a, f, &group, h.a == 0 ? 1 : h.a, &out->suppressed)) {
 		a->suppressed++;
 		return false;
 	}

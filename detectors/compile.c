@@ -476,7 +476,7 @@ static void bucket_put(struct dispatch *dp, const struct plan *p, uint32_t first
 	while (dp->buckets[i].field != UINT8_MAX) {
 		i = (i + 1) & (dp->n_buckets - 1);
 	}
-	dp->buckets[i] = (struct bucket){p->value, first, n, p->field};
+	dp->buckets[i] = (struct bucket){p->value, {first, n}, p->field};
 	dp->sieve[dispatch_sieve(p->field)] |= dispatch_bit(p->value);
 }
 

@@ -13,12 +13,18 @@
 #include "detectors/ring.h"
 #include "detectors/rule.h"
 #include "detectors/seen.h"
+#include "detectors/verdict.h"
 #include "detectors/window.h"
+
+/* rules[first ... first + n - 1] of the dispatch. */
+struct dispatch_list {
+	uint32_t first, n;
+};
 
 /* Rules that are worth trying on a record with this value in this field. */
 struct bucket {
 	struct slice value; /* lower case */
-	uint32_t first, n;  /* dispatch.rules[first ...] */
+	struct dispatch_list list;
 	uint8_t field;      /* or UINT8_MAX: the slot is free */
 };
 
@@ -27,9 +33,7 @@ struct dispatch {
 	uint32_t n_buckets;     /* power of two, or 0 */
 	uint64_t sieve[3];      /* which values may have a bucket; by field */
 	uint64_t field_mask;    /* fields that have a list of their own */
-	struct {
-		uint32_t first, n;
-	} by_field[FIELD_NR], always;
+	struct dispatch_list by_field[FIELD_NR], always;
 	struct rule **rules;
 	struct literals *literals; /* NULL: no rule has any */
 };
@@ -51,6 +55,8 @@ struct detect {
 	size_t ring_bytes;
 	int64_t newest_ms; /* greatest event time believed, or TIME_NONE */
 	struct detect_stats stats;
+
+	struct verdict verdicts[VERDICTS];
 
 	/* Hashes of group values that many correlations share. */
 	struct {
@@ -98,6 +104,43 @@ static inline unsigned dispatch_sieve(unsigned field)
 	return field == RULE_FIELD_PROGRAM ? 0 : field == FIELD_EVENT_ACTION ? 1 : 2;
 }
 
+/* The fields by whose values rules are dispatched. */
+enum { DISPATCH_KEYS = 3 };
+static const uint8_t dispatch_keys[DISPATCH_KEYS] = {
+	RULE_FIELD_PROGRAM, FIELD_EVENT_ACTION, FIELD_EVENT_CATEGORY};
+
+static inline struct slice dispatch_value(const struct record *r,
+					  unsigned field)
+{
+	return field == RULE_FIELD_PROGRAM
+		       ? r->header.program
+		       : event_get(&r->event, (enum event_field)field);
+}
+
+/* The rules to be tried on a record with this value in this field. */
+static inline struct dispatch_list dispatch_find(const struct dispatch *dp,
+						 struct slice value,
+						 unsigned field)
+{
+	const struct bucket *b;
+	uint32_t i;
+
+	if (value.n == 0 ||
+	    (dp->sieve[dispatch_sieve(field)] & dispatch_bit(value)) == 0) {
+		return (struct dispatch_list){0, 0};
+	}
+	i = dispatch_hash(value, field) & (dp->n_buckets - 1);
+	for (b = &dp->buckets[i]; b->field != UINT8_MAX; b = &dp->buckets[i]) {
+		if (b->field == field && b->value.n == value.n &&
+		    (slice_eq(b->value, value) ||
+		     slice_eq_nocase(b->value, value))) {
+			return b->list;
+		}
+		i = (i + 1) & (dp->n_buckets - 1);
+	}
+	return (struct dispatch_list){0, 0};
+}
+
 /* resolve.c: who names whom, who alerts, salts.  UV_ENOMEM. */
 int engine_resolve(struct detect *d, const struct complain *c);
 /* compile.c: fills `correlations`, `dispatch`, each rule's listeners and salt.
@@ -110,7 +153,11 @@ bool engine_values(const struct record *r, const uint8_t *fields, size_t n,
 /* Keyed hash of salt and values; never 0. */
 uint64_t engine_hash(const struct detect *d, uint64_t salt,
 		     const struct slice *values, size_t n);
-int64_t engine_watermark(const struct detect *d);
+static inline int64_t engine_watermark(const struct detect *d)
+{
+	return d->newest_ms == TIME_NONE ? TIME_NONE
+					 : d->newest_ms - d->lateness_ms;
+}
 
 /* Links the record's line into a chain. */
 void engine_evidence(struct detect *d, uint64_t *chain);

@@ -49,12 +49,6 @@ uint64_t engine_hash(const struct detect *d, uint64_t salt,
 	return h == 0 ? 1 : h;
 }
 
-int64_t engine_watermark(const struct detect *d)
-{
-	return d->newest_ms == TIME_NONE ? TIME_NONE
-					 : d->newest_ms - d->lateness_ms;
-}
-
 void engine_evidence(struct detect *d, uint64_t *chain)
 {
 	if (d->line_at == RING_NOWHERE) {
@@ -313,19 +307,11 @@ static void tell_listeners(struct detect *d, const struct rule *r)
 	}
 }
 
-static void try_rule(struct detect *d, struct rule *r)
+/* In the order of loading; there are few. */
+static void matched(struct detect *d, struct rule *r)
 {
-	const struct event *e = &d->record->event;
 	size_t at;
 
-	if ((e->has & r->needs) != r->needs ||
-	    (r->outcomes >> e->outcome & 1) == 0 ||
-	    (r->by_literal && r->hit != d->stats.records) ||
-	    !condition_all(&r->condition, r->rest, r->n_rest, &d->ctx,
-			   d->record)) {
-		return;
-	}
-	/* In the order of loading; there are few. */
 	for (at = d->n_matched++;
 	     at > 0 && d->matched[at - 1]->index > r->index; at--) {
 		d->matched[at] = d->matched[at - 1];
@@ -333,10 +319,23 @@ static void try_rule(struct detect *d, struct rule *r)
 	d->matched[at] = r;
 }
 
-static void try_rules(struct detect *d, uint32_t first, uint32_t n)
+static void try_rule(struct detect *d, struct rule *r)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		try_rule(d, d->dispatch.rules[first + i]);
+	const struct event *e = &d->record->event;
+
+	if ((e->has & r->needs) == r->needs &&
+	    (r->outcomes >> e->outcome & 1) != 0 &&
+	    (!r->by_literal || r->hit == d->stats.records) &&
+	    condition_all(&r->condition, r->rest, r->n_rest, &d->ctx,
+			  d->record)) {
+		matched(d, r);
+	}
+}
+
+static void try_rules(struct detect *d, struct dispatch_list list)
+{
+	for (uint32_t i = 0; i < list.n; i++) {
+		try_rule(d, d->dispatch.rules[list.first + i]);
 	}
 }
 
@@ -354,48 +353,42 @@ static void on_literal(void *arg, void *owner)
 	}
 }
 
-static void try_value(struct detect *d, unsigned field, struct slice value)
+static void follow(struct detect *d, const struct verdict *v)
 {
-	const struct dispatch *dp = &d->dispatch;
-	uint32_t i;
-
-	if (value.n == 0 ||
-	    (dp->sieve[dispatch_sieve(field)] & dispatch_bit(value)) == 0) {
-		return;
-	}
-	i = dispatch_hash(value, field) & (dp->n_buckets - 1);
-	for (; dp->buckets[i].field != UINT8_MAX; i = (i + 1) & (dp->n_buckets - 1)) {
-		const struct bucket *b = &dp->buckets[i];
-
-		if (b->field == field && b->value.n == value.n &&
-		    (slice_eq(b->value, value) ||
-		     slice_eq_nocase(b->value, value))) {
-			try_rules(d, b->first, b->n);
-			return;
+	for (unsigned i = 0; i < v->n; i++) {
+		if ((v->open >> i & 1) != 0) {
+			try_rule(d, v->rules[i]);
+		} else {
+			matched(d, v->rules[i]);
 		}
 	}
 }
 
-/* By what the line holds, by exact values, and by the fields that are there. */
+/* By what the line holds, then by its class, or else by exact values and by the
+ * fields that are there. */
 static void match_plain(struct detect *d, const struct record *r)
 {
 	const struct dispatch *dp = &d->dispatch;
 	uint64_t fields = r->event.has & dp->field_mask;
+	const struct verdict *v;
 
 	d->n_matched = 0;
 	if (dp->literals != NULL) {
 		literals_scan(dp->literals, r->line, on_literal, d);
 	}
-	try_value(d, RULE_FIELD_PROGRAM, r->header.program);
-	try_value(d, FIELD_EVENT_ACTION, event_get(&r->event, FIELD_EVENT_ACTION));
-	try_value(d, FIELD_EVENT_CATEGORY,
-		  event_get(&r->event, FIELD_EVENT_CATEGORY));
-	for (; fields != 0; fields &= fields - 1) {
-		unsigned id = (unsigned)__builtin_ctzll(fields);
-
-		try_rules(d, dp->by_field[id].first, dp->by_field[id].n);
+	v = verdict_can(r) ? verdict_of(d, r) : NULL;
+	if (v != NULL) {
+		follow(d, v);
+		return;
 	}
-	try_rules(d, dp->always.first, dp->always.n);
+	for (unsigned i = 0; i < DISPATCH_KEYS; i++) {
+		try_rules(d, dispatch_find(dp, dispatch_value(r, dispatch_keys[i]),
+					   dispatch_keys[i]));
+	}
+	for (; fields != 0; fields &= fields - 1) {
+		try_rules(d, dp->by_field[__builtin_ctzll(fields)]);
+	}
+	try_rules(d, dp->always);
 }
 
 static void end_silent(struct detect *d)

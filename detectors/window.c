@@ -210,11 +210,6 @@ struct group *windows_add(struct windows *w, uint64_t hash, int64_t now_ms)
 
 /* ---- stamps ---- */
 
-int64_t *group_stamps(struct group *g)
-{
-	return g->room > 0 ? g->stamps.out : g->stamps.in;
-}
-
 static bool more_room(struct windows *w, struct group *g, size_t want)
 {
 	size_t room = GROUP_INLINE * 2, had = g->room;
@@ -256,7 +251,9 @@ void group_cut(struct windows *w, struct group *g, size_t from, size_t to)
 {
 	int64_t *s = group_stamps(g);
 
-	(void)w;
+	if (from == to && g->n > 0) {
+		return;
+	}
 	memmove(s + from, s + to, (g->n - to) * sizeof *s);
 	g->n = (uint16_t)(g->n - (to - from));
 	if (g->n == 0 && g->room > 0) {

@@ -94,7 +94,10 @@ struct group *windows_add(struct windows *w, uint64_t hash, int64_t now_ms);
 /* Forgets groups that are over, all of them. */
 void windows_sweep(struct windows *w, int64_t now_ms);
 
-int64_t *group_stamps(struct group *g);
+static inline int64_t *group_stamps(struct group *g)
+{
+	return g->room > 0 ? g->stamps.out : g->stamps.in;
+}
 /* Puts `copies` of stamp at their place; when there is no room, the oldest go
  * (and count as evicted).  Returns the index of the last copy. */
 size_t group_insert(struct windows *w, struct group *g, int64_t stamp,

@@ -1,0 +1,162 @@
+#include "detectors/verdict.h"
+
+#include "detectors/engine.h"
+
+/* ---- what a class decides ---- */
+
+static bool decided_match(const struct match *m)
+{
+	switch (m->field) {
+	case RULE_FIELD_PROGRAM:
+	case RULE_FIELD_OUTCOME:
+	case FIELD_EVENT_ACTION:
+	case FIELD_EVENT_CATEGORY:
+	case FIELD_EVENT_TYPE:
+		/* An expression may run into its limit, which is counted. */
+		return m->op != MATCH_RE && m->op != MATCH_FIELDREF;
+	default:
+		return m->field < FIELD_NR &&
+		       (m->op == MATCH_EXISTS || m->op == MATCH_NULL);
+	}
+}
+
+static bool decided(const struct condition *c, unsigned at)
+{
+	const struct node *n = &c->nodes[at];
+
+	if (n->op == NODE_MATCH) {
+		return decided_match(&c->matches[n->first]);
+	}
+	for (unsigned i = 0; i < (n->op == NODE_NOT ? 1u : n->n); i++) {
+		if (!decided(c, c->kids[n->first + i])) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ---- the table ---- */
+
+static inline bool same_text(const struct verdict *v, unsigned i,
+			     struct slice text)
+{
+	return slice_eq_short(slice(v->text[i], v->text_n[i]), text);
+}
+
+static bool same_class(const struct verdict *v, const struct record *r)
+{
+	const struct event *e = &r->event;
+
+	return v->has == e->has && v->outcome == e->outcome &&
+	       same_text(v, 0, r->header.program) &&
+	       same_text(v, 1, e->f[FIELD_EVENT_ACTION]) &&
+	       same_text(v, 2, e->f[FIELD_EVENT_CATEGORY]) &&
+	       same_text(v, 3, e->f[FIELD_EVENT_TYPE]);
+}
+
+/* Where a text stands is as good as what it says to find the place: parsers give
+ * constants.  Only same_class() decides. */
+static unsigned place(const struct record *r)
+{
+	uint64_t h = (uint64_t)(uintptr_t)r->event.f[FIELD_EVENT_ACTION].p ^
+		     (uint64_t)(uintptr_t)r->event.f[FIELD_EVENT_TYPE].p << 7 ^
+		     (uint64_t)r->event.outcome << 56 ^
+		     (uint64_t)r->header.program.n << 48;
+
+	return (unsigned)((h + r->event.has) * UINT64_C(0x9e3779b97f4a7c15) >>
+			  57);
+}
+_Static_assert(VERDICTS == 1 << (64 - 57), "place() gives so many");
+
+static bool add_rules(struct verdict *v, struct detect *d,
+		      const struct record *r, struct dispatch_list list)
+{
+	const struct event *e = &r->event;
+
+	for (uint32_t i = 0; i < list.n; i++) {
+		struct rule *rule = d->dispatch.rules[list.first + i];
+		bool open = rule->by_literal;
+
+		if ((e->has & rule->needs) != rule->needs ||
+		    (rule->outcomes >> e->outcome & 1) == 0) {
+			continue;
+		}
+		for (uint16_t k = 0; !open && k < rule->n_rest; k++) {
+			open = !decided(&rule->condition, rule->rest[k]);
+		}
+		if (!open && !condition_all(&rule->condition, rule->rest,
+					    rule->n_rest, &d->ctx, r)) {
+			continue;
+		}
+		if (v->n == VERDICT_RULES) {
+			return false;
+		}
+		v->open = (uint16_t)(v->open | (unsigned)open << v->n);
+		v->rules[v->n++] = rule;
+	}
+	return true;
+}
+
+static bool judge_class(struct verdict *v, struct detect *d,
+			const struct record *r)
+{
+	const struct dispatch *dp = &d->dispatch;
+	uint64_t fields = r->event.has & dp->field_mask;
+	bool fits = true;
+
+	for (unsigned i = 0; fits && i < DISPATCH_KEYS; i++) {
+		unsigned field = dispatch_keys[i];
+
+		fits = add_rules(v, d, r,
+				 dispatch_find(dp, dispatch_value(r, field), field));
+	}
+	for (; fits && fields != 0; fields &= fields - 1) {
+		fits = add_rules(v, d, r,
+				 dp->by_field[__builtin_ctzll(fields)]);
+	}
+	return fits && add_rules(v, d, r, dp->always);
+}
+
+static bool begin_class(struct verdict *v, const struct record *r)
+{
+	const struct slice texts[VERDICT_TEXTS] = {
+		r->header.program,
+		r->event.f[FIELD_EVENT_ACTION],
+		r->event.f[FIELD_EVENT_CATEGORY],
+		r->event.f[FIELD_EVENT_TYPE],
+	};
+
+	*v = (struct verdict){.outcome = (uint8_t)r->event.outcome};
+	for (unsigned i = 0; i < VERDICT_TEXTS; i++) {
+		if (texts[i].n > VERDICT_TEXT) {
+			return false;
+		}
+		v->text_n[i] = (uint8_t)texts[i].n;
+		if (texts[i].n > 0) {
+			memcpy(v->text[i], texts[i].p, texts[i].n);
+		}
+	}
+	v->has = r->event.has;
+	return true;
+}
+
+/* Apart, so that what is known already costs few registers. */
+static __attribute__((noinline)) const struct verdict *
+new_verdict(struct verdict *v, struct detect *d, const struct record *r)
+{
+	if (!begin_class(v, r)) {
+		return NULL;
+	}
+	v->fits = judge_class(v, d, r);
+	return v->fits ? v : NULL;
+}
+
+const struct verdict *verdict_of(struct detect *d, const struct record *r)
+{
+	struct verdict *v = &d->verdicts[place(r)];
+
+	if (same_class(v, r)) {
+		return v->fits ? v : NULL;
+	}
+	return new_verdict(v, d, r);
+}
