@@ -201,6 +201,24 @@ static struct known *remember(struct file *f)
 	return k;
 }
 
+bool file_wake_copies(struct tail *t, const struct stream_id *id)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < t->n_files; i++) {
+		struct file *f = t->files[i];
+
+		if (f->state == FILE_SKIPPED && stream_id_eq(&f->copy_of, id)) {
+			f->mtime_ns = INT64_MIN; /* As if it had changed. */
+			any = true;
+		}
+	}
+	if (any) {
+		tail_want_scan(t);
+	}
+	return any;
+}
+
 void file_park(struct file *f, enum tail_close why)
 {
 	struct tail *t = f->tail;
@@ -238,15 +256,8 @@ void file_park(struct file *f, enum tail_close why)
 	}
 	file_drop_stream(f);
 	known_put(t, k);
-	/* A copy of it may now be its continuation. */
-	for (size_t i = 0; i < t->n_files; i++) {
-		struct file *other = t->files[i];
-
-		if (other->state == FILE_SKIPPED && !k->st.finished &&
-		    stream_id_eq(&other->copy_of, &k->st.id)) {
-			other->mtime_ns = INT64_MIN; /* Look at it anew. */
-			t->scan_wanted = true;
-		}
+	if (!k->st.finished) {
+		file_wake_copies(t, &k->st.id);
 	}
 }
 

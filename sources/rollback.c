@@ -51,7 +51,6 @@ static void look_again(struct tail *t, struct known *k)
 	k->searches = 0;
 	k->wait_polls = 0;
 	k->st.gap_told = false;
-	search_add(t, k->st.path != NULL ? k->st.path : "", k->good_mtime_ns);
 	tail_want_scan(t);
 }
 

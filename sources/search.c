@@ -214,6 +214,10 @@ static void search_rest(struct tail *t, struct known *k)
 	struct siblings s = {.tail = t, .path = k->st.path, .k = k,
 			     .since_ns = INT64_MAX};
 
+	if (file_wake_copies(t, &k->st.id)) {
+		k->wait_polls = 1;
+		return;
+	}
 	if (search(&s) > 0) {
 		k->searching = true;
 		k->search_failed = s.error != 0;

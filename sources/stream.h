@@ -105,6 +105,12 @@ void stream_resume_at(struct stream *s, uint64_t position,
 void stream_state_acked(struct stream_state *st, uint64_t position,
 			uint64_t h);
 
+/* W goes back to position, with H = *h, or (h NULL) to the highest rung not above
+ * it; not below st.start.  The old W stays as a place by which the file is
+ * recognised.  UV_ENOENT: no such place is known. */
+int stream_state_lower(struct stream_state *st, uint64_t position,
+		       const uint64_t *h);
+
 /* One more rung at a position below W; elsewhere nothing happens. */
 void stream_state_add_rung(struct stream_state *st, uint64_t position,
 			   uint64_t h);

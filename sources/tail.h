@@ -104,6 +104,13 @@ void tail_resume(struct tail *t);
 int tail_rewind(struct tail *t, const struct stream_id *id);
 /* Likewise for every open stream. */
 void tail_rewind_all(struct tail *t);
+/* The collector holds only [0, position) of the stream, whatever it had
+ * acknowledged: W goes back to there, or to the highest place below it of which H is
+ * known, and it is read again from min(W, D).  h: H(position) as the collector has
+ * it, to be proved by the file; NULL: not known.  A stream without an open file is
+ * looked for again.  UV_ENOENT: not known, or it can't go back so far. */
+int tail_rollback(struct tail *t, const struct stream_id *id,
+		  uint64_t position, const uint64_t *h);
 
 /* The collector's idea of [0, position) of this stream is not ours (its hash
  * differs): closes it (TAIL_FORKED, from inside this call) and reads the file again from `from`

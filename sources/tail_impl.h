@@ -246,6 +246,9 @@ void file_drop_stream(struct file *f);
 /* The stream leaves the file: closed(), and into tail.known.  The file is NEW
  * then. */
 void file_park(struct file *f, enum tail_close why);
+/* The stream is not read any more: what was skipped as its copy may be its
+ * continuation.  True: there is such a file, the next scan opens it. */
+bool file_wake_copies(struct tail *t, const struct stream_id *id);
 /* Room for one more open file: may close an idle one. */
 bool file_make_room(struct tail *t);
 
