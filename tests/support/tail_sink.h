@@ -215,7 +215,7 @@ static inline void sink_ack(struct sink *k, size_t n)
 				       (unsigned long long)ss->w,
 				       (unsigned long long)row.start,
 				       (unsigned long long)row.end);
-				assert(!"a hole or a straddling record");
+				abort(); /* A hole, or a straddling record. */
 			}
 			ss->w = row.end;
 			ss->h = row.h;
