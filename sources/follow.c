@@ -120,7 +120,7 @@ static struct slice read_on(struct file *f, bool *ok)
 		n += (size_t)got;
 		/* Again only if the file was known to hold more. */
 	} while (got > 0 && n < t->buf_room && from + n < f->size);
-	if (n < back || memcmp(t->buf, s->last, back) != 0 ||
+	if (n < back || !stream_last_is(s, t->buf) ||
 	    (got == 0 && from + n < f->size) || n - back < f->n_peek ||
 	    memcmp(t->buf + back, f->peek, f->n_peek) != 0) {
 		/* Other bytes, or fewer than there were. */
@@ -138,9 +138,18 @@ static struct slice read_on(struct file *f, bool *ok)
 /* rest: what was read and not taken. */
 static void keep_peek(struct file *f, struct slice rest)
 {
+	explicit_bzero(f->peek, sizeof f->peek);
 	f->n_peek = rest.n < sizeof f->peek ? rest.n : sizeof f->peek;
 	if (f->n_peek > 0) {
 		memcpy(f->peek, rest.p, f->n_peek);
+	}
+}
+
+/* What was read holds secrets; redacted is only what was made of it. */
+static void forget_bytes(struct tail *t, struct slice data)
+{
+	if (data.n > 0) {
+		explicit_bzero(t->buf, (size_t)(data.p - t->buf) + data.n);
 	}
 }
 
@@ -166,6 +175,7 @@ static void read_burst(struct file *f)
 		hand_on(f, slice_head(data, whole), 0);
 	}
 	keep_peek(f, slice_skip(data, (size_t)(f->s->position - from)));
+	forget_bytes(t, data);
 	if (f->full || f->paused) {
 		return;
 	}
@@ -194,9 +204,10 @@ static void read_rest(struct file *f)
 		return;
 	}
 	hand_on(f, data, TAIL_FINAL);
+	forget_bytes(f->tail, data);
 	if (!f->full && !f->paused) {
 		f->partial = 0;
-		f->n_peek = 0;
+		keep_peek(f, SLICE_NONE);
 	}
 }
 

@@ -153,7 +153,7 @@ static bool may_be_a_copy(const struct file *f)
 
 /* ---- the job ---- */
 
-static void job_end(struct job *j)
+static void job_clear(struct job *j)
 {
 	free(j->points);
 	free(j->candidates);
@@ -165,6 +165,13 @@ static void job_end(struct job *j)
 	j->has_snapshot = false;
 	j->file = NULL;
 	j->verify = false;
+}
+
+static void job_end(struct job *j)
+{
+	job_clear(j);
+	prefix_forget(&j->prefix);
+	prefix_forget(&j->snapshot);
 }
 
 void identify_forget(struct tail *t, const struct file *f)
@@ -749,10 +756,15 @@ static void prove_step(struct job *j)
 		done = *j;
 		j->points = NULL;
 		j->candidates = NULL;
-		job_end(j);
+		job_clear(j);
 		decide(f, &done);
 		free(done.points);
 		free(done.candidates);
+		explicit_bzero(&done, sizeof done);
+		if (j->file == NULL) {
+			prefix_forget(&j->prefix);
+			prefix_forget(&j->snapshot);
+		}
 	}
 }
 

@@ -47,6 +47,8 @@ static void offer(struct input *in, bool final)
 	stream_end_chunk(&in->stream, taken);
 	in->n -= taken;
 	memmove(in->buf, in->buf + taken, in->n);
+	/* Secrets among it: redacted is only what was made of it. */
+	explicit_bzero(in->buf + in->n, taken);
 }
 
 static void stop_reading(struct input *in)

@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include "common/err.h"
+#include "sources/veil.h"
 
 int prefix_init(struct prefix *p)
 {
@@ -30,6 +31,15 @@ void prefix_copy(struct prefix *to, const struct prefix *from)
 	XXH3_copyState(hash, from->hash);
 	*to = *from;
 	to->hash = hash;
+}
+
+void prefix_forget(struct prefix *p)
+{
+	explicit_bzero(p->last, sizeof p->last);
+	p->n_last = 0;
+	if (p->hash != NULL) {
+		veil_forget(p->hash);
+	}
 }
 
 uint64_t prefix_hash(const struct prefix *p)
@@ -77,6 +87,7 @@ int prefix_step(struct prefix *p, struct sys *sys, int fd, uint64_t target,
 	n = n > STREAM_LAST ? STREAM_LAST : n;
 	memcpy(p->last + keep, buf + got - n, n);
 	p->n_last = keep + n;
+	explicit_bzero(buf, (size_t)got);
 	p->at += (uint64_t)got;
 	return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "common/err.h"
 #include "common/reader.h"
+#include "sources/veil.h"
 
 enum { TABLE_VERSION = 1 };
 static const char table_magic[4] = {'N', 'J', 'S', 'T'};
@@ -24,6 +25,8 @@ int stream_init(struct stream *s, const unsigned char *secret,
 	XXH3_64bits_reset_withSecret(s->hash, secret, STREAM_SECRET);
 	s->st.h = XXH3_64bits_digest(s->hash);
 	s->hash_at_position = s->st.h;
+	s->secret = secret;
+	veil_hash(s->hash, secret);
 	return 0;
 }
 
@@ -49,12 +52,13 @@ uint64_t stream_hash_at(struct stream *s, uint64_t position)
 
 void stream_begin_chunk(struct stream *s, struct slice data)
 {
+	veil_hash(s->hash, s->secret);
 	s->chunk = data.n > 0 ? data.p : "";
 	s->chunk_base = s->position;
 	s->chunk_n = data.n;
 }
 
-static void keep_last(struct stream *s, struct slice data)
+static void keep_bytes(struct stream *s, struct slice data)
 {
 	size_t keep;
 
@@ -75,6 +79,22 @@ static void keep_last(struct stream *s, struct slice data)
 	s->n_last = keep + data.n;
 }
 
+static void keep_last(struct stream *s, struct slice data)
+{
+	veil(s->last, s->n_last, s->secret);
+	keep_bytes(s, data);
+	veil(s->last, s->n_last, s->secret);
+}
+
+bool stream_last_is(const struct stream *s, const char *p)
+{
+	unsigned char bytes[STREAM_LAST];
+
+	memcpy(bytes, p, s->n_last);
+	veil(bytes, s->n_last, s->secret);
+	return memcmp(bytes, s->last, s->n_last) == 0;
+}
+
 void stream_end_chunk(struct stream *s, size_t n)
 {
 	uint64_t end = s->chunk_base + n;
@@ -84,6 +104,7 @@ void stream_end_chunk(struct stream *s, size_t n)
 	assert(n <= s->chunk_n && s->hashed <= end);
 	h = stream_hash_at(s, end);
 	keep_last(s, slice(s->chunk, n));
+	veil_hash(s->hash, s->secret);
 	s->position = end;
 	s->hash_at_position = h;
 	s->chunk = NULL;
@@ -102,6 +123,7 @@ void stream_resume_at(struct stream *s, uint64_t position, uint64_t line_start,
 	s->position = position;
 	s->hashed = position;
 	s->hash_at_position = XXH3_64bits_digest(s->hash);
+	veil_hash(s->hash, s->secret);
 	s->n_last = 0;
 	keep_last(s, last);
 	lines_init(&s->lines, s->lines.line_max, position, line_start);

@@ -70,11 +70,12 @@ struct stream {
 	const char *chunk; /* bytes [chunk_base, chunk_base + chunk_n), or NULL */
 	uint64_t chunk_base;
 	size_t chunk_n;
-	unsigned char last[STREAM_LAST]; /* the bytes before position */
+	unsigned char last[STREAM_LAST]; /* the bytes before position, veiled */
 	size_t n_last;
 	struct stream_rung marks[STREAM_MARKS]; /* a ring of the last read ends */
 	uint32_t n_marks;
-	struct XXH3_state_s *hash;
+	struct XXH3_state_s *hash; /* veiled but while a chunk is handed on */
+	const unsigned char *secret;
 };
 
 /* Nothing read yet, nothing known.  secret (STREAM_SECRET bytes) must outlive
@@ -93,6 +94,9 @@ uint64_t stream_hash_at(struct stream *s, uint64_t position);
 void stream_begin_chunk(struct stream *s, struct slice data);
 /* n of them were taken: moves position, hash, marks and last bytes on. */
 void stream_end_chunk(struct stream *s, size_t n);
+
+/* Are these n_last bytes the ones before position? */
+bool stream_last_is(const struct stream *s, const char *p);
 
 /* Starts over at position with a hash state that already covers [0, position);
  * last: the bytes before position (at most STREAM_LAST are kept). */
