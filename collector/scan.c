@@ -247,6 +247,13 @@ static bool is_tear(struct scan *sc, const char *path, uint64_t offset)
 	return !reader_ok(&r) || arrival > sc->committed;
 }
 
+/* The disk can't be read there, now: what it holds is not known to be damaged, so
+ * that nothing is cut, and nothing is written behind it. */
+static bool is_systems(int rc)
+{
+	return rc < 0 && rc > ERR_FULL;
+}
+
 static void resolve_trouble(struct scan *sc, struct found *f,
 			    const struct segment_name *name)
 {
@@ -271,7 +278,8 @@ static void resolve_trouble(struct scan *sc, struct found *f,
 		return;
 	}
 	sc->report->damaged++;
-	if (f->last_part && f->trouble != ERR_VERSION) {
+	if (f->last_part && f->trouble != ERR_VERSION &&
+	    !is_systems(f->trouble)) {
 		set_aside(sc, path, f->offset, "damaged",
 			  "a file is damaged: what stands before is kept");
 	} else {
@@ -426,8 +434,9 @@ static int take_up(struct scan *sc, const struct segment_list *l)
 	for (size_t i = 0; i < l->n && rc == 0; i++) {
 		struct segment *g;
 
-		if (sc->found[i].trouble == 1) {
-			continue; /* Vouched for. */
+		if (sc->found[i].trouble == 1 ||
+		    is_systems(sc->found[i].trouble)) {
+			continue; /* Vouched for, or not to be read. */
 		}
 		rc = sync_file(sc, &l->v[i]);
 		if (rc == 0 && store_segment_load(sc->store, sc->device,

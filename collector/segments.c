@@ -157,6 +157,14 @@ int store_segment_load(struct store *s, struct device *d,
 		g->name.part = e.part;
 		g->bytes = e.next;
 	}
+	if (rc < 0 && rc > ERR_FULL) {
+		/* The system's: what follows may be there all the same. */
+		segment_reader_close(&r);
+		d->segments = g->next;
+		d->n_segments--;
+		store_segment_free(s, g);
+		return rc;
+	}
 	/* What is behind a damaged place was cut at start-up; here it can only be
 	 * new damage, and what is whole before it counts. */
 	g->index = g->durable_index = segment_reader_index(&r);
