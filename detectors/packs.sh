@@ -5,7 +5,7 @@ set -eu
 echo '#include "detectors/detect.h"'
 n=0
 for f in "$@"; do
-	echo "static const char pack_$n[] = {"
+	echo "static const char pack_${n}[] = {"
 	od -An -v -t u1 "$f" | sed 's/  *\([0-9][0-9]*\)/\1,/g'
 	echo '0};'
 	n=$((n + 1))

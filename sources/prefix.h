@@ -28,11 +28,13 @@ void prefix_start(struct prefix *p, const unsigned char *secret);
 void prefix_copy(struct prefix *to, const struct prefix *from);
 
 /* Reads on towards target, at most room bytes into buf.  0: made progress (or is
- * there: p->at == target), and buf is zero again; UV_EOF: the file is shorter; or sys_pread()'s error. */
+ * there: p->at == target), and buf is zero again; UV_EOF: the file is shorter; or
+ * sys_pread()'s error. */
 int prefix_step(struct prefix *p, struct sys *sys, int fd, uint64_t target,
 		char *buf, size_t room);
 
-/* Safe on a zeroed one.  Keeps nothing of what was read; start (or copy to it) before the next use. */
+/* Safe on a zeroed one.  Keeps nothing of what was read; start it, or copy to it,
+ * before the next use. */
 void prefix_forget(struct prefix *p);
 
 /* H of the bytes read so far. */

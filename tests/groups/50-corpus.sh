@@ -39,8 +39,11 @@ read_folder() { # FOLDER
 # Twice the same alerts, and at least one in an attacked host's log.
 replay_file() { # FILE
 	unpacked "$1" >"$WORK/replay.log" || return
-	"$nightjar" replay "$WORK/replay.log" >"$WORK/replay.1" || return
-	"$nightjar" replay "$1" >"$WORK/replay.2" || return
+	# Status 1 is that it found something.
+	"$nightjar" replay "$WORK/replay.log" >"$WORK/replay.1" 2>"$WORK/replay.said"
+	[ $? = 1 ] || { cat "$WORK/replay.said"; return 1; }
+	"$nightjar" replay "$1" >"$WORK/replay.2" 2>"$WORK/replay.said"
+	[ $? = 1 ] || { cat "$WORK/replay.said"; return 1; }
 	python3 tests/support/json_lines.py "$WORK/replay.1" || return
 	cmp "$WORK/replay.1" "$WORK/replay.2" || return
 	[ -s "$WORK/replay.1" ] || { echo "no alert in an attacked host's log"; return 1; }

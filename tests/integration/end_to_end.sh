@@ -159,7 +159,7 @@ wait_for $PATIENCE alerts_stored && ok alert/stored || not_ok alert/stored "no a
 # Raising the same again is allowed to a hook, under the same id only.
 same_once() {
 	local twice
-	twice=$(cat "$FLEET"/alerts/*.json | jq -r '[.id, .state, .count] | @tsv' | sort | uniq -d)
+	twice=$(cat "$FLEET"/alerts/*.json | jq -r '.alert | [.id, .state, .count] | @tsv' | sort | uniq -d)
 	[ -z "$twice" ] || { echo "said twice: $twice"; return 1; }
 }
 try alert/once same_once

@@ -464,11 +464,12 @@ static void streams_come_and_go_up_to_the_limit(void **state)
 	while (f->n < MAX_BATCHES) {
 		struct batch_head h = one_stream(0, 0);
 		struct slice body = SLICE_LIT("lines\n"), b;
+		const unsigned known = made;
 
 		h.n_streams = 1 + (size_t)rand() % LIMIT_BATCH_STREAMS;
 		for (size_t i = 0; i < h.n_streams; i++) {
-			unsigned no = i < 8 && made > 8
-					      ? (made - 8 + (unsigned)i)
+			unsigned no = i < 8 && known > 8
+					      ? (known - 8 + (unsigned)i)
 					      : made++;
 
 			memset(&h.streams[i].id, 0, 16);
