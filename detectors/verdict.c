@@ -140,10 +140,17 @@ static bool begin_class(struct verdict *v, const struct record *r)
 	return true;
 }
 
-/* Apart, so that what is known already costs few registers. */
+/* A class has two places, so that two that are common get along: what is in the
+ * first moves to the second.  Apart, so that what is known already costs few
+ * registers. */
 static __attribute__((noinline)) const struct verdict *
-new_verdict(struct verdict *v, struct detect *d, const struct record *r)
+elsewhere(struct verdict *v, struct verdict *second, struct detect *d,
+	  const struct record *r)
 {
+	if (same_class(second, r)) {
+		return second->fits ? second : NULL;
+	}
+	*second = *v;
 	if (!begin_class(v, r)) {
 		return NULL;
 	}
@@ -153,10 +160,11 @@ new_verdict(struct verdict *v, struct detect *d, const struct record *r)
 
 const struct verdict *verdict_of(struct detect *d, const struct record *r)
 {
-	struct verdict *v = &d->verdicts[place(r)];
+	unsigned at = place(r);
+	struct verdict *v = &d->verdicts[at];
 
 	if (same_class(v, r)) {
 		return v->fits ? v : NULL;
 	}
-	return new_verdict(v, d, r);
+	return elsewhere(v, &d->verdicts[at ^ 1], d, r);
 }

@@ -98,7 +98,7 @@ static const struct service other_service =
 static const struct service *find_service(struct slice name)
 {
 	for (size_t i = 0; i < sizeof services / sizeof *services; i++) {
-		if (slice_eq(services[i].name, name)) {
+		if (slice_eq_short(services[i].name, name)) {
 			return &services[i];
 		}
 	}

@@ -39,16 +39,40 @@ static bool tail_fits(struct slice t, bool want_port, struct ssh_origin *o)
 	return t.n == 0;
 }
 
-/* Where " from " stands last in the first n bytes, or SIZE_MAX. */
+/* Where " from " stands last in the first n bytes, or SIZE_MAX.  One byte in
+ * six is looked at: any occurrence covers one of them, and what the byte is says
+ * where the occurrence would begin. */
 static size_t last_from(const char *p, size_t n)
 {
-	for (size_t i = n; i-- >= 6;) {
-		if (p[i] == ' ' && p[i - 5] == ' ' && p[i - 1] == 'm' &&
-		    memcmp(p + i - 4, "fro", 3) == 0) {
-			return i - 5;
-		}
-		if (i == 5) {
+	for (size_t i = n; i >= 6; i -= 6) {
+		const char *at = p + i - 6;
+		size_t back;
+
+		switch (*at) {
+		case 'f':
+			back = 1;
 			break;
+		case 'r':
+			back = 2;
+			break;
+		case 'o':
+			back = 3;
+			break;
+		case 'm':
+			back = 4;
+			break;
+		case ' ':
+			/* The one in front, or the one behind. */
+			if (memcmp(at, " from ", 6) == 0) {
+				return i - 6;
+			}
+			back = 5;
+			break;
+		default:
+			continue;
+		}
+		if (back <= i - 6 && memcmp(at - back, " from ", 6) == 0) {
+			return i - 6 - back;
 		}
 	}
 	return SIZE_MAX;
