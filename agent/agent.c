@@ -48,7 +48,7 @@ struct agent {
 	struct stream_state *restored; /* until reading begins */
 	size_t n_restored;
 	bool reading;
-	struct sys_timer *tick, *start_wait;
+	struct sys_timer *tick, *start_wait, *save_wait;
 
 	struct save save;
 	bool streams_dirty;
@@ -64,6 +64,7 @@ struct agent {
 };
 
 static void begin_reading(struct agent *a);
+static void final_save(void *arg);
 
 /* ---- what the shipper asks ---- */
 
@@ -79,8 +80,7 @@ static void cb_acked(void *arg, const struct msg_stream *w)
 {
 	struct agent *a = arg;
 
-	a->acked_bytes += SAVE_ACKED_BYTES / 64; /* Roughly a batch. */
-	pipeline_acked(a->pipeline, w);
+	a->acked_bytes += pipeline_acked(a->pipeline, w);
 }
 
 /* Do both ends speak of the same bytes?  Only remembered places are compared:
@@ -99,33 +99,53 @@ static bool contradicts(const struct stream_state *st,
 	return false;
 }
 
-/* The collector holds other bytes than ours under this stream's name (a restored
- * disk, a cloned device): nothing of it can be trusted to continue. */
-static void compare(struct agent *a, const struct msg_stream *w)
+/* What the collector says of a stream that is known here.  It may hold less than it
+ * had acknowledged (a restored or a new store): then W goes back.  It may hold
+ * other bytes under this name (a restored disk, a cloned device): then nothing of it
+ * can be trusted to continue. */
+static void compare(struct agent *a, struct stream_state *st,
+		    const struct msg_stream *w)
 {
-	struct stream_state *states;
-	size_t n;
-
-	if (tail_states(a->tail, &states, &n) != 0) {
-		return; /* No memory; the next welcome asks again. */
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (stream_id_eq(&states[i].id, &w->id) &&
-		    contradicts(&states[i], w)) {
-			log_warn("the collector's copy of a log file differs "
-				 "from ours; the file is read again as a "
-				 "stream of its own",
-				 "path=%s position=%llu",
-				 states[i].path == NULL ? "" : states[i].path,
-				 (unsigned long long)w->durable);
-			tail_fork(a->tail, &w->id, 0);
+	if (w->received < st->acked &&
+	    w->received < shipper_lowest(a->shipper, &w->id)) {
+		log_warn("the collector holds less of a log file than it had "
+			 "acknowledged; going back",
+			 "path=%s acknowledged=%llu held=%llu",
+			 st->path == NULL ? "" : st->path,
+			 (unsigned long long)st->acked,
+			 (unsigned long long)w->received);
+		if (a->reading) {
+			pipeline_rewind(a->pipeline, w, true);
+		} else {
+			stream_state_lower(st, w->received, &w->h_received);
 		}
+	} else if (a->reading && w->durable > 0 && contradicts(st, w)) {
+		log_warn("the collector's copy of a log file differs from "
+			 "ours; the file is read again as a stream of its own",
+			 "path=%s position=%llu",
+			 st->path == NULL ? "" : st->path,
+			 (unsigned long long)w->durable);
+		tail_fork(a->tail, &w->id, 0);
 	}
-	stream_states_free(states, n);
 }
 
-/* The collector's watermarks: before reading begins they say where; afterwards
- * they are only compared. */
+static int by_id(const void *x, const void *y)
+{
+	return memcmp(&((const struct stream_state *)x)->id,
+		      &((const struct stream_state *)y)->id,
+		      sizeof(struct stream_id));
+}
+
+/* Until here nobody waits for the detectors. */
+static uint64_t detected(const struct agent *a, const struct stream_id *id,
+			 uint64_t otherwise)
+{
+	return a->config->detectors.enabled
+		       ? pipeline_restored_detect(a->pipeline, id)
+		       : otherwise;
+}
+
+/* Before reading begins a watermark says where. */
 static void take_watermark(struct agent *a, const struct msg_stream *w)
 {
 	struct stream_state st = {
@@ -133,17 +153,13 @@ static void take_watermark(struct agent *a, const struct msg_stream *w)
 		.acked = w->durable,
 		.h = w->h_durable,
 		.position = w->durable,
-		.detect = pipeline_restored_detect(a->pipeline, &w->id),
+		.detect = detected(a, &w->id, w->durable),
 		.seen_ns = sys_wall_ns(a->sys),
 		.born_ns = sys_wall_ns(a->sys),
 	};
 
-	if (w->durable == 0) {
-		return; /* Nothing is known of it: nothing to compare. */
-	}
-	if (a->reading) {
-		compare(a, w);
-	} else if (tail_restore(a->tail, &st, 1) != 0) {
+	if (!a->reading && w->durable > 0 &&
+	    tail_restore(a->tail, &st, 1) != 0) {
 		log_warn("no memory to remember one of the collector's streams");
 	}
 }
@@ -151,19 +167,36 @@ static void take_watermark(struct agent *a, const struct msg_stream *w)
 static void cb_welcome(void *arg, struct slice streams)
 {
 	struct agent *a = arg;
+	struct stream_state *states = a->restored, *st, key;
+	size_t n = a->n_restored;
 	struct msg_stream w;
 
+	if (a->reading && tail_states(a->tail, &states, &n) != 0) {
+		return; /* No memory; the next welcome asks again. */
+	}
+	if (n > 0) {
+		qsort(states, n, sizeof *states, by_id);
+	}
 	while (msg_streams_next(&streams, &w) == 1) {
+		key.id = w.id;
+		st = n == 0 ? NULL
+			    : bsearch(&key, states, n, sizeof *states, by_id);
+		if (st != NULL) {
+			compare(a, st, &w);
+		}
 		take_watermark(a, &w);
+	}
+	if (a->reading) {
+		stream_states_free(states, n);
 	}
 	begin_reading(a);
 }
 
-static int cb_rewind(void *arg, const struct msg_stream *w)
+static int cb_rewind(void *arg, const struct msg_stream *w, bool proved)
 {
 	struct agent *a = arg;
 
-	return pipeline_rewind(a->pipeline, w);
+	return pipeline_rewind(a->pipeline, w, proved);
 }
 
 static int add_states(struct buf *list, const struct stream_state *states,
@@ -176,9 +209,8 @@ static int add_states(struct buf *list, const struct stream_state *states,
 				       states[i].acked, states[i].h,
 				       states[i].h};
 
-		if (!stream_state_done(&states[i])) {
-			rc = msg_add_stream(list, &w);
-		}
+		/* Finished ones too: the collector may have lost them. */
+		rc = msg_add_stream(list, &w);
 	}
 	return rc;
 }
@@ -336,6 +368,13 @@ static int start_save(struct agent *a, bool detect)
 	return 0;
 }
 
+/* Detectors are saved with their cursors: an alert that they have raised must be on
+ * disk by then, since nothing would raise it again. */
+static bool may_save_detect(const struct agent *a)
+{
+	return a->shipper == NULL || shipper_settled(a->shipper, LANE_ALERT);
+}
+
 static bool detect_save_due(const struct agent *a, int64_t now_ns)
 {
 	int64_t every = a->detect_saved_ns == 0 ? FIRST_DETECT_SAVE_S
@@ -343,7 +382,7 @@ static bool detect_save_due(const struct agent *a, int64_t now_ns)
 	int64_t since = a->detect_saved_ns == 0 ? a->started_ns
 						: a->detect_saved_ns;
 
-	return now_ns - since > every * second &&
+	return now_ns - since > every * second && may_save_detect(a) &&
 	       pipeline_lines(a->pipeline) != a->saved_lines;
 }
 
@@ -460,8 +499,8 @@ static int load_state(struct agent *a, struct buf *shipping)
 	}
 	buf_wipe(&bytes);
 	for (size_t i = 0; i < a->n_restored; i++) {
-		a->restored[i].detect = pipeline_restored_detect(
-			a->pipeline, &a->restored[i].id);
+		a->restored[i].detect = detected(a, &a->restored[i].id,
+						 a->restored[i].acked);
 	}
 	return rc;
 }
@@ -566,6 +605,9 @@ int agent_new(struct agent **out, const struct agent_params *params)
 		rc = sys_timer_new(a->sys, &a->start_wait, on_start_wait, a);
 	}
 	if (rc == 0) {
+		rc = sys_timer_new(a->sys, &a->save_wait, final_save, a);
+	}
+	if (rc == 0) {
 		rc = make_stages(a, params);
 	}
 	if (rc != 0) {
@@ -592,6 +634,7 @@ void agent_free(struct agent *a)
 	stream_states_free(a->restored, a->n_restored);
 	sys_timer_free(a->sys, a->tick);
 	sys_timer_free(a->sys, a->start_wait);
+	sys_timer_free(a->sys, a->save_wait);
 	buf_fini(&a->save.streams_bytes);
 	buf_wipe(&a->save.detect_bytes);
 	explicit_bzero(&a->secret, sizeof a->secret);
@@ -614,8 +657,7 @@ static void open_input(struct agent *a)
 		return;
 	}
 	rc = input_open(&a->input, a->loop, a->sys, STDIN_FILENO,
-			(uint32_t)a->config->sources.line_max,
-			a->stream_secret, &a->tail_cbs, a);
+			&a->config->sources, a->stream_secret, &a->tail_cbs, a);
 	if (rc != 0) {
 		log_error("cannot read standard input; give it a pipe, a file "
 			  "or a terminal, or set sources.stdin: false",
@@ -682,11 +724,11 @@ static void final_save(void *arg)
 	struct agent *a = arg;
 
 	if (a->save.busy) {
-		sys_timer_set(a->sys, a->start_wait, 10);
+		sys_timer_set(a->sys, a->save_wait, 10);
 		return;
 	}
 	a->final_saved = true;
-	if (start_save(a, true) != 0) {
+	if (start_save(a, may_save_detect(a)) != 0) {
 		finish_stop(a);
 	}
 }
@@ -701,11 +743,7 @@ void agent_stop(struct agent *a, void (*cb)(void *arg), void *arg)
 	a->stopping = true;
 	a->stop_cb = cb;
 	a->stop_arg = arg;
-	sys_timer_free(a->sys, a->start_wait);
-	a->start_wait = NULL;
-	if (sys_timer_new(a->sys, &a->start_wait, final_save, a) != 0) {
-		a->start_wait = NULL; /* Then an old save is not waited for. */
-	}
+	sys_timer_stop(a->sys, a->start_wait);
 	tail_stop(a->tail);
 	pipeline_set_input(a->pipeline, NULL);
 	input_close(a->input);

@@ -10,7 +10,8 @@
 
 enum {
 	LINE_ROOM = LIMIT_LINE_MAX * 2,
-	SAVE_VERSION = 1,
+	SAVE_VERSION = 2, /* 1: without the alerts that wait */
+	GAPS_MAX = 64,
 	CURSORS_MAX = STREAM_TABLE_MAX,
 	DETECT_STATE_MAX = 256 * 1024 * 1024,
 };
@@ -45,6 +46,13 @@ struct waiting_alert {
 	int64_t time_ns;
 };
 
+/* "The rest was not found", until the shipper has room for it. */
+struct waiting_gap {
+	struct stream_id id;
+	uint64_t from;
+	const char *reason;
+};
+
 struct pipeline {
 	struct sys *sys;
 	const struct agent_config *config;
@@ -68,6 +76,8 @@ struct pipeline {
 	unsigned char *secret_copy;
 	struct waiting_alert *waiting;
 	size_t n_waiting, waiting_room;
+	struct waiting_gap gaps[GAPS_MAX];
+	size_t n_gaps;
 
 	struct cursor *cursors; /* restored */
 	size_t n_cursors;
@@ -318,15 +328,16 @@ static void replace_earlier(struct pipeline *p, struct ps *ps)
 {
 	struct ps *old = ps->has_id ? find(p, &ps->id) : NULL;
 
-	if (old != NULL) {
+	if (old == NULL) {
+		return;
+	}
+	if (ps->ship_from < old->end) {
+		ps->ship_from = old->end;
 		ps->end = old->end;
 		ps->h = old->h;
 		ps->h_known = old->h_known;
-		if (ps->ship_from < old->end) {
-			ps->ship_from = old->end;
-		}
-		forget(p, old);
 	}
+	forget(p, old);
 }
 
 static void on_opened(void *arg, struct stream *s)
@@ -354,6 +365,11 @@ static void on_opened(void *arg, struct stream *s)
 	ps->begins_late = s->st.start > 0 && s->position == s->st.start;
 	ps->detect_from = s->st.detect;
 	ps->acked = s->st.acked;
+	ps->end = ps->ship_from;
+	if (ps->ship_from == s->st.acked) {
+		ps->h = s->st.h;
+		ps->h_known = true;
+	}
 	if (s->has_id) {
 		replace_earlier(p, ps);
 	}
@@ -419,31 +435,43 @@ uint64_t pipeline_hash_at(struct pipeline *p, const struct stream_id *id,
 	return ps->h;
 }
 
-void pipeline_acked(struct pipeline *p, const struct msg_stream *w)
+uint64_t pipeline_acked(struct pipeline *p, const struct msg_stream *w)
 {
 	struct ps *ps = find(p, &w->id);
+	uint64_t more = 0;
 
 	if (p->tail != NULL) {
 		tail_watermark(p->tail, &w->id, w->durable, w->h_durable);
 	}
-	if (ps != NULL) {
-		if (w->durable > ps->acked) {
-			ps->acked = w->durable;
-		}
-		if (ps->s == NULL && ps->acked >= ps->end) {
-			forget(p, ps);
-		}
+	if (ps == NULL) {
+		return 0;
 	}
+	if (w->durable > ps->acked) {
+		more = w->durable - ps->acked;
+		ps->acked = w->durable;
+	}
+	if (ps->s == NULL && ps->acked >= ps->end) {
+		forget(p, ps);
+	}
+	return more;
 }
 
-int pipeline_rewind(struct pipeline *p, const struct msg_stream *w)
+int pipeline_rewind(struct pipeline *p, const struct msg_stream *w,
+		    bool proved)
 {
 	struct ps *ps = find(p, &w->id);
 
 	if (ps != NULL) {
-		ps->end = ps->acked; /* Nothing of it is under way any more. */
+		if (w->received < ps->acked) {
+			ps->acked = w->received;
+		}
+		/* Nothing of it is under way any more. */
+		ps->end = ps->acked;
+		ps->h = 0; /* Unknown: never equal to a proof. */
+		ps->h_known = true;
 	}
-	return tail_rewind(p->tail, &w->id);
+	return tail_rollback(p->tail, &w->id, w->received,
+			     proved ? &w->h_received : NULL);
 }
 
 /* ---- alerts ---- */
@@ -507,30 +535,31 @@ static struct waiting_alert *waiting_place(struct pipeline *p)
 	return &p->waiting[p->n_waiting];
 }
 
+static int keep_alert(struct pipeline *p, struct slice json, int64_t time_ns)
+{
+	struct waiting_alert *w = waiting_place(p);
+	char *copy = w == NULL ? NULL : malloc(json.n == 0 ? 1 : json.n);
+
+	if (copy == NULL) {
+		return UV_ENOMEM;
+	}
+	if (json.n > 0) {
+		memcpy(copy, json.p, json.n);
+	}
+	*w = (struct waiting_alert){copy, json.n, time_ns};
+	p->n_waiting++;
+	return 0;
+}
+
 static void on_alert(void *arg, const struct alert *a)
 {
 	struct pipeline *p = arg;
-	struct waiting_alert *w;
 
 	p->alerts_count++;
 	p->on_alert(p->arg, a);
-	if (p->shipper == NULL) {
-		return;
-	}
-	w = waiting_place(p);
-	if (w == NULL) {
+	if (p->shipper != NULL && keep_alert(p, a->json, a->last_ns) != 0) {
 		p->alerts_lost++;
-		return;
 	}
-	w->json = malloc(a->json.n == 0 ? 1 : a->json.n);
-	if (w->json == NULL) {
-		p->alerts_lost++;
-		return;
-	}
-	memcpy(w->json, a->json.p, a->json.n);
-	w->n = a->json.n;
-	w->time_ns = a->last_ns;
-	p->n_waiting++;
 }
 
 static void on_finding(void *arg, const struct finding *f)
@@ -582,6 +611,7 @@ static int add_opening(struct pipeline *p, struct ps *ps)
 		if (rc != 0) {
 			return rc;
 		}
+		ps->begins_late = false;
 	}
 	buf_clear(&p->scratch);
 	j = json_begin(&p->scratch);
@@ -680,9 +710,8 @@ static void chunk_done(struct pipeline *p, struct ps *ps, uint64_t position)
 		ps->h = stream_hash_at(ps->s, ps->end);
 		ps->h_known = true;
 	}
-	if (p->detect != NULL) {
-		tail_detected(p->tail, &ps->id, position);
-	}
+	/* Without detectors as well: below it nobody needs the lines. */
+	tail_detected(p->tail, &ps->id, position);
 }
 
 /* Alone, without a collector, what was judged is done with.  Not from inside the
@@ -739,19 +768,36 @@ static size_t on_chunk(void *arg, struct stream *s, struct slice data,
 	return data.n - rest.n;
 }
 
+static void flush_gaps(struct pipeline *p)
+{
+	size_t done = 0;
+
+	while (done < p->n_gaps && p->shipper != NULL) {
+		const struct waiting_gap *g = &p->gaps[done];
+		struct record r = {
+			.stream = g->id,
+			.start = g->from,
+			.end = g->from,
+			.flags = RECORD_GAP_OPEN,
+			.line = slice_str(g->reason),
+			.observed_ns = sys_wall_ns(p->sys),
+			.header.time_ns = TIME_NONE,
+		};
+
+		if (shipper_add(p->shipper, LANE_FILE, &r, false) ==
+		    ERR_AGAIN) {
+			break;
+		}
+		done++;
+	}
+	p->n_gaps -= done;
+	memmove(p->gaps, p->gaps + done, p->n_gaps * sizeof *p->gaps);
+}
+
 static void on_gap(void *arg, const struct stream_state *st, uint64_t from,
 		   const char *reason)
 {
 	struct pipeline *p = arg;
-	struct record r = {
-		.stream = st->id,
-		.start = from,
-		.end = from,
-		.flags = RECORD_GAP_OPEN,
-		.line = slice_str(reason),
-		.observed_ns = sys_wall_ns(p->sys),
-		.header.time_ns = TIME_NONE,
-	};
 	char path[256];
 
 	log_warn("the rest of a log file was not found; if it appears again, "
@@ -759,9 +805,11 @@ static void on_gap(void *arg, const struct stream_state *st, uint64_t from,
 		 "path=%s position=%llu reason=%s",
 		 log_quote(path, sizeof path, slice_str(st->path)),
 		 (unsigned long long)from, reason);
-	if (p->shipper != NULL) {
-		shipper_add(p->shipper, LANE_FILE, &r, false);
+	if (p->n_gaps < GAPS_MAX) {
+		p->gaps[p->n_gaps++] =
+			(struct waiting_gap){st->id, from, reason};
 	}
+	flush_gaps(p);
 }
 
 const struct tail_callbacks pipeline_tail_callbacks = {
@@ -774,6 +822,7 @@ const struct tail_callbacks pipeline_tail_callbacks = {
 void pipeline_resume(struct pipeline *p)
 {
 	flush_alerts(p);
+	flush_gaps(p);
 	tail_resume(p->tail);
 	if (p->input != NULL) {
 		input_resume(p->input);
@@ -792,7 +841,8 @@ uint64_t pipeline_lines(const struct pipeline *p)
 
 /* ---- saving ----
  * version (8 bit), number of cursors (varint), each: id (16 bytes), D (varint); alerts'
- * state (blob), detectors' state (blob). */
+ * state (blob), detectors' state (blob), number of alerts that wait for their lane
+ * (varint), each: time (64 bit), JSON (blob). */
 
 static int save_cursors(struct pipeline *p, struct buf *out)
 {
@@ -821,6 +871,24 @@ static int add_blob(struct buf *out, const struct buf *b)
 	return rc != 0 ? rc : buf_add_slice(out, buf_slice(b));
 }
 
+/* The detectors are past them: nothing else would bring them back. */
+static int save_waiting(const struct pipeline *p, struct buf *out)
+{
+	int rc = buf_add_varint(out, p->n_waiting);
+
+	for (size_t i = 0; i < p->n_waiting && rc == 0; i++) {
+		rc = buf_add_u64(out, (uint64_t)p->waiting[i].time_ns);
+		if (rc == 0) {
+			rc = buf_add_varint(out, p->waiting[i].n);
+		}
+		if (rc == 0) {
+			rc = buf_add(out, p->waiting[i].json,
+				     p->waiting[i].n);
+		}
+	}
+	return rc;
+}
+
 int pipeline_save(struct pipeline *p, struct buf *out)
 {
 	struct buf part;
@@ -843,18 +911,39 @@ int pipeline_save(struct pipeline *p, struct buf *out)
 	if (rc == 0) {
 		rc = add_blob(out, &part);
 	}
+	if (rc == 0) {
+		rc = save_waiting(p, out);
+	}
 	buf_wipe(&part);
 	return rc;
+}
+
+static int restore_waiting(struct pipeline *p, struct reader *r)
+{
+	uint64_t n = reader_varint_max(r, PIPELINE_ALERTS);
+
+	for (uint64_t i = 0; i < n; i++) {
+		int64_t time_ns = (int64_t)reader_u64(r);
+		struct slice json = reader_blob(r, LIMIT_ALERT_JSON);
+		int rc = reader_ok(r) ? keep_alert(p, json, time_ns)
+				      : ERR_TRUNCATED;
+
+		if (rc != 0) {
+			return rc;
+		}
+	}
+	return 0;
 }
 
 int pipeline_restore(struct pipeline *p, struct slice saved)
 {
 	struct reader r = reader(saved);
+	uint8_t version = reader_u8(&r);
 	struct slice state;
 	uint64_t n;
 	int rc;
 
-	if (reader_u8(&r) != SAVE_VERSION) {
+	if (version < 1 || version > SAVE_VERSION) {
 		return ERR_VERSION;
 	}
 	n = reader_varint_max(&r, CURSORS_MAX);
@@ -869,6 +958,9 @@ int pipeline_restore(struct pipeline *p, struct slice saved)
 	state = reader_blob(&r, DETECT_STATE_MAX);
 	rc = reader_ok(&r) ? alerts_restore(p->alerts, state) : ERR_TRUNCATED;
 	state = reader_blob(&r, DETECT_STATE_MAX);
+	if (rc == 0 && version > 1) {
+		rc = restore_waiting(p, &r);
+	}
 	if (rc == 0 && !reader_done(&r)) {
 		rc = ERR_MALFORMED;
 	}

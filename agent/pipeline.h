@@ -60,10 +60,13 @@ void pipeline_set_input(struct pipeline *p, struct input *input);
 /* H at the end of what was added last for this stream. */
 uint64_t pipeline_hash_at(struct pipeline *p, const struct stream_id *id,
 			  uint64_t position);
-/* The collector holds the stream up to w->durable. */
-void pipeline_acked(struct pipeline *p, const struct msg_stream *w);
-/* The shipper wants the stream's records from w->received on again. */
-int pipeline_rewind(struct pipeline *p, const struct msg_stream *w);
+/* The collector holds the stream up to w->durable.  Returns how many bytes of it that
+ * is more than before. */
+uint64_t pipeline_acked(struct pipeline *p, const struct msg_stream *w);
+/* The stream's records are wanted from w->received on again; proved: w->h_received
+ * is H there.  UV_ENOENT: they can't be had. */
+int pipeline_rewind(struct pipeline *p, const struct msg_stream *w,
+		    bool proved);
 /* There is room again. */
 void pipeline_resume(struct pipeline *p);
 

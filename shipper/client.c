@@ -3,13 +3,15 @@
 
 #include "common/err.h"
 #include "common/log.h"
-#include "shipper/lane.h"
+#include "shipper/client_impl.h"
 
 /* A session with the collector:
  *
  *   WAITING --timer--> DIALING --open--> GREETING --welcome--> WELCOME
  *      ^                  |                 |                     |
- *      '------------------+---- closed -----+---------------------'
+ *      |                  '-----------------+---- we end it ------'
+ *      |                                    |        v
+ *      '-------------- closed --------------+----- ENDING
  *                                                (STOPPED when stopping)
  *
  * Failure modes: no route, a refused or wrong certificate (with TLS 1.3 seen
@@ -17,34 +19,14 @@
  * before), a silent peer, an error message, a broken protocol.  All of them end
  * in on_close(), and the next try waits for a jittered, doubling pause.
  */
-enum state { WAITING, DIALING, GREETING, WELCOME, STOPPED };
-
 enum {
 	QUEUE_HIGH = 512 * 1024,     /* bytes given to the link at most */
 	GREETING_TIMEOUT_S = 20,
 	SILENCE_TIMEOUT_S = 60,      /* something owed and no word */
-	HEAD_EVERY_NS_S = 10,        /* while there is new data */
-	HEARTBEAT_S = 60,            /* while there is none */
 	OFFLINE_GRACE_S = 5,         /* then what is unacknowledged is spooled */
+	STEADY_S = 10,               /* a session so long was a success */
 };
 static const int64_t second = INT64_C(1000000000);
-
-struct client {
-	struct shipper *sh;
-	enum state state;
-	struct link *link; /* NULL when none */
-	struct sys_timer *timer;
-	unsigned failures; /* in a row */
-	bool patient;      /* the collector told us to stay away for long */
-	uint32_t retry_after_ms;
-	int64_t state_ns;  /* monotonic: when the state began */
-	int64_t heard_ns, headed_ns;
-	int64_t lost_ns;   /* since when there is no welcome */
-	struct seg *current[LANE_NR]; /* announced last, in each lane */
-	struct buf scratch;
-	char last_error[160];
-	uint64_t connects;
-};
 
 static void on_timer(void *arg);
 
@@ -95,7 +77,23 @@ static void enter(struct client *c, enum state state)
 	c->state_ns = sys_mono_ns(c->sh->sys);
 }
 
-static int send_msg(struct client *c, uint8_t type, struct slice payload)
+/* The session is over for us: nothing is taken from its link any more. */
+static void end_session(struct client *c)
+{
+	int64_t now_ns = sys_mono_ns(c->sh->sys);
+
+	if (c->state == ENDING || c->link == NULL) {
+		return;
+	}
+	if (c->state == WELCOME) {
+		c->lost_ns = now_ns;
+		c->steady = now_ns - c->state_ns > STEADY_S * second;
+	}
+	enter(c, ENDING);
+	link_close(c->link);
+}
+
+int client_send(struct client *c, uint8_t type, struct slice payload)
 {
 	c->sh->wire_bytes += payload.n + 5;
 	return link_send(c->link, type, &payload, 1);
@@ -133,6 +131,31 @@ static void wait_and_dial(struct client *c)
 	sys_timer_set(c->sh->sys, c->timer, ms);
 }
 
+/* The oldest of each lane: what the collector has of a later one it finds when that
+ * one is sent. */
+static int list_segments(struct shipper *sh, struct buf *list)
+{
+	int rc = 0;
+
+	for (int i = 0; i < LANE_NR; i++) {
+		size_t n = 0;
+
+		for (struct seg *s = sh->lanes[i].first;
+		     s != NULL && rc == 0 && n < LIMIT_HELLO_SEGMENTS / LANE_NR;
+		     s = s->next) {
+			struct msg_segment m = {.id = s->info.id,
+						.index = (int64_t)s->n - 1};
+
+			if (s->n > 0) {
+				m.hash = *seg_hash(s, m.index);
+				rc = msg_add_segment(list, &m);
+				n++;
+			}
+		}
+	}
+	return rc;
+}
+
 static void send_hello(struct client *c)
 {
 	struct shipper *sh = c->sh;
@@ -155,18 +178,7 @@ static void send_hello(struct client *c)
 	if (sh->has_store) {
 		h.store_id = slice(sh->store_id, sizeof sh->store_id);
 	}
-	for (int i = 0; i < LANE_NR; i++) {
-		for (struct seg *s = sh->lanes[i].first;
-		     s != NULL && rc == 0; s = s->next) {
-			struct msg_segment m = {.id = s->info.id,
-						.index = (int64_t)s->n - 1};
-
-			if (s->n > 0) {
-				m.hash = *seg_hash(s, m.index);
-				rc = msg_add_segment(&segments, &m);
-			}
-		}
-	}
+	rc = list_segments(sh, &segments);
 	if (rc == 0) {
 		rc = sh->cbs->list_streams(sh->arg, &streams);
 	}
@@ -176,12 +188,12 @@ static void send_hello(struct client *c)
 		rc = hello_encode(&h, &out);
 	}
 	if (rc == 0) {
-		rc = send_msg(c, MSG_HELLO, buf_slice(&out));
+		rc = client_send(c, MSG_HELLO, buf_slice(&out));
 	}
 	if (rc != 0) {
 		log_warn("cannot greet the collector", "error=\"%s\"",
 			 err_str(rc));
-		link_close(c->link);
+		end_session(c);
 	}
 	buf_fini(&segments);
 	buf_fini(&streams);
@@ -208,9 +220,16 @@ static void on_close(void *arg, struct link *l, int status, const char *why)
 	bool was_welcome = c->state == WELCOME;
 
 	(void)l;
-	c->link = NULL;
 	if (was_welcome) {
 		c->lost_ns = sys_mono_ns(sh->sys);
+		c->steady = c->lost_ns - c->state_ns > STEADY_S * second;
+	}
+	c->link = NULL;
+	if (c->steady) {
+		/* Whoever is sent away again and again, right after a welcome,
+		 * comes back ever more slowly. */
+		c->failures = 0;
+		c->steady = false;
 	}
 	if (status != 0) {
 		snprintf(c->last_error, sizeof c->last_error, "%s", why);
@@ -276,108 +295,6 @@ void client_start(struct client *c)
 	sys_timer_set(c->sh->sys, c->timer, 0);
 }
 
-/* ---- signed heads ---- */
-
-static void send_head(struct client *c, const struct seg *s,
-		      enum head_state state)
-{
-	struct head h = {
-		.device = c->sh->device,
-		.lane = s->info.lane,
-		.number = s->info.number,
-		.segment = s->info.id,
-		.index = s->sent,
-		.hash = *seg_hash(s, s->sent),
-		.state = state,
-		.previous_index = s->previous_index,
-		.previous_hash = s->previous_hash,
-		.time_ms = sys_wall_ns(c->sh->sys) / 1000000,
-	};
-	struct buf out;
-	int rc;
-
-	buf_init(&out, 4096);
-	rc = c->sh->cbs->sign(c->sh->arg, &h, &out);
-	if (rc == 0) {
-		rc = send_msg(c, MSG_HEAD, buf_slice(&out));
-	}
-	if (rc != 0) {
-		log_warn("cannot sign or send the head of a segment",
-			 "error=\"%s\"", err_str(rc));
-	}
-	buf_fini(&out);
-	c->headed_ns = sys_mono_ns(c->sh->sys);
-}
-
-static bool all_sent(const struct seg *s)
-{
-	return s->announced && s->n > 0 && s->sent == (int64_t)s->n - 1;
-}
-
-void client_closed(struct client *c, struct seg *s)
-{
-	if (c->state == WELCOME && all_sent(s)) {
-		send_head(c, s, HEAD_CLOSED);
-		s->headed = s->sent;
-	}
-}
-
-void client_abandoned(struct client *c, struct seg *s)
-{
-	for (int i = 0; i < LANE_NR; i++) {
-		if (c->current[i] == s) {
-			c->current[i] = NULL;
-		}
-	}
-	if (c->state == WELCOME && s->announced) {
-		send_head(c, s, HEAD_ABANDONED);
-	}
-}
-
-/* The newest segment that the collector knows of, in any lane. */
-static struct seg *newest_announced(struct client *c)
-{
-	struct seg *newest = NULL;
-
-	for (int i = 0; i < LANE_NR; i++) {
-		for (struct seg *s = c->sh->lanes[i].first; s != NULL;
-		     s = s->next) {
-			if (s->announced &&
-			    (newest == NULL ||
-			     s->info.number > newest->info.number)) {
-				newest = s;
-			}
-		}
-	}
-	return newest;
-}
-
-static void heads_in_time(struct client *c, int64_t now_ns)
-{
-	struct seg *s;
-
-	if (now_ns - c->headed_ns < HEAD_EVERY_NS_S * second) {
-		return;
-	}
-	for (int i = 0; i < LANE_NR; i++) {
-		s = c->current[i];
-		if (s != NULL && s->sent > s->headed && !s->closed) {
-			s->headed = s->sent;
-			send_head(c, s, HEAD_OPEN);
-		}
-	}
-	if (now_ns - c->headed_ns >= HEARTBEAT_S * second) {
-		s = newest_announced(c);
-		if (s != NULL) {
-			send_head(c, s, s->closed ? HEAD_CLOSED : HEAD_OPEN);
-		} else {
-			/* Nothing to vouch for: just a sign of life. */
-			send_msg(c, MSG_PING, SLICE_NONE);
-			c->headed_ns = now_ns;
-		}
-	}
-}
-
 /* ---- sending ---- */
 
 static int announce(struct client *c, struct seg *s)
@@ -395,14 +312,14 @@ static int announce(struct client *c, struct seg *s)
 	buf_init(&out, LIMIT_SEGMENT_HEADER + 256);
 	rc = segment_msg_encode(&m, &out);
 	if (rc == 0) {
-		rc = send_msg(c, MSG_SEGMENT, buf_slice(&out));
+		rc = client_send(c, MSG_SEGMENT, buf_slice(&out));
 	}
 	buf_fini(&out);
 	if (rc == 0) {
 		s->announced = true;
 		c->current[s->info.lane] = s;
 		if (first) {
-			send_head(c, s, HEAD_OPEN);
+			client_head(c, s, HEAD_OPEN);
 			s->headed = s->sent;
 		}
 	}
@@ -413,20 +330,22 @@ static int announce(struct client *c, struct seg *s)
  * again, or reported as lost. */
 static void damaged(struct lane_state *ln, struct seg *s, int rc)
 {
-	struct msg_stream w = {.id = s->streams[0].id,
-			       .received = s->streams[0].start};
-
 	log_error("a spooled segment can't be read back; its lines are read "
 		  "from their source again where that is possible",
 		  "path=%s error=\"%s\"",
 		  s->file.path == NULL ? "" : s->file.path, err_str(rc));
 	if (ln->lane == LANE_FILE) {
-		lane_abandon_from(ln, s, &w);
-	} else if (ln->gap_before == NULL) {
-		ln->gap_before = s;
-		ln->drop_gapped = true;
-		lane_tick(ln, sys_mono_ns(ln->sh->sys));
+		lane_abandon_from(ln, s, NULL);
+	} else {
+		lane_replace(ln, s, "spool-damaged");
 	}
+}
+
+/* No memory, no descriptor: it will do another time. */
+static bool is_passing(int rc)
+{
+	return rc == UV_ENOMEM || rc == UV_EMFILE || rc == UV_ENFILE ||
+	       rc == UV_EAGAIN || rc == UV_EACCES;
 }
 
 static int send_batch(struct client *c, struct seg *s)
@@ -436,7 +355,9 @@ static int send_batch(struct client *c, struct seg *s)
 	int rc = seg_bytes(s, (uint32_t)(s->sent + 1), &c->scratch, &parts[1]);
 
 	if (rc != 0) {
-		damaged(s->lane, s, rc);
+		if (!is_passing(rc)) {
+			damaged(s->lane, s, rc);
+		}
 		return rc;
 	}
 	rc = link_send(c->link, MSG_SEALED, parts, 2);
@@ -494,7 +415,7 @@ static void protocol_error(struct client *c, const char *what, int rc)
 {
 	log_warn("the collector broke the protocol; connecting anew",
 		 "message=%s error=\"%s\"", what, err_str(rc));
-	link_close(c->link);
+	end_session(c);
 }
 
 static void forget_session(struct client *c)
@@ -505,6 +426,8 @@ static void forget_session(struct client *c)
 		     s = s->next) {
 			s->announced = false;
 			s->sent = -1;
+			/* A restored store may have less than it had told. */
+			s->acked = -1;
 			s->headed = -2;
 		}
 	}
@@ -538,10 +461,12 @@ static int take_segments(struct client *c, struct slice list)
 	return rc;
 }
 
-static void take_keys(struct shipper *sh, const struct welcome *w)
+/* true: this is another store than before. */
+static bool take_keys(struct shipper *sh, const struct welcome *w)
 {
 	bool same = sh->has_store &&
 		    memcmp(sh->store_id, w->store_id, sizeof w->store_id) == 0;
+	bool moved = sh->has_store && !same;
 
 	if (sh->has_store && !same) {
 		log_warn("this collector keeps another store than before; "
@@ -555,15 +480,47 @@ static void take_keys(struct shipper *sh, const struct welcome *w)
 		memcpy(sh->store_id, w->store_id, sizeof w->store_id);
 		sh->has_store = true;
 		sh->cbs->changed(sh->arg);
+		for (int i = 0; i < LANE_NR; i++) {
+			lane_renew_segment(&sh->lanes[i]);
+		}
 	}
 	sh->window_log = w->window_log;
 	sh->segment_decoded_max = w->max_segment_decoded;
+	return moved;
+}
+
+static bool sealed_to(const struct seg *s, const struct shipper *sh)
+{
+	for (size_t i = 0; i < s->info.n_recipients; i++) {
+		for (size_t k = 0; k < sh->n_keys; k++) {
+			if (memcmp(s->info.recipient[i], sh->keys[k].id,
+				   sizeof sh->keys[k].id) == 0) {
+				return true;
+			}
+		}
+	}
+	return s->n == 0;
+}
+
+/* Another store can't open what was sealed for the one before: what can be read
+ * again is sealed anew. */
+static void seal_anew(struct shipper *sh)
+{
+	struct lane_state *ln = &sh->lanes[LANE_FILE];
+
+	for (struct seg *s = ln->first; s != NULL; s = s->next) {
+		if (!sealed_to(s, sh)) {
+			lane_abandon_from(ln, s, NULL);
+			return;
+		}
+	}
 }
 
 static void on_welcome(struct client *c, struct slice payload)
 {
 	struct shipper *sh = c->sh;
 	struct welcome w;
+	bool moved;
 	int rc = welcome_decode(&w, payload);
 
 	if (rc == 0 && c->state != GREETING) {
@@ -581,23 +538,23 @@ static void on_welcome(struct client *c, struct slice payload)
 		protocol_error(c, "welcome", rc);
 		return;
 	}
-	take_keys(sh, &w);
+	moved = take_keys(sh, &w);
 	log_info("connected", "collector=%s port=%u", sh->options->host,
 		 sh->options->port);
 	enter(c, WELCOME);
-	c->failures = 0;
 	c->patient = false;
 	c->connects++;
 	c->last_error[0] = '\0';
 	c->headed_ns = c->heard_ns;
-	if (sh->spooling) {
+	if (sh->spooling && !sh->stopping) {
 		sh->spooling = false;
 		/* From here on new segments stay in memory again. */
-		if (!sh->lanes[LANE_FILE].job.busy) {
-			lane_close_segment(&sh->lanes[LANE_FILE]);
-		}
+		lane_renew_segment(&sh->lanes[LANE_FILE]);
 	}
 	sh->cbs->welcome(sh->arg, w.streams);
+	if (moved) {
+		seal_anew(sh);
+	}
 	client_pump(c);
 	shipper_room_now(sh);
 }
@@ -677,7 +634,7 @@ static void on_nak(struct client *c, struct slice payload)
 			range.end = range.start;
 			range.start = nak.stream.received;
 			range.h = 0; /* Of bytes that nobody has any more. */
-			lane_gap_before(s->lane, s, &range);
+			lane_gap_before(s->lane, s, &range, "store-rollback");
 		}
 	}
 }
@@ -702,12 +659,15 @@ static void on_error(struct client *c, struct slice payload)
 	log_error("the collector ends the connection", "code=%u text=%s",
 		  e.code, log_quote(text, sizeof text, e.text));
 	c->retry_after_ms = e.retry_after_ms;
+	/* Fenced: another process has this identity; if both came back at once
+	 * they would fence each other for ever. */
 	c->patient = e.code == MSG_ERROR_CLONED ||
+		     e.code == MSG_ERROR_FENCED ||
 		     e.code == MSG_ERROR_REVOKED ||
 		     e.code == MSG_ERROR_VERSION;
 	snprintf(c->last_error, sizeof c->last_error, "%.*s",
 		 SLICE_ARG(slice_head(e.text, sizeof c->last_error - 1)));
-	link_close(c->link);
+	end_session(c);
 }
 
 static void on_message(void *arg, struct link *l, uint8_t type,
@@ -717,6 +677,9 @@ static void on_message(void *arg, struct link *l, uint8_t type,
 
 	(void)l;
 	c->heard_ns = sys_mono_ns(c->sh->sys);
+	if (c->state == ENDING || c->state == STOPPED) {
+		return;
+	}
 	if (c->state != WELCOME && type != MSG_WELCOME && type != MSG_ERROR) {
 		protocol_error(c, "before the welcome", ERR_PROTOCOL);
 		return;
@@ -764,13 +727,12 @@ void client_tick(struct client *c, int64_t now_ns)
 	struct shipper *sh = c->sh;
 
 	if (c->state == WELCOME) {
-		heads_in_time(c, now_ns);
+		client_heads(c, now_ns);
 		if (owed(c) &&
 		    now_ns - c->heard_ns > SILENCE_TIMEOUT_S * second) {
 			log_warn("the collector is silent although it owes "
 				 "acknowledgements; connecting anew");
-			c->heard_ns = now_ns;
-			link_close(c->link);
+			end_session(c);
 		}
 		return;
 	}
@@ -778,8 +740,7 @@ void client_tick(struct client *c, int64_t now_ns)
 	    now_ns - c->state_ns > GREETING_TIMEOUT_S * second) {
 		log_warn("the collector does not answer; connecting anew",
 			 "seconds=%d", GREETING_TIMEOUT_S);
-		c->state_ns = now_ns;
-		link_close(c->link);
+		end_session(c);
 	}
 	if (!sh->spooling && sh->n_keys > 0 &&
 	    (now_ns - c->lost_ns > OFFLINE_GRACE_S * second ||
@@ -792,22 +753,25 @@ void client_tick(struct client *c, int64_t now_ns)
 
 void client_stop(struct client *c)
 {
+	if (c->state == STOPPED) {
+		return;
+	}
 	if (c->link == NULL) {
 		sys_timer_stop(c->sh->sys, c->timer);
 		enter(c, STOPPED);
 		return;
 	}
 	if (c->state == WELCOME) {
-		send_msg(c, MSG_BYE, SLICE_NONE);
+		client_send(c, MSG_BYE, SLICE_NONE);
 	}
-	c->state = DIALING; /* No more is taken from this link. */
-	link_close(c->link);
+	end_session(c);
 }
 
 void client_status(const struct client *c, struct json *j)
 {
 	static const char *const names[] = {"waiting", "connecting",
-					    "greeting", "connected", "stopped"};
+					    "greeting", "connected", "ending",
+					    "stopped"};
 
 	json_cstr(j, "state", names[c->state]);
 	json_cstr(j, "collector", c->sh->options->host);

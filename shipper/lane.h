@@ -49,11 +49,13 @@ struct seg {
 	size_t n_streams, streams_room;
 
 	struct spool_file file;  /* .path NULL: in memory only */
+	uint64_t counted;        /* of its file, in shipper.spool_bytes */
 	uint64_t decoded;        /* bytes before compression */
 	size_t memory;           /* bytes of its batches in memory */
 	int64_t opened_ns, added_ns; /* monotonic */
 
 	bool closed;             /* gets no more batches */
+	bool is_gap;             /* holds the gap record of what was dropped */
 	bool announced;          /* the collector knows of it in this session */
 	int64_t sent;            /* index of the last batch sent in this session, -1 */
 	int64_t acked;           /* durable at the collector, -1 */
@@ -86,10 +88,11 @@ struct job {
 	int rc;
 };
 
-/* What a stream lost by policy and still owes as a gap record. */
+/* What a stream lost and still owes as a gap record. */
 struct lost {
 	struct stream_id id;
-	uint64_t start, end, count;
+	uint64_t start, end, count; /* count 0: of unknown lines */
+	const char *reason; /* a constant string */
 };
 enum { LOST_STREAMS = 16 };
 
@@ -107,12 +110,16 @@ struct lane_state {
 	struct seg *first, *last; /* oldest to newest; the newest may be open */
 	struct seg *gap_before;   /* a gap is owed in front of this one ... */
 	struct seg_stream gap;    /* ... over this range */
-	bool drop_gapped;         /* and then that segment goes */
+	bool drop_gapped;         /* and then that segment goes: the whole of it */
+	const char *gap_reason;   /* a constant string */
+	bool close_wanted;        /* the open segment ends after the job */
 	struct seg *abandon;      /* to be given up from here on, after the job */
+	bool has_nak;
 	struct msg_stream nak;    /* and why */
 	struct lost lost[LOST_STREAMS];
 	size_t n_lost;
 	struct job job;
+	unsigned failures; /* of jobs, in a row; then only on_retry() starts one */
 
 	uint64_t last_number;
 	uint64_t records, dropped; /* added; given up by policy, ever */
@@ -179,6 +186,17 @@ const struct hash32 *seg_hash(const struct seg *s, int64_t index);
 int seg_bytes(struct seg *s, uint32_t index, struct buf *scratch,
 	      struct slice *out);
 
+/* ---- lane_job.c ---- */
+
+/* Starts what waits: the pending batch, or the gap that is owed.  No job is under
+ * way. */
+void lane_submit(struct lane_state *ln);
+/* After a failure; a timer's callback. */
+void lane_retry(void *arg);
+/* Starts to write the oldest segment that is only in memory to the spool, when
+ * the lane is idle and there is room. */
+void lane_spool_next(struct lane_state *ln);
+
 /* ---- lane.c ---- */
 
 int lane_init(struct lane_state *ln, struct shipper *sh, enum lane lane);
@@ -189,8 +207,18 @@ int lane_add(struct lane_state *ln, const struct record *r, bool with_time);
 /* Hands the filling batch to a job.  ERR_AGAIN: a job is under way, or there is no
  * room; 0 also when nothing was filling. */
 int lane_close_batch(struct lane_state *ln);
-/* No more batches for the open segment, if there is one. */
+/* No more batches for the open segment, if there is one.  No job is under way, or
+ * one that has just failed. */
 void lane_close_segment(struct lane_state *ln);
+/* Likewise, after the job if there is one. */
+void lane_renew_segment(struct lane_state *ln);
+/* Lets the segment go if all of it is acknowledged and nobody needs it. */
+void lane_drop_delivered(struct lane_state *ln, struct seg *seg);
+/* A job reads or writes the lane's segments on another thread. */
+static inline bool lane_busy(const struct lane_state *ln)
+{
+	return ln->job.busy;
+}
 /* The time has come to look: close old or silent segments, spool, free. */
 void lane_tick(struct lane_state *ln, int64_t now_ns);
 /* Everything is sealed, nothing under way. */
@@ -199,20 +227,26 @@ bool lane_settled(const struct lane_state *ln);
 bool lane_delivered(const struct lane_state *ln);
 /* Every segment that is not acknowledged is on disk. */
 bool lane_spooled(const struct lane_state *ln);
-/* Starts to write the oldest segment that is only in memory to the spool, when
- * the lane is idle. */
-void lane_spool_next(struct lane_state *ln);
+/* Lines that can't be read again go to the disk before anything else. */
+bool lane_goes_to_file(const struct lane_state *ln);
+/* n more bytes of this lane may go to the spool. */
+bool lane_fits_spool(const struct lane_state *ln, uint64_t n);
 /* Batches up to index are durable; hash must agree with ours (ERR_CONFLICT). */
 int lane_acked(struct lane_state *ln, struct seg *seg, int64_t index,
 	       const struct hash32 *hash);
 /* Gives up the segment and everything behind it in the lane: the records will be
- * added again (cbs->rewind()), those of the refused stream from its watermark. */
+ * added again (cbs->rewind()), those of the refused stream (nak, NULL for none) from
+ * its watermark. */
 void lane_abandon_from(struct lane_state *ln, struct seg *seg,
 		       const struct msg_stream *nak);
+/* The lowest position of the stream that the lane holds; UINT64_MAX: none. */
+uint64_t lane_lowest(const struct lane_state *ln, const struct stream_id *id);
 /* A segment with one gap record over the range will stand in front of seg
  * before anything else of the lane is sealed. */
 void lane_gap_before(struct lane_state *ln, struct seg *seg,
-		     const struct seg_stream *range);
+		     const struct seg_stream *range, const char *reason);
+/* A segment with gap records over all that seg holds takes its place. */
+void lane_replace(struct lane_state *ln, struct seg *seg, const char *reason);
 
 /* ---- client.c ---- */
 
@@ -222,6 +256,8 @@ void client_start(struct client *c);
 /* A segment gets no more batches, or will never be finished: its signed head. */
 void client_closed(struct client *c, struct seg *s);
 void client_abandoned(struct client *c, struct seg *s);
+/* The segment's memory is about to go. */
+void client_forget(struct client *c, const struct seg *s);
 /* Something may be sent. */
 void client_pump(struct client *c);
 void client_tick(struct client *c, int64_t now_ns);

@@ -139,10 +139,11 @@ void lane_drop_seg(struct lane_state *ln, struct seg *seg)
 		ln->last = before;
 	}
 	sh->memory -= seg->memory;
+	sh->spool_bytes -= seg->counted;
 	if (seg->file.path != NULL) {
-		sh->spool_bytes -= seg->file.size;
 		spool_file_remove(&seg->file, sh->sys);
 	}
+	client_forget(sh->client, seg);
 	seg_free(seg);
 }
 

@@ -123,6 +123,7 @@ static int on_end(void *arg, uint64_t size, size_t n_batches)
 		return 0;
 	}
 	s->file.size = size;
+	s->counted = size;
 	rec->sh->spool_bytes += size;
 	return 0;
 }
@@ -162,8 +163,8 @@ static void on_tick(void *arg)
 	}
 	client_pump(s->client);
 	shipper_room_now(s);
-	shipper_check_stop(s);
 	sys_timer_set(s->sys, s->tick, TICK_MS);
+	shipper_check_stop(s); /* May end in shipper_free(). */
 }
 
 int shipper_new(struct shipper **out, const struct shipper_params *params)
@@ -198,6 +199,12 @@ int shipper_new(struct shipper **out, const struct shipper_params *params)
 	}
 	if (rc == 0) {
 		rc = restore(s, params->saved);
+		if (rc == ERR_VERSION || rc == ERR_MALFORMED) {
+			/* The welcome brings keys, the clock makes numbers. */
+			log_warn("the saved state of shipping can't be used",
+				 "error=\"%s\"", err_str(rc));
+			rc = 0;
+		}
 	}
 	if (rc != 0) {
 		shipper_free(s);
@@ -247,6 +254,23 @@ void shipper_spool_ends(const struct shipper *s,
 	}
 }
 
+uint64_t shipper_lowest(const struct shipper *s, const struct stream_id *id)
+{
+	uint64_t lowest = UINT64_MAX;
+
+	for (int i = 0; i < LANE_NR; i++) {
+		uint64_t p = lane_lowest(&s->lanes[i], id);
+
+		lowest = p < lowest ? p : lowest;
+	}
+	return lowest;
+}
+
+bool shipper_settled(const struct shipper *s, enum lane lane)
+{
+	return lane_settled(&s->lanes[lane]);
+}
+
 /* ---- records ---- */
 
 int shipper_add(struct shipper *s, enum lane lane, const struct record *r,
@@ -286,9 +310,19 @@ void shipper_room_now(struct shipper *sh)
 
 /* ---- stopping ---- */
 
+/* What is not delivered goes to the spool, as far as it has room. */
+static void spool_the_rest(struct shipper *s)
+{
+	s->spooling = true;
+	for (int i = 0; i < LANE_NR; i++) {
+		lane_spool_next(&s->lanes[i]);
+	}
+}
+
 void shipper_check_stop(struct shipper *s)
 {
-	bool delivered = true, spooled = true;
+	bool delivered = true, spooled = true, busy = false, late;
+	int64_t now_ns = sys_mono_ns(s->sys);
 	void (*cb)(void *arg) = s->stop_cb;
 
 	if (!s->stopping || cb == NULL) {
@@ -299,32 +333,32 @@ void shipper_check_stop(struct shipper *s)
 		delivered = delivered && lane_delivered(&s->lanes[i]);
 		spooled = spooled && lane_spooled(&s->lanes[i]);
 	}
-	if (client_is_stopped(s->client)) {
+	late = now_ns >= s->stop_deadline_ns + STOP_GRACE_NS;
+	if (!delivered && !s->spooling &&
+	    (!client_is_welcome(s->client) || now_ns >= s->stop_deadline_ns)) {
+		spool_the_rest(s);
+		return;
+	}
+	if (!delivered && !(s->spooling && spooled) && !late) {
+		return;
+	}
+	client_stop(s->client);
+	for (int i = 0; i < LANE_NR; i++) {
+		busy = busy || lane_busy(&s->lanes[i]);
+	}
+	/* Whoever is told may free everything: not under a job's feet. */
+	if (!busy && client_is_stopped(s->client)) {
 		s->stop_cb = NULL;
 		cb(s->stop_arg);
-		return;
-	}
-	if (!delivered && !s->spooling &&
-	    (!client_is_welcome(s->client) ||
-	     sys_mono_ns(s->sys) >= s->stop_deadline_ns)) {
-		s->spooling = true;
-		for (int i = 0; i < LANE_NR; i++) {
-			lane_spool_next(&s->lanes[i]);
-		}
-		return;
-	}
-	if (delivered || (s->spooling && spooled) ||
-	    sys_mono_ns(s->sys) >= s->stop_deadline_ns + STOP_GRACE_NS) {
-		client_stop(s->client);
-		if (client_is_stopped(s->client)) {
-			sys_timer_set(s->sys, s->tick, 0);
-		}
 	}
 }
 
 void shipper_stop(struct shipper *s, uint64_t wait_ms, void (*cb)(void *arg),
 		  void *arg)
 {
+	if (s->stopping) {
+		return; /* Under way already: its callback will come. */
+	}
 	s->stopping = true;
 	s->stop_cb = cb;
 	s->stop_arg = arg;

@@ -44,8 +44,10 @@ struct shipper_cbs {
 	 * (msg_streams_next()), borrowed.  Once for each connection. */
 	void (*welcome)(void *arg, struct slice streams);
 	/* Records from w->received on have to be added again (the collector has
-	 * less than we thought).  0: they will be; otherwise they are gone. */
-	int (*rewind)(void *arg, const struct msg_stream *w);
+	 * less than we thought, or they can't be sent as they are).  proved:
+	 * w->h_received is H there as the collector told it; otherwise it is
+	 * unknown.  0: they will be; otherwise they are gone. */
+	int (*rewind)(void *arg, const struct msg_stream *w, bool proved);
 	/* Streams to name in a hello: append them with msg_add_stream(). */
 	int (*list_streams)(void *arg, struct buf *list);
 	/* After shipper_add() said ERR_AGAIN: there is room. */
@@ -72,8 +74,8 @@ struct shipper_params {
 };
 
 /* Opens the spool and recovers what is in it: damaged parts are named in the log
- * and set aside, never an error.  Blocks.  UV_ENOMEM, ERR_MALFORMED (saved), and errors of
- * making the spool's folder. */
+ * and set aside, never an error.  Blocks.  Saved state that can't be used is left out, with a warning.  UV_ENOMEM, and
+ * errors of making the spool's folder. */
 int shipper_new(struct shipper **out, const struct shipper_params *params);
 
 /* Frees the memory and nothing else: no file is touched, nothing is sent.  After
@@ -89,6 +91,13 @@ void shipper_start(struct shipper *s);
 void shipper_spool_ends(const struct shipper *s,
 			void (*cb)(void *arg, const struct msg_stream *end),
 			void *arg);
+
+/* The lowest position of the stream that is still held here (spooled, sealed or
+ * filling); UINT64_MAX when nothing of it is. */
+uint64_t shipper_lowest(const struct shipper *s, const struct stream_id *id);
+/* Nothing of the lane is filling or under way: all of it is sealed (and, but for
+ * lane `file`, on disk). */
+bool shipper_settled(const struct shipper *s, enum lane lane);
 
 /* Adds a record.  r->start must be where the stream's last record ended.  The
  * record is copied.  with_time as in wire/body.h.
@@ -109,7 +118,8 @@ void shipper_flush(struct shipper *s, enum lane lane);
 
 /* A clean stop: seals what is filling, sends it and waits up to wait_ms for the
  * acknowledgement; what is not acknowledged then goes to the spool.  cb runs
- * once, last. */
+ * once, last, with no job under way; it may call shipper_free().  A second call
+ * does nothing. */
 void shipper_stop(struct shipper *s, uint64_t wait_ms, void (*cb)(void *arg),
 		  void *arg);
 

@@ -1,0 +1,36 @@
+/* client_impl: private to client.c (the session) and client_heads.c (its signed
+ * heads). */
+#ifndef SHIPPER_CLIENT_IMPL_H
+#define SHIPPER_CLIENT_IMPL_H
+
+#include "shipper/lane.h"
+
+enum state { WAITING, DIALING, GREETING, WELCOME, ENDING, STOPPED };
+
+struct client {
+	struct shipper *sh;
+	enum state state;
+	struct link *link; /* NULL when none */
+	struct sys_timer *timer;
+	unsigned failures; /* in a row */
+	bool steady;       /* the session that ends had lasted */
+	bool patient;      /* the collector told us to stay away for long */
+	uint32_t retry_after_ms;
+	int64_t state_ns;  /* monotonic: when the state began */
+	int64_t heard_ns, headed_ns;
+	int64_t lost_ns;   /* since when there is no welcome */
+	struct seg *current[LANE_NR]; /* announced last, in each lane */
+	struct buf scratch;
+	char last_error[160];
+	uint64_t connects;
+};
+
+/* Errors as link_send()'s. */
+int client_send(struct client *c, uint8_t type, struct slice payload);
+
+/* Sends the head of s as it was sent so far; what fails is logged. */
+void client_head(struct client *c, const struct seg *s, enum head_state state);
+/* Heads that are due by now. */
+void client_heads(struct client *c, int64_t now_ns);
+
+#endif
