@@ -25,7 +25,10 @@ struct input {
 	unsigned char secret[STREAM_SECRET];
 	char *buf;
 	size_t n, room;
+	bool live; /* the handle has to be closed */
 	bool reading, ended, closing;
+	uint64_t timeout_ms;
+	struct sys_timer *timeout; /* for a last line without its newline */
 };
 
 static void read_on(struct input *in);
@@ -36,8 +39,9 @@ static void offer(struct input *in, bool final)
 	struct slice data = slice(in->buf, in->n);
 	size_t ready = final ? in->n : lines_ready(&in->stream.lines, data);
 	size_t taken;
+	bool skipping = in->stream.lines.record_start != in->stream.position;
 
-	if (ready == 0) {
+	if (ready == 0 && !(final && skipping)) {
 		return;
 	}
 	data.n = ready;
@@ -64,10 +68,25 @@ static void stop_reading(struct input *in)
 	}
 }
 
+/* What waits for its newline has waited long enough. */
+static void on_timeout(void *arg)
+{
+	struct input *in = arg;
+
+	if (!in->closing) {
+		offer(in, true);
+	}
+}
+
 static void took(struct input *in, size_t n)
 {
 	in->n += n;
 	offer(in, false);
+	if (in->n > 0) {
+		sys_timer_set(in->sys, in->timeout, in->timeout_ms);
+	} else {
+		sys_timer_stop(in->sys, in->timeout);
+	}
 	if (in->n == in->room) {
 		stop_reading(in); /* Until there is room downstream. */
 	}
@@ -138,6 +157,7 @@ static int open_handle(struct input *in, int fd)
 	switch (uv_guess_handle(fd)) {
 	case UV_NAMED_PIPE:
 		rc = uv_pipe_init(in->loop, &in->uv.pipe, 0);
+		in->live = rc == 0;
 		return rc != 0 ? rc : uv_pipe_open(&in->uv.pipe, fd);
 	case UV_TTY:
 		return uv_tty_init(in->loop, &in->uv.tty, fd, 0);
@@ -162,11 +182,25 @@ static int make_id(struct input *in)
 	return rc != 0 ? rc : in->stream.st.path == NULL ? UV_ENOMEM : 0;
 }
 
+static void on_closed(uv_handle_t *h)
+{
+	struct input *in = h->data;
+
+	if (in->fd >= 0) {
+		sys_close(in->sys, in->fd);
+	}
+	stream_fini(&in->stream);
+	explicit_bzero(in->secret, sizeof in->secret);
+	free(in->buf);
+	free(in);
+}
+
 int input_open(struct input **out, uv_loop_t *loop, struct sys *sys, int fd,
-	       uint32_t line_max,
+	       const struct sources_options *options,
 	       const unsigned char secret[static STREAM_SECRET],
 	       const struct tail_callbacks *cb, void *arg)
 {
+	uint32_t line_max = (uint32_t)options->line_max;
 	struct input *in = calloc(1, sizeof *in);
 	int rc;
 
@@ -175,6 +209,7 @@ int input_open(struct input **out, uv_loop_t *loop, struct sys *sys, int fd,
 		return UV_ENOMEM;
 	}
 	in->loop = loop;
+	in->timeout_ms = options->last_line_timeout_ms;
 	in->sys = sys;
 	in->fd = -1;
 	in->cb = cb;
@@ -194,6 +229,16 @@ int input_open(struct input **out, uv_loop_t *loop, struct sys *sys, int fd,
 	rc = make_id(in);
 	if (rc == 0) {
 		rc = open_handle(in, fd);
+	}
+	if (rc == 0) {
+		in->live = true;
+		rc = sys_timer_new(sys, &in->timeout, on_timeout, in);
+	}
+	if (rc != 0 && in->live) {
+		in->uv.handle.data = in;
+		in->closing = true;
+		uv_close(&in->uv.handle, on_closed);
+		return rc;
 	}
 	if (rc != 0) {
 		goto err_stream;
@@ -221,19 +266,6 @@ void input_resume(struct input *in)
 	read_on(in);
 }
 
-static void on_closed(uv_handle_t *h)
-{
-	struct input *in = h->data;
-
-	if (in->fd >= 0) {
-		sys_close(in->sys, in->fd);
-	}
-	stream_fini(&in->stream);
-	explicit_bzero(in->secret, sizeof in->secret);
-	free(in->buf);
-	free(in);
-}
-
 void input_close(struct input *in)
 {
 	if (in == NULL || in->closing) {
@@ -241,6 +273,8 @@ void input_close(struct input *in)
 	}
 	stop_reading(in);
 	offer(in, true);
+	sys_timer_free(in->sys, in->timeout);
+	in->timeout = NULL;
 	in->closing = true;
 	in->cb->closed(in->arg, &in->stream, TAIL_ROTATED);
 	uv_close(&in->uv.handle, on_closed);

@@ -20,11 +20,13 @@ struct input;
 /* The index that stream.source has for it: behind every file source. */
 enum { INPUT_SOURCE = UINT16_MAX };
 
-/* fd: taken over (closed by input_close()).  cb is kept; of it opened, chunk and
- * closed are called, from the loop; chunk gets TAIL_FINAL with the last bytes.
- * secret as for tail_new().  UV_ENOMEM, or libuv's error for what fd is. */
+/* fd: taken over (closed by input_close()).  Of the options line_max and
+ * last_line_timeout_ms are read.  cb is kept; of it opened (from inside this call),
+ * chunk and closed are called; chunk gets TAIL_FINAL at the end, and for a last line
+ * that waits too long for its newline.  secret as for tail_new().  UV_ENOMEM, or
+ * libuv's error for what fd is. */
 int input_open(struct input **out, uv_loop_t *loop, struct sys *sys, int fd,
-	       uint32_t line_max,
+	       const struct sources_options *options,
 	       const unsigned char secret[static STREAM_SECRET],
 	       const struct tail_callbacks *cb, void *arg);
 /* There is room again. */
