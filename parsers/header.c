@@ -1,5 +1,7 @@
 #include "parsers/header.h"
 
+#include <endian.h>
+
 #include "parsers/scan.h"
 
 enum {
@@ -81,7 +83,7 @@ static struct slice base_name(struct slice name)
 	return name;
 }
 
-enum tag { TAG_NONE, TAG_BARE /* "prog[1] ", no colon */, TAG_FULL };
+enum tag_form { TAG_NONE, TAG_BARE /* "prog[1] ", no colon */, TAG_FULL };
 
 static bool tag_char(char c)
 {
@@ -91,7 +93,7 @@ static bool tag_char(char c)
 
 /* "name[pid]: ", "name: ", "name(pam_unix)[pid]: ", "name[pid] ", "[name] ".
  * On TAG_NONE nothing is changed. */
-static enum tag take_tag(struct slice *s, struct header *h,
+static enum tag_form take_tag(struct slice *s, struct header *h,
 			 struct header_more *more)
 {
 	struct slice t = *s, name, module = SLICE_NONE, pid = SLICE_NONE;
@@ -193,10 +195,90 @@ static size_t plain_run(struct slice s)
 	return n;
 }
 
+/* The first bytes of the word p stands at, up to a bracket or colon that is among
+ * them, in eight bytes. */
+static uint64_t name_word(const char *p)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+	uint64_t word, bracket, colon, end;
+
+	memcpy(&word, p, sizeof word);
+	word = le64toh(word);
+	bracket = word ^ ones * '[';
+	colon = word ^ ones * ':';
+	end = ((bracket - ones) & ~bracket & high) |
+	      ((colon - ones) & ~colon & high);
+	return end == 0 ? word : word & ((end & -end) - 1);
+}
+
+/* Where a line with this tag is remembered; NULL: it is too short. */
+static struct tag *tag_place(struct header_reader *r, struct slice s,
+			     size_t host_n)
+{
+	if (s.n < host_n + 1 + sizeof(uint64_t)) {
+		return NULL;
+	}
+	return &r->tags[name_word(s.p + host_n + 1) *
+			UINT64_C(0x9e3779b97f4a7c15) >> 58];
+}
+_Static_assert(TAGS == 1 << (64 - 58), "tag_place() gives so many");
+
+static bool take_pid(struct slice *t, struct slice *pid)
+{
+	return take_digits(t, pid) && t->n >= 3 && t->p[0] == ']' &&
+	       t->p[1] == ':' && t->p[2] == ' ';
+}
+
+/* A line that begins as one before it did.  On false nothing is changed. */
+static bool read_again(struct header_reader *r, struct slice s,
+		       struct header *h, struct header_more *more)
+{
+	struct tag *tag = tag_place(r, s, r->host_n);
+	struct slice t, pid = SLICE_NONE;
+
+	if (tag == NULL || tag->n == 0 ||
+	    !slice_eq_short(slice_head(s, tag->n), slice(tag->text, tag->n))) {
+		return false;
+	}
+	t = slice_skip(s, tag->n);
+	if (tag->has_pid) {
+		if (!take_pid(&t, &pid)) {
+			return false;
+		}
+		t = slice_skip(t, 3);
+	}
+	more->tag = tag;
+	h->host = slice(s.p, tag->host_n);
+	h->program = slice(s.p + tag->program, tag->program_n);
+	h->pid = pid;
+	h->message = t;
+	skip_msgid(&h->message);
+	return true;
+}
+
+static void remember_tag(struct header_reader *r, struct slice s, size_t n,
+			 const struct header *h, struct header_more *more)
+{
+	struct tag *tag = tag_place(r, s, h->host.n);
+
+	r->host_n = h->host.n;
+	if (tag == NULL || n > sizeof tag->text) {
+		return;
+	}
+	*tag = (struct tag){.n = (uint8_t)n,
+			    .host_n = (uint8_t)h->host.n,
+			    .program = (uint8_t)(h->program.p - s.p),
+			    .program_n = (uint8_t)h->program.n,
+			    .has_pid = h->pid.n > 0};
+	memcpy(tag->text, s.p, n);
+	more->tag = tag;
+}
+
 /* "host program[123]: message" or "host program: message", as nearly all lines
  * have it: what read_rest() would find, in one pass.  On false nothing is
  * changed. */
-static bool read_usual(struct slice s, struct header *h)
+static bool read_usual(struct header_reader *r, struct slice s,
+		       struct header *h, struct header_more *more)
 {
 	size_t host = plain_run(s), name;
 	struct slice t = slice_skip(s, host + 1), tag, pid = SLICE_NONE;
@@ -211,17 +293,19 @@ static bool read_usual(struct slice s, struct header *h)
 	}
 	tag = slice(t.p, name);
 	t = slice_skip(t, name);
-	if (take_char(&t, '[') &&
-	    (!take_digits(&t, &pid) || !take_char(&t, ']'))) {
-		return false;
-	}
-	if (t.n < 2 || t.p[0] != ':' || t.p[1] != ' ') {
+	if (take_char(&t, '[')) {
+		if (!take_pid(&t, &pid)) {
+			return false;
+		}
+		t = slice_skip(t, 3);
+	} else if (!TAKE(&t, ": ")) {
 		return false;
 	}
 	h->host = slice(s.p, host);
 	h->program = base_name(tag);
 	h->pid = pid;
-	h->message = slice_skip(t, 2);
+	h->message = t;
+	remember_tag(r, s, (size_t)((pid.n > 0 ? pid.p : t.p) - s.p), h, more);
 	skip_msgid(&h->message);
 	return true;
 }
@@ -231,7 +315,7 @@ static void read_rest(struct slice s, struct header *h,
 		      struct header_more *more)
 {
 	struct slice whole, word;
-	enum tag first;
+	enum tag_form first;
 	int priority;
 
 	skip_blanks(&s);
@@ -440,7 +524,7 @@ void header_read(struct header_reader *r, struct slice line,
 
 	*h = (struct header){HEADER_NONE, TIME_NONE, -1, SLICE_NONE,
 			     SLICE_NONE, SLICE_NONE, line};
-	*more = (struct header_more){SLICE_NONE, false};
+	*more = (struct header_more){SLICE_NONE, false, NULL};
 	if (take_priority(&s, &h->priority)) {
 		h->message = s;
 		if (read_5424(r, s, observed_ns, h)) {
@@ -448,8 +532,10 @@ void header_read(struct header_reader *r, struct slice line,
 		}
 	}
 	stamp = s;
-	if (s.n > 0 && !is_digit(s.p[0]) &&
-	    stamp_bsd(r, &s, observed_ns, &ns)) {
+	if (stamp_bsd_again(&r->bsd, &s, observed_ns, &ns)) {
+		h->format = HEADER_RFC3164;
+	} else if (s.n > 0 && !is_digit(s.p[0]) &&
+		   stamp_bsd(r, &s, observed_ns, &ns)) {
 		h->format = HEADER_RFC3164;
 		TAKE(&s, ":");
 	} else if (stamp_iso(r, &s, observed_ns, &ns)) {
@@ -477,7 +563,7 @@ void header_read(struct header_reader *r, struct slice line,
 		return;
 	}
 	skip_blanks(&s);
-	if (!read_usual(s, h)) {
+	if (!read_again(r, s, h, more) && !read_usual(r, s, h, more)) {
 		read_rest(s, h, more);
 	}
 }

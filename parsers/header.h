@@ -21,20 +21,66 @@ struct stamp_cache {
 	int64_t from_ns, until_ns;  /* holds for lines read in [from, until) */
 };
 
+struct context;
+
+/* A "host program[" or "host program: " seen before, for the same reason: most
+ * streams have one host and a few programs. */
+struct tag {
+	char text[67];
+	uint8_t n;                  /* bytes of it, 0: free */
+	uint8_t host_n;
+	uint8_t program, program_n; /* where it begins, without folders */
+	bool has_pid;
+	bool (*family)(struct context *c); /* parser.c's; NULL: not yet known */
+};
+
+enum { TAGS = 64 }; /* a power of two */
+
 struct header_reader {
 	const struct zone *zone;    /* kept; NULL: UTC */
 	struct stamp_cache bsd, iso;
+	struct tag tags[TAGS];
+	size_t host_n;              /* of the last plain tag */
 };
 
 /* What the header tells that struct header has no field for. */
 struct header_more {
 	struct slice module;        /* "pam_unix" of "su(pam_unix)[1]:" */
 	bool web;                   /* an access or error log of a web server */
+	struct tag *tag;            /* the one that the line begins with, or NULL */
 };
 
 void header_read(struct header_reader *r, struct slice line,
 		 int64_t observed_ns, struct header *h,
 		 struct header_more *more);
+
+enum { BSD_MINUTE = 13 }; /* "Nov 22 15:37:" */
+
+/* stamp_bsd() for a stamp of the minute seen last, without a year or a fraction;
+ * false when it is not that. */
+static inline bool stamp_bsd_again(const struct stamp_cache *c, struct slice *s,
+				   int64_t observed_ns, int64_t *ns)
+{
+	const char *p = s->p;
+	unsigned ten, one;
+
+	if (c->n != BSD_MINUTE || s->n <= 15 || p[15] != ' ' ||
+	    memcmp(p, c->text, BSD_MINUTE) != 0 || observed_ns < c->from_ns ||
+	    observed_ns >= c->until_ns) {
+		return false;
+	}
+	ten = (unsigned)(unsigned char)p[13] - '0';
+	one = (unsigned)(unsigned char)p[14] - '0';
+	/* What a digit follows may be a year. */
+	if (ten > 5 || one > 9 ||
+	    (s->n > 20 && (unsigned)(unsigned char)p[16] - '0' <= 9)) {
+		return false;
+	}
+	*ns = (c->minute_s + (int64_t)(ten * 10 + one)) * 1000000000;
+	s->p += 15;
+	s->n -= 15;
+	return true;
+}
 
 /* A stamp at the start of s; moves behind it.  TIME_NONE in *ns is impossible
  * when true.  stamp.c */

@@ -23,8 +23,8 @@ struct known_program {
 
 struct parser {
 	struct header_reader header;
-	struct slots slots;
 	struct known_program known[KNOWN_PROGRAMS];
+	struct slots slots;
 	char scratch[CONTEXT_SCRATCH];
 };
 
@@ -259,14 +259,14 @@ static const struct program programs[] = {
 static family_fn *search(struct slice name)
 {
 	for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
-		if (slice_eq(programs[i].name, name)) {
+		if (slice_eq_short(programs[i].name, name)) {
 			return programs[i].family;
 		}
 	}
 	return HAS(name, "ovpn-") ? family_openvpn : family_pam;
 }
 
-static family_fn *find_family(struct parser *p, struct slice name)
+static family_fn *find_known(struct parser *p, struct slice name)
 {
 	struct known_program *k;
 
@@ -283,6 +283,19 @@ static family_fn *find_family(struct parser *p, struct slice name)
 		memcpy(k->name, name.p, name.n);
 	}
 	return k->family;
+}
+
+/* The line's tag may know it already. */
+static family_fn *find_family(struct parser *p, struct slice name,
+			      struct tag *tag)
+{
+	if (tag == NULL) {
+		return find_known(p, name);
+	}
+	if (tag->family == NULL) {
+		tag->family = find_known(p, name);
+	}
+	return tag->family;
 }
 
 /* Lines whose header names no program tell by their form who wrote them. */
@@ -330,7 +343,7 @@ static void read_event(struct parser *p, int64_t observed_ns,
 		       struct event *e)
 {
 	family_fn *family = h->program.n == 0 ? find_by_form(h, more)
-					      : find_family(p, h->program);
+					      : find_family(p, h->program, more->tag);
 	int64_t now_ns = h->time_ns != TIME_NONE ? h->time_ns : observed_ns;
 	struct context c = {.m = h->message, .h = h, .more = more, .e = e,
 			    .slots = &p->slots, .now_s = now_ns / NS_PER_S,

@@ -17,7 +17,7 @@
 #include "common/buf.h"
 #include "common/record.h"
 
-struct parser; /* opaque, on the heap, about 13 KiB */
+struct parser; /* opaque, on the heap, about 20 KiB */
 struct zone;
 
 /* zone is for stamps that name none; kept (it must outlive the parser); NULL

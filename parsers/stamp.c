@@ -3,7 +3,6 @@
 #include "parsers/scan.h"
 
 enum {
-	BSD_MINUTE = 13, /* "Nov 22 15:37:" */
 	ISO_MINUTE = 17, /* "2026-11-22T15:37:" */
 };
 
@@ -135,13 +134,6 @@ static void remember(struct stamp_cache *c, const struct zone *zone,
 	c->until_ns = t + ALMOST_A_YEAR_NS;
 }
 
-static bool remembered(const struct stamp_cache *c, struct slice s, size_t n,
-		       int64_t observed_ns)
-{
-	return c->n == n && s.n >= n && memcmp(s.p, c->text, n) == 0 &&
-	       observed_ns >= c->from_ns && observed_ns < c->until_ns;
-}
-
 /* "2026 " in front of the time, " 2026" behind it; 0: there is none. */
 static int take_year(struct slice *s, bool in_front)
 {
@@ -165,13 +157,6 @@ bool stamp_bsd(struct header_reader *r, struct slice *s, int64_t observed_ns,
 	int month, day, second, clock, year;
 	int64_t unix_s;
 
-	if (remembered(&r->bsd, t, BSD_MINUTE, observed_ns) && t.n > 15 &&
-	    t.p[15] == ' ' && (second = two(t.p + 13)) >= 0 && second <= 60 &&
-	    !(t.n > 20 && is_digit(t.p[16]))) {
-		*ns = (r->bsd.minute_s + second) * NS_PER_S;
-		*s = slice_skip(t, 15);
-		return true;
-	}
 	if (t.n < 14 || (month = month_of(t.p)) == 0 || t.p[3] != ' ') {
 		return false;
 	}
