@@ -428,7 +428,10 @@ static void tail_opened(void *arg, struct stream *s)
 {
 	struct agent *a = arg;
 
+	/* Soon: what begins and ends before a first checkpoint is known to nobody
+	 * after a crash.  After the chunk, which makes it provable. */
 	a->streams_dirty = true;
+	sys_timer_set(a->sys, a->tick, 0);
 	pipeline_tail_callbacks.opened(a->pipeline, s);
 }
 
