@@ -6,8 +6,8 @@
 
 /* ---- groups and telling ---- */
 
-bool engine_values(const struct record *r, const uint8_t *fields, size_t n,
-		   struct slice *out)
+static inline bool values_of(const struct record *r, const uint8_t *fields,
+			     size_t n, struct slice *out)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (!rule_field_get(r, fields[i], &out[i])) {
@@ -15,6 +15,12 @@ bool engine_values(const struct record *r, const uint8_t *fields, size_t n,
 		}
 	}
 	return true;
+}
+
+bool engine_values(const struct record *r, const uint8_t *fields, size_t n,
+		   struct slice *out)
+{
+	return values_of(r, fields, n, out);
 }
 
 uint64_t engine_hash(const struct detect *d, uint64_t salt,
@@ -231,29 +237,12 @@ static bool is_new(struct detect *d, const struct rule *r)
 
 static void tell_listeners(struct detect *d, const struct rule *r);
 
-/* Correlations that group by the same fields share the hash of the values, and a
- * burst from one address needs it once.  The salt of the rule is then mixed in
- * (splitmix64's finalizer): the values' hash is keyed, which is what keeps the
- * table's places secret. */
-static uint64_t group_hash(struct detect *d, const struct rule *r,
-			   const uint8_t *fields, const struct slice *values)
+/* The hash of values that stand framed by their lengths in one block; kept, since
+ * correlations that group by the same fields share it and a burst from one address
+ * needs it once. */
+static uint64_t framed_hash(struct detect *d, unsigned at, uint32_t which,
+			    const char *framed, uint32_t n)
 {
-	char framed[64];
-	uint32_t which = 0, n = 0;
-	uint64_t h, tail = 0;
-	unsigned at;
-
-	for (unsigned i = 0; i < r->n_group; i++) {
-		which = which << 8 | (fields[i] + 1u);
-		if (values[i].n + n + 1 > sizeof framed) {
-			return engine_hash(d, r->salt, values, r->n_group);
-		}
-		framed[n++] = (char)values[i].n;
-		memcpy(framed + n, values[i].p, values[i].n);
-		n += (uint32_t)values[i].n;
-	}
-	memcpy(&tail, framed + (n < 8 ? 0 : n - 8), n < 8 ? n : 8);
-	at = (unsigned)((tail + which) * UINT64_C(0x9e3779b97f4a7c15) >> 58);
 	if (d->memo[at].fields != which || d->memo[at].n != n ||
 	    memcmp(d->memo[at].bytes, framed, n) != 0) {
 		d->memo[at].fields = which;
@@ -261,7 +250,72 @@ static uint64_t group_hash(struct detect *d, const struct rule *r,
 		memcpy(d->memo[at].bytes, framed, n);
 		d->memo[at].hash = siphash(d->key, framed, n);
 	}
-	h = d->memo[at].hash ^ r->salt;
+	return d->memo[at].hash;
+}
+
+static unsigned memo_place(uint32_t which, const char *p, size_t n)
+{
+	uint64_t tail = 0;
+
+	memcpy(&tail, p + (n < 8 ? 0 : n - 8), n < 8 ? n : 8);
+	return (unsigned)((tail + which) * UINT64_C(0x9e3779b97f4a7c15) >> 58);
+}
+
+/* What the values hash to, or false when they are too long to be kept. */
+static bool values_hash(struct detect *d, const uint8_t *fields,
+			const struct slice *values, unsigned n_values,
+			uint64_t *hash)
+{
+	char framed[sizeof d->memo[0].bytes];
+	uint32_t which = 0, n = 0;
+
+	for (unsigned i = 0; i < n_values; i++) {
+		which = which << 8 | (fields[i] + 1u);
+		if (values[i].n + n + 1 > sizeof framed) {
+			return false;
+		}
+		framed[n++] = (char)values[i].n;
+		memcpy(framed + n, values[i].p, values[i].n);
+		n += (uint32_t)values[i].n;
+	}
+	*hash = framed_hash(d, n_values == 1
+				       ? memo_place(which, values[0].p, values[0].n)
+				       : memo_place(which, framed, n),
+			    which, framed, n);
+	return true;
+}
+
+/* Nearly all groups are of one value, and most were hashed a moment ago. */
+static inline bool known_hash(const struct detect *d, const uint8_t *fields,
+			      const struct slice *values, unsigned n_values,
+			      uint64_t *hash)
+{
+	uint32_t which = fields[0] + 1u;
+	struct slice v = values[0], kept;
+	unsigned at;
+
+	if (n_values != 1 || v.n < 8) {
+		return false;
+	}
+	at = memo_place(which, v.p, v.n);
+	kept = slice(d->memo[at].bytes + 1, d->memo[at].n - 1);
+	*hash = d->memo[at].hash;
+	return d->memo[at].fields == which && slice_eq_short(v, kept);
+}
+
+/* The salt of the rule is mixed into the values' hash with splitmix64's
+ * finalizer: that hash is keyed, which is what keeps the table's places secret. */
+static uint64_t group_hash(struct detect *d, const struct rule *r,
+			   const uint8_t *fields, const struct slice *values)
+{
+	uint64_t h;
+
+	if (r->n_group == 0 ||
+	    (!known_hash(d, fields, values, r->n_group, &h) &&
+	     !values_hash(d, fields, values, r->n_group, &h))) {
+		return engine_hash(d, r->salt, values, r->n_group);
+	}
+	h ^= r->salt;
 	h = (h ^ h >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	h = (h ^ h >> 27) * UINT64_C(0x94d049bb133111eb);
 	h ^= h >> 31;
@@ -278,11 +332,8 @@ static void correlate(struct detect *d, const struct rule *r, unsigned stage)
 
 	if (r->weigh_attempts) {
 		weight = d->record->event.attempts;
-		if (weight == 0) {
-			return;
-		}
 	}
-	if (!engine_values(d->record, r->refs[stage].group, r->n_group, values)) {
+	if (!values_of(d->record, r->refs[stage].group, r->n_group, values)) {
 		return;
 	}
 	g = windows_add(&d->windows,
@@ -303,7 +354,11 @@ static void correlate(struct detect *d, const struct rule *r, unsigned stage)
 static void tell_listeners(struct detect *d, const struct rule *r)
 {
 	for (const struct listener *l = r->listeners; l != NULL; l = l->next) {
-		correlate(d, l->rule, l->stage);
+		/* A line that repeats what another counted weighs nothing. */
+		if (!l->rule->weigh_attempts ||
+		    d->record->event.attempts > 0) {
+			correlate(d, l->rule, l->stage);
+		}
 	}
 }
 

@@ -51,7 +51,7 @@ static uint32_t home(const struct windows *w, uint64_t hash)
 	return (uint32_t)hash & (w->slots - 1);
 }
 
-struct group *windows_find(const struct windows *w, uint64_t hash)
+static inline struct group *find(const struct windows *w, uint64_t hash)
 {
 	uint32_t i;
 
@@ -65,6 +65,11 @@ struct group *windows_find(const struct windows *w, uint64_t hash)
 		}
 	}
 	return NULL;
+}
+
+struct group *windows_find(const struct windows *w, uint64_t hash)
+{
+	return find(w, hash);
 }
 
 /* Backward shift deletion (Knuth, TAOCP 3, 6.4, algorithm R). */
@@ -193,7 +198,7 @@ static bool evict(struct windows *w, uint64_t hash, int64_t now_ms)
 
 struct group *windows_add(struct windows *w, uint64_t hash, int64_t now_ms)
 {
-	struct group *g = windows_find(w, hash);
+	struct group *g = find(w, hash);
 
 	if (g != NULL) {
 		return g;

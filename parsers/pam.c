@@ -31,7 +31,7 @@ static void take_rhost(struct slice s, struct origin *o)
 static void split_origin(struct slice s, struct origin *o)
 {
 	static const struct slice key = TEXT(" rhost=");
-	size_t first = slice_find(s, key), last = slice_rfind(s, key);
+	size_t first = slice_find(s, key), last;
 	struct origin inner;
 
 	*o = (struct origin){.ruser = SLICE_NONE};
@@ -40,12 +40,14 @@ static void split_origin(struct slice s, struct origin *o)
 	}
 	o->ruser = slice_head(s, first);
 	take_rhost(slice_skip(s, first + key.n), o);
-	if (first == last || first == 0 ||
+	last = slice_rfind(slice_skip(s, first + 1), key);
+	if (last == SIZE_MAX || first == 0 ||
 	    (o->has_user && slice_eq(o->user, o->ruser))) {
 		/* One reading only; or ruser is empty, so that nothing in front
 		 * is the attacker's; or the daemon wrote one name twice. */
 		return;
 	}
+	last += first + 1;
 	inner.ruser = slice_head(s, last);
 	take_rhost(slice_skip(s, last + key.n), &inner);
 	if (inner.user.n == 0 || inner.has_user) {
@@ -440,7 +442,7 @@ struct slice scan_pair(struct slice s, struct slice key, bool last)
 	while (s.n >= key.n) {
 		struct slice rest = slice_skip(s, key.n), value, word;
 
-		if (memcmp(s.p, key.p, key.n) == 0) {
+		if (s.p[0] == key.p[0] && memcmp(s.p, key.p, key.n) == 0) {
 			found = take_word(&rest, &value) ? value : SLICE_NONE;
 			if (!last) {
 				return found;
