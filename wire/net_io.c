@@ -6,6 +6,7 @@
 enum {
 	FILL = 64 * 1024, /* plaintext that is encrypted in one go */
 	ROUNDS = 16,      /* of it in one turn of the loop, for fairness */
+	TURN_NS = 5000000, /* of messages, likewise */
 	KEEP = 16 * 1024, /* a larger buffer is given back when it is empty */
 };
 
@@ -294,16 +295,49 @@ static void end_of_input(struct conn *c, int64_t rc)
 	conn_fail_tls(c, (int)rc);
 }
 
+static void on_turn(uv_idle_t *h)
+{
+	struct conn *c = h->data;
+
+	uv_idle_stop(h);
+	if (c->state == CONN_OPEN && !c->paused) {
+		conn_deliver(c);
+	}
+	conn_flush(c);
+}
+
+/* An idle handle and not a timer: libuv before 1.48 runs timers that are due
+ * again and again before it looks at any socket. */
+static void wait_for_turn(struct conn *c, bool wait)
+{
+	if (wait) {
+		c->behind = true;
+		conn_set_reading(c, false);
+		uv_idle_start(&c->turn, on_turn); /* Always 0. */
+	} else if (c->behind) {
+		c->behind = false;
+		if (c->state == CONN_OPEN && !c->paused) {
+			conn_set_reading(c, true);
+		}
+	}
+}
+
+/* A message may cost much more than its bytes (a signature to check, files to
+ * read): whoever sends many such takes turns with everybody else. */
 void conn_deliver(struct conn *c)
 {
+	uint64_t until = uv_hrtime() + TURN_NS;
 	int64_t rc = 0;
+	bool over = false;
 
-	while (c->state == CONN_OPEN && !c->paused && rc >= 0) {
+	while (c->state == CONN_OPEN && !c->paused && rc >= 0 && !over) {
 		rc = read_piece(c);
+		over = uv_hrtime() >= until;
 	}
 	if (rc < 0) {
 		end_of_input(c, rc);
 	}
+	wait_for_turn(c, rc >= 0 && c->state == CONN_OPEN && !c->paused);
 }
 
 void conn_handshake(struct conn *c)

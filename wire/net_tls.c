@@ -78,6 +78,7 @@ static void end(struct conn *c)
 	conn_close_tcp(c);
 	uv_close((uv_handle_t *)&c->timer, on_handle_closed);
 	uv_close((uv_handle_t *)&c->tick, on_handle_closed);
+	uv_close((uv_handle_t *)&c->turn, on_handle_closed);
 }
 
 __attribute__((format(printf, 3, 0)))
@@ -244,10 +245,11 @@ int conn_new(struct conn **out, struct net_tls *n)
 	buf_init(&c->queue, 2 * NET_TLS_QUEUE);
 	frame_reader_init(&c->frame);
 	snprintf(c->address, sizeof c->address, "?");
-	uv_timer_init(n->loop, &c->timer); /* Both always 0. */
+	uv_timer_init(n->loop, &c->timer); /* All always 0. */
 	uv_timer_init(n->loop, &c->tick);
-	c->timer.data = c->tick.data = c;
-	c->handles = 2;
+	uv_idle_init(n->loop, &c->turn);
+	c->timer.data = c->tick.data = c->turn.data = c;
+	c->handles = 3;
 	return 0;
 }
 

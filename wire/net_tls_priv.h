@@ -70,6 +70,7 @@ struct conn {
 	uv_tcp_t tcp;
 	uv_timer_t timer; /* the deadline of the present state */
 	uv_timer_t tick;  /* something to do in the next turn of the loop */
+	uv_idle_t turn;   /* messages wait for our next turn */
 	bool tcp_open;    /* initialised and not being closed */
 	unsigned handles; /* not yet closed */
 	uv_connect_t connect;
@@ -86,6 +87,7 @@ struct conn {
 
 	struct frame_reader frame; /* the message being received */
 	bool paused, reading;
+	bool behind; /* not reading until what has arrived is handed over */
 	bool input_ended; /* the peer has closed its side */
 
 	/* Dialled. */
@@ -144,7 +146,8 @@ void conn_tick(struct conn *c);
 void conn_flush(struct conn *c);
 /* Bytes accepted and not yet given to the kernel. */
 size_t conn_queued(const struct conn *c);
-/* Hands over the messages that have arrived. */
+/* Hands over the messages that have arrived, as far as one turn goes; the rest
+ * follows by itself. */
 void conn_deliver(struct conn *c);
 void conn_set_reading(struct conn *c, bool on);
 void conn_handshake(struct conn *c);

@@ -35,6 +35,7 @@ struct end {
 	bool echo;        /* send back what comes */
 	size_t pause_at;  /* stop reading after so many messages */
 	bool close_on_open, close_on_message;
+	uint64_t slow_ns; /* what a message costs here */
 };
 
 struct fixture {
@@ -94,6 +95,8 @@ static void on_message(void *arg, struct link *l, uint8_t type,
 
 	assert_false(e->inside);
 	e->messages++;
+	for (uint64_t t = uv_hrtime(); uv_hrtime() - t < e->slow_ns;) {
+	}
 	e->bytes += payload.n;
 	e->type = type;
 	if (n > 0) {
@@ -401,6 +404,45 @@ static void sixty_four_mebibytes_pass_each_way(void **state)
 	assert_int_equal(s->bytes, (size_t)PIECE * PIECES);
 	assert_true(c->drained > 0);
 	free(piece);
+}
+
+struct turns {
+	struct end *at;
+	size_t seen, most;
+};
+
+static void on_other_work(uv_timer_t *t)
+{
+	struct turns *turns = t->data;
+	size_t n = turns->at->messages - turns->seen;
+
+	turns->most = n > turns->most ? n : turns->most;
+	turns->seen += n;
+}
+
+/* 64 KiB may hold thousands of messages that each cost a millisecond. */
+static void a_peer_whose_messages_are_dear_leaves_others_their_turn(
+	void **state)
+{
+	enum { MESSAGES = 600 };
+	struct fixture *f = *state;
+	struct turns turns = {.at = &f->end[SERVER]};
+	struct slice part = SLICE_LIT("a question of a few bytes");
+	uv_timer_t other;
+
+	connect_both(f);
+	f->end[SERVER].slow_ns = 1000000;
+	uv_timer_init(&f->loop, &other);
+	other.data = &turns;
+	uv_timer_start(&other, on_other_work, 1, 1);
+	for (int i = 0; i < MESSAGES; i++) {
+		assert_int_equal(link_send(f->end[CLIENT].link, 1, &part, 1),
+				 0);
+	}
+	until_size(f, &f->end[SERVER].messages, MESSAGES);
+	assert_in_range(turns.most, 1, 100);
+	uv_close((uv_handle_t *)&other, NULL);
+	close_end(f, CLIENT);
 }
 
 static void the_largest_message_passes_and_a_larger_one_is_not_queued(
@@ -1018,6 +1060,7 @@ int main(void)
 		T(a_name_is_looked_up_and_verified),
 		T(ipv6_works_where_there_is_some),
 		T(sixty_four_mebibytes_pass_each_way),
+		T(a_peer_whose_messages_are_dear_leaves_others_their_turn),
 		T(the_largest_message_passes_and_a_larger_one_is_not_queued),
 		T(a_paused_end_gets_nothing_and_then_everything),
 		T(what_was_queued_arrives_before_the_end),
