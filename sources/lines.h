@@ -1,4 +1,4 @@
-/* lines: cuts the raw bytes of one stream into records (docs/delivery rules).
+/* lines: cuts the raw bytes of one stream into records (docs/wire.md has why).
  *
  * A record covers raw [start, end) with its newline; records follow one
  * another without a hole.  Where they end depends on the bytes alone, never on

@@ -138,7 +138,7 @@ static inline bool stream_id_eq(const struct stream_id *a,
 	return memcmp(a->b, b->b, sizeof a->b) == 0;
 }
 
-/* A table of states as bytes (docs/agent-state): appended to out.  UV_ENOMEM,
+/* A table of states as bytes (docs/state.md): appended to out.  UV_ENOMEM,
  * ERR_TOO_LARGE (also for more than STREAM_TABLE_MAX). */
 int stream_table_encode(const struct stream_state *states, size_t n,
 			struct buf *out);
