@@ -52,6 +52,7 @@ struct agent {
 
 	struct save save;
 	bool streams_dirty;
+	unsigned unsaved; /* saves that failed, in a row */
 	uint64_t acked_bytes; /* since the last save */
 	uint64_t saved_lines;
 	int64_t started_ns, detect_saved_ns;
@@ -158,7 +159,11 @@ static void take_watermark(struct agent *a, const struct msg_stream *w)
 		.born_ns = sys_wall_ns(a->sys),
 	};
 
-	if (!a->reading && w->durable > 0 &&
+	/* What is not durable yet proves as well whose the file is. */
+	if (w->received > w->durable) {
+		st.top = (struct stream_rung){w->received, w->h_received};
+	}
+	if (!a->reading && w->received > 0 &&
 	    tail_restore(a->tail, &st, 1) != 0) {
 		log_warn("no memory to remember one of the collector's streams");
 	}
@@ -294,13 +299,15 @@ static void save_done(struct sys_work *w)
 	struct save *s = &a->save;
 
 	s->busy = false;
-	if (s->rc != 0) {
+	if (s->rc != 0 && (a->unsaved & (a->unsaved + 1)) == 0) {
+		/* The first failure and then every doubling. */
 		log_warn("cannot save state; after a crash more lines would be "
 			 "read again",
 			 "path=%s error=\"%s\"", a->config->daemon.state_dir,
 			 err_str(s->rc));
-		a->streams_dirty = !a->stopping;
 	}
+	a->unsaved = s->rc != 0 ? a->unsaved + 1 : 0;
+	a->streams_dirty = a->streams_dirty || (s->rc != 0 && !a->stopping);
 	buf_fini(&s->streams_bytes);
 	buf_wipe(&s->detect_bytes);
 	if (a->stopping && a->final_saved) {

@@ -218,6 +218,7 @@ static void on_close(void *arg, struct link *l, int status, const char *why)
 	struct client *c = arg;
 	struct shipper *sh = c->sh;
 	bool was_welcome = c->state == WELCOME;
+	char quoted[600];
 
 	(void)l;
 	if (was_welcome) {
@@ -245,9 +246,9 @@ static void on_close(void *arg, struct link *l, int status, const char *why)
 		log_warn(was_welcome ? "the connection to the collector ended"
 				     : "cannot reach the collector; lines are "
 				       "kept and it is tried again",
-			 "collector=%s port=%u tries=%u reason=\"%s\"",
+			 "collector=%s port=%u tries=%u reason=%s",
 			 sh->options->host, sh->options->port, c->failures,
-			 why);
+			 log_quote(quoted, sizeof quoted, slice_str(why)));
 	}
 }
 

@@ -346,7 +346,10 @@ static bool has_room(struct lane_state *ln)
 	struct shipper *sh = ln->sh;
 
 	if (lane_goes_to_file(ln)) {
-		if (lane_fits_spool(ln, ln->filling)) {
+		/* What was taken before a stop is written even so: it is one
+		 * batch at most, and nothing else keeps it. */
+		if (lane_fits_spool(ln, ln->filling) ||
+		    (sh->stopping && ln->lane != LANE_FILE)) {
 			return true;
 		}
 		drop_oldest(ln);

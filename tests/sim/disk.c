@@ -131,6 +131,9 @@ static int op_open(struct sys *s, const char *path, int flags, unsigned mode)
 		if (!parent_exists(n, path)) {
 			return UV_ENOENT;
 		}
+		if (n->disk_full) {
+			return UV_ENOSPC;
+		}
 		e = place(n, path);
 		point(e, inode_new(n, false));
 	} else if ((flags & O_EXCL) != 0) {
@@ -207,6 +210,9 @@ static int64_t op_pwrite(struct sys *s, int fd, const void *buf, size_t len,
 				 offset);
 			return UV_ECANCELED;
 		}
+		if (n->disk_full && offset + len > i->n) {
+			return UV_ENOSPC;
+		}
 		write_at(n, i, buf, len, offset);
 		return (int64_t)len;
 	}
@@ -229,6 +235,9 @@ static int op_fdatasync(struct sys *s, int fd)
 
 	if (!sim_call(n)) {
 		return UV_ECANCELED;
+	}
+	if (++n->syncs == n->fail_sync) {
+		return UV_EIO; /* Nobody knows what is on the disk. */
 	}
 	sync_inode(of(n, fd));
 	return 0;
@@ -512,4 +521,82 @@ void disk_mkdir(struct node *n, const char *path)
 
 	point(e, inode_new(n, true));
 	e->synced = e->now;
+}
+
+void disk_set_full(struct node *n, bool full)
+{
+	n->disk_full = full;
+}
+
+void disk_fail_sync(struct node *n, uint64_t k)
+{
+	n->fail_sync = n->syncs + k;
+}
+
+/* ---- backups ---- */
+
+struct saved_file {
+	struct saved_file *next;
+	char *path, *p;
+	size_t n;
+	bool is_dir;
+};
+
+struct disk_backup {
+	struct saved_file *files;
+};
+
+static bool below(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+struct disk_backup *disk_back_up(struct node *n, const char *dir)
+{
+	struct disk_backup *b = sim_alloc(sizeof *b);
+
+	for (struct name_ *e = n->names; e != NULL; e = e->next) {
+		struct saved_file *f;
+
+		if (e->now == NULL || !below(e->path, dir)) {
+			continue;
+		}
+		f = sim_alloc(sizeof *f);
+		f->path = strdup(e->path);
+		f->is_dir = e->now->is_dir;
+		f->n = e->now->n;
+		f->p = sim_alloc(f->n + 1);
+		if (f->n > 0) {
+			memcpy(f->p, e->now->p, f->n);
+		}
+		f->next = b->files;
+		b->files = f;
+	}
+	return b;
+}
+
+void disk_restore(struct node *n, const char *dir, struct disk_backup *b)
+{
+	for (struct name_ *e = n->names; e != NULL; e = e->next) {
+		if (below(e->path, dir)) {
+			point(e, NULL);
+			e->synced = NULL;
+		}
+	}
+	while (b != NULL && b->files != NULL) {
+		struct saved_file *f = b->files;
+		struct name_ *e = place(n, f->path);
+
+		b->files = f->next;
+		point(e, inode_new(n, f->is_dir));
+		write_at(n, e->now, f->p, f->n, 0);
+		sync_inode(e->now);
+		e->synced = e->now;
+		free(f->path);
+		free(f->p);
+		free(f);
+	}
+	free(b);
 }

@@ -40,6 +40,8 @@ struct node {
 	uint64_t life, calls, kill_at;
 	struct sys_timer *timers;
 
+	bool disk_full;           /* no write grows a file */
+	uint64_t syncs, fail_sync; /* the fail_sync-th ends with EIO */
 	struct name_ *names;
 	struct inode *inodes;
 	uint64_t next_ino;

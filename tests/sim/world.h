@@ -67,6 +67,17 @@ void disk_rename(struct node *n, const char *from, const char *to);
 /* Copies the file (as cp does) and then empties it (copy-truncate). */
 void disk_copy_truncate(struct node *n, const char *path, const char *copy);
 void disk_mkdir(struct node *n, const char *path);
+/* While it is full every write that would make a file longer fails (ENOSPC). */
+void disk_set_full(struct node *n, bool full);
+/* The k-th fdatasync() from now on ends with EIO. */
+void disk_fail_sync(struct node *n, uint64_t k);
+
+/* What is below dir, as seen now: to be put back later.  disk_restore() takes away
+ * what came since, with the memory of the backup; NULL: everything goes.  Not while
+ * the node is alive. */
+struct disk_backup;
+struct disk_backup *disk_back_up(struct node *n, const char *dir);
+void disk_restore(struct node *n, const char *dir, struct disk_backup *b);
 
 /* ---- the network ---- */
 
