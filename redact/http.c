@@ -37,6 +37,12 @@ static void mask_word(struct work *w, uint8_t rule, size_t from)
 {
 	size_t to = word_end(w, from);
 
+	/* A bracket that the credential did not open closes the sentence around
+	 * it, and whoever reads the line needs it. */
+	if (to > from && w->p[to - 1] == ')' &&
+	    memchr(w->p + from, '(', to - from) == NULL) {
+		to--;
+	}
 	if (work_spend(w, from, to - from + 1) &&
 	    is_credential(w, slice(w->p + from, to - from))) {
 		work_mask(w, rule, from, to);
