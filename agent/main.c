@@ -100,7 +100,7 @@ static int make_folders(const struct agent_config *c,
 static int load_identity(struct program *p)
 {
 	const struct shipper_options *o = &p->config->shipper;
-	char why[IDENTITY_WHY];
+	char why[IDENTITY_WHY], unused[IDENTITY_WHY];
 	int rc;
 
 	if (!p->config->has_collector) {
@@ -112,6 +112,16 @@ static int load_identity(struct program *p)
 	}
 	rc = identity_load(&p->identity, o->certificate, o->key, o->authority,
 			   sys_wall_ns(sys_plain()) / 1000000, why);
+	if (rc == ERR_CERTIFICATE &&
+	    identity_load(&p->identity, o->certificate, o->key, o->authority, 0,
+			  unused) == 0) {
+		/* Over, or the clock is not set yet: the collector will refuse
+		 * it, and until then this machine is still watched. */
+		log_error("the collector will not take this device's lines; they "
+			  "are watched and kept. Restart once it is put right",
+			  "reason=\"%s\"", why);
+		rc = 0;
+	}
 	if (rc != 0) {
 		log_error("cannot use this device's identity", "reason=\"%s\"",
 			  why);

@@ -38,8 +38,11 @@ static int load(struct loaded *f, const char *what, const char *path,
 	int rc = sys_read_file(sys_plain(), path, FILE_MAX, &f->p, &f->n);
 
 	if (rc != 0) {
-		snprintf(why, IDENTITY_WHY, "cannot read the %s %s: %s", what,
-			 path, err_str(rc));
+		snprintf(why, IDENTITY_WHY, "cannot read the %s %s: %s%s", what,
+			 path, err_str(rc),
+			 rc == UV_ENOENT ? ": make it with nightjar pki, or "
+					   "name where it is under identity"
+					 : "");
 		return rc;
 	}
 	if (strstr(f->p, "-----BEGIN ") == NULL) {
@@ -61,8 +64,11 @@ static int check_mode(const char *path, char why[static IDENTITY_WHY])
 	bool ours;
 
 	if (rc != 0) {
-		snprintf(why, IDENTITY_WHY, "cannot read the key %s: %s", path,
-			 err_str(rc));
+		snprintf(why, IDENTITY_WHY, "cannot read the key %s: %s%s",
+			 path, err_str(rc),
+			 rc == UV_ENOENT ? ": make it with nightjar pki, or "
+					   "name where it is under identity"
+					 : "");
 		return rc;
 	}
 	ours = (st.mode & 0077) == 0 ||
@@ -195,7 +201,8 @@ static int check_issuer(struct identity *id, const char *cert_path,
 	}
 	snprintf(why, IDENTITY_WHY,
 		 "the certificate %s does not verify against the authority "
-		 "%s: %s",
+		 "%s: %s; have that authority issue it (nightjar pki), or name "
+		 "the right one",
 		 cert_path, ca_path, x509_flag_text(flags));
 	return ERR_CERTIFICATE;
 }
@@ -211,13 +218,14 @@ static int load_all(struct identity *id, const char *cert_path,
 			      why)) != 0 ||
 	    (rc = parse_key(id, key_path, why)) != 0 ||
 	    (rc = check_pair(id, cert_path, key_path, why)) != 0 ||
-	    (rc = check_times(&id->cert, "certificate", cert_path, now_ms,
-			      why)) != 0 ||
-	    (rc = check_times(&id->ca, "authority's certificate", ca_path,
-			      now_ms, why)) != 0) {
+	    (rc = check_issuer(id, cert_path, ca_path, why)) != 0 ||
+	    now_ms == 0) {
 		return rc;
 	}
-	return check_issuer(id, cert_path, ca_path, why);
+	rc = check_times(&id->cert, "certificate", cert_path, now_ms, why);
+	return rc != 0 ? rc
+		       : check_times(&id->ca, "authority's certificate",
+				     ca_path, now_ms, why);
 }
 
 int identity_load(struct identity **out, const char *cert_path,

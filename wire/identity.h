@@ -17,7 +17,8 @@ struct identity; /* opaque */
 enum { IDENTITY_WHY = 512 };
 
 /* Loads and checks: files readable and PEM, key belongs to certificate,
- * certificate within its time (now_ms) and issued by the authority.  On error *out is
+ * certificate issued by the authority and, unless now_ms is 0, within its time; what
+ * concerns time is looked at last.  On error *out is
  * NULL: UV_E* (UV_EPERM: the key may be used by others), ERR_CERTIFICATE,
  * ERR_MALFORMED, ERR_CRYPTO (mbedTLS is older than 3.6.6).  psa_crypto_init() is
  * called: the process must not fork without exec afterwards. */

@@ -17,4 +17,11 @@ elif [ ! -x "$BUILD/agent/nightjar-agent" ] || [ ! -x "$BUILD/collector/nightjar
 else
 	end_to_end
 fi
+
+# What is wrong is refused, in a line that says so.
+if [ ! -x "$BUILD/agent/nightjar-agent" ] || [ ! -x "$BUILD/collector/nightjar-collector" ]; then
+	skip bad-input "no daemons in ${BUILD##*/}"
+else
+	mkdir -m 711 "$WORK/bad" && tests/integration/bad_input.sh "$WORK/bad"
+fi
 exit 0

@@ -44,7 +44,7 @@ try() { # NAME COMMAND...
 	local name=$1 log status since=$SECONDS
 	shift
 	wanted "$name" || return 0
-	log=$WORK/log/$group-${name//\//-}.log
+	log=$WORK/log/${group//\//-}-${name//\//-}.log
 	"$@" >"$log" 2>&1
 	status=$?
 	case $status in
