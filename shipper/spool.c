@@ -18,7 +18,7 @@ static const char magic[8] = {'N', 'J', 'S', 'P', 'O', 'O', 'L', '1'};
 enum {
 	FRAME_LENGTH = 4,
 	FRAME_SUM = 8,
-	FILES_MAX = 65536,
+	FILES_MAX = 1024 * 1024, /* all of them, or their order is lost */
 };
 
 static void put_be(uint8_t *out, uint64_t v, size_t n)
@@ -307,22 +307,84 @@ static void set_aside(struct walk *w, const char *path, struct slice bytes)
 		 err_str(rc));
 }
 
-/* Cuts the file to its whole part, so that nothing is ever appended behind
- * damage. */
-static int cut(struct walk *w, const char *path, uint64_t size)
+/* Cuts the file to its whole part, so that the next start has nothing to say about
+ * it.  When that fails, the next start says it again. */
+static void cut(struct walk *w, const char *path, uint64_t size)
 {
 	int fd = sys_open(w->sys, path, O_RDWR | O_NOFOLLOW, 0);
+	int rc = fd;
+
+	if (fd >= 0) {
+		rc = sys_ftruncate(w->sys, fd, size);
+		if (rc == 0) {
+			rc = sys_fdatasync(w->sys, fd);
+		}
+		sys_close(w->sys, fd);
+	}
+	if (rc != 0) {
+		log_warn("cannot cut the damaged end off a spool file",
+			 "path=%s error=\"%s\"", path, err_str(rc));
+	}
+}
+
+static void discard(struct walk *w, const char *path)
+{
+	int rc = sys_unlink(w->sys, path);
+
+	if (rc != 0) {
+		log_warn("cannot remove a spool file that holds nothing",
+			 "path=%s error=\"%s\"", path, err_str(rc));
+	}
+}
+
+/* An end that a kill or a power cut has left of an append: it was never synced, so
+ * nobody was told that it is here. */
+static bool is_torn(struct slice rest)
+{
+	struct reader r = reader(rest);
+	uint32_t n = reader_u32(&r);
+
+	return !reader_ok(&r) ||
+	       (n > 0 && n <= LIMIT_BATCH_SEALED &&
+		reader_left(&r) < (size_t)n + FRAME_SUM);
+}
+
+/* What is behind the whole part: away with it, or kept beside it. */
+static void deal_with_end(struct walk *w, const char *path,
+			  struct slice bytes, size_t damaged)
+{
+	struct slice rest = slice_skip(bytes, bytes.n - damaged);
+
+	if (is_torn(rest)) {
+		log_info("the spool's last append was not finished",
+			 "path=%s bytes=%zu", path, rest.n);
+	} else {
+		set_aside(w, path, rest);
+	}
+	cut(w, path, bytes.n - damaged);
+}
+
+/* A file of which not even the header is whole. */
+static void set_whole_aside(struct walk *w, const char *path,
+			    struct slice bytes)
+{
+	char aside[SPOOL_PATH + 16];
+	bool begun = slice_eq(slice_head(bytes, sizeof magic),
+			      slice(magic, bytes.n < sizeof magic
+						   ? bytes.n
+						   : sizeof magic));
 	int rc;
 
-	if (fd < 0) {
-		return fd;
+	if (begun && (bytes.n <= sizeof magic ||
+		      is_torn(slice_skip(bytes, sizeof magic)))) {
+		discard(w, path); /* Killed while it was being made. */
+		return;
 	}
-	rc = sys_ftruncate(w->sys, fd, size);
-	if (rc == 0) {
-		rc = sys_fdatasync(w->sys, fd);
-	}
-	sys_close(w->sys, fd);
-	return rc;
+	snprintf(aside, sizeof aside, "%s.damaged", path);
+	rc = sys_rename(w->sys, path, aside);
+	log_warn("a spool file has no whole header, it is kept aside",
+		 "path=%s bytes=%zu error=\"%s\"", aside, bytes.n,
+		 err_str(rc));
 }
 
 static bool order_of(const char *name, uint64_t *order)
@@ -346,8 +408,8 @@ static int walk_bytes(struct walk *w, const char *path, uint64_t order,
 		found.header = next_frame(&r, LIMIT_SEGMENT_HEADER);
 	}
 	if (found.header.n == 0 || follower_new(&f, found.header) != 0) {
-		set_aside(w, path, bytes);
-		return sys_unlink(w->sys, path);
+		set_whole_aside(w, path, bytes);
+		return 0;
 	}
 	found.info = follower_info(f);
 	rc = w->visitor->segment(w->arg, &found);
@@ -356,14 +418,13 @@ static int walk_bytes(struct walk *w, const char *path, uint64_t order,
 	}
 	damaged = reader_left(&r);
 	if (rc == 0 && damaged > 0) {
-		set_aside(w, path, slice_skip(bytes, bytes.n - damaged));
-		rc = cut(w, path, bytes.n - damaged);
+		deal_with_end(w, path, bytes, damaged);
 	}
 	if (rc == 0) {
 		rc = w->visitor->end(w->arg, bytes.n - damaged, n);
 	}
 	if (rc == 0 && n == 0) {
-		rc = sys_unlink(w->sys, path); /* A header and no batch. */
+		discard(w, path); /* A header and no batch. */
 	}
 	follower_free(f);
 	return rc;

@@ -80,7 +80,8 @@ struct spool_visitor {
 
 /* Walks over the spool in the order of the names, following every chain up to
  * the first damage.  What is damaged is copied to *.damaged, reported in the
- * log, and cut off.  Errors of listing the folder, UV_ENOMEM. */
+ * log, and cut off; an append that was not finished is just cut off.  Errors of
+ * listing the folder, UV_ENOMEM, ERR_LIMIT (more than 2^20 files). */
 int spool_recover(struct sys *sys, const char *dir,
 		  const struct spool_visitor *visitor, void *arg);
 

@@ -28,6 +28,7 @@ struct scenario {
 	unsigned until_ms;   /* goes on at least so long */
 	bool long_lines, detectors;
 	bool may_gap;        /* gaps may be reported */
+	uint64_t calls_max;  /* I/O calls of the agent; 0: no limit */
 	const struct event_plan *events; /* to EVENTS_END; NULL: none */
 };
 
@@ -40,6 +41,9 @@ struct plan {
 };
 
 extern bool run_verbose;
+/* Runs in which a line came twice, flagged: the second copy in a stream that says
+ * that it may repeat another. */
+extern unsigned run_repeated;
 
 /* calls: how many I/O calls agent and collector have made.  false: something is
  * wrong, and was printed with the command that repeats it. */

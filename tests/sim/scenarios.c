@@ -36,13 +36,16 @@ static const struct scenario scenarios[] = {
 		 "shipping:\n  segment_max: 64KiB\n  batch_max: 4KiB\n"
 		 "  memory_max: 1MiB\n",
 	 .events = EVENTS({5000, COLLECTOR_GOES}, {60000, COLLECTOR_COMES})},
+	/* What can't be written is tried now and then, not all the time. */
 	{.name = "agent-disk-full",
 	 .pace_ms = 700,
+	 .calls_max = 10000,
 	 .events = EVENTS({8000, COLLECTOR_GOES}, {9000, AGENT_DISK_FULL},
 			  {40000, AGENT_DISK_FREE},
 			  {50000, COLLECTOR_COMES})},
 	{.name = "agent-disk-full-to-the-end",
 	 .pace_ms = 700,
+	 .calls_max = 12000,
 	 .events = EVENTS({5000, AGENT_DISK_FULL}, {8000, COLLECTOR_GOES},
 			  {40000, COLLECTOR_COMES})},
 	{.name = "collector-disk-full",

@@ -57,10 +57,11 @@ static unsigned random_runs(struct plan base, uint64_t runs)
 						 .scenario = base.scenario},
 				   calls);
 	}
-	printf("seeds %llu to %llu with random kills: %llu runs, %u failed\n",
+	printf("seeds %llu to %llu with random kills: %llu runs, %u failed; in %u a "
+	       "line came twice and was flagged\n",
 	       (unsigned long long)seed,
 	       (unsigned long long)(seed + runs - 1),
-	       (unsigned long long)runs, failed);
+	       (unsigned long long)runs, failed, run_repeated);
 	return failed;
 }
 
