@@ -199,18 +199,45 @@ static int prepare_log(struct commit *c)
 	return rc != 0 ? rc : add_pending(c, c->log_offset);
 }
 
-/* A segment is complete: what it brought its streams to outlives its file. */
-static int log_closed(struct commit *c, const struct segment *g)
+static int log_streams(struct store *s, struct device *d, uint64_t from)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < g->device->n_streams && rc == 0; i++) {
-		const struct stream *st = &g->device->streams[i];
+	for (size_t i = 0; i < d->n_streams && rc == 0; i++) {
+		struct stream *st = &d->streams[i];
 
-		if (g->first_arrival > 0 && st->touched >= g->first_arrival) {
-			rc = store_log_watermark(c->store, g->device, st,
-						 st->received, st->h_received);
+		if (st->touched >= from && st->logged != st->received) {
+			rc = store_log_watermark(s, d, st, st->received,
+						 st->h_received);
+			st->logged = rc == 0 ? st->received : 0;
 		}
+	}
+	return rc;
+}
+
+/* Segments are complete: what they brought their streams to outlives their files.
+ * Each device is looked through once, however many of its segments there are, and
+ * a stream that stands where it stood costs nothing. */
+static int log_closed(struct store *s)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < s->n_dirty_segments; i++) {
+		const struct segment *g = s->dirty_segments[i];
+		uint64_t *from = &g->device->closed_from;
+
+		if (g->closed && g->first_arrival > 0 &&
+		    (*from == 0 || g->first_arrival < *from)) {
+			*from = g->first_arrival;
+		}
+	}
+	for (size_t i = 0; i < s->n_dirty_segments; i++) {
+		struct device *d = s->dirty_segments[i]->device;
+
+		if (d->closed_from > 0 && rc == 0) {
+			rc = log_streams(s, d, d->closed_from);
+		}
+		d->closed_from = 0;
 	}
 	return rc;
 }
@@ -317,15 +344,11 @@ static void submit(struct commit *c, enum commit_state state, int rc)
 void commit_start(struct commit *c)
 {
 	struct store *s = c->store;
-	int rc = 0;
+	int rc;
 
 	assert(c->state == COMMIT_IDLE);
 	c->arrival = s->arrival;
-	for (size_t i = 0; i < s->n_dirty_segments && rc == 0; i++) {
-		if (s->dirty_segments[i]->closed) {
-			rc = log_closed(c, s->dirty_segments[i]);
-		}
-	}
+	rc = log_closed(s);
 	if (rc == 0) {
 		rc = take_segments(c);
 	}
@@ -416,6 +439,29 @@ static void take_back_stream(struct device *d, const struct stream_id *id)
 	st->received = st->durable;
 	st->h_received = st->h_durable;
 	st->dirty = false;
+	st->logged = 0;
+}
+
+/* What waits for the log speaks of positions that are being taken back: a log with
+ * them would, after a crash, claim lines that nobody has.  The new log says where
+ * every stream is durable. */
+static void forget_watermarks(struct buf *pending)
+{
+	struct reader r = reader(buf_slice(pending));
+	size_t kept = 0;
+
+	while (reader_left(&r) > 0) {
+		size_t from = pending->n - reader_left(&r), size;
+		enum entry_kind kind = (enum entry_kind)reader_u8(&r);
+
+		reader_bytes(&r, reader_u32(&r));
+		size = pending->n - reader_left(&r) - from;
+		if (kind != ENTRY_WATERMARK) {
+			memmove(pending->p + kept, pending->p + from, size);
+			kept += size;
+		}
+	}
+	pending->n = kept;
 }
 
 /* Its file is given up: what comes next starts another one. */
@@ -470,6 +516,7 @@ void commit_take_back(struct commit *c,
 		dropped(arg, ds->device);
 	}
 	c->n_streams = s->n_dirty_streams = 0;
+	forget_watermarks(&s->log_pending);
 	for (size_t i = 0; i < s->n_dirty_segments; i++) {
 		to_repair(c, s->dirty_segments[i]);
 	}

@@ -31,6 +31,7 @@ struct stream {
 	uint64_t received, durable;     /* W */
 	uint64_t h_received, h_durable; /* H at those */
 	uint64_t touched; /* arrival of the last batch with it */
+	uint64_t logged;  /* position given to the watermark log, 0: none */
 	bool dirty;       /* in store.dirty_streams */
 	bool told;        /* while a welcome is made */
 };
@@ -84,6 +85,8 @@ struct device {
 	size_t n_streams, room_streams;
 	struct segment *segments;
 	size_t n_segments;
+	uint64_t closed_from; /* while a commit is made: first arrival of a
+			       * segment that is complete, 0: none */
 	struct signed_head heads[LANE_NR]; /* the latest of each lane */
 	bool logged;   /* its ENTRY_DEVICE is in the log, or pending */
 	bool dir_made; /* its directory is there */

@@ -440,6 +440,80 @@ static void a_failed_sync_is_taken_back_and_goes_on_in_a_new_file(
 	bench_segment_free(&g);
 }
 
+/* A segment that a hello does not name is complete, and its watermarks go to the
+ * log: not those that the failed sync takes back. */
+static void the_log_does_not_claim_what_a_failed_sync_took_back(void **state)
+{
+	struct bench *b = *state;
+	struct bench_link *l = bench_connect(b, "gw");
+	struct bench_segment g;
+
+	send_ranges(l, &g, hello(l, 'm'), 1);
+	bench_run(b, 100);
+	assert_int_equal(acked(l, 's'), 10);
+	bench_seal(&g, 's', 10, 20, 0);
+	bench_send_batch(l, &g, 1);
+	hello(bench_connect(b, "gw"), 'm');
+	b->fs.countdown = 0;
+	b->fs.fired = false;
+	bench_run(b, 5000);
+	assert_true(b->fs.fired);
+	bench_kill(b);
+	assert_int_equal(bench_start(b), 0);
+	assert_int_equal(ask(bench_connect(b, "gw"), 's').received, 10);
+	bench_segment_free(&g);
+}
+
+static long log_size(const struct bench *b)
+{
+	char path[96];
+	struct stat st;
+
+	snprintf(path, sizeof path, "%s/store/watermarks.log", b->dir);
+	assert_int_equal(stat(path, &st), 0);
+	return (long)st.st_size;
+}
+
+/* Each of them began before most of the streams were touched: a device with many
+ * of both must not make the log, and every commit, large. */
+static void streams_are_logged_once_however_many_segments_end(void **state)
+{
+	enum { SEGMENTS = 20, STREAMS = 10, ENTRY = 120 };
+	struct bench *b = *state;
+	struct bench_link *l = bench_connect(b, "gw");
+	struct seal_key key = hello(l, 'm');
+	struct bench_segment g[SEGMENTS];
+	long size;
+
+	for (int i = 0; i < SEGMENTS; i++) {
+		bench_segment_new(b, &g[i], l, &key, LANE_FILE, 1 + (uint64_t)i);
+		bench_announce(l, &g[i], -1, sealer_hash(g[i].sealer));
+		bench_seal(&g[i], (char)i, 0, 10, 0);
+		bench_send_batch(l, &g[i], 0);
+	}
+	for (int i = 0; i < SEGMENTS; i++) {
+		bench_announce(l, &g[i], 0, sealer_hash(g[i].sealer));
+		for (int k = 1; k < STREAMS; k++) {
+			bench_seal(&g[i], (char)(i + k * SEGMENTS), 0, 10, 0);
+			bench_send_batch(l, &g[i], (size_t)k);
+		}
+	}
+	bench_run(b, 100);
+	for (int i = 0; i < 5; i++) {
+		l = bench_connect(b, "gw");
+		hello(l, 'm');
+		bench_run(b, 100);
+		size = log_size(b);
+		assert_in_range(size, SEGMENTS * STREAMS * 60,
+				SEGMENTS * STREAMS * ENTRY);
+		/* It goes on after all, and is complete again. */
+		bench_announce(l, &g[0], STREAMS - 1, sealer_hash(g[0].sealer));
+	}
+	for (int i = 0; i < SEGMENTS; i++) {
+		bench_segment_free(&g[i]);
+	}
+}
+
 static void a_full_disk_pauses_and_recovers_by_itself(void **state)
 {
 	struct bench *b = *state;
@@ -991,6 +1065,8 @@ int main(void)
 		T(anothers_segment_is_refused),
 		T(nonsense_ends_the_session_and_nothing_else),
 		T(a_failed_sync_is_taken_back_and_goes_on_in_a_new_file),
+		T(the_log_does_not_claim_what_a_failed_sync_took_back),
+		T(streams_are_logged_once_however_many_segments_end),
 		T(a_full_disk_pauses_and_recovers_by_itself),
 		T(an_alert_reaches_the_hooks_once_it_is_durable),
 		cmocka_unit_test(the_output_has_each_record_once_over_a_kill),
