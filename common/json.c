@@ -74,6 +74,25 @@ static void escape(struct json *j, unsigned char c)
 	}
 }
 
+static uint64_t zero_bytes(uint64_t v)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+
+	return (v - ones) & ~v & ones << 7;
+}
+
+/* Eight bytes at p that stand in JSON as they are: printable ASCII but for the
+ * quote and the backslash. */
+static bool eight_plain(const unsigned char *p)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t v;
+
+	memcpy(&v, p, sizeof v);
+	return ((v | (v - ones * ' ') | (v + ones)) & ones << 7) == 0 &&
+	       (zero_bytes(v ^ ones * '"') | zero_bytes(v ^ ones * '\\')) == 0;
+}
+
 static void string(struct json *j, struct slice s)
 {
 	const unsigned char *p = (const unsigned char *)s.p;
@@ -83,6 +102,10 @@ static void string(struct json *j, struct slice s)
 	while (i < s.n) {
 		size_t len = 1;
 
+		if (s.n - i >= 8 && eight_plain(p + i)) {
+			i += 8;
+			continue;
+		}
 		if (p[i] >= 0x80) {
 			len = utf8_length(p + i, s.n - i);
 		}

@@ -27,11 +27,21 @@ void time_civil(int64_t days, int *year, int *month, int *day)
 	*year = (int)(yoe + era * 400 + (*month <= 2 ? 1 : 0));
 }
 
+/* v as n digits at p. */
+static char *put_digits(char *p, unsigned v, int n)
+{
+	for (int i = n; i-- > 0; v /= 10) {
+		p[i] = (char)('0' + v % 10);
+	}
+	return p + n;
+}
+
 int time_format(char out[static TIME_TEXT], int64_t ns)
 {
 	int64_t s = ns / NS_PER_S, frac = ns % NS_PER_S;
 	int64_t days, rest;
 	int year, month, day, n;
+	char *p = out;
 
 	if (frac < 0) {
 		frac += NS_PER_S;
@@ -43,13 +53,24 @@ int time_format(char out[static TIME_TEXT], int64_t ns)
 		rest += 86400;
 		days--;
 	}
+	/* 64 bits of nanoseconds end in 2262: four digits are enough. */
 	time_civil(days, &year, &month, &day);
-	n = snprintf(out, TIME_TEXT, "%04d-%02d-%02dT%02d:%02d:%02d", year,
-		     month, day, (int)(rest / 3600), (int)(rest / 60 % 60),
-		     (int)(rest % 60));
+	p = put_digits(p, (unsigned)year, 4);
+	*p++ = '-';
+	p = put_digits(p, (unsigned)month, 2);
+	*p++ = '-';
+	p = put_digits(p, (unsigned)day, 2);
+	*p++ = 'T';
+	p = put_digits(p, (unsigned)(rest / 3600), 2);
+	*p++ = ':';
+	p = put_digits(p, (unsigned)(rest / 60 % 60), 2);
+	*p++ = ':';
+	p = put_digits(p, (unsigned)(rest % 60), 2);
+	n = (int)(p - out);
 	if (frac != 0) {
-		n += snprintf(out + n, (size_t)(TIME_TEXT - n), ".%09d",
-			      (int)frac);
+		out[n++] = '.';
+		put_digits(out + n, (unsigned)frac, 9);
+		n += 9;
 		while (out[n - 1] == '0') {
 			n--;
 		}
