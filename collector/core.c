@@ -84,6 +84,19 @@ static void acknowledge(struct collector *c)
 	}
 }
 
+/* Sessions that wait for a sync. */
+static void resume(struct collector *c)
+{
+	for (struct session *s = c->sessions; s != NULL; s = s->next) {
+		if (s->state == SESSION_OPEN && s->stalled.n > 0 &&
+		    c->storage == STORAGE_OK && !c->stopping) {
+			if (!session_retry(s)) {
+				collector_full(c, UV_ENOSPC);
+			}
+		}
+	}
+}
+
 static void on_dropped(void *arg, struct device *d)
 {
 	(void)arg;
@@ -132,6 +145,7 @@ static void on_committed(void *arg, int rc)
 	}
 	c->count.commits++;
 	acknowledge(c);
+	resume(c);
 	deliver_kick(c->deliver);
 	rows_kick(c->rows);
 	if (c->stopping || commit_needed(&c->commit)) {

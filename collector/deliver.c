@@ -91,106 +91,27 @@ static int give_out(struct deliver *d, const struct note *n, const char *name,
 
 /* ---- the job: batches ---- */
 
-static void close_slot(struct slot *s)
-{
-	if (s->open) {
-		opened_close(&s->o);
-		s->open = false;
-	}
-}
-
-static bool is_before(const struct slot *s, const struct note *n)
-{
-	const struct segment_reader *r = &s->o.reader;
-
-	return r->last_part >= n->name.part &&
-	       (r->name.part < n->name.part ||
-		(r->name.part == n->name.part && r->fd >= 0 &&
-		 r->entries.offset <= n->offset));
-}
-
-/* A slot whose next batches lead to the note's. */
-static int slot_for(struct deliver *d, const struct note *n, struct slot **out)
-{
-	struct slot *oldest = &d->slots[0];
-	char dir[STORE_PATH];
-	int rc;
-
-	for (size_t i = 0; i < d->n_slots; i++) {
-		struct slot *s = &d->slots[i];
-
-		if (s->open && s->device == n->device &&
-		    memcmp(&s->o.reader.name.id, &n->name.id,
-			   sizeof n->name.id) == 0) {
-			oldest = s;
-			break;
-		}
-		if (s->used < oldest->used) {
-			oldest = s;
-		}
-	}
-	*out = oldest;
-	oldest->used = ++d->use;
-	if (oldest->open && oldest->device == n->device &&
-	    memcmp(&oldest->o.reader.name.id, &n->name.id,
-		   sizeof n->name.id) == 0 &&
-	    is_before(oldest, n)) {
-		return 0;
-	}
-	close_slot(oldest);
-	store_device_dir(&d->c->store, n->device, dir);
-	rc = opened_open(&oldest->o, d->c->sys, dir, &n->name,
-			 d->c->store.keys, d->c->store.n_keys);
-	oldest->open = rc == 0;
-	oldest->device = n->device;
-	return rc;
-}
-
-/* Reads on until the note's batch is open.  Never beyond it: what follows may be
- * half written. */
-static int advance(struct slot *s, const struct note *n)
-{
-	int rc;
-
-	do {
-		struct segment_reader *r = &s->o.reader;
-
-		r->entries.limit = r->name.part == n->name.part
-					   ? n->end
-					   : UINT64_MAX;
-		rc = opened_next(&s->o);
-	} while (rc == 1 && (s->o.e.part < n->name.part ||
-			     s->o.e.offset < n->offset));
-	if (rc == 1 && s->o.e.offset == n->offset &&
-	    s->o.e.part == n->name.part && s->o.e.kind == ENTRY_BATCH) {
-		return 0;
-	}
-	return rc < 0 ? rc : ERR_DAMAGED;
-}
-
-static int one_note(struct deliver *d, const struct note *n, const char *name)
-{
-	struct slot *s;
-	int rc = slot_for(d, n, &s);
-
-	if (rc == 0) {
-		rc = advance(s, n);
-	}
-	if (rc == 0) {
-		rc = give_out(d, n, name, &s->o);
-	}
-	if (rc != 0) {
-		close_slot(s);
-	}
-	return rc;
-}
-
 /* The batch is whole in the archive and of no use: passed over, by name. */
 static bool is_hopeless(int rc)
 {
 	return rc == ERR_AUTH || rc == ERR_COMPRESS || rc == ERR_NOT_OURS ||
 	       rc == ERR_DAMAGED || rc == ERR_MALFORMED || rc == ERR_CHAIN ||
 	       rc == ERR_TRUNCATED || rc == UV_ENOENT;
+}
+
+static int one_note(struct deliver *d, const struct note *n, const char *name)
+{
+	struct slot *s;
+	int rc = deliver_open_note(d, n, &s);
+
+	if (rc != 0) {
+		return rc;
+	}
+	rc = give_out(d, n, name, &s->o);
+	if (rc != 0 && !is_hopeless(rc)) {
+		deliver_close_slot(s); /* It has to be opened again. */
+	}
+	return rc;
 }
 
 static void run_notes(struct deliver *d)
@@ -200,7 +121,7 @@ static void run_notes(struct deliver *d)
 		int rc = one_note(d, n, d->names[d->n_done]);
 
 		if (is_hopeless(rc)) {
-			log_error("a stored batch can't be opened: passed over",
+			log_error("a stored batch can't be read: passed over",
 				  "device=%s lane=%s number=%llu at=%llu "
 				  "error=\"%s\"",
 				  d->names[d->n_done], lane_name(n->name.lane),
@@ -492,7 +413,7 @@ static void on_written(struct deliver *d)
 			  err_str(d->rc));
 		free_told(d);
 		for (size_t i = 0; i < d->n_slots; i++) {
-			close_slot(&d->slots[i]);
+			deliver_close_slot(&d->slots[i]);
 		}
 		return;
 	}
@@ -544,7 +465,7 @@ void deliver_flush(struct deliver *d)
 		d->out_fd = -1;
 	}
 	for (size_t i = 0; i < d->n_slots; i++) {
-		close_slot(&d->slots[i]);
+		deliver_close_slot(&d->slots[i]);
 	}
 }
 

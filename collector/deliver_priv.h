@@ -14,6 +14,7 @@ enum {
 	SAVE_IDLE_MS = 60000,
 	FIND_MAX = 8192,
 	CURSOR_FILE = 8 + 4 * 8 + 8,
+	SPOILED_MAX = 256,
 };
 
 struct note {
@@ -29,6 +30,13 @@ struct slot {
 	bool open;
 	struct device *device;
 	uint64_t used;
+};
+
+/* A segment with a batch that does not open, so that none behind it will. */
+struct spoiled {
+	struct device *device;
+	struct segment_id id;
+	int rc;
 };
 
 /* What a job found for the loop thread. */
@@ -74,6 +82,8 @@ struct deliver {
 	size_t n_slots;
 	uint64_t use;
 	struct parsers parsers;
+	struct spoiled spoiled[SPOILED_MAX]; /* a ring, the jobs' own */
+	size_t n_spoiled;
 
 	/* The job's. */
 	struct note notes[JOB_BATCHES];
@@ -97,6 +107,11 @@ int deliver_open_output(struct deliver *d);
 int deliver_check_output(struct deliver *d);
 /* On a worker: writes d->text at d->bytes.  UV_E*. */
 int deliver_write(struct deliver *d);
+/* On a worker: opens the note's batch in a slot, which is *out.  The errors of
+ * opened_open() and opened_next(). */
+int deliver_open_note(struct deliver *d, const struct note *n,
+		      struct slot **out);
+void deliver_close_slot(struct slot *s);
 /* On a worker: fills d->found from d->behind. */
 void deliver_find(struct deliver *d);
 

@@ -21,6 +21,17 @@ struct segment *device_find_segment(const struct device *d,
 	return NULL;
 }
 
+bool device_is_crowded(const struct device *d)
+{
+	size_t n = 0;
+
+	for (const struct segment *g = d->segments;
+	     g != NULL && n < DEVICE_DIRTY_MAX; g = g->next) {
+		n += g->bytes > g->durable_bytes && (g->dirty || g->committing);
+	}
+	return n >= DEVICE_DIRTY_MAX;
+}
+
 struct segment *store_segment_new(struct store *s, struct device *d,
 				  const struct segment_name *name)
 {

@@ -124,7 +124,8 @@ int session_broken(struct session *s, const char *what, int rc)
 /* ---- messages ---- */
 
 /* 0: handled (the session may be ending); UV_ENOSPC and the like: nothing was done
- * and it has to wait; other errors end the session. */
+ * and it has to wait; ERR_AGAIN: it has to wait for the next sync; other errors end
+ * the session. */
 static int handle(struct session *s, uint8_t type, struct slice payload)
 {
 	if (s->state == SESSION_HELLO && type != MSG_HELLO) {
@@ -161,7 +162,7 @@ static bool is_full(int rc)
 	return rc == UV_ENOSPC || rc == -EDQUOT || rc == UV_EFBIG;
 }
 
-/* Keeps a message until there is room on the disk. */
+/* Keeps a message until there is room on the disk, or a sync has been. */
 static void stall(struct session *s, uint8_t type, struct slice payload)
 {
 	size_t n = 5 + payload.n;
@@ -208,6 +209,8 @@ static void on_message(void *arg, struct link *l, uint8_t type,
 	if (is_full(rc)) {
 		stall(s, type, payload);
 		collector_full(s->c, rc);
+	} else if (rc == ERR_AGAIN) {
+		stall(s, type, payload);
 	} else if (rc != 0) {
 		failed(s, type, rc);
 	}
@@ -223,6 +226,9 @@ bool session_retry(struct session *s)
 
 		if (is_full(rc)) {
 			return false;
+		}
+		if (rc == ERR_AGAIN) {
+			return true; /* The next commit asks again. */
 		}
 		if (rc != 0) {
 			failed(s, type, rc);

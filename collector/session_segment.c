@@ -154,6 +154,10 @@ int session_on_segment(struct session *s, struct slice payload)
 		rc = session_broken(s, "segment header", rc);
 		goto out;
 	}
+	if (device_is_crowded(s->device)) {
+		rc = ERR_AGAIN;
+		goto out;
+	}
 	session_drop_lane(s, &s->lanes[m.lane]);
 	rc = open_segment(s, &s->lanes[m.lane], info, &m);
 	if (rc == ERR_CONFLICT) {

@@ -21,6 +21,7 @@ enum {
 	DEVICE_SEGMENTS_KEPT = 64, /* in memory, beside those being written */
 	STORE_KEYS_MAX = 16,
 	STORE_FILES_MAX = 256,     /* open at one time, but for what is dirty */
+	DEVICE_DIRTY_MAX = 64,     /* segments with batches that no sync has seen */
 };
 
 struct session;
@@ -181,6 +182,9 @@ int store_segment_load(struct store *s, struct device *d,
  * that batch), segment_reader's errors. */
 int store_segment_attach(struct store *s, struct segment *g,
 			 struct slice header, int64_t after);
+/* As many segments of the device wait for a sync, each with its file open, as one
+ * device may have. */
+bool device_is_crowded(const struct device *d);
 /* Drops the follower; what is clean may be forgotten at the next call of
  * store_trim_segments(). */
 void store_segment_detach(struct segment *g);
