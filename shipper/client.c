@@ -429,6 +429,7 @@ static void forget_session(struct client *c)
 			s->sent = -1;
 			/* A restored store may have less than it had told. */
 			s->acked = -1;
+			s->doubtful = false;
 			s->headed = -2;
 		}
 	}
@@ -449,13 +450,25 @@ static int take_segments(struct client *c, struct slice list)
 		if (s == NULL) {
 			continue;
 		}
-		if (m.index >= (int64_t)s->n || m.index < -1 ||
+		if (m.index < -1) {
+			return ERR_PROTOCOL;
+		}
+		if (m.index >= (int64_t)s->n && s->recovered) {
+			/* A kill cut it short in the spool; lines of files are
+			 * read again, others sent again and compared. */
+			s->doubtful = s->info.lane == LANE_FILE;
+			continue;
+		}
+		if (m.index >= (int64_t)s->n ||
 		    !hash32_eq(&m.hash, seg_hash(s, m.index))) {
 			log_error("the collector holds another content of a "
 				  "segment of ours: was this device's state "
 				  "copied to a second one?",
-				  "index=%lld", (long long)m.index);
-			return ERR_CONFLICT;
+				  "lane=%s index=%lld",
+				  lane_name(s->info.lane),
+				  (long long)m.index);
+			s->doubtful = true;
+			continue;
 		}
 		s->sent = m.index;
 	}
@@ -503,16 +516,23 @@ static bool sealed_to(const struct seg *s, const struct shipper *sh)
 	return s->n == 0;
 }
 
-/* Another store can't open what was sealed for the one before: what can be read
- * again is sealed anew. */
-static void seal_anew(struct shipper *sh)
+/* What can't be continued as it is: another content stands under its name, or it was
+ * sealed for another store, which this one can't open.  What can be read again is
+ * sealed anew. */
+static void seal_anew(struct shipper *sh, bool moved)
 {
-	struct lane_state *ln = &sh->lanes[LANE_FILE];
+	for (int i = 0; i < LANE_NR; i++) {
+		struct lane_state *ln = &sh->lanes[i];
+		struct seg *s = ln->first;
 
-	for (struct seg *s = ln->first; s != NULL; s = s->next) {
-		if (!sealed_to(s, sh)) {
+		while (s != NULL && !s->doubtful &&
+		       !(moved && i == LANE_FILE && !sealed_to(s, sh))) {
+			s = s->next;
+		}
+		if (s != NULL && i == LANE_FILE) {
 			lane_abandon_from(ln, s, NULL);
-			return;
+		} else if (s != NULL && s->closed) {
+			lane_replace(ln, s, "segment-conflict");
 		}
 	}
 }
@@ -553,9 +573,7 @@ static void on_welcome(struct client *c, struct slice payload)
 		lane_renew_segment(&sh->lanes[LANE_FILE]);
 	}
 	sh->cbs->welcome(sh->arg, w.streams);
-	if (moved) {
-		seal_anew(sh);
-	}
+	seal_anew(sh, moved);
 	client_pump(c);
 	shipper_room_now(sh);
 }

@@ -533,6 +533,12 @@ void lane_tick(struct lane_state *ln, int64_t now_ns)
 int lane_acked(struct lane_state *ln, struct seg *seg, int64_t index,
 	       const struct hash32 *hash)
 {
+	if (seg->recovered && index >= (int64_t)seg->n) {
+		/* It was written to the spool without its end.  What is left of
+		 * it is what the collector has: that was compared. */
+		index = (int64_t)seg->n - 1;
+		hash = seg_hash(seg, index);
+	}
 	if (index < -1 || index >= (int64_t)seg->n ||
 	    !hash32_eq(hash, seg_hash(seg, index))) {
 		return ERR_CONFLICT;

