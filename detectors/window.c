@@ -201,6 +201,12 @@ struct group *windows_add(struct windows *w, uint64_t hash, int64_t now_ms)
 	struct group *g = find(w, hash);
 
 	if (g != NULL) {
+		/* What is over is forgotten now, not when the hand comes by: where
+		 * that stands depends on the key of the hashes. */
+		if (over(g, now_ms)) {
+			free_stamps(w, g);
+			*g = (struct group){.hash = hash};
+		}
 		return g;
 	}
 	if (w->slots > 0) {
