@@ -9,9 +9,9 @@ if [ ! -x "$sim" ]; then
 	exit 0
 fi
 SEED=${SEED:-1}
-agent_every=7 collector_every=3 runs=150
+agent_every=1 collector_every=1 runs=150
 if [ "$LONG" = 1 ]; then
-	agent_every=1 collector_every=1 runs=5000
+	runs=5000
 	SEED=$(date +%s)
 fi
 
