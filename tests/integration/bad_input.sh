@@ -99,7 +99,7 @@ agent_yaml() { # NAME PORT CERTIFICATE AUTHORITY [LOG]
 	mkdir -p "$folder/$1"
 	[ $# -gt 4 ] || echo 'Nov 22 15:00:00 host app: a line' >"$folder/$1/log"
 	cat >"$folder/$1.yaml" <<-X
-		collector: localhost:$2
+		collector: 127.0.0.1:$2
 		state: $folder/$1
 		user: $user
 		control: $folder/$1/control
@@ -293,7 +293,7 @@ agent_yaml nowhere "$nowhere_port" "$pki/good" "$pki/authority.crt"
 start agent nowhere
 NOWHERE=$pid
 
-try certificate-foreign stays "$FOREIGN" foreign 'level=(warn|error)' localhost 'certificate' 'authority|nightjar pki'
+try certificate-foreign stays "$FOREIGN" foreign 'level=(warn|error)' '127\.0\.0\.1' 'certificate' 'authority|nightjar pki'
 try certificate-foreign-told stays "$COLLECTOR" collector 'level=(warn|error)' '127\.0\.0\.1:[0-9]+' 'authority'
 if [ -n "$EXPIRED" ]; then
 	try certificate-expired stays "$EXPIRED" expired 'level=error' 'expired\.crt expired on 2024-02-01' 'nightjar pki'
@@ -301,13 +301,13 @@ if [ -n "$EXPIRED" ]; then
 else
 	skip certificate-expired "no openssl to make one with"
 fi
-try wrong-name stays "$MISNAMED" misnamed 'level=(warn|error)' localhost 'name' 'nightjar pki|logs\.example'
+try wrong-name stays "$MISNAMED" misnamed 'level=(warn|error)' '127\.0\.0\.1' 'name' 'nightjar pki|logs\.example'
 # shellcheck disable=SC2154 # declared above
 {
-	try peer/garbage stays "$AGENT_garbage" garbage 'level=(warn|error)' localhost 'TLS|collector'
-	try peer/plaintext stays "$AGENT_plain" plain 'level=(warn|error)' localhost 'TLS|collector'
+	try peer/garbage stays "$AGENT_garbage" garbage 'level=(warn|error)' '127\.0\.0\.1' 'TLS|collector'
+	try peer/plaintext stays "$AGENT_plain" plain 'level=(warn|error)' '127\.0\.0\.1' 'TLS|collector'
 }
-try peer/nowhere stays "$NOWHERE" nowhere 'level=(warn|error)' "localhost" "$nowhere_port" 'refused'
+try peer/nowhere stays "$NOWHERE" nowhere 'level=(warn|error)' '127\.0\.0\.1' "$nowhere_port" 'refused'
 
 # All in the same five seconds.
 measured=()
@@ -356,5 +356,5 @@ kill -0 "$COLLECTOR" 2>/dev/null && ok client/stays-up || not_ok client/stays-up
 [ "$KEEP_LOGS" = 0 ] || cp "$folder"/*.err "$WORK/log/"
 # After ten seconds of silence an agent gives up, too.
 # shellcheck disable=SC2154
-try peer/silent stays "$AGENT_silent" silent 'level=(warn|error)' localhost 'time'
+try peer/silent stays "$AGENT_silent" silent 'level=(warn|error)' '127\.0\.0\.1' 'time'
 exit 0

@@ -25,8 +25,10 @@ static int64_t shifted_wall(struct sys *s)
 
 void identities_open(struct identities *t)
 {
+	static const char template[] = "/tmp/nightjar-pki-XXXXXX";
+
 	memset(t, 0, sizeof *t);
-	snprintf(t->dir, sizeof t->dir, "/tmp/nightjar-pki-XXXXXX");
+	memcpy(t->dir, template, sizeof template);
 	assert_non_null(mkdtemp(t->dir));
 	t->ops = *sys_plain()->ops;
 	t->ops.wall_ns = shifted_wall;

@@ -343,10 +343,30 @@ static void messages_pass_both_ways_in_order(void **state)
 	assert_string_equal(s->why, "closed by the device");
 }
 
+/* A bare system has no /etc/hosts, and what its name server says is not ours. */
+static bool knows_localhost(void)
+{
+	char line[256];
+	bool found = false;
+	FILE *hosts = fopen("/etc/hosts", "re");
+
+	while (hosts != NULL && !found && fgets(line, sizeof line, hosts)) {
+		found = strstr(line, "localhost") != NULL;
+	}
+	if (hosts != NULL) {
+		fclose(hosts);
+	}
+	return found;
+}
+
 static void a_name_is_looked_up_and_verified(void **state)
 {
 	struct fixture *f = *state;
 
+	if (!knows_localhost()) {
+		print_message("/etc/hosts does not know localhost\n");
+		skip();
+	}
 	identity_free(f->collector);
 	f->collector = identities_collector(&f->ids, "localhost");
 	nets(f);
