@@ -199,11 +199,58 @@ static void globs_match_whole_components(void **state)
 	assert_false(names_glob_valid("relative/*.log"));
 }
 
+static void a_watermark_goes_back_to_what_is_known(void **state)
+{
+	struct stream_state st = {0};
+	const uint64_t theirs = 77;
+
+	(void)state;
+	for (uint64_t at = 100; at <= 500; at += 100) {
+		stream_state_acked(&st, at, at + 1);
+	}
+	/* Not above where it stands. */
+	assert_int_equal(stream_state_lower(&st, 500, NULL), 0);
+	assert_int_equal(st.acked, 500);
+	/* To the highest rung that is not above. */
+	assert_int_equal(stream_state_lower(&st, 350, NULL), 0);
+	assert_int_equal(st.acked, 300);
+	assert_int_equal(st.h, 301);
+	assert_int_equal(st.n_rungs, 2);
+	/* The file is still recognised by all that was read. */
+	assert_int_equal(st.top.position, 500);
+	assert_int_equal(st.top.h, 501);
+	/* To the collector's own place, with its H. */
+	assert_int_equal(stream_state_lower(&st, 250, &theirs), 0);
+	assert_int_equal(st.acked, 250);
+	assert_int_equal(st.h, 77);
+	assert_int_equal(st.top.position, 500);
+	/* Nothing below is known but the beginning. */
+	assert_int_equal(stream_state_lower(&st, 50, NULL), 0);
+	assert_int_equal(st.acked, 0);
+	assert_int_equal(st.n_rungs, 0);
+}
+
+static void a_watermark_does_not_go_below_its_stream(void **state)
+{
+	struct stream_state st = {.start = 100, .acked = 100, .h = 5};
+
+	(void)state;
+	assert_int_equal(stream_state_lower(&st, 10, NULL), UV_ENOENT);
+	assert_int_equal(st.acked, 100);
+	stream_state_acked(&st, 200, 6);
+	stream_state_acked(&st, 300, 7);
+	assert_int_equal(stream_state_lower(&st, 10, NULL), 0);
+	assert_int_equal(st.acked, 100);
+	assert_int_equal(st.h, 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_hash_is_that_of_the_bytes_before),
 		cmocka_unit_test(the_last_bytes_are_kept),
+		cmocka_unit_test(a_watermark_goes_back_to_what_is_known),
+		cmocka_unit_test(a_watermark_does_not_go_below_its_stream),
 		cmocka_unit_test(the_ladder_is_bounded_and_thin_in_the_past),
 		cmocka_unit_test(a_table_comes_back_as_it_was),
 		cmocka_unit_test(rotated_names_are_known),
