@@ -24,11 +24,16 @@
 static int tell(struct deliver *d, const struct note *n,
 		const struct record *r)
 {
-	struct told *t = calloc(1, sizeof *t + r->line.n + 1);
+	struct told *t;
 
+	if (d->n_told++ >= TOLD_MAX) {
+		return 0; /* one_note() says so. */
+	}
+	t = calloc(1, sizeof *t + r->line.n + 1);
 	if (t == NULL) {
 		return UV_ENOMEM;
 	}
+	d->told_bytes += sizeof *t + r->line.n;
 	t->device = n->device;
 	t->stream = r->stream;
 	t->position = r->start;
@@ -107,7 +112,14 @@ static int one_note(struct deliver *d, const struct note *n, const char *name)
 	if (rc != 0) {
 		return rc;
 	}
+	d->n_told = 0;
 	rc = give_out(d, n, name, &s->o);
+	if (d->n_told > TOLD_MAX) {
+		log_error("a batch has more alerts than an agent would send: "
+			  "the rest is stored and not handed on",
+			  "device=%s handed_on=%d left=%zu", name,
+			  (int)TOLD_MAX, d->n_told - TOLD_MAX);
+	}
 	if (rc != 0 && !is_hopeless(rc)) {
 		deliver_close_slot(s); /* It has to be opened again. */
 	}
@@ -133,7 +145,7 @@ static void run_notes(struct deliver *d)
 			d->rc = rc;
 			return;
 		}
-		if (d->text.n > JOB_BYTES / 2) {
+		if (d->text.n > JOB_BYTES / 2 || d->told_bytes > TOLD_BYTES) {
 			d->n_done++;
 			break;
 		}
@@ -163,6 +175,7 @@ static void on_run(struct sys_work *w)
 
 	d->rc = 0;
 	d->n_done = 0;
+	d->told_bytes = 0;
 	if (d->refill) {
 		deliver_find(d);
 		return;

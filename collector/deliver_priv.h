@@ -15,6 +15,10 @@ enum {
 	FIND_MAX = 8192,
 	CURSOR_FILE = 8 + 4 * 8 + 8,
 	SPOILED_MAX = 256,
+	/* Of one batch: an alert of 256 bytes, the shortest that there is, stands
+	 * no more often in one. */
+	TOLD_MAX = 4096,
+	TOLD_BYTES = 4 * 1024 * 1024, /* then the job ends */
 };
 
 struct note {
@@ -94,6 +98,8 @@ struct deliver {
 	struct buf text;
 	uint64_t bytes;   /* of the output, as written by the job */
 	struct told *told, **told_end;
+	size_t n_told;     /* of the batch at hand */
+	size_t told_bytes; /* of the job */
 	int rc;
 };
 

@@ -167,12 +167,57 @@ static void bodies_of_nonsense_do_not_have_their_segment_read_again(
 	bench_segment_free(&g);
 }
 
+/* A few hundred sealed bytes can hold a quarter of a million empty alerts. */
+static void a_batch_of_countless_alerts_hands_on_some(void **state)
+{
+	enum { RECORDS = 100000, TOLD = 4096 };
+	struct bench *b = *state;
+	struct bench_link *l = bench_connect(b, "gw");
+	struct seal_key key = hello(l);
+	struct bench_segment g;
+	struct batch_head h = {.first_ms = 1, .last_ms = 2, .n_streams = 1};
+	struct body_section section;
+	struct buf body;
+
+	bench_segment_new(b, &g, l, &key, LANE_ALERT, 1);
+	bench_announce(l, &g, -1, sealer_hash(g.sealer));
+	body_section_init(&section, 1 << 20);
+	body_section_reset(&section, 0);
+	buf_init(&body, 1 << 20);
+	for (uint64_t i = 0; i < RECORDS; i++) {
+		struct record r = {.start = i, .end = i + 1,
+				   .flags = RECORD_ALERT, .line = SLICE_NONE,
+				   .observed_ns = 1000000,
+				   .header = {.time_ns = TIME_NONE}};
+
+		r.stream.b[0] = 's';
+		assert_int_equal(body_add(&section, &r, false), 0);
+	}
+	assert_int_equal(body_section_write(&section, &body), 0);
+	h.streams[0] = (struct batch_stream){.end = RECORDS, .count = RECORDS};
+	h.streams[0].id.b[0] = 's';
+	buf_init(&g.batches[0], 1 << 20);
+	assert_int_equal(sealer_seal(g.sealer, &h, buf_slice(&body),
+				     &g.batches[0]), 0);
+	g.n = 1;
+	assert_in_range(g.batches[0].n, 1, 1000);
+	bench_send_batch(l, &g, 0);
+	bench_seal(&g, 's', RECORDS, RECORDS + 10, RECORD_ALERT);
+	bench_send_batch(l, &g, 1);
+	bench_run(b, 5000);
+	assert_int_equal(b->alerts, TOLD + 1); /* The next batch's comes. */
+	bench_segment_free(&g);
+	body_section_fini(&section);
+	buf_fini(&body);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		T(a_crowd_of_tiny_segments_waits_for_the_sync),
 		T(batches_behind_one_that_does_not_open_cost_no_look),
+		T(a_batch_of_countless_alerts_hands_on_some),
 		T(bodies_of_nonsense_do_not_have_their_segment_read_again),
 #undef T
 	};
