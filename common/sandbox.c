@@ -23,7 +23,7 @@
 void sandbox_allow(struct sandbox_paths *p, const char *path, unsigned access)
 {
 	if (p->n < SANDBOX_PATHS && strlen(path) < SANDBOX_PATH_TEXT) {
-		strcpy(p->text[p->n], path);
+		memcpy(p->text[p->n], path, strlen(path) + 1);
 		p->list[p->n] =
 			(struct sandbox_path){p->text[p->n], access};
 		p->n++;
@@ -36,7 +36,7 @@ void sandbox_allow_folder_of(struct sandbox_paths *p, const char *path,
 	char copy[SANDBOX_PATH_TEXT];
 
 	if (strlen(path) < sizeof copy) {
-		strcpy(copy, path);
+		memcpy(copy, path, strlen(path) + 1);
 		sandbox_allow(p, dirname(copy), access);
 	}
 }

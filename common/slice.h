@@ -88,7 +88,8 @@ static inline struct slice slice_skip(struct slice s, size_t n)
 	if (n > s.n) {
 		n = s.n;
 	}
-	return (struct slice){s.p + n, s.n - n};
+	/* Not even nothing may be added to NULL. */
+	return (struct slice){n > 0 ? s.p + n : s.p, s.n - n};
 }
 
 static inline struct slice slice_head(struct slice s, size_t n)

@@ -77,11 +77,12 @@ static bool host_like(struct slice s)
 /* A dotted quad in its plain form, at less cost than ip_parse(). */
 static bool plain_v4(struct slice s)
 {
-	const char *p = s.p, *end = s.p + s.n;
+	const char *p = s.p, *end;
 
 	if (s.n < 7 || s.n > 15) {
 		return false;
 	}
+	end = p + s.n;
 	for (int octet = 0;; octet++) {
 		unsigned value;
 

@@ -74,7 +74,8 @@ struct shipper_params {
 };
 
 /* Opens the spool and recovers what is in it: damaged parts are named in the log
- * and set aside, never an error.  Blocks.  Saved state that can't be used is left out, with a warning.  UV_ENOMEM, and
+ * and set aside, never an error.  Blocks.  Saved state that can't be used is left
+ * out, with a warning.  UV_ENOMEM, and
  * errors of making the spool's folder. */
 int shipper_new(struct shipper **out, const struct shipper_params *params);
 
