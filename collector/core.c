@@ -13,6 +13,7 @@ enum {
 	REPAIR_FIRST_MS = 1000,
 	REPAIR_LAST_MS = 30000,
 	RETRY_MS = 1000, /* of sessions that wait for room */
+	FINDINGS_A_MINUTE = 10, /* of one device */
 };
 
 /* ---- when to sync ---- */
@@ -194,6 +195,24 @@ static void on_retry(void *arg)
 
 /* ---- findings of the collector's own ---- */
 
+/* Whoever holds a device's key can bring some of them about as often as it can
+ * connect: hooks and the catalogue are not its to flood. */
+static bool raises_too_many(struct collector *c, struct device *d)
+{
+	int64_t now = sys_mono_ns(c->sys);
+
+	if (d->n_findings == 0 || now - d->findings_ns > 60 * NS_PER_S) {
+		d->findings_ns = now;
+		d->n_findings = 0;
+	}
+	if (++d->n_findings == FINDINGS_A_MINUTE + 1) {
+		log_warn("a device has too many findings: no more of them are "
+			 "raised for a minute",
+			 "device=%s id=%.16s", d->name, d->hex);
+	}
+	return d->n_findings > FINDINGS_A_MINUTE;
+}
+
 void collector_finding(struct collector *c, struct device *d, const char *rule,
 		       const char *title, const char *detail)
 {
@@ -206,6 +225,9 @@ void collector_finding(struct collector *c, struct device *d, const char *rule,
 	struct buf b;
 	struct json j;
 
+	if (raises_too_many(c, d)) {
+		return;
+	}
 	log_warn(title, "rule=%s device=%s id=%.16s detail=\"%s\"", rule,
 		 d->name, d->hex, detail);
 	if (hash32_of(&hash, parts, 3) != 0) {

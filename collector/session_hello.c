@@ -74,8 +74,9 @@ static int by_touched(const void *a, const void *b)
 	return x->touched == y->touched ? 0 : x->touched > y->touched ? -1 : 1;
 }
 
-/* Those that the device did not name, the most recent ones. */
-static int other_streams(struct device *d, struct buf *list)
+/* Those that the device did not name, the most recent ones, as far as there is
+ * room in the list. */
+static int other_streams(struct device *d, size_t room, struct buf *list)
 {
 	struct stream **v = calloc(d->n_streams + 1, sizeof(*v));
 	size_t n = 0;
@@ -91,7 +92,7 @@ static int other_streams(struct device *d, struct buf *list)
 		d->streams[i].told = false;
 	}
 	qsort(v, n, sizeof(*v), by_touched);
-	for (size_t i = 0; i < n && i < WELCOME_STREAMS && rc == 0; i++) {
+	for (size_t i = 0; i < n && i < WELCOME_STREAMS && i < room && rc == 0; i++) {
 		rc = told_stream(list, v[i], &v[i]->id);
 		v[i]->told = false;
 	}
@@ -107,16 +108,14 @@ static int list_streams(struct session *s, struct slice asked,
 	int rc;
 
 	while ((rc = msg_streams_next(&asked, &m)) == 1) {
-		if (++n > LIMIT_HELLO_STREAMS - WELCOME_STREAMS) {
-			return ERR_LIMIT;
-		}
+		n++; /* hello_decode() has looked at their number. */
 		rc = told_stream(list, device_find_stream(s->device, &m.id),
 				 &m.id);
 		if (rc != 0) {
 			return rc;
 		}
 	}
-	return rc != 0 ? rc : other_streams(s->device, list);
+	return rc != 0 ? rc : other_streams(s->device, LIMIT_HELLO_STREAMS - n, list);
 }
 
 static int list_segments(struct session *s, struct slice asked,

@@ -93,6 +93,8 @@ struct device {
 	bool dir_made; /* its directory is there */
 	bool catalogue_dirty;
 	int64_t seen_ms;
+	int64_t findings_ns; /* monotonic: the minute that n_findings counts */
+	unsigned n_findings;
 };
 
 struct dirty_stream {

@@ -113,6 +113,64 @@ static void a_crowd_of_tiny_segments_waits_for_the_sync(void **state)
 	assert_int_equal(acked(l), SEGMENTS * 10);
 }
 
+static void a_stolen_identity_does_not_flood_the_hooks(void **state)
+{
+	struct bench *b = *state;
+
+	hello(bench_connect(b, "gw"));
+	for (int i = 0; i < 50; i++) {
+		struct bench_link *thief = bench_connect(b, "gw");
+
+		bench_hello(thief, 'x');
+		assert_true(thief->closing);
+		bench_run(b, 10);
+	}
+	assert_int_equal(b->alerts, 10);
+}
+
+/* As many as docs/wire.md allows, and some that are known and not named. */
+static void a_hello_may_name_as_many_streams_as_a_list_has(void **state)
+{
+	struct bench *b = *state;
+	struct bench_link *l = bench_connect(b, "gw");
+	struct seal_key key = hello(l);
+	struct hello h = {.version_min = 1, .version_max = 1,
+			  .machine = {'m'}, .software = SLICE_LIT("bench")};
+	struct bench_segment g;
+	struct welcome w;
+	struct msg_stream m = {0};
+	struct buf list, out;
+	struct said *said;
+	size_t n = 0;
+
+	bench_segment_new(b, &g, l, &key, LANE_FILE, 1);
+	bench_announce(l, &g, -1, sealer_hash(g.sealer));
+	bench_seal(&g, 's', 0, 10, 0);
+	bench_send_batch(l, &g, 0);
+	bench_run(b, 100);
+	buf_init(&list, LIMIT_FRAME);
+	buf_init(&out, LIMIT_FRAME);
+	for (unsigned i = 0; i < LIMIT_HELLO_STREAMS; i++) {
+		m.id.b[1] = (uint8_t)(i >> 8);
+		m.id.b[2] = (uint8_t)i;
+		assert_int_equal(msg_add_stream(&list, &m), 0);
+	}
+	h.streams = buf_slice(&list);
+	assert_int_equal(hello_encode(&h, &out), 0);
+	l = bench_connect(b, "gw");
+	bench_say(l, MSG_HELLO, buf_slice(&out));
+	said = bench_hear(l, MSG_WELCOME);
+	assert_int_equal(welcome_decode(&w, said_payload(said)), 0);
+	while (msg_streams_next(&w.streams, &m) == 1) {
+		n++;
+	}
+	assert_int_equal(n, LIMIT_HELLO_STREAMS);
+	free(said);
+	buf_fini(&list);
+	buf_fini(&out);
+	bench_segment_free(&g);
+}
+
 static void batches_behind_one_that_does_not_open_cost_no_look(void **state)
 {
 	struct bench *b = *state;
@@ -216,6 +274,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		T(a_crowd_of_tiny_segments_waits_for_the_sync),
+		T(a_stolen_identity_does_not_flood_the_hooks),
+		T(a_hello_may_name_as_many_streams_as_a_list_has),
 		T(batches_behind_one_that_does_not_open_cost_no_look),
 		T(a_batch_of_countless_alerts_hands_on_some),
 		T(bodies_of_nonsense_do_not_have_their_segment_read_again),
