@@ -215,10 +215,14 @@ static uint64_t name_word(const char *p)
 static struct tag *tag_place(struct header_reader *r, struct slice s,
 			     size_t host_n)
 {
-	if (s.n < host_n + 1 + sizeof(uint64_t)) {
+	uint64_t host;
+
+	if (host_n == 0 || s.n < host_n + 1 + sizeof(uint64_t)) {
 		return NULL;
 	}
-	return &r->tags[name_word(s.p + host_n + 1) *
+	/* The host's length and last letter, for streams of several hosts. */
+	host = host_n * 37 + (unsigned char)s.p[host_n - 1];
+	return &r->tags[(name_word(s.p + host_n + 1) ^ host << 24) *
 			UINT64_C(0x9e3779b97f4a7c15) >> 58];
 }
 _Static_assert(TAGS == 1 << (64 - 58), "tag_place() gives so many");
@@ -233,9 +237,14 @@ static bool take_pid(struct slice *t, struct slice *pid)
 static bool read_again(struct header_reader *r, struct slice s,
 		       struct header *h, struct header_more *more)
 {
-	struct tag *tag = tag_place(r, s, r->host_n);
-	struct slice t, pid = SLICE_NONE;
+	struct slice t = slice_head(s, TAG_MAX), host, pid = SLICE_NONE;
+	struct tag *tag;
 
+	if ((s.n <= r->host_n || s.p[r->host_n] != ' ') &&
+	    take_until(&t, ' ', &host)) {
+		r->host_n = host.n;
+	}
+	tag = tag_place(r, s, r->host_n);
 	if (tag == NULL || tag->n == 0 ||
 	    !slice_eq_short(slice_head(s, tag->n), slice(tag->text, tag->n))) {
 		return false;

@@ -19,6 +19,9 @@ struct stamp_cache {
 	size_t n;                   /* bytes of it, 0: empty */
 	int64_t minute_s;           /* Unix time of second 0 */
 	int64_t from_ns, until_ns;  /* holds for lines read in [from, until) */
+	char zone[6];               /* "+01:00" behind the last ISO stamp */
+	uint8_t zone_n;             /* bytes of it, 0: none was there */
+	int zone_s;                 /* seconds east */
 };
 
 struct context;

@@ -258,15 +258,56 @@ static bool iso_minute(const char *p, int64_t *local_s)
 	return true;
 }
 
+/* "2026-11-22T15:37:46.123456+01:00" of the minute and with the zone seen last. */
+static bool stamp_iso_again(const struct stamp_cache *c, struct slice *s,
+			    int64_t *ns)
+{
+	const char *p = s->p;
+	size_t end = 26u + c->zone_n;
+	int64_t micros = 0;
+	int second;
+
+	if (c->zone_n == 0 || c->n != ISO_MINUTE || s->n <= end ||
+	    p[end] != ' ' || p[19] != '.' ||
+	    memcmp(p, c->text, ISO_MINUTE) != 0 ||
+	    !slice_eq_short(slice(p + 26, c->zone_n),
+			    slice(c->zone, c->zone_n)) ||
+	    (second = two(p + 17)) < 0 || second > 60) {
+		return false;
+	}
+	for (int i = 20; i < 26; i++) {
+		if (!is_digit(p[i])) {
+			return false;
+		}
+		micros = micros * 10 + (p[i] - '0');
+	}
+	*ns = (c->minute_s - c->zone_s + second) * NS_PER_S + micros * 1000;
+	*s = slice_skip(*s, end);
+	return true;
+}
+
+static void remember_zone(struct stamp_cache *c, struct slice zone, int offset_s)
+{
+	c->zone_n = 0;
+	if (zone.n > 0 && zone.n <= sizeof c->zone && zone.p[0] != ' ') {
+		c->zone_n = (uint8_t)zone.n;
+		c->zone_s = offset_s;
+		memcpy(c->zone, zone.p, zone.n);
+	}
+}
+
 /* RFC 3339 and what is close to it: a blank for the T, a comma for the point, a
  * zone of any form or none; "2026/11/22 15:37:46" as nginx writes it. */
 bool stamp_iso(struct header_reader *r, struct slice *s, int64_t observed_ns,
 	       int64_t *ns)
 {
-	struct slice t = *s;
+	struct slice t = *s, zone;
 	int64_t local_s, unix_s, frac;
 	int second, offset_s;
 
+	if (stamp_iso_again(&r->iso, s, ns)) {
+		return true;
+	}
 	if (t.n < 19 || (second = two(t.p + 17)) < 0 || second > 60) {
 		return false;
 	}
@@ -284,8 +325,10 @@ bool stamp_iso(struct header_reader *r, struct slice *s, int64_t observed_ns,
 	}
 	t = slice_skip(t, 19);
 	frac = take_fraction(&t);
+	zone = t;
 	if (take_zone(&t, &offset_s)) {
 		unix_s = local_s - offset_s;
+		remember_zone(&r->iso, slice_head(zone, zone.n - t.n), offset_s);
 	} else {
 		unix_s = zone_to_unix(r->zone, local_s, observed_ns / NS_PER_S);
 	}
