@@ -167,7 +167,8 @@ static void anneal(int seconds)
 
 static void print(void)
 {
-	puts("/* Made by bench/redact_plan.c: where each literal's window is and which bucket it is\n"
+	puts("/* Made by bench/redact_plan.c: where each literal's window is and which "
+	     "bucket it is\n"
 	     " * in, twice for those that end in a separator.  Only speed depends on it. */\n"
 	     "#include \"redact/verify.h\"\n\nconst struct scan_plan rule_plan[] = {");
 	for (size_t i = 0, k = 0; k < n_literals; k++) {

@@ -1,7 +1,7 @@
 /* kept: lines that can't be read again, by one shipper to one collector, on virtual
  * time: what the policies of a full spool do, over restarts and with a store that
- * is put back to an earlier state.  In the end each line is in the store once, or inside the range of one gap
- * record.
+ * is put back to an earlier state.  In the end each line is in the store once, or
+ * inside the range of one gap record.
  *
  *   sim_kept [--seed N] [--runs N] [--verbose] */
 #include <getopt.h>
@@ -483,7 +483,8 @@ static bool check(struct run *r)
 	}
 	if (rc == 0 && lost == 0 && doubled == 0 && r->unknown == 0 &&
 	    r->rewinds == 0 && r->stopped && r->n_lines == LINES &&
-	    (r->gaps > 0) == s->must_gap && r->most <= r->so.spool_max + 2048 && /* a stop's last batch */
+	    (r->gaps > 0) == s->must_gap &&
+	    r->most <= r->so.spool_max + 2048 && /* A stop's last batch. */
 	    r->accepts <= 60) {
 		return true;
 	}
