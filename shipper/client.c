@@ -71,14 +71,14 @@ bool client_is_stopped(const struct client *c)
 	return c->state == STOPPED;
 }
 
-static void enter(struct client *c, enum state state)
+void client_enter(struct client *c, enum state state)
 {
 	c->state = state;
 	c->state_ns = sys_mono_ns(c->sh->sys);
 }
 
 /* The session is over for us: nothing is taken from its link any more. */
-static void end_session(struct client *c)
+void client_end_session(struct client *c)
 {
 	int64_t now_ns = sys_mono_ns(c->sh->sys);
 
@@ -89,7 +89,7 @@ static void end_session(struct client *c)
 		c->lost_ns = now_ns;
 		c->steady = now_ns - c->state_ns > STEADY_S * second;
 	}
-	enter(c, ENDING);
+	client_enter(c, ENDING);
 	link_close(c->link);
 }
 
@@ -125,7 +125,7 @@ static void wait_and_dial(struct client *c)
 {
 	uint64_t ms = pause_ms(c);
 
-	enter(c, WAITING);
+	client_enter(c, WAITING);
 	c->failures++;
 	c->retry_after_ms = 0;
 	sys_timer_set(c->sh->sys, c->timer, ms);
@@ -193,7 +193,7 @@ static void send_hello(struct client *c)
 	if (rc != 0) {
 		log_warn("cannot greet the collector", "error=\"%s\"",
 			 err_str(rc));
-		end_session(c);
+		client_end_session(c);
 	}
 	buf_fini(&segments);
 	buf_fini(&streams);
@@ -208,7 +208,7 @@ static void on_open(void *arg, struct link *l, const struct link_peer *peer)
 	log_debug("connected, greeting", "collector=%s address=%s",
 		  peer->name, peer->address);
 	if (c->state == DIALING) {
-		enter(c, GREETING);
+		client_enter(c, GREETING);
 		send_hello(c);
 	}
 }
@@ -236,7 +236,7 @@ static void on_close(void *arg, struct link *l, int status, const char *why)
 		snprintf(c->last_error, sizeof c->last_error, "%s", why);
 	}
 	if (sh->stopping) {
-		enter(c, STOPPED);
+		client_enter(c, STOPPED);
 		shipper_check_stop(sh);
 		return;
 	}
@@ -252,9 +252,6 @@ static void on_close(void *arg, struct link *l, int status, const char *why)
 	}
 }
 
-static void on_message(void *arg, struct link *l, uint8_t type,
-		       struct slice payload);
-
 static void on_drain(void *arg, struct link *l)
 {
 	(void)l;
@@ -263,7 +260,7 @@ static void on_drain(void *arg, struct link *l)
 
 static const struct link_cbs callbacks = {
 	.on_open = on_open,
-	.on_message = on_message,
+	.on_message = client_message,
 	.on_drain = on_drain,
 	.on_close = on_close,
 };
@@ -277,7 +274,7 @@ static void on_timer(void *arg)
 	if (c->state != WAITING || c->sh->stopping) {
 		return;
 	}
-	enter(c, DIALING);
+	client_enter(c, DIALING);
 	rc = net_dial(c->sh->net, o->host, o->port, &callbacks, c, &c->link);
 	if (rc != 0) {
 		c->link = NULL;
@@ -292,7 +289,7 @@ static void on_timer(void *arg)
 
 void client_start(struct client *c)
 {
-	enter(c, WAITING);
+	client_enter(c, WAITING);
 	sys_timer_set(c->sh->sys, c->timer, 0);
 }
 
@@ -410,322 +407,6 @@ void client_pump(struct client *c)
 	}
 }
 
-/* ---- receiving ---- */
-
-static void protocol_error(struct client *c, const char *what, int rc)
-{
-	log_warn("the collector broke the protocol; connecting anew",
-		 "message=%s error=\"%s\"", what, err_str(rc));
-	end_session(c);
-}
-
-static void forget_session(struct client *c)
-{
-	for (int i = 0; i < LANE_NR; i++) {
-		c->current[i] = NULL;
-		for (struct seg *s = c->sh->lanes[i].first; s != NULL;
-		     s = s->next) {
-			s->announced = false;
-			s->sent = -1;
-			/* A restored store may have less than it had told. */
-			s->acked = -1;
-			s->doubtful = false;
-			s->headed = -2;
-		}
-	}
-}
-
-/* What the collector has of our segments need not be sent again. */
-static int take_segments(struct client *c, struct slice list)
-{
-	struct msg_segment m;
-	int rc;
-
-	while ((rc = msg_segments_next(&list, &m)) == 1) {
-		struct seg *s = NULL;
-
-		for (int i = 0; i < LANE_NR && s == NULL; i++) {
-			s = lane_find(&c->sh->lanes[i], &m.id);
-		}
-		if (s == NULL) {
-			continue;
-		}
-		if (m.index < -1) {
-			return ERR_PROTOCOL;
-		}
-		if (m.index >= (int64_t)s->n && s->recovered) {
-			/* A kill cut it short in the spool; lines of files are
-			 * read again, others sent again and compared. */
-			s->doubtful = s->info.lane == LANE_FILE;
-			continue;
-		}
-		if (m.index >= (int64_t)s->n ||
-		    !hash32_eq(&m.hash, seg_hash(s, m.index))) {
-			log_error("the collector holds another content of a "
-				  "segment of ours: was this device's state "
-				  "copied to a second one?",
-				  "lane=%s index=%lld",
-				  lane_name(s->info.lane),
-				  (long long)m.index);
-			s->doubtful = true;
-			continue;
-		}
-		s->sent = m.index;
-	}
-	return rc;
-}
-
-/* true: this is another store than before. */
-static bool take_keys(struct shipper *sh, const struct welcome *w)
-{
-	bool same = sh->has_store &&
-		    memcmp(sh->store_id, w->store_id, sizeof w->store_id) == 0;
-	bool moved = sh->has_store && !same;
-
-	if (sh->has_store && !same) {
-		log_warn("this collector keeps another store than before; "
-			 "lines that are no longer on this device stay in the "
-			 "old one");
-	}
-	if (!same || sh->n_keys != w->n_keys ||
-	    memcmp(sh->keys, w->keys, w->n_keys * sizeof *w->keys) != 0) {
-		memcpy(sh->keys, w->keys, w->n_keys * sizeof *w->keys);
-		sh->n_keys = w->n_keys;
-		memcpy(sh->store_id, w->store_id, sizeof w->store_id);
-		sh->has_store = true;
-		sh->cbs->changed(sh->arg);
-		for (int i = 0; i < LANE_NR; i++) {
-			lane_renew_segment(&sh->lanes[i]);
-		}
-	}
-	sh->window_log = w->window_log;
-	sh->segment_decoded_max = w->max_segment_decoded;
-	return moved;
-}
-
-static bool sealed_to(const struct seg *s, const struct shipper *sh)
-{
-	for (size_t i = 0; i < s->info.n_recipients; i++) {
-		for (size_t k = 0; k < sh->n_keys; k++) {
-			if (memcmp(s->info.recipient[i], sh->keys[k].id,
-				   sizeof sh->keys[k].id) == 0) {
-				return true;
-			}
-		}
-	}
-	return s->n == 0;
-}
-
-/* What can't be continued as it is: another content stands under its name, or it was
- * sealed for another store, which this one can't open.  What can be read again is
- * sealed anew. */
-static void seal_anew(struct shipper *sh, bool moved)
-{
-	for (int i = 0; i < LANE_NR; i++) {
-		struct lane_state *ln = &sh->lanes[i];
-		struct seg *s = ln->first;
-
-		while (s != NULL && !s->doubtful &&
-		       !(moved && i == LANE_FILE && !sealed_to(s, sh))) {
-			s = s->next;
-		}
-		if (s != NULL && i == LANE_FILE) {
-			lane_abandon_from(ln, s, NULL);
-		} else if (s != NULL && s->closed) {
-			lane_replace(ln, s, "segment-conflict");
-		}
-	}
-}
-
-static void on_welcome(struct client *c, struct slice payload)
-{
-	struct shipper *sh = c->sh;
-	struct welcome w;
-	bool moved;
-	int rc = welcome_decode(&w, payload);
-
-	if (rc == 0 && c->state != GREETING) {
-		rc = ERR_PROTOCOL;
-	}
-	if (rc == 0 && (w.version < PROTOCOL_VERSION_MIN ||
-			w.version > PROTOCOL_VERSION)) {
-		rc = ERR_VERSION;
-	}
-	if (rc == 0) {
-		forget_session(c);
-		rc = take_segments(c, w.segments);
-	}
-	if (rc != 0) {
-		protocol_error(c, "welcome", rc);
-		return;
-	}
-	moved = take_keys(sh, &w);
-	log_info("connected", "collector=%s port=%u", sh->options->host,
-		 sh->options->port);
-	enter(c, WELCOME);
-	c->patient = false;
-	c->connects++;
-	c->last_error[0] = '\0';
-	c->headed_ns = c->heard_ns;
-	if (sh->spooling && !sh->stopping) {
-		sh->spooling = false;
-		/* From here on new segments stay in memory again. */
-		lane_renew_segment(&sh->lanes[LANE_FILE]);
-	}
-	sh->cbs->welcome(sh->arg, w.streams);
-	seal_anew(sh, moved);
-	client_pump(c);
-	shipper_room_now(sh);
-}
-
-static void on_ack(struct client *c, struct slice payload)
-{
-	struct shipper *sh = c->sh;
-	struct msg_segment m;
-	struct msg_stream w;
-	struct ack a;
-	int rc = ack_decode(&a, payload);
-
-	while (rc == 0 && (rc = msg_segments_next(&a.segments, &m)) == 1) {
-		struct seg *s = NULL;
-
-		rc = 0;
-		for (int i = 0; i < LANE_NR && s == NULL; i++) {
-			s = lane_find(&sh->lanes[i], &m.id);
-			if (s != NULL) {
-				rc = lane_acked(&sh->lanes[i], s, m.index,
-						&m.hash);
-			}
-		}
-	}
-	while (rc == 0 && (rc = msg_streams_next(&a.streams, &w)) == 1) {
-		sh->cbs->acked(sh->arg, &w);
-		rc = 0;
-	}
-	if (rc != 0) {
-		protocol_error(c, "ack", rc);
-		return;
-	}
-	sh->acks++;
-	shipper_room_now(sh);
-	shipper_check_stop(sh);
-}
-
-static void on_nak(struct client *c, struct slice payload)
-{
-	struct nak nak;
-	struct seg *s = NULL;
-	uint64_t start = 0;
-	int rc = nak_decode(&nak, payload);
-
-	for (int i = 0; rc == 0 && i < LANE_NR && s == NULL; i++) {
-		s = lane_find(&c->sh->lanes[i], &nak.segment);
-	}
-	if (rc != 0) {
-		protocol_error(c, "nak", rc);
-		return;
-	}
-	if (s == NULL) {
-		return; /* Given up already. */
-	}
-	for (size_t i = 0; i < s->n_streams; i++) {
-		if (memcmp(&s->streams[i].id, &nak.stream.id,
-			   sizeof nak.stream.id) == 0) {
-			start = s->streams[i].start;
-		}
-	}
-	log_warn("the collector holds less than we thought; going back",
-		 "lane=%s watermark=%llu start=%llu",
-		 lane_name(s->info.lane),
-		 (unsigned long long)nak.stream.received,
-		 (unsigned long long)start);
-	if (s->info.lane == LANE_FILE) {
-		lane_abandon_from(s->lane, s, &nak.stream);
-		return;
-	}
-	s->sent = s->acked;
-	c->current[s->info.lane] = NULL;
-	for (size_t i = 0; i < s->n_streams; i++) {
-		struct seg_stream range = s->streams[i];
-
-		if (memcmp(&range.id, &nak.stream.id, sizeof range.id) == 0 &&
-		    range.start > nak.stream.received) {
-			range.end = range.start;
-			range.start = nak.stream.received;
-			range.h = 0; /* Of bytes that nobody has any more. */
-			lane_gap_before(s->lane, s, &range, "store-rollback");
-		}
-	}
-}
-
-static void on_head(struct client *c, struct slice payload)
-{
-	buf_clear(&c->sh->acked_head);
-	if (payload.n > 0 && buf_add_slice(&c->sh->acked_head, payload) != 0) {
-		buf_clear(&c->sh->acked_head);
-	}
-}
-
-static void on_error(struct client *c, struct slice payload)
-{
-	struct error_msg e;
-	char text[256];
-
-	if (error_msg_decode(&e, payload) != 0) {
-		protocol_error(c, "error", ERR_MALFORMED);
-		return;
-	}
-	log_error("the collector ends the connection", "code=%u text=%s",
-		  e.code, log_quote(text, sizeof text, e.text));
-	c->retry_after_ms = e.retry_after_ms;
-	/* Fenced: another process has this identity; if both came back at once
-	 * they would fence each other for ever. */
-	c->patient = e.code == MSG_ERROR_CLONED ||
-		     e.code == MSG_ERROR_FENCED ||
-		     e.code == MSG_ERROR_REVOKED ||
-		     e.code == MSG_ERROR_VERSION;
-	snprintf(c->last_error, sizeof c->last_error, "%.*s",
-		 SLICE_ARG(slice_head(e.text, sizeof c->last_error - 1)));
-	end_session(c);
-}
-
-static void on_message(void *arg, struct link *l, uint8_t type,
-		       struct slice payload)
-{
-	struct client *c = arg;
-
-	(void)l;
-	c->heard_ns = sys_mono_ns(c->sh->sys);
-	if (c->state == ENDING || c->state == STOPPED) {
-		return;
-	}
-	if (c->state != WELCOME && type != MSG_WELCOME && type != MSG_ERROR) {
-		protocol_error(c, "before the welcome", ERR_PROTOCOL);
-		return;
-	}
-	switch (type) {
-	case MSG_WELCOME:
-		on_welcome(c, payload);
-		break;
-	case MSG_ACK:
-		on_ack(c, payload);
-		break;
-	case MSG_NAK:
-		on_nak(c, payload);
-		break;
-	case MSG_HEAD:
-		on_head(c, payload);
-		break;
-	case MSG_ERROR:
-		on_error(c, payload);
-		break;
-	case MSG_LADDER:
-		break; /* Not asked for in this version. */
-	default:
-		protocol_error(c, "unknown type", ERR_PROTOCOL);
-	}
-}
-
 /* ---- time ---- */
 
 static bool owed(const struct client *c)
@@ -751,7 +432,7 @@ void client_tick(struct client *c, int64_t now_ns)
 		    now_ns - c->heard_ns > SILENCE_TIMEOUT_S * second) {
 			log_warn("the collector is silent although it owes "
 				 "acknowledgements; connecting anew");
-			end_session(c);
+			client_end_session(c);
 		}
 		return;
 	}
@@ -759,7 +440,7 @@ void client_tick(struct client *c, int64_t now_ns)
 	    now_ns - c->state_ns > GREETING_TIMEOUT_S * second) {
 		log_warn("the collector does not answer; connecting anew",
 			 "seconds=%d", GREETING_TIMEOUT_S);
-		end_session(c);
+		client_end_session(c);
 	}
 	if (!sh->spooling && sh->n_keys > 0 &&
 	    (now_ns - c->lost_ns > OFFLINE_GRACE_S * second ||
@@ -777,13 +458,13 @@ void client_stop(struct client *c)
 	}
 	if (c->link == NULL) {
 		sys_timer_stop(c->sh->sys, c->timer);
-		enter(c, STOPPED);
+		client_enter(c, STOPPED);
 		return;
 	}
 	if (c->state == WELCOME) {
 		client_send(c, MSG_BYE, SLICE_NONE);
 	}
-	end_session(c);
+	client_end_session(c);
 }
 
 void client_status(const struct client *c, struct json *j)

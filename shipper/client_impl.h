@@ -1,5 +1,5 @@
-/* client_impl: private to client.c (the session) and client_heads.c (its signed
- * heads). */
+/* client_impl: private to client.c (the session), client_receive.c (what the
+ * collector says) and client_heads.c (signed heads). */
 #ifndef SHIPPER_CLIENT_IMPL_H
 #define SHIPPER_CLIENT_IMPL_H
 
@@ -24,6 +24,13 @@ struct client {
 	char last_error[160];
 	uint64_t connects;
 };
+
+void client_enter(struct client *c, enum state state);
+/* The session is over for us: nothing is taken from its link any more. */
+void client_end_session(struct client *c);
+/* link_cbs.on_message */
+void client_message(void *arg, struct link *l, uint8_t type,
+		    struct slice payload);
 
 /* Errors as link_send()'s. */
 int client_send(struct client *c, uint8_t type, struct slice payload);

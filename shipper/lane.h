@@ -199,7 +199,22 @@ void lane_retry(void *arg);
  * the lane is idle and there is room. */
 void lane_spool_next(struct lane_state *ln);
 
+/* ---- lane_rewind.c ---- */
+
+/* Gives up the segment and everything behind it in the lane: the records will be
+ * added again (cbs->rewind()), those of the refused stream (nak, NULL for none) from
+ * its watermark. */
+void lane_abandon_from(struct lane_state *ln, struct seg *seg,
+		       const struct msg_stream *nak);
+/* The lowest position of the stream that the lane holds; UINT64_MAX: none. */
+uint64_t lane_lowest(const struct lane_state *ln, const struct stream_id *id);
+
 /* ---- lane.c ---- */
+
+/* What the stream owes; NULL: nothing. */
+struct lost *lane_find_lost(struct lane_state *ln, const struct stream_id *id);
+/* The filling batch is thrown away. */
+void lane_empty_slots(struct lane_state *ln);
 
 int lane_init(struct lane_state *ln, struct shipper *sh, enum lane lane);
 /* Frees memory; touches no file. */
@@ -236,13 +251,6 @@ bool lane_fits_spool(const struct lane_state *ln, uint64_t n);
 /* Batches up to index are durable; hash must agree with ours (ERR_CONFLICT). */
 int lane_acked(struct lane_state *ln, struct seg *seg, int64_t index,
 	       const struct hash32 *hash);
-/* Gives up the segment and everything behind it in the lane: the records will be
- * added again (cbs->rewind()), those of the refused stream (nak, NULL for none) from
- * its watermark. */
-void lane_abandon_from(struct lane_state *ln, struct seg *seg,
-		       const struct msg_stream *nak);
-/* The lowest position of the stream that the lane holds; UINT64_MAX: none. */
-uint64_t lane_lowest(const struct lane_state *ln, const struct stream_id *id);
 /* A segment with one gap record over the range will stand in front of seg
  * before anything else of the lane is sealed. */
 void lane_gap_before(struct lane_state *ln, struct seg *seg,
