@@ -567,6 +567,36 @@ static int state_of_file(const struct file *f, struct stream_state *out)
 	return rc;
 }
 
+/* Incarnations of this name from since_ns on were not dealt with yet: whoever starts
+ * from these states has to look for them again. */
+static void look_from(struct stream_state *states, size_t n, const char *path,
+		      int64_t since_ns)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (states[i].path != NULL &&
+		    strcmp(states[i].path, path) == 0 &&
+		    since_ns < states[i].mtime_ns) {
+			states[i].mtime_ns = since_ns;
+		}
+	}
+}
+
+static void note_unseen(const struct tail *t, struct stream_state *states,
+			size_t n)
+{
+	for (size_t i = 0; i < t->n_looks; i++) {
+		look_from(states, n, t->looks[i].path, t->looks[i].since_ns);
+	}
+	for (size_t i = 0; i < t->n_files; i++) {
+		const struct file *f = t->files[i];
+
+		if (f->unseen && f->family != NULL &&
+		    (f->s == NULL || !f->s->has_id)) {
+			look_from(states, n, f->family, f->mtime_ns);
+		}
+	}
+}
+
 int tail_states(struct tail *t, struct stream_state **out, size_t *n)
 {
 	size_t room = t->n_files + t->n_known;
@@ -601,6 +631,7 @@ int tail_states(struct tail *t, struct stream_state **out, size_t *n)
 		*n = 0;
 		return rc;
 	}
+	note_unseen(t, states, *n);
 	*out = states;
 	return 0;
 }

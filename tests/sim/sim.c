@@ -151,7 +151,9 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (!run_verbose) {
+	if (run_verbose) {
+		log_set_level(LOG_LEVEL_DEBUG);
+	} else {
 		log_set_level(LOG_LEVEL_ERROR);
 	}
 	if (crypto_init() != 0) {
