@@ -520,8 +520,8 @@ static int on_alert(void *arg, const struct catalogue_alert *a)
 	if (!search_wants_device(&s->q, name, hex)) {
 		return 0;
 	}
-	search_put_alert(&s->q, name, a);
-	return ++s->found >= s->q.limit;
+	s->found += search_put_alert(&s->q, name, a);
+	return s->found >= s->q.limit;
 }
 
 static int search_alerts(struct search *s)
@@ -554,6 +554,7 @@ static int search(struct search *s)
 	parsers_fini(&s->parsers);
 	buf_fini(&s->out);
 	free(s->o);
+	free(s->q.seen.slots);
 	return rc < 0 ? rc : 0;
 }
 

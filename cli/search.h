@@ -3,9 +3,16 @@
 #define CLI_SEARCH_H
 
 #include "cli/store_dir.h"
-#include "common/ip.h"
 #include "collector/sqlite.h"
 #include "common/ip.h"
+
+/* What was printed of alerts: a device that was killed tells an alert again, in a
+ * new stream, under the id that it had. */
+struct alerts_seen {
+	uint64_t *slots; /* hashes; 0: free */
+	size_t n, room;
+	uint8_t key[16];
+};
 
 struct search_request {
 	const char *store, *config;
@@ -17,6 +24,7 @@ struct search_request {
 	bool has_ip;
 	bool alerts, json, colour;
 	uint64_t limit;         /* UINT64_MAX: none */
+	struct alerts_seen seen;
 };
 
 static inline bool search_wants_device(const struct search_request *q,
@@ -30,8 +38,9 @@ static inline bool search_wants_device(const struct search_request *q,
 /* Prints text so that nothing in it steers a terminal. */
 void search_put_text(struct slice s);
 
-/* Prints one alert (JSON as the device wrote it, and where it stands). */
-void search_put_alert(const struct search_request *q, const char *device,
+/* Prints one alert (JSON as the device wrote it, and where it stands).  false: the
+ * same was printed before. */
+bool search_put_alert(struct search_request *q, const char *device,
 		      const struct catalogue_alert *a);
 
 #endif
