@@ -1010,7 +1010,7 @@ static void the_output_has_each_record_once_over_a_kill(void **state)
 {
 	struct bench *b = &bench;
 	struct bench_segment g = {0}, h = {0};
-	static char path[96];
+	static char path[sizeof bench.dir + 16];
 
 	(void)state;
 	bench_init(b);
