@@ -1,6 +1,7 @@
 /* auditd: what user space says about logins, accounts and sudo.
  *
- * Source: linux-audit 3.0.9 lib/msg_typetab.h and auparse; Linux-PAM 1.5.2
+ * From knowledge of the format; these sources are where it is to be checked:
+ * linux-audit 3.0.9 lib/msg_typetab.h and auparse; Linux-PAM 1.5.2
  * libpam/pam_audit.c; OpenSSH 9.2p1 audit-linux.c; shadow 4.13 lib/audit_help.c; sudo
  * 1.9.13 plugins/sudoers/linux_audit.c; audit-userspace's "enriched" format.
  *

@@ -1,6 +1,7 @@
 /* vsftpd, proftpd, pure-ftpd, wu-ftpd and BSD's ftpd.
  *
- * Source: vsftpd 3.0 logging.c (vsf_log_do_log_vsftpd_format), in its own file ("Mon Oct
+ * ProFTPD was read; the others are from knowledge of the format, to be checked in:
+ * vsftpd 3.0 logging.c (vsf_log_do_log_vsftpd_format), in its own file ("Mon Oct
  * 24 11:32:53 2016 [pid 1] [USER] FAIL LOGIN: ...") or through syslog; proftpd 1.3.8
  * modules/mod_auth.c and src/log.c, "HOST (NAME[ADDRESS]): " of 1.2 and "... - " since;
  * pure-ftpd src/messages_en.h and ftpd.c (logfile); wu-ftpd 2.6 src/ftpd.c; krb5's

@@ -1,6 +1,7 @@
 /* systemd-logind.
  *
- * Source: systemd 252 src/login/logind-session.c (session_start, session_stop),
+ * From knowledge of the format; these sources are where it is to be checked:
+ * systemd 252 src/login/logind-session.c (session_start, session_stop),
  * logind-dbus.c, logind-button.c, logind-seat.c.
  */
 #include "parsers/family.h"

@@ -1,6 +1,7 @@
 /* dovecot's logins and postfix' SASL.
  *
- * Source: dovecot 2.3 src/login-common/client-common.c (get_login_vars,
+ * From knowledge of the format; these sources are where it is to be checked:
+ * dovecot 2.3 src/login-common/client-common.c (get_login_vars,
  * client_get_extra_disconnect_reason), src/auth/auth-request.c (get_log_prefix) and
  * passdb-pam.c; postfix 3.7 src/smtpd/smtpd_sasl_glue.c and smtpd.c.
  *

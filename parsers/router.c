@@ -1,7 +1,8 @@
 /* The web interfaces of routers: LuCI and uhttpd of OpenWrt, RutOS, pfSense and OPNsense;
  * and what RutOS tells of its configuration.
  *
- * Source: OpenWrt luci modules/luci-base/luasrc/dispatcher.lua and ucode/dispatcher.uc
+ * From knowledge of the format; these sources are where it is to be checked:
+ * OpenWrt luci modules/luci-base/luasrc/dispatcher.lua and ucode/dispatcher.uc
  * ("luci: accepted login on /%s for %s from %s"); Teltonika's RutOS GPL SDK 07.20 (vuci
  * event types, dropbear and libuci patches) as interfaces of that firmware give them;
  * pfSense etc/inc/auth.inc and OPNsense etc/inc/authgui.inc ("Web GUI

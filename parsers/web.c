@@ -1,6 +1,7 @@
 /* nginx and Apache: failed basic authentication, and refusals in access logs.
  *
- * Source: nginx src/http/modules/ngx_http_auth_basic_module.c and src/core/ngx_log.c,
+ * From knowledge of the format; these sources are where it is to be checked:
+ * nginx src/http/modules/ngx_http_auth_basic_module.c and src/core/ngx_log.c,
  * ngx_http_core_module.c (access forbidden); Apache 2.4 modules/aaa/mod_auth_basic.c,
  * mod_authz_core.c, server/log.c; both servers' "combined" log format.
  *
