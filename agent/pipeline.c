@@ -35,6 +35,12 @@ struct ps {
 	uint64_t acked;
 };
 
+/* Opened once for each name. */
+struct named_zone {
+	const char *name; /* the configuration's */
+	struct zone *zone;
+};
+
 struct cursor {
 	struct stream_id id;
 	uint64_t detect;
@@ -65,7 +71,8 @@ struct pipeline {
 	struct redact *redact;
 	struct detect *detect; /* NULL: switched off */
 	struct alerts *alerts;
-	struct zone **zones; /* one for each source */
+	struct named_zone *zones; /* of all sources */
+	size_t n_zones;
 	struct buf scratch;
 	struct ps *streams, *last;
 
@@ -126,27 +133,50 @@ static int load_rules(struct pipeline *p)
 	return rc;
 }
 
+static const struct zone *zone_named(const struct pipeline *p, const char *name)
+{
+	for (size_t i = 0; i < p->n_zones; i++) {
+		if (strcmp(p->zones[i].name, name) == 0) {
+			return p->zones[i].zone;
+		}
+	}
+	return NULL;
+}
+
+/* p->zones has room. */
+static int open_zone(struct pipeline *p, const char *name)
+{
+	struct named_zone *z = &p->zones[p->n_zones];
+	int rc = 0;
+
+	if (zone_named(p, name) == NULL) {
+		rc = zone_open(&z->zone, p->sys, name);
+		z->name = name;
+		p->n_zones += rc == 0;
+	}
+	if (rc != 0) {
+		log_error("cannot use the time zone of a source; name "
+			  "one as in /usr/share/zoneinfo, or an offset",
+			  "zone=%s error=\"%s\"", name, err_str(rc));
+	}
+	return rc;
+}
+
 static int open_zones(struct pipeline *p)
 {
 	const struct sources_options *o = &p->config->sources;
+	int rc;
 
-	/* One more for standard input. */
 	p->zones = calloc(o->n_files + 1, sizeof *p->zones);
 	if (p->zones == NULL) {
 		return UV_ENOMEM;
 	}
-	for (size_t i = 0; i <= o->n_files; i++) {
-		const char *name = i < o->n_files ? o->files[i].zone : "local";
-		int rc = zone_open(&p->zones[i], p->sys, name);
-
-		if (rc != 0) {
-			log_error("cannot use the time zone of a source; name "
-				  "one as in /usr/share/zoneinfo, or an offset",
-				  "zone=%s error=\"%s\"", name, err_str(rc));
-			return rc;
-		}
+	/* Of what the configuration does not mention, such as standard input. */
+	rc = open_zone(p, "local");
+	for (size_t i = 0; i < o->n_files && rc == 0; i++) {
+		rc = open_zone(p, o->files[i].zone);
 	}
-	return 0;
+	return rc;
 }
 
 static int begin_alert_stream(struct pipeline *p)
@@ -230,9 +260,8 @@ void pipeline_free(struct pipeline *p)
 		free(p->waiting[i].json);
 	}
 	free(p->waiting);
-	for (size_t i = 0;
-	     p->zones != NULL && i <= p->config->sources.n_files; i++) {
-		zone_free(p->zones[i]);
+	for (size_t i = 0; i < p->n_zones; i++) {
+		zone_free(p->zones[i].zone);
 	}
 	free(p->zones);
 	free(p->cursors);
@@ -257,29 +286,25 @@ void pipeline_connect(struct pipeline *p, struct tail *tail,
 
 /* ---- streams ---- */
 
-/* Standard input has no entry of its own in the configuration. */
 static const struct zone *zone_of(const struct pipeline *p,
 				  const struct stream *s)
 {
-	size_t n = p->config->sources.n_files;
-
-	return p->zones[s->source < n ? s->source : n];
+	return zone_named(p, s->about != NULL
+				     ? s->about->zone
+				     : p->config->sources.files[s->source].zone);
 }
 
 static const char *program_of(const struct pipeline *p,
 			      const struct stream *s)
 {
-	const struct sources_options *o = &p->config->sources;
-
-	return s->source < o->n_files ? o->files[s->source].program : "";
+	return s->about != NULL ? s->about->program
+				: p->config->sources.files[s->source].program;
 }
 
 static const char *label_of(const struct pipeline *p, const struct stream *s)
 {
-	const struct sources_options *o = &p->config->sources;
-
-	return s->source < o->n_files ? o->files[s->source].label
-				      : "standard input";
+	return s->about != NULL ? s->about->label
+				: p->config->sources.files[s->source].label;
 }
 
 static struct ps *find(struct pipeline *p, const struct stream_id *id)
@@ -358,7 +383,7 @@ static void on_opened(void *arg, struct stream *s)
 		return;
 	}
 	ps->s = s;
-	ps->lane = s->source == INPUT_SOURCE ? LANE_KEPT : LANE_FILE;
+	ps->lane = s->kept ? LANE_KEPT : LANE_FILE;
 	ps->has_id = s->has_id;
 	ps->id = s->st.id;
 	ps->ship_from = s->st.acked > s->st.start ? s->st.acked : s->st.start;

@@ -172,11 +172,14 @@ static int open_handle(struct input *in, int fd)
 
 static int make_id(struct input *in)
 {
+	static char label[] = "standard input", program[] = "", zone[] = "local";
+	static const struct sources_about about = {label, program, zone};
 	int rc = sys_random(in->sys, &in->stream.st.id,
 			    sizeof in->stream.st.id);
 
 	in->stream.has_id = rc == 0;
-	in->stream.source = INPUT_SOURCE;
+	in->stream.about = &about;
+	in->stream.kept = true;
 	in->stream.st.born_ns = sys_wall_ns(in->sys);
 	in->stream.st.path = strdup("-");
 	return rc != 0 ? rc : in->stream.st.path == NULL ? UV_ENOMEM : 0;

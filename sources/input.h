@@ -17,9 +17,6 @@
 
 struct input;
 
-/* The index that stream.source has for it: behind every file source. */
-enum { INPUT_SOURCE = UINT16_MAX };
-
 /* fd: taken over (closed by input_close()).  Of the options line_max and
  * last_line_timeout_ms are read.  cb is kept; of it opened (from inside this call),
  * chunk and closed are called; chunk gets TAIL_FINAL at the end, and for a last line

@@ -21,6 +21,11 @@ struct sources_file {
 	enum sources_from from;
 };
 
+/* The same for what is no file: it travels with every stream of the source. */
+struct sources_about {
+	char *label, *program, *zone; /* as a file's */
+};
+
 struct sources_options {
 	struct sources_file *files;
 	size_t n_files;

@@ -29,6 +29,7 @@ enum {
 };
 
 struct XXH3_state_s; /* xxhash's; opaque here */
+struct sources_about;
 
 struct stream_rung {
 	uint64_t position;
@@ -59,7 +60,9 @@ struct stream_state {
 struct stream {
 	struct stream_state st;
 	bool has_id;       /* st.id is made with the first complete line */
-	uint32_t source;   /* index into sources_options.files */
+	uint32_t source;   /* index into sources_options.files, unless about is set */
+	const struct sources_about *about; /* not a file's stream: whose; kept */
+	bool kept;         /* its lines can't be read again */
 	uint64_t position; /* bytes handed on */
 	struct lines lines; /* for whoever cuts the chunk; follows position */
 	void *user;        /* the pipeline's; untouched here */
