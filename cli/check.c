@@ -15,7 +15,7 @@
 #include "common/json.h"
 #include "common/sys_uv.h"
 #include "config/config.h"
-#include "hooks/trust.h"
+#include "common/trust.h"
 #include "parsers/zone.h"
 
 enum { WARNINGS_MAX = 64, WARNING_BYTES = 512, OUTPUT_MAX = 256 * 1024 };

@@ -33,7 +33,7 @@
 #include "common/sandbox.h"
 #include "common/sys_uv.h"
 #include "hooks/protocol.h"
-#include "hooks/trust.h"
+#include "common/trust.h"
 
 enum { KILL_AFTER_MS = 2000, POLL_MAX_MS = 60000, FIRST_FREE_FD = 4 };
 

@@ -19,7 +19,7 @@
  *
  * So a daemon that was taken over can run the configured programs with values and
  * input of its choice, and nothing else: no other program, argument or variable.
- * Programs are looked at (hooks/trust.h) at the start and again before each run.
+ * Programs are looked at (common/trust.h) at the start and again before each run.
  *
  * The helper, and so every program, has: the configured user's rights without any
  * capability, no_new_privs, and a filter that refuses the system calls with which a

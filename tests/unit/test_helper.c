@@ -12,7 +12,7 @@
 
 #include "common/err.h"
 #include "hooks/protocol.h"
-#include "hooks/trust.h"
+#include "common/trust.h"
 
 /* ---- messages ---- */
 

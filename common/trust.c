@@ -1,4 +1,4 @@
-#include "hooks/trust.h"
+#include "common/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* trust: may this program be run for alerts?
+/* trust: may this program be run by us?
  *
  * Whoever can change the program, or a folder or link on the way to it, decides
  * what runs.  So all of them must belong to root or to `owner`, the file must be
@@ -6,10 +6,10 @@
  * as /tmp is good enough, and so is one that only the group root can write to).
  * Symbolic links are followed as the kernel follows them, and each is looked at.
  */
-#ifndef HOOKS_TRUST_H
-#define HOOKS_TRUST_H
+#ifndef COMMON_TRUST_H
+#define COMMON_TRUST_H
 
-#include <limits.h>
+#include <linux/limits.h>
 #include <sys/types.h>
 
 enum { TRUST_WHY = 512 };
