@@ -11,31 +11,25 @@
 #include "hooks/helper.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/daemon.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "common/sandbox.h"
 #include "common/sys_uv.h"
-#include "hooks/protocol.h"
 #include "common/trust.h"
+#include "common/worker.h"
+#include "hooks/protocol.h"
 
-enum { KILL_AFTER_MS = 2000, POLL_MAX_MS = 60000, FIRST_FREE_FD = 4 };
+enum { KILL_AFTER_MS = 2000, POLL_MAX_MS = 60000};
 
 enum job_state { JOB_FREE, JOB_RUNNING, JOB_TERMINATED, JOB_KILLED };
 
@@ -127,65 +121,13 @@ static void fill_environment(struct environment *env, const struct protocol_exec
 	env->v[n] = NULL;
 }
 
-/* In the new process; never returns.  report: gets the errno if the program can't
- * be started, and closes when it is. */
-static void become_program(const char *file, char *const *argv, char *const *env,
-			   int input, int report)
-{
-	sigset_t none;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	for (int s = 1; s < NSIG; s++) {
-		signal(s, SIG_DFL);
-	}
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	umask(027);
-	/* A helper that is killed takes it along. */
-	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
-	if (setsid() >= 0 && null >= 0 && chdir("/") == 0 && dup2(input, 0) >= 0 &&
-	    dup2(null, 1) >= 0 && dup2(null, 2) >= 0) {
-		execve(file, argv, env);
-	}
-	(void)!write(report, &errno, sizeof errno);
-	_exit(127);
-}
-
-/* Its pid, or why it did not start. */
-static pid_t start(const char *file, char *const *argv, char *const *env, int input)
-{
-	int report[2], failed = 0;
-	ssize_t n;
-	pid_t pid;
-
-	if (pipe2(report, O_CLOEXEC) != 0) {
-		return -errno;
-	}
-	pid = fork();
-	if (pid == 0) {
-		become_program(file, argv, env, input, report[1]);
-	}
-	if (pid < 0) {
-		pid = -errno;
-	}
-	close(report[1]);
-	do {
-		n = read(report[0], &failed, sizeof failed);
-	} while (n < 0 && errno == EINTR);
-	close(report[0]);
-	if (pid > 0 && n == sizeof failed) {
-		waitpid(pid, NULL, 0);
-		pid = -failed;
-	}
-	return pid;
-}
-
 /* Its pid, or UV_E*. */
 static pid_t run_program(struct helper *h, const struct protocol_exec *e)
 {
 	const struct hook_options *o = &h->table.options.hooks[e->hook];
 	char file[PATH_MAX], why[TRUST_WHY];
 	struct environment env;
+	int fds[3] = {-1, -1, -1};
 	int input, rc = trust_program(o->command.v[0], h->owner, file, why);
 	pid_t pid;
 
@@ -199,7 +141,8 @@ static pid_t run_program(struct helper *h, const struct protocol_exec *e)
 		return input;
 	}
 	fill_environment(&env, e);
-	pid = start(file, o->command.v, env.v, input);
+	fds[0] = input;
+	pid = worker_run(file, o->command.v, env.v, fds);
 	close(input);
 	return pid;
 }
@@ -358,39 +301,11 @@ static void run(struct helper *h)
 
 /* ---- the start ---- */
 
-/* Also where the service manager gave the daemon a capability: the helper has no
- * use for any, and the programs even less. */
-static int drop_capabilities(void)
-{
-	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct none[2] = {{0}};
-
-	return syscall(SYS_capset, &head, none) == 0 ? 0 : -errno;
-}
-
-static int give_up_rights(struct helper *h, char why[static HELPER_WHY])
-{
-	bool root = geteuid() == 0;
-	int rc;
-
-	h->owner = geteuid();
-	rc = daemon_drop(h->table.user, false, why);
-	if (rc == 0 && !root) {
-		rc = drop_capabilities();
-	}
-	if (rc == 0 && h->table.sandbox) {
-		rc = sandbox_enter(SANDBOX_HELPER, NULL, 0, why);
-	}
-	if (rc != 0 && why[0] == '\0') {
-		snprintf(why, HELPER_WHY, "cannot give up rights: %s", err_str(rc));
-	}
-	return rc;
-}
-
 static int judge_table(struct helper *h, char why[static HELPER_WHY])
 {
 	char file[PATH_MAX], reason[TRUST_WHY];
-	int rc = give_up_rights(h, why);
+	int rc = worker_give_up_rights(h->table.user, h->table.sandbox, &h->owner,
+				       why);
 
 	for (size_t i = 0; rc == 0 && i < h->table.options.n_hooks; i++) {
 		const struct hook_options *o = &h->table.options.hooks[i];
@@ -405,8 +320,7 @@ static int judge_table(struct helper *h, char why[static HELPER_WHY])
 
 static int accept_table(struct helper *h)
 {
-	char why[HELPER_WHY] = "", bytes[HELPER_WHY + 16];
-	struct buf b = {bytes, 0, sizeof bytes, sizeof bytes};
+	char why[HELPER_WHY] = "";
 	ssize_t n = recv(h->fd, h->message, sizeof h->message, MSG_TRUNC);
 	int rc = ERR_CLOSED;
 
@@ -417,35 +331,7 @@ static int accept_table(struct helper *h)
 		return rc;
 	}
 	rc = judge_table(h, why);
-	if (protocol_ready_encode(&b, slice_str(why)) != 0 ||
-	    send(h->fd, b.p, b.n, MSG_NOSIGNAL) < 0) {
-		return ERR_CLOSED;
-	}
-	return rc;
-}
-
-static int set_up(struct helper *h, int fd)
-{
-	static const int ignored[] = {SIGTERM, SIGINT, SIGHUP};
-	sigset_t child;
-
-	daemon_harden();
-	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
-		signal(ignored[i], SIG_IGN);
-	}
-	signal(SIGCHLD, SIG_DFL);
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	sigprocmask(SIG_SETMASK, &child, NULL);
-	/* What whoever started the daemon left open; without this call (Linux 5.9)
-	 * it stays open. */
-	syscall(SYS_close_range, (unsigned)FIRST_FREE_FD, ~0u, 0u);
-	h->fd = fd;
-	h->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (h->signals < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
-		return -errno;
-	}
-	return 0;
+	return worker_answer(h->fd, slice_str(why)) != 0 ? ERR_CLOSED : rc;
 }
 
 int helper_main(int fd)
@@ -456,7 +342,8 @@ int helper_main(int fd)
 	if (h == NULL) {
 		return 1;
 	}
-	rc = set_up(h, fd);
+	h->fd = fd;
+	rc = worker_set_up(fd, &h->signals);
 	rc = rc != 0 ? rc : accept_table(h);
 	if (rc == 0) {
 		run(h);

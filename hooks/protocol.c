@@ -154,24 +154,6 @@ void protocol_table_free(struct protocol_table *t)
 	t->options = (struct hooks_options){NULL, 0};
 }
 
-/* ---- READY ---- */
-
-int protocol_ready_encode(struct buf *out, struct slice text)
-{
-	int rc = buf_add_u8(out, PROTOCOL_READY);
-
-	return rc != 0 ? rc : add_blob(out, text);
-}
-
-int protocol_ready_decode(struct slice *text, struct slice message)
-{
-	struct reader r = reader(message);
-	uint8_t type = reader_u8(&r);
-
-	*text = reader_blob(&r, PROTOCOL_TEXT_MAX);
-	return reader_done(&r) && type == PROTOCOL_READY ? 0 : ERR_MALFORMED;
-}
-
 /* ---- EXEC ---- */
 
 int protocol_exec_encode(struct buf *out, const struct protocol_exec *e)

@@ -10,21 +10,21 @@
 
 #include "common/buf.h"
 #include "common/limits.h"
+#include "common/worker.h"
 #include "hooks/options.h"
 
 enum {
-	PROTOCOL_MESSAGE_MAX = 96 * 1024,
+	PROTOCOL_MESSAGE_MAX = WORKER_MESSAGE_MAX,
 	PROTOCOL_HOOKS = 64,
 	PROTOCOL_ARGS = 64,
 	PROTOCOL_ARG_MAX = 4096,
 	PROTOCOL_VALUE_MAX = 512,   /* of a variable */
 	/* An alert's newline, and the name of its device written anew. */
 	PROTOCOL_INPUT_MAX = LIMIT_ALERT_JSON + 1024,
-	PROTOCOL_TEXT_MAX = 1024,
 	PROTOCOL_JOBS = 64,         /* programs running at one time, of all hooks */
 };
 
-enum protocol_type { PROTOCOL_TABLE = 1, PROTOCOL_READY, PROTOCOL_EXEC, PROTOCOL_DONE };
+enum protocol_type { PROTOCOL_TABLE = 1, PROTOCOL_EXEC = WORKER_READY + 1, PROTOCOL_DONE };
 
 /* The variables that a program gets, in the order in which they stand here. */
 #define HOOK_VARIABLES(X)                                                    \
@@ -54,10 +54,6 @@ int protocol_table_encode(struct buf *out, const char *user, bool sandbox,
 /* To be freed with protocol_table_free(); UV_ENOMEM. */
 int protocol_table_decode(struct protocol_table *out, struct slice message);
 void protocol_table_free(struct protocol_table *t);
-
-/* text: why not, or empty. */
-int protocol_ready_encode(struct buf *out, struct slice text);
-int protocol_ready_decode(struct slice *text, struct slice message);
 
 struct protocol_exec {
 	uint32_t id;

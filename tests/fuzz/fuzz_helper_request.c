@@ -48,8 +48,8 @@ static void try_answers(struct slice in, struct buf *out)
 		assert(slice_eq(in, buf_slice(out)));
 	}
 	buf_clear(out);
-	if (protocol_ready_decode(&text, in) == 0) {
-		assert(protocol_ready_encode(out, text) == 0);
+	if (worker_ready_decode(&text, in) == 0) {
+		assert(worker_ready_encode(out, text) == 0);
 		assert(slice_eq(in, buf_slice(out)));
 	}
 }

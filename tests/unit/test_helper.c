@@ -148,10 +148,10 @@ static void answers_come_back_as_they_were(void **state)
 	assert_int_equal(out.duration_ms, 1234);
 	b.p[5] = HOW_FAILED + 1;
 	assert_int_equal(protocol_done_decode(&out, buf_slice(&b)), ERR_MALFORMED);
-	assert_int_equal(protocol_ready_decode(&text, buf_slice(&b)), ERR_MALFORMED);
+	assert_int_equal(worker_ready_decode(&text, buf_slice(&b)), ERR_MALFORMED);
 	buf_clear(&b);
-	assert_int_equal(protocol_ready_encode(&b, SLICE_LIT("why")), 0);
-	assert_int_equal(protocol_ready_decode(&text, buf_slice(&b)), 0);
+	assert_int_equal(worker_ready_encode(&b, SLICE_LIT("why")), 0);
+	assert_int_equal(worker_ready_decode(&text, buf_slice(&b)), 0);
 	assert_true(slice_eq(text, SLICE_LIT("why")));
 	buf_fini(&b);
 }
