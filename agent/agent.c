@@ -42,6 +42,8 @@ struct agent {
 	struct tail *tail;
 	uv_loop_t *loop;
 	struct input *input; /* standard input; NULL: not read */
+	struct source *sources[SOURCES_MAX]; /* the others */
+	size_t n_sources;
 	struct shipper *shipper;
 	struct tail_callbacks tail_cbs;
 
@@ -100,6 +102,34 @@ static bool contradicts(const struct stream_state *st,
 	return false;
 }
 
+static void fork_stream(struct agent *a, const struct stream_id *id)
+{
+	for (size_t i = 0; i < a->n_sources; i++) {
+		const struct source_ops *ops = a->sources[i]->ops;
+
+		if (ops->fork != NULL && ops->fork(a->sources[i], id) == 0) {
+			return;
+		}
+	}
+	tail_fork(a->tail, id, 0);
+}
+
+/* What was known of a stream, to whoever may have it; what has no place may be
+ * anybody's. */
+static int restore(struct agent *a, const struct stream_state *st)
+{
+	int rc = source_is_file(st) ? tail_restore(a->tail, st, 1) : 0;
+
+	for (size_t i = 0; i < a->n_sources && rc == 0; i++) {
+		const struct source_ops *ops = a->sources[i]->ops;
+
+		if (ops->restore != NULL) {
+			rc = ops->restore(a->sources[i], st, 1);
+		}
+	}
+	return rc;
+}
+
 /* What the collector says of a stream that is known here.  It may hold less than it
  * had acknowledged (a restored or a new store): then W goes back.  It may hold
  * other bytes under this name (a restored disk, a cloned device): then nothing of it
@@ -126,7 +156,7 @@ static void compare(struct agent *a, struct stream_state *st,
 			 "path=%s position=%llu",
 			 st->path == NULL ? "" : st->path,
 			 (unsigned long long)w->durable);
-		tail_fork(a->tail, &w->id, 0);
+		fork_stream(a, &w->id);
 	}
 }
 
@@ -163,8 +193,7 @@ static void take_watermark(struct agent *a, const struct msg_stream *w)
 	if (w->received > w->durable) {
 		st.top = (struct stream_rung){w->received, w->h_received};
 	}
-	if (!a->reading && w->received > 0 &&
-	    tail_restore(a->tail, &st, 1) != 0) {
+	if (!a->reading && w->received > 0 && restore(a, &st) != 0) {
 		log_warn("no memory to remember one of the collector's streams");
 	}
 }
@@ -176,7 +205,7 @@ static void cb_welcome(void *arg, struct slice streams)
 	size_t n = a->n_restored;
 	struct msg_stream w;
 
-	if (a->reading && tail_states(a->tail, &states, &n) != 0) {
+	if (a->reading && pipeline_states(a->pipeline, &states, &n) != 0) {
 		return; /* No memory; the next welcome asks again. */
 	}
 	if (n > 0) {
@@ -230,7 +259,7 @@ static int cb_list_streams(void *arg, struct buf *list)
 	if (!a->reading) {
 		return add_states(list, a->restored, a->n_restored);
 	}
-	rc = tail_states(a->tail, &states, &n);
+	rc = pipeline_states(a->pipeline, &states, &n);
 	if (rc == 0) {
 		rc = add_states(list, states, n);
 		stream_states_free(states, n);
@@ -323,7 +352,7 @@ static int encode_streams(struct agent *a, struct buf *out)
 	int rc;
 
 	pipeline_settle(a->pipeline);
-	rc = tail_states(a->tail, &states, &n);
+	rc = pipeline_states(a->pipeline, &states, &n);
 	if (rc != 0) {
 		return rc;
 	}
@@ -456,6 +485,14 @@ static void tail_closed(void *arg, struct stream *s, enum tail_close why)
 
 	a->streams_dirty = true;
 	pipeline_tail_callbacks.closed(a->pipeline, s, why);
+}
+
+static int source_lost(void *arg, struct stream *s, uint64_t from, uint64_t to,
+		       struct slice reason)
+{
+	struct agent *a = arg;
+
+	return pipeline_tail_callbacks.lost(a->pipeline, s, from, to, reason);
 }
 
 static void tail_gap(void *arg, const struct stream_state *st, uint64_t from,
@@ -597,7 +634,7 @@ int agent_new(struct agent **out, const struct agent_params *params)
 	a->arg = params->arg;
 	a->tail_cbs = (struct tail_callbacks){tail_opened, tail_chunk,
 					      tail_closed, tail_gap,
-					      no_questions};
+					      no_questions, source_lost};
 	buf_init(&a->save.streams_bytes, STATE_MAX);
 	buf_init(&a->save.detect_bytes, CHECKPOINT_MAX);
 	rc = device_secret_load(&a->secret, a->sys, dir);
@@ -625,6 +662,7 @@ int agent_new(struct agent **out, const struct agent_params *params)
 		goto err;
 	}
 	pipeline_connect(a->pipeline, a->tail, a->shipper);
+	pipeline_set_sources(a->pipeline, a->sources, a->n_sources);
 	*out = a;
 	return 0;
 
@@ -637,6 +675,9 @@ void agent_free(struct agent *a)
 {
 	if (a == NULL) {
 		return;
+	}
+	for (size_t i = 0; i < a->n_sources; i++) {
+		a->sources[i]->ops->free(a->sources[i]);
 	}
 	tail_free(a->tail);
 	shipper_free(a->shipper);
@@ -676,14 +717,24 @@ static void open_input(struct agent *a)
 	pipeline_set_input(a->pipeline, a->input);
 }
 
+/* One that fails has said so, and the others are read. */
+static void start_sources(struct agent *a)
+{
+	for (size_t i = 0; i < a->n_sources; i++) {
+		a->sources[i]->ops->start(a->sources[i]);
+	}
+}
+
 static void begin_reading(struct agent *a)
 {
-	int rc;
+	int rc = 0;
 
 	if (a->reading || a->stopping) {
 		return;
 	}
-	rc = tail_restore(a->tail, a->restored, a->n_restored);
+	for (size_t i = 0; i < a->n_restored && rc == 0; i++) {
+		rc = restore(a, &a->restored[i]);
+	}
 	if (rc == 0 && a->shipper != NULL) {
 		shipper_spool_ends(a->shipper, take_spool_end, a);
 	}
@@ -698,6 +749,7 @@ static void begin_reading(struct agent *a)
 	}
 	a->reading = true;
 	open_input(a);
+	start_sources(a);
 	stream_states_free(a->restored, a->n_restored);
 	a->restored = NULL;
 	a->n_restored = 0;
@@ -755,6 +807,9 @@ void agent_stop(struct agent *a, void (*cb)(void *arg), void *arg)
 	a->stop_arg = arg;
 	sys_timer_stop(a->sys, a->start_wait);
 	tail_stop(a->tail);
+	for (size_t i = 0; i < a->n_sources; i++) {
+		a->sources[i]->ops->stop(a->sources[i]);
+	}
 	pipeline_set_input(a->pipeline, NULL);
 	input_close(a->input);
 	a->input = NULL;
@@ -778,6 +833,11 @@ void agent_status(const struct agent *a, struct json *j)
 	json_u64(j, "gaps", ts.gaps);
 	json_u64(j, "forks", ts.forks);
 	json_u64(j, "errors", ts.errors);
+	for (size_t i = 0; i < a->n_sources; i++) {
+		json_object(j, a->sources[i]->ops->name);
+		a->sources[i]->ops->status(a->sources[i], j);
+		json_object_end(j);
+	}
 	json_object_end(j);
 	json_object(j, "pipeline");
 	pipeline_status(a->pipeline, j);

@@ -12,6 +12,7 @@ enum {
 	LINE_ROOM = LIMIT_LINE_MAX * 2,
 	SAVE_VERSION = 2, /* 1: without the alerts that wait */
 	GAPS_MAX = 64,
+	REASON_MAX = 256,
 	CURSORS_MAX = STREAM_TABLE_MAX,
 	DETECT_STATE_MAX = 256 * 1024 * 1024,
 };
@@ -64,6 +65,8 @@ struct pipeline {
 	const struct agent_config *config;
 	struct tail *tail;
 	struct input *input; /* NULL: none */
+	struct source *const *sources;
+	size_t n_sources;
 	struct shipper *shipper;
 	void (*on_alert)(void *arg, const struct alert *a);
 	void *arg;
@@ -468,6 +471,14 @@ uint64_t pipeline_acked(struct pipeline *p, const struct msg_stream *w)
 	if (p->tail != NULL) {
 		tail_watermark(p->tail, &w->id, w->durable, w->h_durable);
 	}
+	for (size_t i = 0; i < p->n_sources; i++) {
+		const struct source_ops *ops = p->sources[i]->ops;
+
+		if (ops->watermark != NULL) {
+			ops->watermark(p->sources[i], &w->id, w->durable,
+				       w->h_durable);
+		}
+	}
 	if (ps == NULL) {
 		return 0;
 	}
@@ -479,6 +490,25 @@ uint64_t pipeline_acked(struct pipeline *p, const struct msg_stream *w)
 		forget(p, ps);
 	}
 	return more;
+}
+
+/* Whoever has the stream. */
+static int roll_back(struct pipeline *p, const struct msg_stream *w, bool proved)
+{
+	const uint64_t *h = proved ? &w->h_received : NULL;
+
+	for (size_t i = 0; i < p->n_sources; i++) {
+		const struct source_ops *ops = p->sources[i]->ops;
+		int rc = ops->rollback == NULL
+				 ? UV_ENOENT
+				 : ops->rollback(p->sources[i], &w->id,
+						 w->received, h);
+
+		if (rc != UV_ENOENT) {
+			return rc;
+		}
+	}
+	return tail_rollback(p->tail, &w->id, w->received, h);
 }
 
 int pipeline_rewind(struct pipeline *p, const struct msg_stream *w,
@@ -495,8 +525,7 @@ int pipeline_rewind(struct pipeline *p, const struct msg_stream *w,
 		ps->h = 0; /* Unknown: never equal to a proof. */
 		ps->h_known = true;
 	}
-	return tail_rollback(p->tail, &w->id, w->received,
-			     proved ? &w->h_received : NULL);
+	return roll_back(p, w, proved);
 }
 
 /* ---- alerts ---- */
@@ -736,7 +765,17 @@ static void chunk_done(struct pipeline *p, struct ps *ps, uint64_t position)
 		ps->h_known = true;
 	}
 	/* Without detectors as well: below it nobody needs the lines. */
-	tail_detected(p->tail, &ps->id, position);
+	if (ps->s->about == NULL) {
+		tail_detected(p->tail, &ps->id, position);
+		return;
+	}
+	for (size_t i = 0; i < p->n_sources; i++) {
+		const struct source_ops *ops = p->sources[i]->ops;
+
+		if (ops->detected != NULL) {
+			ops->detected(p->sources[i], &ps->id, position);
+		}
+	}
 }
 
 /* Alone, without a collector, what was judged is done with.  Not from inside the
@@ -793,6 +832,44 @@ static size_t on_chunk(void *arg, struct stream *s, struct slice data,
 	return data.n - rest.n;
 }
 
+static int on_lost(void *arg, struct stream *s, uint64_t from, uint64_t to,
+		   struct slice reason)
+{
+	struct pipeline *p = arg;
+	struct ps *ps = s->user;
+	struct record r = {
+		.start = from,
+		.end = to,
+		.flags = RECORD_GAP,
+		.line = slice_head(reason, REASON_MAX),
+		.observed_ns = sys_wall_ns(p->sys),
+		.header.time_ns = TIME_NONE,
+	};
+	int rc;
+
+	if (ps == NULL || p->shipper == NULL || to <= ps->ship_from) {
+		if (ps != NULL && p->shipper == NULL) {
+			ps->end = to;
+			ps->h_known = true;
+		}
+		return 0;
+	}
+	r.stream = ps->id;
+	if (!ps->told) {
+		rc = add_opening(p, ps);
+		if (rc != 0) {
+			return rc;
+		}
+	}
+	rc = shipper_add(p->shipper, ps->lane, &r, false);
+	if (rc == 0) {
+		ps->end = to;
+		ps->h = 0; /* Nobody can prove what was lost. */
+		ps->h_known = true;
+	}
+	return rc;
+}
+
 static void flush_gaps(struct pipeline *p)
 {
 	size_t done = 0;
@@ -842,6 +919,7 @@ const struct tail_callbacks pipeline_tail_callbacks = {
 	.chunk = on_chunk,
 	.closed = on_closed,
 	.gap = on_gap,
+	.lost = on_lost,
 };
 
 void pipeline_resume(struct pipeline *p)
@@ -852,6 +930,73 @@ void pipeline_resume(struct pipeline *p)
 	if (p->input != NULL) {
 		input_resume(p->input);
 	}
+	for (size_t i = 0; i < p->n_sources; i++) {
+		p->sources[i]->ops->resume(p->sources[i]);
+	}
+}
+
+void pipeline_set_sources(struct pipeline *p, struct source *const *list, size_t n)
+{
+	p->sources = list;
+	p->n_sources = n;
+}
+
+/* ---- what is remembered ---- */
+
+struct state_list {
+	struct stream_state *v;
+	size_t n;
+};
+
+/* The tail may have heard of it from the collector, without a place. */
+static int add_state(void *arg, const struct stream_state *st)
+{
+	struct state_list *l = arg;
+	struct stream_state *at, *v;
+	size_t i = 0;
+
+	while (i < l->n && !stream_id_eq(&l->v[i].id, &st->id)) {
+		i++;
+	}
+	if (i < l->n) {
+		stream_state_fini(&l->v[i]);
+		return stream_state_copy(&l->v[i], st);
+	}
+	if (l->n == STREAM_TABLE_MAX) {
+		stream_state_fini(&l->v[--l->n]);
+	}
+	v = realloc(l->v, (l->n + 1) * sizeof *v);
+	if (v == NULL) {
+		return UV_ENOMEM;
+	}
+	l->v = v;
+	at = &v[l->n];
+	if (stream_state_copy(at, st) != 0) {
+		return UV_ENOMEM;
+	}
+	l->n++;
+	return 0;
+}
+
+int pipeline_states(struct pipeline *p, struct stream_state **out, size_t *n)
+{
+	struct state_list l = {NULL, 0};
+	int rc = tail_states(p->tail, &l.v, &l.n);
+
+	for (size_t i = 0; i < p->n_sources && rc == 0; i++) {
+		const struct source_ops *ops = p->sources[i]->ops;
+
+		if (ops->states != NULL) {
+			rc = ops->states(p->sources[i], add_state, &l);
+		}
+	}
+	if (rc != 0) {
+		stream_states_free(l.v, l.n);
+		return rc;
+	}
+	*out = l.v;
+	*n = l.n;
+	return 0;
 }
 
 void pipeline_set_input(struct pipeline *p, struct input *input)
@@ -873,7 +1018,7 @@ static int save_cursors(struct pipeline *p, struct buf *out)
 {
 	struct stream_state *states;
 	size_t n;
-	int rc = tail_states(p->tail, &states, &n);
+	int rc = pipeline_states(p, &states, &n);
 
 	if (rc != 0) {
 		return rc;

@@ -22,6 +22,7 @@
 #include "redact/redact.h"
 #include "shipper/shipper.h"
 #include "sources/input.h"
+#include "sources/source.h"
 #include "sources/tail.h"
 
 /* Alerts that wait for room: at so many reading pauses; more than the second are
@@ -56,6 +57,12 @@ extern const struct tail_callbacks pipeline_tail_callbacks;
 
 /* Standard input, whose callbacks these are as well; NULL: no more. */
 void pipeline_set_input(struct pipeline *p, struct input *input);
+
+/* The other sources, whose callbacks these are too; list is kept. */
+void pipeline_set_sources(struct pipeline *p, struct source *const *list, size_t n);
+/* What is remembered of all streams, the tail's and the other sources': as
+ * tail_states(). */
+int pipeline_states(struct pipeline *p, struct stream_state **out, size_t *n);
 
 /* H at the end of what was added last for this stream. */
 uint64_t pipeline_hash_at(struct pipeline *p, const struct stream_id *id,

@@ -67,6 +67,11 @@ struct tail_callbacks {
 	/* The answer to tail_verify(): 1 equal, 0 not, negative: could not read. */
 	void (*verified)(void *arg, const struct stream_id *id,
 			 uint64_t position, int answer);
+	/* Not the tail's: sources/source.h.  [from, to) of s, where its last record
+	 * ended, is lost: a gap record.  reason: for people, nothing secret in it.
+	 * ERR_AGAIN or UV_ENOMEM: not now, ask again. */
+	int (*lost)(void *arg, struct stream *s, uint64_t from, uint64_t to,
+		    struct slice reason);
 };
 
 /* options is kept and must outlive the tail; secret (STREAM_SECRET bytes) is
