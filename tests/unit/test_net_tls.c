@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <dlfcn.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -343,30 +345,28 @@ static void messages_pass_both_ways_in_order(void **state)
 	assert_string_equal(s->why, "closed by the device");
 }
 
-/* A bare system has no /etc/hosts, and what its name server says is not ours. */
-static bool knows_localhost(void)
+/*
+ * Stands before the C library's, for libuv as well: a bare system has no
+ * /etc/hosts, and what its name server says of localhost is not ours to test.
+ */
+int getaddrinfo(const char *restrict node, const char *restrict service,
+		const struct addrinfo *restrict hints, struct addrinfo **restrict out)
 {
-	char line[256];
-	bool found = false;
-	FILE *hosts = fopen("/etc/hosts", "re");
+	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	int rc;
 
-	while (hosts != NULL && !found && fgets(line, sizeof line, hosts)) {
-		found = strstr(line, "localhost") != NULL;
+	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	rc = real(node, service, hints, out);
+	if (rc != 0 && node != NULL && strcmp(node, "localhost") == 0) {
+		rc = real("127.0.0.1", service, hints, out);
 	}
-	if (hosts != NULL) {
-		fclose(hosts);
-	}
-	return found;
+	return rc;
 }
 
 static void a_name_is_looked_up_and_verified(void **state)
 {
 	struct fixture *f = *state;
 
-	if (!knows_localhost()) {
-		print_message("skipped: /etc/hosts does not know localhost\n");
-		skip();
-	}
 	identity_free(f->collector);
 	f->collector = identities_collector(&f->ids, "localhost");
 	nets(f);
