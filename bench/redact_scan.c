@@ -62,7 +62,8 @@ static const struct scan_plan *plan_of(const char *text)
 
 static void engines(const char *p, size_t n, size_t lines, unsigned rounds)
 {
-	static const char *const names[] = {"best", "scalar", "ssse3", "avx2", "neon"};
+	static const char *const names[] = {"best",  "scalar", "ssse3",
+					    "avx2", "vbmi",   "neon"};
 	struct scan_literal l[512];
 	struct scan *s;
 	size_t k = 0;

@@ -39,6 +39,8 @@ static const char sample[] =
 
 enum { WORDS = (sizeof sample + 63) / 64 };
 
+enum { WINDOW_LOG = 13, WINDOW_BITS = 1 << WINDOW_LOG };
+
 /* A pattern's window as a number: what is compared first, so it lies close. */
 struct quick {
 	uint32_t fold, mask, want;
@@ -63,7 +65,18 @@ struct scan {
 	uint16_t first[SCAN_BUCKETS + 1];
 	struct pattern *patterns; /* sorted by bucket */
 	struct quick *quick;      /* of the pattern with the same index */
+	/* Bit window_hash(window) is set for each window without classes; what has
+	 * some is in loose[loose_first[b]] to loose[loose_first[b + 1] - 1]. */
+	uint64_t windows[WINDOW_BITS / 64];
+	uint16_t *loose;
+	uint16_t loose_first[SCAN_BUCKETS + 1];
 };
+
+/* Of both cases of a letter, the same. */
+static inline unsigned window_hash(uint32_t window)
+{
+	return (window | 0x20202020u) * 0x9e3779b1u >> (32 - WINDOW_LOG);
+}
 
 static char lower(char c)
 {
@@ -271,6 +284,23 @@ static void fill_quick(struct quick *q, const struct pattern *p)
 	memcpy(&q->want, want, sizeof want);
 }
 
+/* Sorts the windows of pattern k into those that are known whole and the others. */
+static void fill_windows(struct scan *s, size_t k)
+{
+	const struct quick *q = &s->quick[k];
+
+	if (q->mask == UINT32_MAX) {
+		unsigned h = window_hash(q->want);
+
+		s->windows[h / 64] |= UINT64_C(1) << h % 64;
+		return;
+	}
+	s->loose[s->loose_first[SCAN_BUCKETS]] = (uint16_t)k;
+	for (unsigned b = s->patterns[k].bucket + 1u; b <= SCAN_BUCKETS; b++) {
+		s->loose_first[b]++;
+	}
+}
+
 static void fill_tables(struct scan *s)
 {
 	struct scan_tables *t = &s->tables;
@@ -280,6 +310,7 @@ static void fill_tables(struct scan *s)
 		uint8_t bit = (uint8_t)(1u << p->bucket % 8), half = p->bucket / 8;
 
 		fill_quick(&s->quick[k], p);
+		fill_windows(s, k);
 		for (unsigned i = 0; i < SCAN_MIN; i++) {
 			for (unsigned c = 0; c < 128; c++) {
 				if (accepts(p->text[p->window + i], p->fold,
@@ -287,6 +318,7 @@ static void fill_tables(struct scan *s)
 					t->lo[half][i][c & 15] |= bit;
 					t->hi[half][i][c >> 4] |= bit;
 					t->byte[i][c] |= (uint16_t)(1u << p->bucket);
+					t->whole[half][i][c] |= bit;
 				}
 			}
 		}
@@ -360,8 +392,10 @@ int scan_new(struct scan **out, const struct scan_literal *literals, size_t n)
 	}
 	s->patterns = calloc(2 * n + 1, sizeof *s->patterns);
 	s->quick = calloc(2 * n + 1, sizeof *s->quick);
+	s->loose = calloc(2 * n + 1, sizeof *s->loose);
 	own = calloc(2 * n + 1, sizeof *own);
-	if (s->patterns == NULL || s->quick == NULL || own == NULL) {
+	if (s->patterns == NULL || s->quick == NULL || s->loose == NULL ||
+	    own == NULL) {
 		goto err_free;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -394,6 +428,7 @@ void scan_free(struct scan *s)
 	if (s != NULL) {
 		free(s->patterns);
 		free(s->quick);
+		free(s->loose);
 		free(s);
 	}
 }
@@ -412,11 +447,15 @@ int scan_use(struct scan *s, enum scan_engine engine)
 	case SCAN_AVX2:
 		run = scan_avx2();
 		break;
+	case SCAN_VBMI:
+		run = scan_vbmi();
+		break;
 	case SCAN_NEON:
 		run = scan_neon();
 		break;
 	case SCAN_BEST:
-		run = scan_avx2();
+		run = scan_vbmi();
+		run = run != NULL ? run : scan_avx2();
 		run = run != NULL ? run : scan_ssse3();
 		run = run != NULL ? run : scan_neon();
 		s->run = run;
@@ -489,20 +528,35 @@ size_t scan_hits(const struct scan *s, const char *p, size_t place, size_t n,
 	return found;
 }
 
+static inline bool quick_at(const struct scan *s, unsigned k, uint32_t window,
+			    const char *p, size_t place, size_t n)
+{
+	const struct quick *q = &s->quick[k];
+
+	return ((window | q->fold) & q->mask) == q->want &&
+	       pattern_at(&s->patterns[k], p, place, n);
+}
+
+/* Nearly all of what the tables let through is no window at all, and only the few
+ * patterns with classes in theirs are to be tried. */
 static bool check(const struct scan *s, const char *p, size_t place, size_t n)
 {
-	unsigned buckets = scan_buckets(&s->tables, p + place);
+	unsigned buckets = scan_buckets(&s->tables, p + place), h;
+	const uint16_t *first = s->loose_first;
 	uint32_t window;
+	bool known;
 
 	memcpy(&window, p + place, sizeof window);
+	h = window_hash(window);
+	known = (s->windows[h / 64] >> h % 64 & 1) != 0;
 	for (; buckets != 0; buckets &= buckets - 1) {
 		unsigned b = (unsigned)__builtin_ctz(buckets);
 
-		for (unsigned k = s->first[b]; k < s->first[b + 1]; k++) {
-			const struct quick *q = &s->quick[k];
-
-			if (((window | q->fold) & q->mask) == q->want &&
-			    pattern_at(&s->patterns[k], p, place, n)) {
+		for (unsigned k = known ? s->first[b] : first[b],
+			      end = known ? s->first[b + 1] : first[b + 1];
+		     k < end; k++) {
+			if (quick_at(s, known ? k : s->loose[k], window, p, place,
+				     n)) {
 				return true;
 			}
 		}

@@ -5,8 +5,9 @@
  * buckets, and for each of the four positions two 16-entry tables, by low and
  * by high half of a byte, tell which buckets it may belong to.  One shuffle
  * each (and again for the second eight buckets) and some ANDs judge 16 (SSSE3,
- * NEON) or 32 (AVX2) places.  What they
- * let through is compared byte by byte.
+ * NEON) or 32 (AVX2) places; AVX-512 VBMI looks whole bytes up, and judges 64.
+ * What they let through is looked up by all four bytes of its window, and what
+ * is left compared byte by byte.
  *
  * Pure; a struct scan does not change once made; any thread.
  */
@@ -67,7 +68,9 @@ size_t scan_hits(const struct scan *s, const char *p, size_t place, size_t n,
 
 /* ---- for tests and benchmarks ---- */
 
-enum scan_engine { SCAN_BEST, SCAN_SCALAR, SCAN_SSSE3, SCAN_AVX2, SCAN_NEON };
+enum scan_engine {
+	SCAN_BEST, SCAN_SCALAR, SCAN_SSSE3, SCAN_AVX2, SCAN_VBMI, SCAN_NEON
+};
 /* UV_ENOTSUP: this processor or build lacks it. */
 int scan_use(struct scan *s, enum scan_engine engine);
 
@@ -81,8 +84,10 @@ struct scan_tables {
 	 * have c there. */
 	_Alignas(16) uint8_t lo[2][SCAN_MIN][16];
 	_Alignas(16) uint8_t hi[2][SCAN_MIN][16];
-	/* The same, exact. */
+	/* The same, exact: all buckets of a byte, and half of those of one that is
+	 * below 0x80. */
 	uint16_t byte[SCAN_MIN][256];
+	uint8_t whole[2][SCAN_MIN][128];
 };
 
 /* The buckets that may have their window at p. */
@@ -105,6 +110,7 @@ typedef size_t (*scan_run)(const struct scan *s, const struct scan_tables *t,
 /* NULL where the build or the processor lacks it. */
 scan_run scan_ssse3(void);
 scan_run scan_avx2(void);
+scan_run scan_vbmi(void);
 scan_run scan_neon(void);
 
 #endif

@@ -112,6 +112,74 @@ static size_t run_avx2(const struct scan *s, const struct scan_tables *t,
 	return from;
 }
 
+/* With VBMI a byte below 0x80 is looked up whole, in a table of 128, so that what
+ * gets through is exact; and 64 places are judged at once. */
+#define VBMI TARGET("avx512f,avx512bw,avx512vbmi")
+
+struct whole_tables {
+	__m512i low[2][SCAN_MIN], high[2][SCAN_MIN];
+};
+
+VBMI
+static inline __m512i half64(const __m512i v[SCAN_MIN], const __m512i low[SCAN_MIN],
+			     const __m512i high[SCAN_MIN])
+{
+	__m512i a = _mm512_and_si512(_mm512_permutex2var_epi8(low[0], v[0], high[0]),
+				     _mm512_permutex2var_epi8(low[1], v[1], high[1]));
+
+	return _mm512_and_si512(
+		a, _mm512_and_si512(_mm512_permutex2var_epi8(low[2], v[2], high[2]),
+				    _mm512_permutex2var_epi8(low[3], v[3], high[3])));
+}
+_Static_assert(SCAN_MIN == 4, "half64() takes four");
+
+/* The places among the 64 from p on that get through some bucket. */
+VBMI
+static inline uint64_t judge64(const char *p, const struct whole_tables *w)
+{
+	__m512i v[SCAN_MIN], any, wide;
+
+	for (unsigned i = 0; i < SCAN_MIN; i++) {
+		v[i] = _mm512_loadu_si512((const void *)(p + i));
+	}
+	any = _mm512_or_si512(half64(v, w->low[0], w->high[0]),
+			      half64(v, w->low[1], w->high[1]));
+	wide = _mm512_or_si512(_mm512_or_si512(v[0], v[1]), _mm512_or_si512(v[2], v[3]));
+	return _mm512_test_epi8_mask(any, any) & ~_mm512_movepi8_mask(wide);
+}
+
+VBMI
+static size_t run_vbmi(const struct scan *s, const struct scan_tables *t,
+		       const char *p, size_t from, size_t n, bool *hit,
+		       scan_check check)
+{
+	struct whole_tables w;
+
+	for (unsigned i = 0; i < 2 * SCAN_MIN; i++) {
+		unsigned k = i / SCAN_MIN, j = i % SCAN_MIN;
+
+		w.low[k][j] = _mm512_loadu_si512((const void *)t->whole[k][j]);
+		w.high[k][j] = _mm512_loadu_si512((const void *)(t->whole[k][j] + 64));
+	}
+	while (from < n && n - from >= SCAN_MIN && n >= 64 + SCAN_MIN - 1) {
+		/* The last vector reaches back over places that are judged. */
+		size_t last = n - (64 + SCAN_MIN - 1), base = from < last ? from : last;
+		uint64_t places = judge64(p + base, &w);
+
+		for (places &= ~UINT64_C(0) << (from - base); places != 0;
+		     places &= places - 1) {
+			size_t at = base + (unsigned)__builtin_ctzll(places);
+
+			if (check(s, p, at, n)) {
+				*hit = true;
+				return at;
+			}
+		}
+		from = base + 64;
+	}
+	return from;
+}
+
 scan_run scan_ssse3(void)
 {
 	return __builtin_cpu_supports("ssse3") ? run_ssse3 : NULL;
@@ -122,6 +190,14 @@ scan_run scan_avx2(void)
 	return __builtin_cpu_supports("avx2") ? run_avx2 : NULL;
 }
 
+scan_run scan_vbmi(void)
+{
+	return __builtin_cpu_supports("avx512vbmi") &&
+			       __builtin_cpu_supports("avx512bw")
+		       ? run_vbmi
+		       : NULL;
+}
+
 #else
 
 scan_run scan_ssse3(void)
@@ -130,6 +206,11 @@ scan_run scan_ssse3(void)
 }
 
 scan_run scan_avx2(void)
+{
+	return NULL;
+}
+
+scan_run scan_vbmi(void)
 {
 	return NULL;
 }
