@@ -487,6 +487,14 @@ static void tail_closed(void *arg, struct stream *s, enum tail_close why)
 	pipeline_tail_callbacks.closed(a->pipeline, s, why);
 }
 
+static int source_entry(void *arg, struct stream *s, const struct line *line,
+			uint64_t h)
+{
+	struct agent *a = arg;
+
+	return pipeline_tail_callbacks.entry(a->pipeline, s, line, h);
+}
+
 static int source_lost(void *arg, struct stream *s, uint64_t from, uint64_t to,
 		       struct slice reason)
 {
@@ -634,7 +642,8 @@ int agent_new(struct agent **out, const struct agent_params *params)
 	a->arg = params->arg;
 	a->tail_cbs = (struct tail_callbacks){tail_opened, tail_chunk,
 					      tail_closed, tail_gap,
-					      no_questions, source_lost};
+					      no_questions, source_entry,
+					      source_lost};
 	buf_init(&a->save.streams_bytes, STATE_MAX);
 	buf_init(&a->save.detect_bytes, CHECKPOINT_MAX);
 	rc = device_secret_load(&a->secret, a->sys, dir);

@@ -13,6 +13,7 @@ enum {
 	SAVE_VERSION = 2, /* 1: without the alerts that wait */
 	GAPS_MAX = 64,
 	REASON_MAX = 256,
+	RESERVE_MAX = LIMIT_BATCH_DECODED / 2 - 64, /* what a batch can hold */
 	CURSORS_MAX = STREAM_TABLE_MAX,
 	DETECT_STATE_MAX = 256 * 1024 * 1024,
 };
@@ -394,7 +395,7 @@ static void on_opened(void *arg, struct stream *s)
 	ps->detect_from = s->st.detect;
 	ps->acked = s->st.acked;
 	ps->end = ps->ship_from;
-	if (ps->ship_from == s->st.acked) {
+	if (ps->ship_from == s->st.acked || s->about != NULL) {
 		ps->h = s->st.h;
 		ps->h_known = true;
 	}
@@ -699,6 +700,7 @@ static bool take_line(struct pipeline *p, struct ps *ps,
 {
 	const char *program = program_of(p, ps->s);
 	struct record r;
+	size_t room;
 	bool ship = ships(p, ps, line);
 
 	if (p->n_waiting > PIPELINE_PAUSE && !flush_alerts(p)) {
@@ -708,8 +710,9 @@ static bool take_line(struct pipeline *p, struct ps *ps,
 		return false;
 	}
 	/* A mask may be longer than what it covers. */
-	if (ship && shipper_reserve(p->shipper, ps->lane, &ps->id,
-				    line->text.n * 2 + 64) != 0) {
+	room = line->text.n * 2 + 64;
+	room = room < RESERVE_MAX ? room : RESERVE_MAX;
+	if (ship && shipper_reserve(p->shipper, ps->lane, &ps->id, room) != 0) {
 		return false;
 	}
 	r.stream = ps->id;
@@ -749,6 +752,22 @@ static bool take_line(struct pipeline *p, struct ps *ps,
 	return true;
 }
 
+/* Without detectors as well: below it nobody needs the lines. */
+static void tell_detected(struct pipeline *p, const struct ps *ps, uint64_t position)
+{
+	if (ps->s->about == NULL) {
+		tail_detected(p->tail, &ps->id, position);
+		return;
+	}
+	for (size_t i = 0; i < p->n_sources; i++) {
+		const struct source_ops *ops = p->sources[i]->ops;
+
+		if (ops->detected != NULL) {
+			ops->detected(p->sources[i], &ps->id, position);
+		}
+	}
+}
+
 /* The chunk's bytes are about to go: what is asked about them later is answered
  * now.  position: where the last record ended. */
 static void chunk_done(struct pipeline *p, struct ps *ps, uint64_t position)
@@ -764,18 +783,7 @@ static void chunk_done(struct pipeline *p, struct ps *ps, uint64_t position)
 		ps->h = stream_hash_at(ps->s, ps->end);
 		ps->h_known = true;
 	}
-	/* Without detectors as well: below it nobody needs the lines. */
-	if (ps->s->about == NULL) {
-		tail_detected(p->tail, &ps->id, position);
-		return;
-	}
-	for (size_t i = 0; i < p->n_sources; i++) {
-		const struct source_ops *ops = p->sources[i]->ops;
-
-		if (ops->detected != NULL) {
-			ops->detected(p->sources[i], &ps->id, position);
-		}
-	}
+	tell_detected(p, ps, position);
 }
 
 /* Alone, without a collector, what was judged is done with.  Not from inside the
@@ -830,6 +838,30 @@ static size_t on_chunk(void *arg, struct stream *s, struct slice data,
 	}
 	chunk_done(p, ps, s->lines.record_start);
 	return data.n - rest.n;
+}
+
+static int on_entry(void *arg, struct stream *s, const struct line *line,
+		    uint64_t h)
+{
+	struct pipeline *p = arg;
+	struct ps *ps = s->user;
+	struct redact_chunk chunk;
+
+	if (ps == NULL || (p->shipper != NULL && !flush_alerts(p))) {
+		return ERR_AGAIN;
+	}
+	p->last = ps;
+	chunk = redact_chunk(p->redact, line->text.p, line->text.n);
+	if (!take_line(p, ps, &chunk, line, sys_wall_ns(p->sys))) {
+		return ERR_AGAIN;
+	}
+	if (p->shipper == NULL || line->end >= ps->end) {
+		ps->end = line->end;
+		ps->h = h;
+		ps->h_known = true;
+	}
+	tell_detected(p, ps, line->end);
+	return 0;
 }
 
 static int on_lost(void *arg, struct stream *s, uint64_t from, uint64_t to,
@@ -919,6 +951,7 @@ const struct tail_callbacks pipeline_tail_callbacks = {
 	.chunk = on_chunk,
 	.closed = on_closed,
 	.gap = on_gap,
+	.entry = on_entry,
 	.lost = on_lost,
 };
 

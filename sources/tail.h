@@ -67,7 +67,13 @@ struct tail_callbacks {
 	/* The answer to tail_verify(): 1 equal, 0 not, negative: could not read. */
 	void (*verified)(void *arg, const struct stream_id *id,
 			 uint64_t position, int answer);
-	/* Not the tail's: sources/source.h.  [from, to) of s, where its last record
+	/* The rest is not the tail's, but of sources whose positions count entries
+	 * (sources/source.h).  One entry: [line->start, line->end) of s, where its
+	 * last record ended, with its text; h: H at its end.  ERR_AGAIN or
+	 * UV_ENOMEM: not now, offer it again; s->position is the source's to move. */
+	int (*entry)(void *arg, struct stream *s, const struct line *line,
+		     uint64_t h);
+	/* [from, to) of s, where its last record
 	 * ended, is lost: a gap record.  reason: for people, nothing secret in it.
 	 * ERR_AGAIN or UV_ENOMEM: not now, ask again. */
 	int (*lost)(void *arg, struct stream *s, uint64_t from, uint64_t to,
