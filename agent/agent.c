@@ -16,6 +16,8 @@ enum {
 	FIRST_DETECT_SAVE_S = 30,
 	DETECT_SAVE_S = 3600,
 	IDLE_S = 5,
+	SAVE_RETRY_MS = 100, /* while streams wait for it */
+	HOLD_MAX_S = 10,
 	STATE_MAX = 16 * 1024 * 1024,
 };
 static const int64_t second = INT64_C(1000000000);
@@ -54,6 +56,12 @@ struct agent {
 
 	struct save save;
 	bool streams_dirty;
+	/* A stream began that no saved table names yet: until then nothing of it is
+	 * sent (shipper_hold()). */
+	bool unnamed;
+	bool holding;
+	bool hold_given_up; /* until a save succeeds */
+	int64_t held_ns; /* since when */
 	unsigned unsaved; /* saves that failed, in a row */
 	uint64_t acked_bytes; /* since the last save */
 	uint64_t saved_lines;
@@ -321,6 +329,44 @@ static void run_save(struct sys_work *w)
 }
 
 static void finish_stop(struct agent *a);
+static int start_save(struct agent *a, bool detect);
+
+/* What is sent before the table on disk names its stream can't be recognised after a
+ * crash, if the file is too short to prove what it is by content alone: its lines
+ * would come twice. */
+static void hold_until_named(struct agent *a)
+{
+	a->unnamed = true;
+	a->streams_dirty = true;
+	/* After the chunk, which makes it provable. */
+	sys_timer_set(a->sys, a->tick, 0);
+	if (a->shipper != NULL && !a->holding && !a->hold_given_up) {
+		a->holding = true;
+		a->held_ns = sys_mono_ns(a->sys);
+		shipper_hold(a->shipper, true);
+	}
+}
+
+/* A save has ended.  A folder that can't be written for long must not keep the logs
+ * from the collector: they would say why. */
+static void release_if_named(struct agent *a)
+{
+	bool late = a->unsaved > 0 && sys_mono_ns(a->sys) - a->held_ns >
+					      HOLD_MAX_S * second;
+
+	if (!a->holding || (a->unnamed && !late && !a->stopping)) {
+		return;
+	}
+	if (a->unnamed && late) {
+		a->hold_given_up = true;
+		log_warn("new log files are sent although the state can't be "
+			 "saved: after a crash, lines of them may be stored "
+			 "twice",
+			 "path=%s", a->config->daemon.state_dir);
+	}
+	a->holding = false;
+	shipper_hold(a->shipper, false);
+}
 
 static void save_done(struct sys_work *w)
 {
@@ -337,8 +383,14 @@ static void save_done(struct sys_work *w)
 	}
 	a->unsaved = s->rc != 0 ? a->unsaved + 1 : 0;
 	a->streams_dirty = a->streams_dirty || (s->rc != 0 && !a->stopping);
+	a->unnamed = a->unnamed || (s->streams && s->rc != 0);
+	a->hold_given_up = a->hold_given_up && s->rc != 0;
 	buf_fini(&s->streams_bytes);
 	buf_wipe(&s->detect_bytes);
+	release_if_named(a);
+	if (a->holding) {
+		sys_timer_set(a->sys, a->tick, s->rc != 0 ? SAVE_RETRY_MS : 0);
+	}
 	if (a->stopping && a->final_saved) {
 		finish_stop(a);
 	}
@@ -396,6 +448,7 @@ static int start_save(struct agent *a, bool detect)
 	}
 	s->busy = true;
 	a->streams_dirty = false;
+	a->unnamed = false;
 	a->acked_bytes = 0;
 	a->saved_lines = pipeline_lines(a->pipeline);
 	if (detect) {
@@ -464,10 +517,10 @@ static void tail_opened(void *arg, struct stream *s)
 {
 	struct agent *a = arg;
 
-	/* Soon: what begins and ends before a first checkpoint is known to nobody
-	 * after a crash.  After the chunk, which makes it provable. */
+	if (s->st.acked == 0 && s->position == s->st.start) {
+		hold_until_named(a);
+	}
 	a->streams_dirty = true;
-	sys_timer_set(a->sys, a->tick, 0);
 	pipeline_tail_callbacks.opened(a->pipeline, s);
 }
 
@@ -822,6 +875,9 @@ void agent_stop(struct agent *a, void (*cb)(void *arg), void *arg)
 	pipeline_set_input(a->pipeline, NULL);
 	input_close(a->input);
 	a->input = NULL;
+	if (a->holding && !a->save.busy && start_save(a, false) != 0) {
+		release_if_named(a);
+	}
 	if (a->shipper != NULL) {
 		shipper_stop(a->shipper, STOP_WAIT_MS, on_shipper_stopped, a);
 	} else {

@@ -395,6 +395,9 @@ void client_pump(struct client *c)
 	for (int i = 0; i < LANE_NR; i++) {
 		struct lane_state *ln = &c->sh->lanes[i];
 
+		if (ln->lane == LANE_FILE && c->sh->held) {
+			continue;
+		}
 		for (struct seg *s = ln->first, *next; s != NULL; s = next) {
 			next = s->next;
 			if (s == ln->gap_before || s == ln->abandon) {

@@ -143,6 +143,7 @@ struct shipper {
 	size_t memory;          /* sealed bytes in memory, all lanes */
 	uint64_t spool_bytes;
 	bool spooling;          /* the collector is away: all lanes to the spool */
+	bool held;              /* shipper_hold() */
 
 	/* Learned from the collector, saved over restarts. */
 	size_t n_keys;

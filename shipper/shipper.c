@@ -308,6 +308,16 @@ void shipper_room_now(struct shipper *sh)
 	}
 }
 
+void shipper_hold(struct shipper *s, bool held)
+{
+	bool released = s->held && !held;
+
+	s->held = held;
+	if (released) {
+		client_pump(s->client);
+	}
+}
+
 /* ---- stopping ---- */
 
 /* What is not delivered goes to the spool, as far as it has room. */

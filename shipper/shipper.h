@@ -117,6 +117,11 @@ int shipper_reserve(struct shipper *s, enum lane lane,
 /* Closes the lane's filling batch now instead of at its delay. */
 void shipper_flush(struct shipper *s, enum lane lane);
 
+/* Nothing of the lane `file` is sent from now on, or all of it is again: a
+ * stream that only the collector knows, after a crash, can't be told from another
+ * that begins alike.  Reading and sealing go on. */
+void shipper_hold(struct shipper *s, bool held);
+
 /* A clean stop: seals what is filling, sends it and waits up to wait_ms for the
  * acknowledgement; what is not acknowledged then goes to the spool.  cb runs
  * once, last, with no job under way; it may call shipper_free().  A second call
