@@ -46,6 +46,7 @@ static void help(void)
 	      "  --ip A         from this address or network (203.0.113.0/24)\n"
 	      "  --outcome O    success or failure\n"
 	      "  --alerts       alerts in place of lines\n"
+	      "  --streams      also where streams of lines begin and end\n"
 	      "  --json         records as JSON, one on each line, with the names of "
 	      "the Elastic\n"
 	      "                 Common Schema and where they stand\n"
@@ -94,7 +95,7 @@ static int set_time(const char *option, const char *text, int64_t *ns)
 }
 
 enum { OPT_STORE = 256, OPT_DEVICE, OPT_SINCE, OPT_UNTIL, OPT_PROGRAM, OPT_USER,
-       OPT_IP, OPT_OUTCOME, OPT_ALERTS, OPT_JSON, OPT_LIMIT, OPT_HELP };
+       OPT_IP, OPT_OUTCOME, OPT_ALERTS, OPT_STREAMS, OPT_JSON, OPT_LIMIT, OPT_HELP };
 
 static int set_option(struct search_request *q, int o, const char *arg)
 {
@@ -135,6 +136,9 @@ static int set_option(struct search_request *q, int o, const char *arg)
 	case OPT_ALERTS:
 		q->alerts = true;
 		return 0;
+	case OPT_STREAMS:
+		q->streams = true;
+		return 0;
 	case OPT_JSON:
 		q->json = true;
 		return 0;
@@ -161,6 +165,7 @@ static int arguments(struct search_request *q, int argc, char **argv)
 		{"outcome", required_argument, NULL, OPT_OUTCOME},
 		{"alerts", no_argument, NULL, OPT_ALERTS},
 		{"json", no_argument, NULL, OPT_JSON},
+		{"streams", no_argument, NULL, OPT_STREAMS},
 		{"limit", required_argument, NULL, OPT_LIMIT},
 		{"help", no_argument, NULL, OPT_HELP},
 		{NULL, 0, NULL, 0},
@@ -238,8 +243,11 @@ static bool is_from(const struct search_request *q, const struct event *e)
 
 static bool matches(const struct search_request *q, const struct record *r)
 {
-	if ((r->flags & (RECORD_OPEN | RECORD_CLOSE | RECORD_ALERT)) != 0) {
+	if ((r->flags & RECORD_ALERT) != 0) {
 		return false;
+	}
+	if ((r->flags & (RECORD_OPEN | RECORD_CLOSE)) != 0) {
+		return q->streams && !is_particular(q);
 	}
 	if ((r->flags & (RECORD_GAP | RECORD_GAP_OPEN | RECORD_SKIP)) != 0) {
 		return !is_particular(q) && in_time(q, record_time_ns(r));
@@ -307,13 +315,18 @@ static void put_line(const struct search *s, const struct record *r)
 		printf("[gap at %llu, %llu bytes: ",
 		       (unsigned long long)r->start,
 		       (unsigned long long)(r->end - r->start));
+	} else if ((r->flags & (RECORD_OPEN | RECORD_CLOSE)) != 0) {
+		printf("[%s at %llu: ",
+		       (r->flags & RECORD_OPEN) != 0 ? "begins" : "ends",
+		       (unsigned long long)r->start);
 	} else if ((r->flags & RECORD_SKIP) != 0) {
 		printf("[cut away at %llu, %llu bytes",
 		       (unsigned long long)r->start,
 		       (unsigned long long)(r->end - r->start));
 	}
 	search_put_text(r->line);
-	if ((r->flags & (RECORD_GAP | RECORD_GAP_OPEN | RECORD_SKIP)) != 0) {
+	if ((r->flags & (RECORD_GAP | RECORD_GAP_OPEN | RECORD_SKIP |
+			 RECORD_OPEN | RECORD_CLOSE)) != 0) {
 		putchar(']');
 	}
 	puts(colour ? "\033[0m" : "");

@@ -23,6 +23,7 @@ struct search_request {
 	struct ip_net ip;
 	bool has_ip;
 	bool alerts, json, colour;
+	bool streams; /* also the records of their beginnings and ends */
 	uint64_t limit;         /* UINT64_MAX: none */
 	struct alerts_seen seen;
 };
