@@ -21,5 +21,5 @@ simulate() { # ARGUMENT...
 }
 try kill-agent simulate --kill agent --every $agent_every
 try kill-collector simulate --kill collector --every $collector_every
-try random simulate --runs $runs
+try random simulate --scenario plain --kills --runs $runs
 exit 0

@@ -17,10 +17,11 @@ struct names {
 struct walk {
 	struct sys *sys;
 	struct store store;
-	void (*cb)(void *arg, const struct record *r);
+	void (*cb)(void *arg, const struct seen_record *r);
 	void *arg;
+	bool lenient;
 	char dir[STORE_PATH];
-	struct buf body;
+	struct buf body, line;
 };
 
 static int on_file(void *arg, const char *name, bool is_dir)
@@ -46,7 +47,8 @@ static void give(struct walk *w, const struct segment_entry *e,
 						      s->start),
 				   r->start, r->end, &extends)) {
 			r->flags |= extends ? RECORD_EXTENDS : 0;
-			w->cb(w->arg, r);
+			w->cb(w->arg, &(struct seen_record){
+					      r, e->envelope.arrival});
 		}
 	}
 }
@@ -61,7 +63,7 @@ static int read_batch(struct walk *w, struct opener *o,
 	if (rc != 0) {
 		return rc;
 	}
-	body_reader_init(&reader, &e->head, buf_slice(&w->body));
+	body_reader_init(&reader, &e->head, buf_slice(&w->body), &w->line);
 	while ((rc = body_next(&reader, &r)) == 1) {
 		give(w, e, &r);
 	}
@@ -116,29 +118,35 @@ static int on_device(void *arg, const char *name, bool is_dir)
 		    memcmp(&names->list[i].id, &names->list[i + 1].id,
 			   sizeof names->list[i].id) != 0) {
 			rc = read_segment(w, &names->list[i]);
+			rc = w->lenient ? 0 : rc;
 		}
 	}
 	free(names);
 	return rc;
 }
 
-int check_store(struct sys *sys, const char *dir,
-		void (*cb)(void *arg, const struct record *r), void *arg)
+int check_store(struct sys *sys, const char *dir, bool lenient,
+		void (*cb)(void *arg, const struct seen_record *r), void *arg)
 {
-	struct walk w = {.sys = sys, .cb = cb, .arg = arg};
+	struct walk w = {
+		.sys = sys, .cb = cb, .arg = arg, .lenient = lenient};
 	char path[STORE_PATH + 16];
 	char why[512];
 	int rc;
 
 	buf_init(&w.body, LIMIT_BATCH_DECODED + 4096);
+	buf_init(&w.line, BODY_LINE_MAX);
 	rc = store_open_read(&w.store, sys, dir, why);
 	if (rc != 0) {
-		fprintf(stderr, "cannot open the store: %s\n", why);
+		if (!lenient) {
+			fprintf(stderr, "cannot open the store: %s\n", why);
+		}
 		return rc;
 	}
 	snprintf(path, sizeof path, "%s/devices", dir);
 	rc = sys_list(sys, path, on_device, &w);
 	buf_fini(&w.body);
+	buf_fini(&w.line);
 	store_fini(&w.store, true);
 	return rc;
 }

@@ -5,9 +5,15 @@
 #include "common/record.h"
 #include "common/sys.h"
 
+struct seen_record {
+	struct record *r;
+	uint64_t arrival; /* of its batch: the order in which the store took it */
+};
+
 /* Calls cb for every record that counts (taken by its envelope), by segment.
- * Returns 0, or the first error: a store that can't be read to its end. */
-int check_store(struct sys *sys, const char *dir,
-		void (*cb)(void *arg, const struct record *r), void *arg);
+ * lenient: damaged segments are read as far as they are whole.  Returns 0, or the
+ * first error: a store that can't be read to its end. */
+int check_store(struct sys *sys, const char *dir, bool lenient,
+		void (*cb)(void *arg, const struct seen_record *r), void *arg);
 
 #endif

@@ -14,6 +14,7 @@ struct inode {
 	struct inode *next;
 	uint64_t ino;
 	bool is_dir;
+	bool poisoned; /* a sync of it has failed */
 	char *p, *synced;
 	size_t n, room, n_synced;
 	int64_t mtime_ns;
@@ -132,6 +133,7 @@ static int op_open(struct sys *s, const char *path, int flags, unsigned mode)
 			return UV_ENOENT;
 		}
 		if (n->disk_full) {
+			n->disk_faults++;
 			return UV_ENOSPC;
 		}
 		e = place(n, path);
@@ -168,7 +170,7 @@ static int op_close(struct sys *s, int fd)
 {
 	struct node *n = sim_node_of(s);
 
-	if (!n->alive || n->dying) {
+	if (!n->frozen && (!n->alive || n->dying)) {
 		return 0; /* A crash has closed it. */
 	}
 	of(n, fd);
@@ -211,6 +213,7 @@ static int64_t op_pwrite(struct sys *s, int fd, const void *buf, size_t len,
 			return UV_ECANCELED;
 		}
 		if (n->disk_full && offset + len > i->n) {
+			n->disk_faults++;
 			return UV_ENOSPC;
 		}
 		write_at(n, i, buf, len, offset);
@@ -232,14 +235,20 @@ static void sync_inode(struct inode *i)
 static int op_fdatasync(struct sys *s, int fd)
 {
 	struct node *n = sim_node_of(s);
+	struct inode *i;
 
 	if (!sim_call(n)) {
 		return UV_ECANCELED;
 	}
+	i = of(n, fd);
 	if (++n->syncs == n->fail_sync) {
-		return UV_EIO; /* Nobody knows what is on the disk. */
+		i->poisoned = true; /* The kernel counts its pages as clean. */
+		n->disk_faults++;
+		return UV_EIO;
 	}
-	sync_inode(of(n, fd));
+	if (!i->poisoned) {
+		sync_inode(i);
+	}
 	return 0;
 }
 
@@ -418,7 +427,8 @@ void sim_disk_ops(struct sys_ops *ops)
 }
 
 /* After a power cut each file is what was synced, plus, for what was only
- * appended since, anything from nothing to all of it (torn at any byte). */
+ * appended since, anything from nothing to all of it (torn at any byte), of which
+ * the end may be zeroes: its length was written and its bytes were not. */
 static void fall_back(struct node *n, struct inode *i)
 {
 	size_t keep = i->n_synced;
@@ -437,16 +447,29 @@ static void fall_back(struct node *n, struct inode *i)
 	if (keep < i->n) {
 		i->n = keep;
 	}
+	if (i->n > i->n_synced && world_rnd(n->w, 4) == 0) {
+		size_t from = i->n_synced +
+			      (size_t)world_rnd(n->w, i->n - i->n_synced);
+
+		memset(i->p + from, 0, i->n - from);
+	}
+	/* This is what the disk holds. */
+	i->poisoned = false;
+	sync_inode(i);
 }
 
 void sim_disk_crash(struct node *n, bool power_cut)
 {
+	bool names_kept = power_cut && world_rnd(n->w, 2) == 0;
+
 	memset(n->fds, 0, sizeof n->fds);
 	if (!power_cut) {
 		return;
 	}
 	for (struct name_ *e = n->names; e != NULL; e = e->next) {
-		if (e->now == NULL || !e->now->is_dir) {
+		if (names_kept) {
+			e->synced = e->now; /* The journal was quicker. */
+		} else if (e->now == NULL || !e->now->is_dir) {
 			point(e, e->synced);
 		}
 	}
@@ -533,6 +556,48 @@ void disk_fail_sync(struct node *n, uint64_t k)
 	n->fail_sync = n->syncs + k;
 }
 
+uint64_t disk_faults(const struct node *n)
+{
+	return n->disk_faults;
+}
+
+static bool below(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+static bool may_flip(const struct name_ *e, const char *dir, const char *suffix)
+{
+	return e->now != NULL && !e->now->is_dir && e->now->n > 0 &&
+	       below(e->path, dir) &&
+	       (suffix == NULL ||
+		slice_ends(slice_str(e->path), slice_str(suffix)));
+}
+
+bool disk_flip(struct node *n, const char *dir, const char *suffix)
+{
+	struct inode *i = NULL;
+	size_t seen = 0, bit;
+
+	for (struct name_ *e = n->names; e != NULL; e = e->next) {
+		if (may_flip(e, dir, suffix) &&
+		    world_rnd(n->w, ++seen) == 0) {
+			i = e->now;
+		}
+	}
+	if (i == NULL) {
+		return false;
+	}
+	bit = (size_t)world_rnd(n->w, i->n * 8);
+	i->p[bit / 8] = (char)(i->p[bit / 8] ^ 1 << bit % 8);
+	if (bit / 8 < i->n_synced) {
+		i->synced[bit / 8] = i->p[bit / 8];
+	}
+	return true;
+}
+
 /* ---- backups ---- */
 
 struct saved_file {
@@ -545,13 +610,6 @@ struct saved_file {
 struct disk_backup {
 	struct saved_file *files;
 };
-
-static bool below(const char *path, const char *dir)
-{
-	size_t n = strlen(dir);
-
-	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
-}
 
 struct disk_backup *disk_back_up(struct node *n, const char *dir)
 {
@@ -585,15 +643,24 @@ void disk_restore(struct node *n, const char *dir, struct disk_backup *b)
 			e->synced = NULL;
 		}
 	}
-	while (b != NULL && b->files != NULL) {
-		struct saved_file *f = b->files;
+	for (struct saved_file *f = b == NULL ? NULL : b->files; f != NULL;
+	     f = f->next) {
 		struct name_ *e = place(n, f->path);
 
-		b->files = f->next;
 		point(e, inode_new(n, f->is_dir));
 		write_at(n, e->now, f->p, f->n, 0);
 		sync_inode(e->now);
 		e->synced = e->now;
+	}
+	disk_backup_free(b);
+}
+
+void disk_backup_free(struct disk_backup *b)
+{
+	while (b != NULL && b->files != NULL) {
+		struct saved_file *f = b->files;
+
+		b->files = f->next;
 		free(f->path);
 		free(f->p);
 		free(f);

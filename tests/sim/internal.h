@@ -36,12 +36,15 @@ struct node {
 	const char *name;
 	void (*died)(void *arg, struct node *n);
 	void *arg;
-	bool alive, dying, power_cut;
+	bool alive, dying, power_cut, frozen;
 	uint64_t life, calls, kill_at;
+	int64_t skew_ns; /* its wall clock is off by so much */
+	bool isolated;   /* nothing reaches it, nothing leaves it */
 	struct sys_timer *timers;
 
 	bool disk_full;           /* no write grows a file */
 	uint64_t syncs, fail_sync; /* the fail_sync-th ends with EIO */
+	uint64_t disk_faults;      /* calls that such a fault has failed */
 	struct name_ *names;
 	struct inode *inodes;
 	uint64_t next_ino;
@@ -59,7 +62,19 @@ struct world {
 	struct sim_link *links;
 	struct sim_net *nets;
 	uint64_t sets;
+	uint64_t trace; /* hash of everything that has happened */
+	struct network network;
+	void (*watch)(void *arg, struct node *from, uint8_t type,
+		      struct slice payload);
+	void *watch_arg;
 };
+
+/* Mixes a number into the trace. */
+static inline void sim_trace(struct world *w, uint64_t v)
+{
+	w->trace = (w->trace ^ v) * UINT64_C(0x9e3779b97f4a7c15);
+	w->trace ^= w->trace >> 29;
+}
 
 static inline struct node *sim_node_of(struct sys *s)
 {

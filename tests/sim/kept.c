@@ -287,6 +287,7 @@ static void died(void *arg, struct node *n)
 static void give_line(struct run *r)
 {
 	struct given *g = &r->lines[r->n_lines];
+	enum queue queue;
 	char text[256];
 	int n = snprintf(text, sizeof text, "line %u ", r->n_lines);
 	struct record rec = {
@@ -296,14 +297,14 @@ static void give_line(struct run *r)
 		.header.time_ns = TIME_NONE,
 	};
 
+	queue = queue_of(LANE_KEPT, r->so.spool_policy);
 	while (n < 200) {
 		text[n++] = (char)('!' + world_rnd(r->w, 90));
 	}
 	rec.line = slice(text, (size_t)n);
 	rec.end = rec.start + rec.line.n + 1;
-	if (shipper_reserve(r->shipper, LANE_KEPT, &rec.stream, rec.line.n) !=
-		    0 ||
-	    shipper_add(r->shipper, LANE_KEPT, &rec, false) != 0) {
+	if (shipper_reserve(r->shipper, queue, &rec.stream, rec.line.n) != 0 ||
+	    shipper_add(r->shipper, queue, &rec, false) != 0) {
 		r->waiting = true;
 		return;
 	}
@@ -447,8 +448,9 @@ static void on_gap(struct run *r, unsigned life, const struct record *rec)
 	}
 }
 
-static void on_record(void *arg, const struct record *rec)
+static void on_record(void *arg, const struct seen_record *seen)
 {
+	const struct record *rec = seen->r;
 	struct run *r = arg;
 	unsigned life = (unsigned)rec->stream.b[0] - 1, number;
 
@@ -473,7 +475,7 @@ static bool check(struct run *r)
 {
 	const struct story *s = r->story;
 	unsigned lost = 0, doubled = 0;
-	int rc = check_store(node_sys(r->cn), "/store", on_record, r);
+	int rc = check_store(node_sys(r->cn), "/store", false, on_record, r);
 
 	for (unsigned i = 0; i < r->n_lines; i++) {
 		const struct given *g = &r->lines[i];

@@ -7,7 +7,14 @@
 #include "tests/sim/internal.h"
 
 /* A link is two ends that point to each other.  Each end belongs to a node and
- * dies with it; its peer hears of that after a delay. */
+ * dies with it; its peer hears of that after a delay, or not at all. */
+struct message {
+	struct message *next;
+	uint8_t type;
+	size_t n;
+	char p[];
+};
+
 struct sim_link {
 	struct link link; /* first: calls cast back */
 	struct sim_link *next;
@@ -16,7 +23,9 @@ struct sim_link {
 	struct sim_link *peer; /* NULL: gone */
 	const struct link_cbs *cbs;
 	struct link_peer who; /* at the other end */
+	struct message *first, **last; /* on their way here, in order */
 	size_t queued;
+	unsigned held;  /* of them are due and held up by a partition */
 	bool drained;   /* on_drain is owed */
 	bool ended;     /* on_close ran, or the node died: nothing more */
 	bool closing;
@@ -31,14 +40,27 @@ struct sim_net {
 };
 
 static const int64_t ms = 1000000;
+static const int64_t second = INT64_C(1000000000);
 
-struct message {
-	struct sim_link *to;
-	struct sim_link *from;
-	uint8_t type;
-	size_t n;
-	char p[];
-};
+static int64_t delay(struct world *w)
+{
+	int64_t most = w->network.delay_ns;
+
+	return ms / 10 + (int64_t)world_rnd(w, (uint64_t)(most > 0 ? most
+								   : 3 * ms));
+}
+
+static void drop_messages(struct sim_link *l)
+{
+	while (l->first != NULL) {
+		struct message *m = l->first;
+
+		l->first = m->next;
+		free(m);
+	}
+	l->last = &l->first;
+	l->held = 0;
+}
 
 static void end(struct sim_link *l, int status, const char *why)
 {
@@ -50,6 +72,7 @@ static void end(struct sim_link *l, int status, const char *why)
 		l->peer->peer = NULL;
 		l->peer = NULL;
 	}
+	drop_messages(l);
 	l->cbs->on_close(l->link.arg, &l->link, status, why);
 }
 
@@ -63,20 +86,61 @@ static void on_shut(void *arg)
 	end(arg, 0, "closed");
 }
 
-static void arrive(void *arg)
-{
-	struct message *m = arg;
-	struct sim_link *to = m->to;
+/* ---- messages ---- */
 
-	if (m->from != NULL && !m->from->ended) {
-		m->from->queued -= m->n < m->from->queued ? m->n
-							  : m->from->queued;
+static bool is_cut_off(const struct sim_link *l)
+{
+	return l->node->isolated || (l->peer != NULL && l->peer->node->isolated);
+}
+
+static void take_next(struct sim_link *l)
+{
+	struct message *m = l->first;
+
+	l->first = m->next;
+	if (l->first == NULL) {
+		l->last = &l->first;
 	}
-	if (!to->ended && !to->closing) {
-		to->cbs->on_message(to->link.arg, &to->link, m->type,
-				    slice(m->p, m->n));
+	if (l->peer != NULL) {
+		l->peer->queued -= m->n;
+	}
+	if (!l->closing) {
+		l->cbs->on_message(l->link.arg, &l->link, m->type,
+				   slice(m->p, m->n));
 	}
 	free(m);
+}
+
+static void release(void *arg)
+{
+	struct sim_link *l = arg;
+
+	if (is_cut_off(l)) {
+		world_at(l->w, l->node, l->w->now_ns + 100 * ms, release, l,
+			 NULL);
+		return;
+	}
+	while (l->held > 0 && !l->ended && !l->node->dying) {
+		l->held--;
+		take_next(l);
+	}
+}
+
+static void arrive(void *arg)
+{
+	struct sim_link *l = arg;
+
+	if (l->ended || l->first == NULL) {
+		return;
+	}
+	if (l->held > 0 || is_cut_off(l)) {
+		if (l->held++ == 0) {
+			world_at(l->w, l->node, l->w->now_ns + 100 * ms,
+				 release, l, NULL);
+		}
+		return;
+	}
+	take_next(l);
 }
 
 static void drained(void *arg)
@@ -89,12 +153,80 @@ static void drained(void *arg)
 	}
 }
 
+/* The ends part: this one hears of it at once, the other one when everything on
+ * its way there has arrived; by then there may be another link. */
+static void reset(struct sim_link *l)
+{
+	struct sim_link *far = l->peer;
+	int64_t late = l->last_ns > l->w->now_ns ? l->last_ns : l->w->now_ns;
+
+	if (far == NULL) {
+		return;
+	}
+	far->peer = NULL;
+	l->peer = NULL;
+	world_at(l->w, l->node, l->w->now_ns + ms, on_reset, l, NULL);
+	world_at(l->w, far->node, late + (int64_t)world_rnd(l->w, 2000) * ms,
+		 on_reset, far, NULL);
+}
+
+/* Neither end hears anything until both give up. */
+static void half_open(struct sim_link *l)
+{
+	struct sim_link *far = l->peer;
+
+	if (far == NULL) {
+		return;
+	}
+	far->peer = l->peer = NULL;
+	
+	world_at(l->w, l->node,
+		 l->w->now_ns + (int64_t)(20 + world_rnd(l->w, 120)) * second,
+		 on_reset, l, NULL);
+	world_at(l->w, far->node,
+		 l->w->now_ns + (int64_t)(20 + world_rnd(l->w, 120)) * second,
+		 on_reset, far, NULL);
+}
+
+static struct message *new_message(uint8_t type, const struct slice *parts,
+				   size_t n, size_t total)
+{
+	struct message *m = malloc(sizeof *m + total);
+	size_t at = 0;
+
+	if (m == NULL) {
+		abort();
+	}
+	m->next = NULL;
+	m->type = type;
+	m->n = total;
+	for (size_t i = 0; i < n; i++) {
+		if (parts[i].n > 0) {
+			memcpy(m->p + at, parts[i].p, parts[i].n);
+		}
+		at += parts[i].n;
+	}
+	return m;
+}
+
+static void trace_message(struct world *w, const struct message *m)
+{
+	sim_trace(w, m->type);
+	for (size_t i = 0; i + 8 <= m->n; i += 8) {
+		uint64_t v;
+
+		memcpy(&v, m->p + i, sizeof v);
+		sim_trace(w, v);
+	}
+}
+
 static int op_send(struct link *link, uint8_t type, const struct slice *parts,
 		   size_t n)
 {
 	struct sim_link *l = (struct sim_link *)link;
+	struct world *w = l->w;
 	struct message *m;
-	size_t total = 0, at = 0;
+	size_t total = 0;
 
 	if (!sim_call(l->node)) {
 		return UV_ECANCELED;
@@ -108,27 +240,28 @@ static int op_send(struct link *link, uint8_t type, const struct slice *parts,
 	if (total > LIMIT_FRAME) {
 		return ERR_TOO_LARGE;
 	}
+	m = new_message(type, parts, n, total);
+	trace_message(w, m);
+	if (w->watch != NULL) {
+		w->watch(w->watch_arg, l->node, type, slice(m->p, m->n));
+	}
 	if (l->peer == NULL) {
+		free(m);
 		return 0; /* Into the void, as TCP would. */
 	}
-	m = sim_alloc(sizeof *m + total);
-	m->to = l->peer;
-	m->from = l;
-	m->type = type;
-	m->n = total;
-	for (size_t i = 0; i < n; i++) {
-		if (parts[i].n > 0) {
-			memcpy(m->p + at, parts[i].p, parts[i].n);
-		}
-		at += parts[i].n;
-	}
 	l->queued += total;
-	l->last_ns = (l->last_ns > l->w->now_ns ? l->last_ns : l->w->now_ns) +
-		     ms / 10 + (int64_t)world_rnd(l->w, 3 * ms);
-	world_at(l->w, l->peer->node, l->last_ns, arrive, m, free);
+	l->last_ns = (l->last_ns > w->now_ns ? l->last_ns : w->now_ns) +
+		     delay(w);
+	*l->peer->last = m;
+	l->peer->last = &m->next;
+	world_at(w, l->peer->node, l->last_ns, arrive, l->peer, NULL);
 	if (!l->drained) {
 		l->drained = true;
-		world_at(l->w, l->node, l->last_ns, drained, l, NULL);
+		world_at(w, l->node, l->last_ns, drained, l, NULL);
+	}
+	if (w->network.reset_ppm > 0 &&
+	    world_rnd(w, 1000000) < w->network.reset_ppm) {
+		reset(l);
 	}
 	return 0;
 }
@@ -153,13 +286,19 @@ static void op_close(struct link *link)
 		return;
 	}
 	l->closing = true;
-	if (l->peer != NULL) {
+	if (l->peer != NULL && !is_cut_off(l)) {
 		world_at(l->w, l->peer->node, at + ms, on_shut, l->peer, NULL);
+	} else if (l->peer != NULL) {
+		/* What it says does not get through. */
+		world_at(l->w, l->peer->node, at + 60 * second, on_reset,
+			 l->peer, NULL);
 	}
 	world_at(l->w, l->node, at + ms, on_shut, l, NULL);
 }
 
 static const struct link_ops ops = {op_send, op_queued, op_pause, op_close};
+
+/* ---- connecting ---- */
 
 static struct sim_link *new_end(struct world *w, struct node *n,
 				const struct link_peer *who)
@@ -170,6 +309,7 @@ static struct sim_link *new_end(struct world *w, struct node *n,
 	l->w = w;
 	l->node = n;
 	l->who = *who;
+	l->last = &l->first;
 	l->next = w->links;
 	w->links = l;
 	return l;
@@ -183,6 +323,11 @@ struct dialing {
 static void refused(void *arg)
 {
 	end(arg, UV_ECONNREFUSED, "nobody listens");
+}
+
+static void timed_out(void *arg)
+{
+	end(arg, UV_ETIMEDOUT, "no answer");
 }
 
 static void opened(void *arg)
@@ -239,7 +384,9 @@ static int op_dial(struct net *base, const char *host, uint16_t port,
 		   const struct link_cbs *cbs, void *arg, struct link **out)
 {
 	struct sim_net *net = (struct sim_net *)base;
+	struct world *w = net->from->w;
 	struct dialing *d;
+	struct sim_link *l;
 
 	(void)host;
 	(void)port;
@@ -247,14 +394,19 @@ static int op_dial(struct net *base, const char *host, uint16_t port,
 	if (!sim_call(net->from)) {
 		return UV_ECANCELED;
 	}
+	l = new_end(w, net->from, &net->to_peer);
+	l->cbs = cbs;
+	l->link.arg = arg;
+	*out = &l->link;
+	if (net->from->isolated || net->to->isolated) {
+		world_at(w, net->from, w->now_ns + 10 * second, timed_out, l,
+			 NULL);
+		return 0;
+	}
 	d = sim_alloc(sizeof *d);
 	d->net = net;
-	d->l = new_end(net->from->w, net->from, &net->to_peer);
-	d->l->cbs = cbs;
-	d->l->link.arg = arg;
-	*out = &d->l->link;
-	world_at(net->from->w, net->to->alive ? net->to : NULL,
-		 net->from->w->now_ns + ms,
+	d->l = l;
+	world_at(w, net->to->alive ? net->to : NULL, w->now_ns + delay(w),
 		 net->to->alive ? connect_now : nobody, d, nobody);
 	return 0;
 }
@@ -277,6 +429,11 @@ struct net *node_net(struct node *from, struct node *to,
 	return &n->net;
 }
 
+void net_redirect(struct net *n, struct node *to)
+{
+	((struct sim_net *)n)->to = to;
+}
+
 void node_listen(struct node *n,
 		 const struct link_cbs *(*accept)(void *arg, struct link *l,
 						  const struct link_peer *peer),
@@ -286,32 +443,64 @@ void node_listen(struct node *n,
 	n->accept_arg = arg;
 }
 
-void world_cut_links(struct world *w)
+/* ---- what goes wrong ---- */
+
+void world_set_network(struct world *w, const struct network *n)
+{
+	w->network = *n;
+}
+
+void world_cut_links(struct world *w, bool open)
 {
 	for (struct sim_link *l = w->links; l != NULL; l = l->next) {
 		if (!l->ended && l->peer != NULL) {
-			l->peer->peer = NULL;
-			world_at(w, l->peer->node, w->now_ns + ms, on_reset,
-				 l->peer, NULL);
-			world_at(w, l->node, w->now_ns + ms, on_reset, l,
-				 NULL);
-			l->peer = NULL;
+			if (open) {
+				half_open(l);
+			} else {
+				reset(l);
+			}
 		}
 	}
 }
 
+void node_isolate(struct node *n, bool isolated)
+{
+	n->isolated = isolated;
+}
+
+void world_watch(struct world *w,
+		 void (*fn)(void *arg, struct node *from, uint8_t type,
+			    struct slice payload),
+		 void *arg)
+{
+	w->watch = fn;
+	w->watch_arg = arg;
+}
+
+/* Whoever was connected with a killed process hears of it from its kernel; of a
+ * machine without power, perhaps not. */
 void sim_net_node_died(struct node *n)
 {
 	for (struct sim_link *l = n->w->links; l != NULL; l = l->next) {
-		if (l->node == n && !l->ended) {
-			l->ended = true;
-			if (l->peer != NULL) {
-				l->peer->peer = NULL;
-				world_at(n->w, l->peer->node,
-					 n->w->now_ns + 2 * ms, on_reset,
-					 l->peer, NULL);
-				l->peer = NULL;
-			}
+		struct sim_link *far = l->peer;
+
+		if (l->node != n || l->ended) {
+			continue;
+		}
+		l->ended = true;
+		drop_messages(l);
+		if (far == NULL) {
+			continue;
+		}
+		far->peer = l->peer = NULL;
+		if (n->power_cut && world_rnd(n->w, 2) == 0) {
+			world_at(n->w, far->node,
+				 n->w->now_ns +
+					 (int64_t)world_rnd(n->w, 90) * second,
+				 on_reset, far, NULL);
+		} else {
+			world_at(n->w, far->node, n->w->now_ns + 2 * ms,
+				 on_reset, far, NULL);
 		}
 	}
 }
@@ -322,6 +511,7 @@ void sim_net_free(struct world *w)
 		struct sim_link *l = w->links;
 
 		w->links = l->next;
+		drop_messages(l);
 		free(l);
 	}
 	while (w->nets != NULL) {

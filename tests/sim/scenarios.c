@@ -2,11 +2,12 @@
 
 #include "tests/sim/run.h"
 
-/* What may happen to an agent and its collector.  In each of them every line must be
- * in the store once, in the end. */
+/* What may happen to an agent and its collector, at planned moments. */
 
 #define EVENTS(...) \
 	(const struct event_plan[]) { __VA_ARGS__, {0, EVENTS_END} }
+
+const struct scenario scenario_plain = {.name = "plain"};
 
 static const struct scenario scenarios[] = {
 	{.name = "files",
@@ -64,28 +65,23 @@ static const struct scenario scenarios[] = {
 	{.name = "store-restored",
 	 .pace_ms = 500,
 	 .files = 2,
-	 .may_gap = true,
 	 .events = EVENTS({8000, COLLECTOR_BACKUP},
 			  {20000, COLLECTOR_RESTORED})},
 	{.name = "store-restored-agent-down",
 	 .pace_ms = 500,
-	 .may_gap = true,
 	 .events = EVENTS({5000, COLLECTOR_BACKUP}, {12000, AGENT_STOPS},
 			  {20000, COLLECTOR_RESTORED}, {25000, AGENT_COMES})},
 	{.name = "store-wiped",
 	 .pace_ms = 500,
 	 .files = 2,
-	 .may_gap = true,
 	 .events = EVENTS({15000, COLLECTOR_RESTORED})},
 	{.name = "store-wiped-agent-down",
 	 .pace_ms = 500,
-	 .may_gap = true,
 	 .events = EVENTS({12000, AGENT_STOPS}, {20000, COLLECTOR_RESTORED},
 			  {25000, AGENT_COMES})},
 	{.name = "store-wiped-with-spool",
 	 .pace_ms = 700,
 	 .files = 2,
-	 .may_gap = true,
 	 .events = EVENTS({9000, COLLECTOR_GOES}, {25000, AGENT_STOPS},
 			  {26000, COLLECTOR_RESTORED}, {30000, AGENT_COMES},
 			  {40000, COLLECTOR_COMES})},
@@ -109,6 +105,9 @@ const struct scenario *scenario_at(unsigned i)
 
 const struct scenario *scenario_named(const char *name)
 {
+	if (strcmp(name, scenario_plain.name) == 0) {
+		return &scenario_plain;
+	}
 	for (unsigned i = 0; scenario_at(i) != NULL; i++) {
 		if (strcmp(scenarios[i].name, name) == 0) {
 			return &scenarios[i];

@@ -1,174 +1,241 @@
-/* sim: one agent and one collector in one process on virtual time.
+/* sim: agents and collectors in one process on virtual time.
  *
- *   sim [--seed N] [--runs N] [--scenario NAME] [--kill agent|collector]
- *       [--every N] [--verbose]
- *   sim --scenarios [--seed N] [--runs N]
+ *   sim --seed N --runs N [--jobs N] [--progress FILE]
+ *   sim --seed N --scenario NAME [--runs N] [--kills]
+ *   sim --scenarios [--seed N] [--runs N] [--kills]
+ *   sim --kill agent|collector [--seed N] [--every N] [--scenario NAME]
+ *   sim --seeds FILE
+ *   any of them with --verbose
  *
- * Without --kill: runs from seed N on, with random kills and power cuts.  With it:
- * the node is killed at every I/O call in turn (every N-th), once as a process
- * and once with its power, and comes back.  Meanwhile a writer appends numbered
- * lines, now and then in two pieces, and rotates the file by rename and by
- * copy-truncate.  In the end the store must hold each line exactly once, in order
- * within its stream.  A failure prints the command that repeats it. */
+ * The first draws everything from each seed: how lines are written and rotated, what
+ * fails and when.  With --progress it goes on where an earlier one with the same file
+ * has ended, and tells the sum of all.  Now and then a seed is run twice: both must be
+ * the same to the last call.  The others have planned events (scenarios.c), with
+ * random kills or without; with --kill a node is killed at every I/O call in turn
+ * (every N-th), once as a process and once with its power.  --seeds runs those that
+ * once failed.
+ *
+ * In the end every byte that was written must be accounted for (judge.h).  A failure
+ * prints the command that repeats it.  Exits with 1 if there was one. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
+#include "tests/sim/range.h"
 #include "tests/sim/run.h"
 #include "wire/crypto.h"
 
-/* Kills the node at every call from `from` on that a run without kills makes. */
-static unsigned kill_everywhere(struct plan base, int node, uint64_t every)
+struct settings {
+	struct plan plan;
+	uint64_t runs, every;
+	unsigned jobs;
+	const char *progress, *seeds, *kill;
+	bool all, one;
+};
+
+/* Kills the node at every call that a run without kills makes. */
+static unsigned kill_everywhere(const struct settings *s)
 {
-	uint64_t calls[2], ignored[2];
+	int node = strcmp(s->kill, "agent") == 0 ? 1 : 2;
+	struct plan base = s->plan;
+	struct run_outcome o, ignored;
 	unsigned failed = 0, runs = 0;
 
-	if (!run_one(base, calls)) {
+	base.scenario = base.scenario == NULL ? &scenario_plain : base.scenario;
+	run_one(&base, &o);
+	if (!o.ok) {
 		return 1;
 	}
-	for (uint64_t at = 1; at <= calls[node - 1]; at += every) {
+	for (uint64_t at = 1; at <= o.calls[node - 1]; at += s->every) {
 		for (int power = 0; power < 2; power++) {
-			struct plan p = {base.seed, node, at, power != 0,
-					 base.scenario};
+			struct plan p = base;
 
+			p.kill_node = node;
+			p.kill_call = at;
+			p.power_cut = power != 0;
+			run_one(&p, &ignored);
 			runs++;
-			failed += !run_one(p, ignored);
+			failed += !ignored.ok;
 		}
 	}
 	printf("seed %llu: %s killed at %llu of its %llu I/O calls, by signal "
 	       "and by power: %u runs, %u failed\n",
-	       (unsigned long long)base.seed, node == 1 ? "agent" : "collector",
-	       (unsigned long long)(calls[node - 1] + every - 1) / every,
-	       (unsigned long long)calls[node - 1], runs, failed);
+	       (unsigned long long)base.seed, s->kill,
+	       (unsigned long long)((o.calls[node - 1] + s->every - 1) /
+				    s->every),
+	       (unsigned long long)o.calls[node - 1], runs, failed);
 	return failed;
 }
 
-static unsigned random_runs(struct plan base, uint64_t runs)
+static unsigned scenario_runs(const struct settings *s,
+			      const struct scenario *sc)
 {
-	uint64_t seed = base.seed;
-	uint64_t calls[2];
-	unsigned failed = 0;
+	unsigned failed = 0, repeated = 0;
 
-	for (uint64_t i = 0; i < runs; i++) {
-		failed += !run_one((struct plan){.seed = seed + i,
-						 .kill_node = 3,
-						 .scenario = base.scenario},
-				   calls);
+	for (uint64_t k = 0; k < s->runs; k++) {
+		struct plan p = s->plan;
+		struct run_outcome o;
+
+		p.seed += k;
+		p.scenario = sc;
+		run_one(&p, &o);
+		failed += !o.ok;
+		repeated += o.repeated > 0;
 	}
-	printf("seeds %llu to %llu with random kills: %llu runs, %u failed; in %u a "
-	       "line came twice and was flagged\n",
-	       (unsigned long long)seed,
-	       (unsigned long long)(seed + runs - 1),
-	       (unsigned long long)runs, failed, run_repeated);
+	printf("%-32s %llu runs, %u failed; in %u a line stands there twice, "
+	       "flagged\n",
+	       sc->name, (unsigned long long)s->runs, failed, repeated);
 	return failed;
 }
 
-/* Every scenario, from this seed on. */
-static unsigned all_scenarios(uint64_t seed, uint64_t runs)
+static unsigned all_scenarios(const struct settings *s)
 {
-	uint64_t calls[2];
-	unsigned failed = 0;
+	unsigned failed = scenario_runs(s, &scenario_plain);
 
 	for (unsigned i = 0; scenario_at(i) != NULL; i++) {
-		unsigned bad = 0;
-
-		for (uint64_t k = 0; k < runs; k++) {
-			bad += !run_one((struct plan){.seed = seed + k,
-						      .scenario =
-							      scenario_at(i)},
-					calls);
-		}
-		printf("%-32s %llu runs, %u failed\n", scenario_at(i)->name,
-		       (unsigned long long)runs, bad);
-		failed += bad;
+		failed += scenario_runs(s, scenario_at(i));
 	}
 	return failed;
+}
+
+/* ---- arguments ---- */
+
+static const struct option options[] = {
+	{"seed", required_argument, NULL, 's'},
+	{"runs", required_argument, NULL, 'r'},
+	{"jobs", required_argument, NULL, 'j'},
+	{"progress", required_argument, NULL, 'P'},
+	{"seeds", required_argument, NULL, 'f'},
+	{"kill", required_argument, NULL, 'k'},
+	{"every", required_argument, NULL, 'e'},
+	{"kills", no_argument, NULL, 'K'},
+	{"kill-node", required_argument, NULL, 'n'},
+	{"kill-call", required_argument, NULL, 'c'},
+	{"power", no_argument, NULL, 'p'},
+	{"scenario", required_argument, NULL, 'S'},
+	{"scenarios", no_argument, NULL, 'A'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+static int usage(FILE *to, int status)
+{
+	fputs("sim --seed N --runs N [--jobs N] [--progress FILE]\n"
+	      "sim --seed N --scenario NAME [--runs N] [--kills]\n"
+	      "sim --scenarios [--seed N] [--runs N] [--kills]\n"
+	      "sim --kill agent|collector [--seed N] [--every N] [--scenario NAME]\n"
+	      "sim --seeds FILE\n"
+	      "any with --verbose\n",
+	      to);
+	return status;
+}
+
+static uint64_t number(const char *text)
+{
+	return strtoull(text, NULL, 10);
+}
+
+/* false: bad. */
+static bool take_option(struct settings *s, int c)
+{
+	switch (c) {
+	case 's':
+		s->plan.seed = number(optarg);
+		return true;
+	case 'r':
+		s->runs = number(optarg);
+		return true;
+	case 'j':
+		s->jobs = (unsigned)number(optarg);
+		return s->jobs > 0 && s->jobs <= 64;
+	case 'P':
+		s->progress = optarg;
+		return true;
+	case 'f':
+		s->seeds = optarg;
+		return true;
+	case 'k':
+		s->kill = optarg;
+		return strcmp(optarg, "agent") == 0 ||
+		       strcmp(optarg, "collector") == 0;
+	case 'e':
+		s->every = number(optarg);
+		return s->every > 0;
+	case 'K':
+		s->plan.kills = true;
+		return true;
+	case 'n':
+		s->plan.kill_node = (int)number(optarg);
+		return s->plan.kill_node == 1 || s->plan.kill_node == 2;
+	case 'c':
+		s->plan.kill_call = number(optarg);
+		return true;
+	case 'p':
+		s->plan.power_cut = true;
+		return true;
+	case 'S':
+		s->plan.scenario = scenario_named(optarg);
+		return s->plan.scenario != NULL;
+	case 'A':
+		s->all = true;
+		return true;
+	case 'v':
+		rig_verbose = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static unsigned run(const struct settings *s)
+{
+	if (s->seeds != NULL) {
+		return range_file(s->seeds);
+	}
+	if (s->all) {
+		return all_scenarios(s);
+	}
+	if (s->kill != NULL) {
+		return kill_everywhere(s);
+	}
+	if (s->plan.scenario != NULL) {
+		return scenario_runs(s, s->plan.scenario);
+	}
+	return range_run(s->plan.seed, s->runs, s->jobs, s->progress);
+}
+
+/* What the two of them log is for one run that somebody looks at. */
+static void on_log(void *arg, enum log_level level, struct slice line)
+{
+	(void)arg;
+	(void)level;
+	if (rig_verbose) {
+		printf("%.*s\n", SLICE_ARG(line));
+	}
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"seed", required_argument, NULL, 's'},
-		{"runs", required_argument, NULL, 'r'},
-		{"kill", required_argument, NULL, 'k'},
-		{"every", required_argument, NULL, 'e'},
-		{"kill-node", required_argument, NULL, 'n'},
-		{"kill-call", required_argument, NULL, 'c'},
-		{"power", no_argument, NULL, 'p'},
-		{"scenario", required_argument, NULL, 'S'},
-		{"scenarios", no_argument, NULL, 'A'},
-		{"verbose", no_argument, NULL, 'v'},
-		{NULL, 0, NULL, 0},
-	};
-	struct plan one = {.seed = 1};
-	uint64_t runs = 1, every = 1, calls[2];
-	const char *kill_name = NULL;
-	bool replay = false, all = false;
-	unsigned failed;
+	struct settings s = {
+		.plan.seed = 1, .runs = 1, .every = 1, .jobs = 1};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			one.seed = strtoull(optarg, NULL, 10);
-			break;
-		case 'r':
-			runs = strtoull(optarg, NULL, 10);
-			break;
-		case 'k':
-			kill_name = optarg;
-			break;
-		case 'e':
-			every = strtoull(optarg, NULL, 10);
-			break;
-		case 'n':
-			one.kill_node = (int)strtol(optarg, NULL, 10);
-			replay = true;
-			break;
-		case 'c':
-			one.kill_call = strtoull(optarg, NULL, 10);
-			break;
-		case 'p':
-			one.power_cut = true;
-			break;
-		case 'S':
-			one.scenario = scenario_named(optarg);
-			if (one.scenario == NULL &&
-			    strcmp(optarg, "plain") != 0) {
-				fprintf(stderr, "no such scenario\n");
-				return 2;
-			}
-			break;
-		case 'A':
-			all = true;
-			break;
-		case 'v':
-			run_verbose = true;
-			break;
-		default:
-			return 2;
+		if (c == 'h') {
+			return usage(stdout, 0);
+		}
+		if (!take_option(&s, c)) {
+			return usage(stderr, 2);
 		}
 	}
-	if (run_verbose) {
-		log_set_level(LOG_LEVEL_DEBUG);
-	} else {
-		log_set_level(LOG_LEVEL_ERROR);
-	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	log_set_level(rig_verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
+	log_set_sink(on_log, NULL);
 	if (crypto_init() != 0) {
 		return 2;
 	}
-	if (all) {
-		failed = all_scenarios(one.seed, runs);
-	} else if (replay) {
-		failed = !run_one(one, calls);
-	} else if (kill_name != NULL) {
-		failed = kill_everywhere(one,
-					 strcmp(kill_name, "agent") == 0 ? 1 : 2,
-					 every == 0 ? 1 : every);
-	} else {
-		failed = random_runs(one, runs);
-	}
-	return failed == 0 ? 0 : 1;
+	return run(&s) == 0 ? 0 : 1;
 }

@@ -43,6 +43,11 @@ struct world *world_new(uint64_t seed)
 	return w;
 }
 
+uint64_t world_trace(const struct world *w)
+{
+	return w->trace;
+}
+
 /* ---- events: a sorted list; there are few at any time ---- */
 
 void world_at(struct world *w, struct node *n, int64_t at_ns,
@@ -142,10 +147,15 @@ void world_free(struct world *w)
 
 bool sim_call(struct node *n)
 {
+	if (n->frozen) {
+		return true;
+	}
 	if (!n->alive || n->dying) {
 		return false;
 	}
 	n->calls++;
+	sim_trace(n->w, n->calls ^ (uint64_t)n->w->now_ns << 8 ^
+				(uint64_t)(unsigned char)n->name[0]);
 	if (n->kill_at != 0 && n->calls >= n->kill_at) {
 		n->kill_at = 0;
 		n->dying = true;
@@ -159,7 +169,7 @@ static int64_t op_wall_ns(struct sys *s)
 	struct node *n = sim_node_of(s);
 
 	/* 2026-11-22T15:00:00Z, and then the world's own time. */
-	return n->w->now_ns + INT64_C(1795359600) * 1000000000;
+	return n->w->now_ns + n->skew_ns + INT64_C(1795359600) * 1000000000;
 }
 
 static int64_t op_mono_ns(struct sys *s)
@@ -171,8 +181,13 @@ static int op_random(struct sys *s, void *out, size_t n)
 {
 	unsigned char *p = out;
 
-	for (size_t i = 0; i < n; i++) {
-		p[i] = (unsigned char)world_rnd(sim_node_of(s)->w, 256);
+	while (n > 0) {
+		uint64_t v = world_rnd(sim_node_of(s)->w, 0);
+		size_t k = n < sizeof v ? n : sizeof v;
+
+		memcpy(p, &v, k);
+		p += k;
+		n -= k;
 	}
 	return 0;
 }
@@ -375,6 +390,16 @@ void node_revive(struct node *n)
 {
 	n->alive = true;
 	n->life++;
+}
+
+void node_freeze(struct node *n, bool frozen)
+{
+	n->frozen = frozen;
+}
+
+void node_set_clock(struct node *n, int64_t skew_ns)
+{
+	n->skew_ns = skew_ns;
 }
 
 void node_retire(struct node *n)

@@ -10,9 +10,14 @@
  *
  * Disk      Files are bytes in memory in two states: as seen, and as synced.
  *           A killed process keeps the first, a power cut falls back to the
- *           second (names: to the last sync of their folder).
- * Network   Messages of a link arrive in order after a delay; a link dies with
- *           either node, and what was on its way to a dead node is gone.
+ *           second (names: to the last sync of their folder, or, by a coin, not);
+ *           what was appended since may be there, torn at any byte, or zeroes.
+ *           After a failed sync a file never becomes durable any more, whatever
+ *           later syncs say.
+ * Network   Messages of a link arrive in order after a delay; those of another
+ *           link of the same two nodes may overtake them.  A link is reset (at one
+ *           end at once, at the other when what is under way has arrived), or is
+ *           half open: neither end hears anything, for minutes.
  */
 #ifndef TESTS_SIM_WORLD_H
 #define TESTS_SIM_WORLD_H
@@ -35,6 +40,9 @@ int64_t world_now_ns(const struct world *w);
 void world_after(struct world *w, struct node *n, int64_t ns,
 		 void (*fn)(void *arg), void *arg);
 
+/* A hash of every call, message and moment until now: two runs of one seed agree. */
+uint64_t world_trace(const struct world *w);
+
 /* Runs events until `until_ns` or until there are none.  When a node died in an event,
  * on_death (see node_new) is called right after it. */
 void world_run(struct world *w, int64_t until_ns);
@@ -56,6 +64,10 @@ void node_kill_at(struct node *n, uint64_t call, bool power_cut);
 /* Dies now. */
 void node_kill(struct node *n, bool power_cut);
 void node_revive(struct node *n);
+/* Its wall clock is off by so much from now on. */
+void node_set_clock(struct node *n, int64_t skew_ns);
+/* While it is frozen its disk can be read from outside, whatever state it is in. */
+void node_freeze(struct node *n, bool frozen);
 /* Called when nothing of a node's is under way any more (clean stop). */
 void node_retire(struct node *n);
 
@@ -71,6 +83,11 @@ void disk_mkdir(struct node *n, const char *path);
 void disk_set_full(struct node *n, bool full);
 /* The k-th fdatasync() from now on ends with EIO. */
 void disk_fail_sync(struct node *n, uint64_t k);
+/* How many calls such faults have failed so far. */
+uint64_t disk_faults(const struct node *n);
+/* One bit of one file below dir turns, on the disk as well; false: there is none.
+ * suffix: only files whose name ends so; NULL: any. */
+bool disk_flip(struct node *n, const char *dir, const char *suffix);
 
 /* What is below dir, as seen now: to be put back later.  disk_restore() takes away
  * what came since, with the memory of the backup; NULL: everything goes.  Not while
@@ -78,6 +95,7 @@ void disk_fail_sync(struct node *n, uint64_t k);
 struct disk_backup;
 struct disk_backup *disk_back_up(struct node *n, const char *dir);
 void disk_restore(struct node *n, const char *dir, struct disk_backup *b);
+void disk_backup_free(struct disk_backup *b);
 
 /* ---- the network ---- */
 
@@ -86,12 +104,27 @@ void disk_restore(struct node *n, const char *dir, struct disk_backup *b);
 struct net *node_net(struct node *from, struct node *to,
 		     const struct link_peer *from_peer,
 		     const struct link_peer *to_peer);
+/* From now on the same dials reach another node. */
+void net_redirect(struct net *n, struct node *to);
 /* What takes links at this node, or NULL for nobody. */
 void node_listen(struct node *n,
 		 const struct link_cbs *(*accept)(void *arg, struct link *l,
 						  const struct link_peer *peer),
 		 void *arg);
-/* Cuts every link between nodes now. */
-void world_cut_links(struct world *w);
+
+struct network {
+	int64_t delay_ns;      /* at most; 0: 3 ms */
+	unsigned reset_ppm;    /* messages of a million that reset their link */
+};
+void world_set_network(struct world *w, const struct network *n);
+/* Ends every link between nodes now: reset, or half open. */
+void world_cut_links(struct world *w, bool half_open);
+/* A partition: what is sent to or by the node waits, and connecting takes for ever. */
+void node_isolate(struct node *n, bool isolated);
+/* Called for every message when it is sent. */
+void world_watch(struct world *w,
+		 void (*fn)(void *arg, struct node *from, uint8_t type,
+			    struct slice payload),
+		 void *arg);
 
 #endif

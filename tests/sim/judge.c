@@ -1,0 +1,327 @@
+#include "tests/sim/judge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "tests/sim/check.h"
+
+/* One record of a store, kept until it can be looked at in its stream's order. */
+struct item {
+	struct stream_id stream;
+	uint64_t arrival, start, end;
+	size_t seq;
+	uint32_t flags;
+	size_t text, n; /* in the heap of texts */
+};
+
+struct court {
+	struct rig *rig;
+	const struct host *host;
+	struct verdict *v; /* NULL: only to remember */
+	struct item *items;
+	size_t n, room;
+	struct buf texts;
+};
+
+static void on_record(void *arg, const struct seen_record *seen)
+{
+	struct court *c = arg;
+	const struct record *r = seen->r;
+
+	if (c->n == c->room) {
+		c->room = c->room == 0 ? 512 : c->room * 2;
+		c->items = realloc(c->items, c->room * sizeof *c->items);
+		if (c->items == NULL) {
+			abort();
+		}
+	}
+	c->items[c->n] = (struct item){r->stream, seen->arrival, r->start,
+				       r->end, c->n, r->flags, c->texts.n,
+				       r->line.n};
+	c->n++;
+	if (buf_add_slice(&c->texts, r->line) != 0) {
+		abort();
+	}
+	if (rig_verbose && c->v != NULL) {
+		printf("%02x%02x %llu [%llu,%llu) flags %x: %.*s\n",
+		       r->stream.b[0], r->stream.b[1],
+		       (unsigned long long)seen->arrival,
+		       (unsigned long long)r->start,
+		       (unsigned long long)r->end, r->flags,
+		       (int)(r->line.n < 130 ? r->line.n : 130),
+		       r->line.p == NULL ? "" : r->line.p);
+	}
+}
+
+static int by_stream(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+	int order = memcmp(&x->stream, &y->stream, sizeof x->stream);
+
+	if (order != 0) {
+		return order;
+	}
+	if (x->arrival != y->arrival) {
+		return x->arrival < y->arrival ? -1 : 1;
+	}
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+/* ---- which log a stream is ---- */
+
+static struct known *known(struct rig *r, const struct stream_id *id)
+{
+	for (size_t i = 0; i < r->n_known; i++) {
+		if (memcmp(&r->known[i].id, id, sizeof *id) == 0) {
+			return &r->known[i];
+		}
+	}
+	if (r->n_known == RIG_STREAMS) {
+		fprintf(stderr, "simulation: too many streams\n");
+		abort();
+	}
+	r->known[r->n_known] = (struct known){*id, UINT64_MAX, false};
+	return &r->known[r->n_known++];
+}
+
+/* The record says what the content has at its place. */
+static bool is_of(const struct content *c, const struct item *i,
+		  const char *text)
+{
+	size_t n = (size_t)(i->end - i->start);
+
+	if (i->end > c->n) {
+		return false;
+	}
+	if ((i->flags & RECORD_SKIP) != 0) {
+		return true;
+	}
+	if ((i->flags & (RECORD_CUT | RECORD_NO_NEWLINE)) == 0) {
+		if (n == 0 || c->p[i->end - 1] != '\n') {
+			return false;
+		}
+		n--;
+	}
+	return i->n <= n && (i->n == n || (i->flags & RECORD_CUT) != 0) &&
+	       memcmp(c->p + i->start, text, i->n) == 0;
+}
+
+static uint64_t narrow(const struct truth *t, uint64_t contents,
+		       const struct item *i, const char *text)
+{
+	uint64_t left = 0;
+
+	for (size_t c = 0; c < t->n; c++) {
+		if ((contents >> c & 1) != 0 &&
+		    is_of(&t->contents[c], i, text)) {
+			left |= UINT64_C(1) << c;
+		}
+	}
+	return left;
+}
+
+/* ---- one stream ---- */
+
+static bool is_about_lines(const struct item *i)
+{
+	return (i->flags & (RECORD_OPEN | RECORD_CLOSE | RECORD_ALERT |
+			    RECORD_GAP_OPEN)) == 0;
+}
+
+static void wrong(struct court *c, const struct item *i, const char *what)
+{
+	if (c->v != NULL) {
+		if (c->v->wrong++ == 0) {
+			printf("%s: %02x%02x [%llu,%llu)\n", what,
+			       i->stream.b[0], i->stream.b[1],
+			       (unsigned long long)i->start,
+			       (unsigned long long)i->end);
+		}
+	}
+}
+
+static void mark(struct court *c, const struct known *k, const struct item *i,
+		 uint64_t from)
+{
+	struct truth *t = &c->rig->truth;
+	int content = 0;
+
+	if (k->contents == 0 || k->contents == UINT64_MAX) {
+		return; /* A gap of a log that nobody has ever seen. */
+	}
+	while ((k->contents >> content & 1) == 0) {
+		content++;
+	}
+	for (uint64_t at = from; at < i->end && at < t->contents[content].n;
+	     at++) {
+		struct mark *m = truth_mark(t, content, (size_t)at);
+
+		if (c->v == NULL) {
+			m->held |= (i->flags & RECORD_GAP) == 0;
+		} else if ((i->flags & RECORD_GAP) != 0) {
+			m->gap = (uint8_t)(m->gap + (m->gap < 100));
+		} else if (k->fork) {
+			m->fork = (uint8_t)(m->fork + (m->fork < 100));
+		} else {
+			m->data = (uint8_t)(m->data + (m->data < 100));
+		}
+	}
+}
+
+/* Which contents these records can be, and whether they may be a second copy. */
+static void identify(struct court *c, struct known *k, const struct item *v,
+		     size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t left;
+
+		k->fork = k->fork || (v[i].flags & RECORD_FORK) != 0;
+		if (!is_about_lines(&v[i]) || (v[i].flags & RECORD_GAP) != 0 ||
+		    v[i].start == v[i].end) {
+			continue;
+		}
+		left = narrow(&c->rig->truth, k->contents, &v[i],
+			      c->texts.p + v[i].text);
+		if (left == 0) {
+			wrong(c, &v[i], "a record is not what was written");
+		} else {
+			k->contents = left;
+		}
+	}
+}
+
+/* Returns W: where the stream ends. */
+static uint64_t hear_stream(struct court *c, const struct item *v, size_t n)
+{
+	struct known *k = known(c->rig, &v->stream);
+	uint64_t w = 0;
+
+	identify(c, k, v, n);
+	for (size_t i = 0; i < n; i++) {
+		const struct item *r = &v[i];
+		uint64_t from = r->start > w ? r->start : w;
+		bool is_gap = (r->flags & RECORD_GAP) != 0;
+
+		if (c->v != NULL && (r->flags & RECORD_ALERT) != 0) {
+			c->v->alerts++;
+		}
+		if ((r->flags & RECORD_ALERT) == 0 && !is_about_lines(r)) {
+			continue;
+		}
+		if (r->start > w) {
+			wrong(c, r, "lines are left out before");
+		} else if (r->start < w && !is_gap &&
+			   ((r->flags & RECORD_EXTENDS) == 0 || r->end <= w)) {
+			wrong(c, r, "out of order, or twice in its stream");
+		}
+		if ((r->flags & RECORD_ALERT) == 0 &&
+		    !(is_gap && r->n == 4 &&
+		      memcmp(c->texts.p + r->text, "fork", 4) == 0)) {
+			mark(c, k, r, from);
+		}
+		w = r->end > w ? r->end : w;
+	}
+	return w;
+}
+
+/* What the host had told to be durable is there. */
+static void keeps_word(struct court *c, const struct item *of, uint64_t w)
+{
+	for (size_t i = 0; c->v != NULL && i < c->host->n_promises; i++) {
+		const struct promise *p = &c->host->promises[i];
+
+		if (memcmp(&p->id, &of->stream, sizeof p->id) == 0 &&
+		    w < p->durable) {
+			wrong(c, of, "an acknowledged line is gone");
+		}
+	}
+}
+
+static void hear(struct court *c)
+{
+	size_t n;
+
+	if (c->n > 1) {
+		qsort(c->items, c->n, sizeof *c->items, by_stream);
+	}
+	for (size_t i = 0; i < c->n; i += n) {
+		for (n = 1; i + n < c->n &&
+			    memcmp(&c->items[i].stream, &c->items[i + n].stream,
+				   sizeof c->items[i].stream) == 0;
+		     n++) {
+		}
+		keeps_word(c, &c->items[i], hear_stream(c, &c->items[i], n));
+	}
+}
+
+static int walk(struct court *c, struct host *h, bool lenient)
+{
+	int rc;
+
+	buf_init(&c->texts, 64 * 1024 * 1024);
+	rc = check_store(node_sys(h->node), "/store", lenient, on_record, c);
+	hear(c);
+	buf_fini(&c->texts);
+	free(c->items);
+	return rc;
+}
+
+/* ---- the sentence ---- */
+
+static void weigh(struct verdict *v, const struct mark *m, int content,
+		  size_t at)
+{
+	unsigned copies = m->data + m->fork;
+	bool excused = m->held || m->dead;
+	bool bad = false;
+
+	if (m->data > 1) {
+		v->doubled++;
+		bad = true;
+	} else if (copies == 0 && m->gap == 0 && !m->dead) {
+		v->lost++;
+		bad = true;
+	} else if ((m->gap > 0 && (copies > 0 || !excused)) || m->gap > 1) {
+		v->gaps++;
+		bad = true;
+	} else {
+		v->told += m->gap;
+		v->repeated += copies > 1;
+	}
+	if (bad && v->content < 0) {
+		v->content = content;
+		v->first = at;
+	}
+}
+
+void judge(struct rig *r, struct host *h, struct verdict *out)
+{
+	struct court c = {.rig = r, .host = h, .v = out};
+	struct truth *t = &r->truth;
+
+	*out = (struct verdict){.content = -1};
+	out->rc = walk(&c, h, false);
+	for (size_t i = 0; i < t->n; i++) {
+		for (size_t at = t->contents[i].shared; at < t->contents[i].n;
+		     at++) {
+			weigh(out, &t->contents[i].marks[at], (int)i, at);
+		}
+	}
+}
+
+void judge_remember(struct rig *r, struct host *h)
+{
+	struct court c = {.rig = r, .host = h};
+
+	node_freeze(h->node, true);
+	walk(&c, h, true);
+	node_freeze(h->node, false);
+}
+
+bool verdict_is_good(const struct verdict *v)
+{
+	return v->rc == 0 && v->lost == 0 && v->doubled == 0 && v->gaps == 0 &&
+	       v->wrong == 0;
+}

@@ -1,0 +1,37 @@
+/* judge: compares what stores hold with what was written (truth.h).
+ *
+ * Of every byte of every log there is, in the store that the devices were connected
+ * with in the end,
+ *
+ *   one record (in a stream that claims to be the only one), and no gap;
+ *   or records in streams that say of themselves that they may repeat others;
+ *   or one gap record, and then another store has it, or had it when it was lost,
+ *   or the bytes were destroyed unread.
+ *
+ * The records of a stream stand in the order in which they were written and leave
+ * nothing out, and each has the bytes of one and the same log at its place. */
+#ifndef TESTS_SIM_JUDGE_H
+#define TESTS_SIM_JUDGE_H
+
+#include "tests/sim/rig.h"
+
+struct verdict {
+	int rc;            /* of reading the store */
+	unsigned lost;     /* bytes, each of these */
+	unsigned doubled;
+	unsigned gaps;     /* told as lost although nothing was */
+	unsigned wrong;    /* records: not what was written, out of order, a hole */
+	unsigned repeated; /* bytes that are there once more, flagged */
+	unsigned told;     /* bytes told as lost, rightly */
+	unsigned alerts;   /* records */
+	size_t first;      /* offset of the first bad byte in its content */
+	int content;
+};
+
+/* The store is about to be lost, or not to be used any more: what it holds may be
+ * told as lost from now on. */
+void judge_remember(struct rig *r, struct host *h);
+void judge(struct rig *r, struct host *h, struct verdict *out);
+bool verdict_is_good(const struct verdict *v);
+
+#endif

@@ -1,0 +1,211 @@
+#include "tests/sim/truth.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const names[TRUTH_FILES] = {
+	"/log/auth.log", "/log/mail.log", "/log/web.log"};
+
+enum { CHAIN = 9, PORT = 2000, MS = 1000000 };
+
+void truth_free(struct truth *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		free(t->contents[i].p);
+		free(t->contents[i].marks);
+	}
+	t->n = 0;
+}
+
+struct mark *truth_mark(struct truth *t, int content, size_t at)
+{
+	while (at < t->contents[content].shared) {
+		content = t->contents[content].parent;
+	}
+	return &t->contents[content].marks[at];
+}
+
+static void add_bytes(struct content *c, const char *p, size_t n)
+{
+	if (c->n + n > c->room) {
+		size_t room = (c->n + n) * 2;
+
+		c->p = realloc(c->p, room);
+		c->marks = realloc(c->marks, room * sizeof *c->marks);
+		if (c->p == NULL || c->marks == NULL) {
+			abort();
+		}
+		memset(c->marks + c->room, 0,
+		       (room - c->room) * sizeof *c->marks);
+		c->room = room;
+	}
+	memcpy(c->p + c->n, p, n);
+	c->n += n;
+}
+
+static int new_content(struct truth *t, int parent, size_t shared)
+{
+	struct content *c = &t->contents[t->n];
+
+	if (t->n == TRUTH_CONTENTS) {
+		fprintf(stderr, "simulation: too many files\n");
+		abort();
+	}
+	*c = (struct content){.parent = parent, .shared = shared};
+	if (parent >= 0) {
+		add_bytes(c, t->contents[parent].p, shared);
+	}
+	return (int)t->n++;
+}
+
+/* ---- lines ---- */
+
+static void append(struct writer *w, unsigned file, const char *p, size_t n)
+{
+	if (w->content[file] < 0) {
+		w->content[file] = new_content(w->truth, -1, 0);
+		if (w->same_first_line) {
+			static const char first[] =
+				"Nov 22 15:00:00 host logger: log begins\n";
+
+			append(w, file, first, sizeof first - 1);
+		}
+	}
+	add_bytes(&w->truth->contents[w->content[file]], p, n);
+	disk_append(w->node, names[file], p, n);
+}
+
+/* NAME.8 goes, NAME.7 becomes NAME.8 ... and NAME becomes NAME.1.  Chains are longer
+ * than a run's rotations: nothing is lost here. */
+static void rotate(struct writer *w, unsigned file)
+{
+	char from[64], to[64];
+
+	for (int i = CHAIN - 1; i > 0; i--) {
+		snprintf(from, sizeof from, "%s.%d", names[file], i);
+		snprintf(to, sizeof to, "%s.%d", names[file], i + 1);
+		disk_rename(w->node, from, to);
+	}
+	snprintf(to, sizeof to, "%s.1", names[file]);
+	if (world_rnd(w->w, 2) == 0) {
+		disk_rename(w->node, names[file], to);
+	} else {
+		disk_copy_truncate(w->node, names[file], to);
+	}
+	w->content[file] = -1;
+}
+
+/* The number stands in front of what a cap may cut away. */
+static size_t make_line(char out[static TRUTH_LINE], unsigned number,
+			bool is_long)
+{
+	int n = snprintf(out, TRUTH_LINE,
+			 "Nov 22 15:%02u:%02u host sshd[%u]: Failed password "
+			 "for root from 192.0.2.7 port %u ssh2",
+			 number / 60 % 60, number % 60, 1000 + number,
+			 PORT + number);
+
+	if (is_long) {
+		memset(out + n, 'x', 3000);
+		n += 3000;
+	}
+	out[n] = '\n';
+	return (size_t)n + 1;
+}
+
+static void write_some(struct writer *w)
+{
+	char line[TRUTH_LINE];
+	unsigned file;
+	size_t n;
+
+	if (w->tail[0] != '\0') {
+		append(w, w->tail_file, w->tail, strlen(w->tail));
+		w->tail[0] = '\0';
+		return;
+	}
+	file = (unsigned)world_rnd(w->w, w->files);
+	if (w->rotate_every > 0 &&
+	    w->number % w->rotate_every == w->rotate_every - 1) {
+		rotate(w, file);
+	}
+	n = make_line(line, w->number, w->long_lines && w->number % 7 == 3);
+	w->number++;
+	w->left--;
+	if (world_rnd(w->w, 8) == 0) {
+		size_t cut = 1 + (size_t)world_rnd(w->w, n - 2);
+
+		line[n] = '\0';
+		strcpy(w->tail, line + cut);
+		w->tail_file = file;
+		n = cut;
+	}
+	append(w, file, line, n);
+}
+
+bool writer_is_done(const struct writer *w)
+{
+	return !w->enabled || (w->left == 0 && w->tail[0] == '\0');
+}
+
+static void on_time(void *arg)
+{
+	struct writer *w = arg;
+
+	if (writer_is_done(w)) {
+		return;
+	}
+	write_some(w);
+	writer_start(w, (int64_t)(1 + world_rnd(w->w, w->pace_ms)) * MS);
+}
+
+void writer_start(struct writer *w, int64_t after_ns)
+{
+	world_after(w->w, NULL, after_ns, on_time, w);
+}
+
+/* ---- copies ---- */
+
+void writer_save(const struct writer *w, struct writer_backup *b)
+{
+	b->n_contents = w->truth->n;
+	for (unsigned i = 0; i < TRUTH_FILES; i++) {
+		b->content[i] = w->content[i];
+		b->size[i] = w->content[i] < 0
+				     ? 0
+				     : w->truth->contents[w->content[i]].n;
+	}
+}
+
+static void destroy(struct content *c, size_t from)
+{
+	for (size_t i = from; i < c->n; i++) {
+		c->marks[i].dead = 1;
+	}
+}
+
+void writer_restore(struct writer *w, const struct writer_backup *b, bool copied)
+{
+	struct truth *t = w->truth;
+	size_t n = t->n;
+
+	for (size_t i = b->n_contents; i < n && !copied; i++) {
+		destroy(&t->contents[i], 0);
+	}
+	for (unsigned i = 0; i < TRUTH_FILES; i++) {
+		w->content[i] = -1;
+		if (b->content[i] >= 0) {
+			if (!copied) {
+				destroy(&t->contents[b->content[i]],
+					b->size[i]);
+			}
+			w->content[i] = new_content(t, b->content[i],
+						    b->size[i]);
+		}
+	}
+	/* What was begun is ended somehow. */
+	if (w->tail[0] != '\0' && w->content[w->tail_file] < 0) {
+		w->tail[0] = '\0';
+	}
+}

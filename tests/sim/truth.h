@@ -1,0 +1,78 @@
+/* truth: what was written to the logs of the simulated machines, byte by byte, and
+ * what became of it: the other half of the check.
+ *
+ * A content is what one file held from its first byte on.  It keeps its identity
+ * when the file is renamed or copied; a new file, and what is written after a
+ * truncation, is another content.  A machine that is cloned or put back to a backup
+ * goes on with a child: it shares its first bytes with its parent.
+ */
+#ifndef TESTS_SIM_TRUTH_H
+#define TESTS_SIM_TRUTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tests/sim/world.h"
+
+enum { TRUTH_CONTENTS = 64, TRUTH_FILES = 3, TRUTH_LINE = 4096 };
+
+/* Of one byte. */
+struct mark {
+	uint8_t data;   /* records that hold it */
+	uint8_t fork;   /* likewise, in streams that say that they may repeat */
+	uint8_t gap;    /* gap records over it */
+	uint8_t held;   /* a store that is gone, or another one, has held it */
+	uint8_t dead;   /* destroyed before anybody had to have read it */
+};
+
+struct content {
+	char *p;
+	struct mark *marks;
+	size_t n, room;
+	int parent;    /* -1: none */
+	size_t shared; /* with it */
+};
+
+struct truth {
+	struct content contents[TRUTH_CONTENTS];
+	size_t n;
+};
+
+/* Who writes lines on one machine. */
+struct writer {
+	struct truth *truth;
+	struct node *node;
+	struct world *w;
+	unsigned files;          /* of TRUTH_FILES */
+	unsigned left;           /* lines to be written */
+	unsigned pace_ms;        /* at most so long between two */
+	unsigned rotate_every;   /* lines; 0: never */
+	unsigned number;         /* of the next line */
+	bool long_lines, same_first_line;
+	bool enabled;
+	int content[TRUTH_FILES]; /* -1: there is no such file */
+	char tail[TRUTH_LINE];    /* the rest of a line begun */
+	unsigned tail_file;
+};
+
+/* The writer of a machine after its disk was copied or put back. */
+struct writer_backup {
+	int content[TRUTH_FILES];
+	size_t size[TRUTH_FILES];
+	size_t n_contents;
+};
+
+void truth_free(struct truth *t);
+/* The byte at `at` as its first owner has it. */
+struct mark *truth_mark(struct truth *t, int content, size_t at);
+
+/* Writes a line, a part of one or the rest of it, now, and plans the next. */
+void writer_start(struct writer *w, int64_t after_ns);
+bool writer_is_done(const struct writer *w);
+void writer_save(const struct writer *w, struct writer_backup *b);
+/* The files are as they were at the backup; what came since on this machine is
+ * destroyed unless `copied`. */
+void writer_restore(struct writer *w, const struct writer_backup *b, bool copied);
+
+#endif
