@@ -461,7 +461,7 @@ static int start_save(struct agent *a, bool detect)
  * disk by then, since nothing would raise it again. */
 static bool may_save_detect(const struct agent *a)
 {
-	return a->shipper == NULL || shipper_settled(a->shipper, LANE_ALERT);
+	return a->shipper == NULL || shipper_settled(a->shipper, QUEUE_ALERT);
 }
 
 static bool detect_save_due(const struct agent *a, int64_t now_ns)

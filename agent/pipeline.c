@@ -24,7 +24,7 @@ struct ps {
 	struct ps *next;
 	struct stream *s; /* NULL once the tail has closed it */
 	struct stream_id id;
-	enum lane lane;
+	enum queue queue;
 	bool has_id;
 	bool told;        /* its opening record was added */
 	bool begins_late; /* new, and not at 0: what is before is a gap */
@@ -369,6 +369,36 @@ static void replace_earlier(struct pipeline *p, struct ps *ps)
 	forget(p, old);
 }
 
+/* What goes when the spool is full: as the source says, or as spool.policy does for
+ * what can't be read again.  Files wait. */
+static enum queue queue_for(const struct pipeline *p, const struct stream *s)
+{
+	const struct agent_config *c = p->config;
+	enum lane lane = s->kept ? LANE_KEPT : LANE_FILE;
+	enum sources_full full =
+		s->about != NULL ? s->about->full
+		: s->source < c->sources.n_files
+			? c->sources.files[s->source].full
+			: SOURCES_FULL_DEFAULT;
+	enum spool_policy policy = s->kept ? c->shipper.spool_policy
+					   : SPOOL_PAUSE;
+
+	switch (full) {
+	case SOURCES_FULL_DEFAULT:
+		break;
+	case SOURCES_FULL_PAUSE:
+		policy = SPOOL_PAUSE;
+		break;
+	case SOURCES_FULL_DROP_OLDEST:
+		policy = SPOOL_DROP_OLDEST;
+		break;
+	case SOURCES_FULL_DROP_NEWEST:
+		policy = SPOOL_DROP_NEWEST;
+		break;
+	}
+	return queue_of(lane, policy);
+}
+
 static void on_opened(void *arg, struct stream *s)
 {
 	struct pipeline *p = arg;
@@ -387,7 +417,7 @@ static void on_opened(void *arg, struct stream *s)
 		return;
 	}
 	ps->s = s;
-	ps->lane = s->kept ? LANE_KEPT : LANE_FILE;
+	ps->queue = queue_for(p, s);
 	ps->has_id = s->has_id;
 	ps->id = s->st.id;
 	ps->ship_from = s->st.acked > s->st.start ? s->st.acked : s->st.start;
@@ -419,7 +449,7 @@ static void add_closing(struct pipeline *p, struct ps *ps)
 		.header.time_ns = TIME_NONE,
 	};
 
-	if (shipper_add(p->shipper, ps->lane, &r, false) != 0) {
+	if (shipper_add(p->shipper, ps->queue, &r, false) != 0) {
 		log_warn("no room to note the clean end of a stream; it will "
 			 "be reported as ended uncleanly");
 	}
@@ -434,7 +464,7 @@ static void on_closed(void *arg, struct stream *s, enum tail_close why)
 	if (ps == NULL) {
 		return;
 	}
-	if (ps->lane == LANE_KEPT && ps->told) {
+	if (queue_lane(ps->queue) == LANE_KEPT && ps->told) {
 		add_closing(p, ps);
 	}
 	pipeline_settle(p);
@@ -549,11 +579,11 @@ static bool flush_alerts(struct pipeline *p)
 		};
 
 		/* H is asked for inside the call, at the end of the last one. */
-		if (shipper_reserve(p->shipper, LANE_ALERT, &r.stream, a->n) !=
+		if (shipper_reserve(p->shipper, QUEUE_ALERT, &r.stream, a->n) !=
 		    0) {
 			break;
 		}
-		if (shipper_add(p->shipper, LANE_ALERT, &r, true) != 0) {
+		if (shipper_add(p->shipper, QUEUE_ALERT, &r, true) != 0) {
 			break;
 		}
 		XXH3_64bits_update(p->alert_hash, a->json, a->n);
@@ -662,7 +692,7 @@ static int add_opening(struct pipeline *p, struct ps *ps)
 		gap.flags = RECORD_GAP;
 		gap.line = s->st.fork ? SLICE_LIT("fork")
 				      : SLICE_LIT("not-read-from-the-start");
-		rc = shipper_add(p->shipper, ps->lane, &gap, false);
+		rc = shipper_add(p->shipper, ps->queue, &gap, false);
 		if (rc != 0) {
 			return rc;
 		}
@@ -680,7 +710,7 @@ static int add_opening(struct pipeline *p, struct ps *ps)
 		return UV_ENOMEM;
 	}
 	r.line = buf_slice(&p->scratch);
-	rc = shipper_add(p->shipper, ps->lane, &r, false);
+	rc = shipper_add(p->shipper, ps->queue, &r, false);
 	if (rc == 0) {
 		ps->told = true;
 	}
@@ -712,7 +742,7 @@ static bool take_line(struct pipeline *p, struct ps *ps,
 	/* A mask may be longer than what it covers. */
 	room = line->text.n * 2 + 64;
 	room = room < RESERVE_MAX ? room : RESERVE_MAX;
-	if (ship && shipper_reserve(p->shipper, ps->lane, &ps->id, room) != 0) {
+	if (ship && shipper_reserve(p->shipper, ps->queue, &ps->id, room) != 0) {
 		return false;
 	}
 	r.stream = ps->id;
@@ -738,7 +768,7 @@ static bool take_line(struct pipeline *p, struct ps *ps,
 		p->understood += event_understood(&r.event);
 	}
 	if (ship) {
-		if (shipper_add(p->shipper, ps->lane, &r, false) != 0) {
+		if (shipper_add(p->shipper, ps->queue, &r, false) != 0) {
 			return false;
 		}
 		ps->end = line->end;
@@ -893,7 +923,7 @@ static int on_lost(void *arg, struct stream *s, uint64_t from, uint64_t to,
 			return rc;
 		}
 	}
-	rc = shipper_add(p->shipper, ps->lane, &r, false);
+	rc = shipper_add(p->shipper, ps->queue, &r, false);
 	if (rc == 0) {
 		ps->end = to;
 		ps->h = 0; /* Nobody can prove what was lost. */
@@ -918,7 +948,7 @@ static void flush_gaps(struct pipeline *p)
 			.header.time_ns = TIME_NONE,
 		};
 
-		if (shipper_add(p->shipper, LANE_FILE, &r, false) ==
+		if (shipper_add(p->shipper, QUEUE_FILE, &r, false) ==
 		    ERR_AGAIN) {
 			break;
 		}

@@ -131,17 +131,19 @@ static void wait_and_dial(struct client *c)
 	sys_timer_set(c->sh->sys, c->timer, ms);
 }
 
-/* The oldest of each lane: what the collector has of a later one it finds when that
+/* The oldest of each queue: what the collector has of a later one it finds when that
  * one is sent. */
 static int list_segments(struct shipper *sh, struct buf *list)
 {
+	size_t all = 0;
 	int rc = 0;
 
-	for (int i = 0; i < LANE_NR; i++) {
-		size_t n = 0;
+	for (int i = 0; i < QUEUE_NR; i++) {
+		size_t most = all + LIMIT_HELLO_SEGMENTS / LANE_NR;
 
 		for (struct seg *s = sh->lanes[i].first;
-		     s != NULL && rc == 0 && n < LIMIT_HELLO_SEGMENTS / LANE_NR;
+		     s != NULL && rc == 0 && all < most &&
+		     all < LIMIT_HELLO_SEGMENTS;
 		     s = s->next) {
 			struct msg_segment m = {.id = s->info.id,
 						.index = (int64_t)s->n - 1};
@@ -149,7 +151,7 @@ static int list_segments(struct shipper *sh, struct buf *list)
 			if (s->n > 0) {
 				m.hash = *seg_hash(s, m.index);
 				rc = msg_add_segment(list, &m);
-				n++;
+				all++;
 			}
 		}
 	}
@@ -383,6 +385,9 @@ static bool pump_seg(struct client *c, struct seg *s)
 	}
 	if (s->closed) {
 		client_closed(c, s);
+		if (s->batches[s->n - 1].bytes == NULL) {
+			spool_file_rest(&s->file, c->sh->sys);
+		}
 	}
 	return true;
 }
@@ -392,15 +397,15 @@ void client_pump(struct client *c)
 	if (c->state != WELCOME) {
 		return;
 	}
-	for (int i = 0; i < LANE_NR; i++) {
+	for (int i = 0; i < QUEUE_NR; i++) {
 		struct lane_state *ln = &c->sh->lanes[i];
 
-		if (ln->lane == LANE_FILE && c->sh->held) {
+		if (queue_lane((enum queue)i) == LANE_FILE && c->sh->held) {
 			continue;
 		}
 		for (struct seg *s = ln->first, *next; s != NULL; s = next) {
 			next = s->next;
-			if (s == ln->gap_before || s == ln->abandon) {
+			if (lane_waits(ln, s)) {
 				break; /* Something has to go before it. */
 			}
 			if (!pump_seg(c, s)) {
@@ -414,7 +419,7 @@ void client_pump(struct client *c)
 
 static bool owed(const struct client *c)
 {
-	for (int i = 0; i < LANE_NR; i++) {
+	for (int i = 0; i < QUEUE_NR; i++) {
 		for (const struct seg *s = c->sh->lanes[i].first; s != NULL;
 		     s = s->next) {
 			if (s->sent > s->acked) {

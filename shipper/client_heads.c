@@ -74,7 +74,7 @@ static struct seg *newest_announced(struct client *c)
 {
 	struct seg *newest = NULL;
 
-	for (int i = 0; i < LANE_NR; i++) {
+	for (int i = 0; i < QUEUE_NR; i++) {
 		for (struct seg *s = c->sh->lanes[i].first; s != NULL;
 		     s = s->next) {
 			if (s->announced &&

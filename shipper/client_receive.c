@@ -15,8 +15,8 @@ static void protocol_error(struct client *c, const char *what, int rc)
 
 static void forget_session(struct client *c)
 {
-	for (int i = 0; i < LANE_NR; i++) {
-		c->current[i] = NULL;
+	memset(c->current, 0, sizeof c->current);
+	for (int i = 0; i < QUEUE_NR; i++) {
 		for (struct seg *s = c->sh->lanes[i].first; s != NULL;
 		     s = s->next) {
 			s->announced = false;
@@ -38,7 +38,7 @@ static int take_segments(struct client *c, struct slice list)
 	while ((rc = msg_segments_next(&list, &m)) == 1) {
 		struct seg *s = NULL;
 
-		for (int i = 0; i < LANE_NR && s == NULL; i++) {
+		for (int i = 0; i < QUEUE_NR && s == NULL; i++) {
 			s = lane_find(&c->sh->lanes[i], &m.id);
 		}
 		if (s == NULL) {
@@ -88,7 +88,7 @@ static bool take_keys(struct shipper *sh, const struct welcome *w)
 		memcpy(sh->store_id, w->store_id, sizeof w->store_id);
 		sh->has_store = true;
 		sh->cbs->changed(sh->arg);
-		for (int i = 0; i < LANE_NR; i++) {
+		for (int i = 0; i < QUEUE_NR; i++) {
 			lane_renew_segment(&sh->lanes[i]);
 		}
 	}
@@ -115,15 +115,15 @@ static bool sealed_to(const struct seg *s, const struct shipper *sh)
  * sealed anew. */
 static void seal_anew(struct shipper *sh, bool moved)
 {
-	for (int i = 0; i < LANE_NR; i++) {
+	for (int i = 0; i < QUEUE_NR; i++) {
 		struct lane_state *ln = &sh->lanes[i];
 		struct seg *s = ln->first;
 
 		while (s != NULL && !s->doubtful &&
-		       !(moved && i == LANE_FILE && !sealed_to(s, sh))) {
+		       !(moved && ln->lane == LANE_FILE && !sealed_to(s, sh))) {
 			s = s->next;
 		}
-		if (s != NULL && i == LANE_FILE) {
+		if (s != NULL && ln->lane == LANE_FILE) {
 			lane_abandon_from(ln, s, NULL);
 		} else if (s != NULL && s->closed) {
 			lane_replace(ln, s, "segment-conflict");
@@ -164,7 +164,9 @@ static void on_welcome(struct client *c, struct slice payload)
 	if (sh->spooling && !sh->stopping) {
 		sh->spooling = false;
 		/* From here on new segments stay in memory again. */
-		lane_renew_segment(&sh->lanes[LANE_FILE]);
+		for (int i = QUEUE_FILE; i < QUEUE_NR; i++) {
+			lane_renew_segment(&sh->lanes[i]);
+		}
 	}
 	sh->cbs->welcome(sh->arg, w.streams);
 	seal_anew(sh, moved);
@@ -184,7 +186,7 @@ static void on_ack(struct client *c, struct slice payload)
 		struct seg *s = NULL;
 
 		rc = 0;
-		for (int i = 0; i < LANE_NR && s == NULL; i++) {
+		for (int i = 0; i < QUEUE_NR && s == NULL; i++) {
 			s = lane_find(&sh->lanes[i], &m.id);
 			if (s != NULL) {
 				rc = lane_acked(&sh->lanes[i], s, m.index,
@@ -212,7 +214,7 @@ static void on_nak(struct client *c, struct slice payload)
 	uint64_t start = 0;
 	int rc = nak_decode(&nak, payload);
 
-	for (int i = 0; rc == 0 && i < LANE_NR && s == NULL; i++) {
+	for (int i = 0; rc == 0 && i < QUEUE_NR && s == NULL; i++) {
 		s = lane_find(&c->sh->lanes[i], &nak.segment);
 	}
 	if (rc != 0) {
@@ -247,7 +249,9 @@ static void on_nak(struct client *c, struct slice payload)
 			range.end = range.start;
 			range.start = nak.stream.received;
 			range.h = 0; /* Of bytes that nobody has any more. */
-			lane_gap_before(s->lane, s, &range, "store-rollback");
+			lane_gap_before(s->lane, s, &range,
+					s->lane->damaged ? "spool-damaged"
+							 : "store-rollback");
 		}
 	}
 }

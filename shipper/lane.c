@@ -23,12 +23,13 @@ enum {
 
 static void on_delay(void *arg);
 
-int lane_init(struct lane_state *ln, struct shipper *sh, enum lane lane)
+int lane_init(struct lane_state *ln, struct shipper *sh, enum queue queue)
 {
 	int rc;
 
 	ln->sh = sh;
-	ln->lane = lane;
+	ln->queue = queue;
+	ln->lane = queue_lane(queue);
 	ln->closed_index = -1;
 	buf_init(&ln->job.body, LIMIT_BATCH_DECODED + 64 * 1024);
 	buf_init(&ln->job.out, LIMIT_BATCH_SEALED);
@@ -45,6 +46,12 @@ int lane_init(struct lane_state *ln, struct shipper *sh, enum lane lane)
 void lane_fini(struct lane_state *ln)
 {
 	seg_free_all(ln);
+	while (ln->owed != NULL) {
+		struct owed_gap *o = ln->owed;
+
+		ln->owed = o->next;
+		owed_free(o);
+	}
 	for (size_t i = 0; i < LIMIT_BATCH_STREAMS; i++) {
 		body_section_fini(&ln->slots[i].section);
 	}
@@ -120,8 +127,8 @@ struct lost *lane_find_lost(struct lane_state *ln, const struct stream_id *id)
 /* The spool is full and the policy is to give up what comes in now. */
 static bool gives_up(struct lane_state *ln, const struct stream_id *id)
 {
-	return ln->lane == LANE_KEPT &&
-	       ln->sh->options->spool_policy == SPOOL_DROP_NEWEST &&
+	return queue_policy(ln->queue) == SPOOL_DROP_NEWEST &&
+	       lane_goes_to_file(ln) &&
 	       !lane_fits_spool(ln, ln->filling) &&
 	       (ln->n_lost < LOST_STREAMS || lane_find_lost(ln, id) != NULL);
 }
@@ -304,8 +311,7 @@ static void drop_oldest(struct lane_state *ln)
 {
 	struct seg *s = ln->first;
 
-	if (ln->sh->options->spool_policy != SPOOL_DROP_OLDEST ||
-	    ln->lane != LANE_KEPT) {
+	if (queue_policy(ln->queue) != SPOOL_DROP_OLDEST) {
 		return;
 	}
 	while (s != NULL && s->is_gap) {
@@ -445,6 +451,9 @@ void lane_close_segment(struct lane_state *ln)
 	s->closed = true;
 	sealer_free(s->sealer);
 	s->sealer = NULL;
+	if (s->file.path != NULL) {
+		spool_file_rest(&s->file, ln->sh->sys);
+	}
 	ln->closed_index = (int64_t)s->n - 1;
 	ln->closed_hash = *seg_hash(s, ln->closed_index);
 	client_closed(ln->sh->client, s);
@@ -464,7 +473,7 @@ void lane_drop_delivered(struct lane_state *ln, struct seg *seg)
 {
 	if (seg->closed && seg->acked == (int64_t)seg->n - 1 &&
 	    ln->gap_before != seg && ln->abandon != seg &&
-	    !(ln->job.busy && ln->job.seg == seg)) {
+	    !(ln->job.busy && ln->job.seg == seg) && !lane_owes(ln, seg)) {
 		lane_drop_seg(ln, seg);
 	}
 }
@@ -487,7 +496,7 @@ void lane_tick(struct lane_state *ln, int64_t now_ns)
 	if (ln->job.busy || ln->job.pending) {
 		return;
 	}
-	if (ln->gap_before != NULL) {
+	if (lane_has_gap(ln)) {
 		if (ln->failures == 0) {
 			lane_submit(ln);
 		}

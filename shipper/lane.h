@@ -1,5 +1,6 @@
-/* lane: private to shipper/: one lane's filling batch, its segments, and the one
- * job (seal, spool) that a lane may have under way.
+/* lane: private to shipper/: one queue's filling batch, its segments, and the one
+ * job (seal, spool) that it may have under way.  (There is a queue for each lane and
+ * policy, shipper/queue.h; here it is called a lane.)
  *
  *   records --> slots (filling) --close--> job --seal, spool--> segment's batches
  *                                           ^   |
@@ -66,6 +67,17 @@ struct seg {
 	struct hash32 previous_hash;
 };
 
+/* A loss that recovery found in the spool and that a gap record has to tell. */
+struct owed_gap {
+	struct owed_gap *next;
+	uint64_t order;  /* of the file that has lost it */
+	struct seg_stream *ranges; /* start == end: of unknown end */
+	size_t n;
+	const char *reason; /* a constant string */
+	bool open_end;
+	char *path; /* of a file of which nothing is whole; else NULL */
+};
+
 /* One stream's part of the filling batch. */
 struct slot {
 	struct stream_id id;
@@ -82,6 +94,7 @@ struct job {
 	bool busy;       /* submitted, not yet done */
 	bool pending;    /* a batch is in body/head and not yet in a segment */
 	bool is_gap;     /* and it is the gap that is owed before lane->gap_before */
+	bool is_owed;    /* or rather lane->owed */
 	struct seg *seg;
 	struct buf body, out;
 	struct batch_head head;
@@ -100,7 +113,8 @@ enum { LOST_STREAMS = 16 };
 
 struct lane_state {
 	struct shipper *sh;
-	enum lane lane;
+	enum queue queue;
+	enum lane lane; /* the queue's */
 	struct slot slots[LIMIT_BATCH_STREAMS];
 	size_t n_slots;         /* slots in use, the first so many */
 	size_t last_slot;
@@ -114,6 +128,8 @@ struct lane_state {
 	struct seg_stream gap;    /* ... over this range */
 	bool drop_gapped;         /* and then that segment goes: the whole of it */
 	const char *gap_reason;   /* a constant string */
+	struct owed_gap *owed;    /* in order; the first is told next */
+	bool damaged;             /* the spool has lost some of it, nobody knows what */
 	bool close_wanted;        /* the open segment ends after the job */
 	struct seg *abandon;      /* to be given up from here on, after the job */
 	bool has_nak;
@@ -139,7 +155,7 @@ struct shipper {
 	uint8_t instance[16], boot[16], machine[32];
 	const char *software;
 
-	struct lane_state lanes[LANE_NR];
+	struct lane_state lanes[QUEUE_NR];
 	size_t memory;          /* sealed bytes in memory, all lanes */
 	uint64_t spool_bytes;
 	bool spooling;          /* the collector is away: all lanes to the spool */
@@ -162,15 +178,16 @@ struct shipper {
 	void *stop_arg;
 	int64_t stop_deadline_ns;
 
-	uint64_t raw_bytes, wire_bytes, batches, acks, gaps;
+	uint64_t raw_bytes, wire_bytes, batches, acks, gaps, spool_losses;
 };
 
 /* ---- seg.c: a lane's queue of segments ---- */
 
 /* A new segment at the queue's end; its header comes with its first batch. */
 struct seg *seg_begin(struct lane_state *ln);
-/* Likewise, in front of `after`. */
-struct seg *seg_begin_before(struct lane_state *ln, struct seg *after);
+/* Likewise, in front of `after` (NULL: at the end). */
+struct seg *seg_begin_before(struct lane_state *ln, struct seg *after,
+			     uint64_t order);
 int seg_set_header(struct seg *s, struct slice header);
 /* Adds the batch that the job has sealed. */
 int seg_take_batch(struct seg *s, const struct job *job);
@@ -200,6 +217,31 @@ void lane_retry(void *arg);
  * the lane is idle and there is room. */
 void lane_spool_next(struct lane_state *ln);
 
+/* ---- lane_owed.c ---- */
+
+/* Takes note of it; the segments of the file are adopted already.  UV_ENOMEM. */
+int lane_owe(struct lane_state *ln, const struct spool_loss *loss);
+/* After all of the spool is known. */
+void lane_clip_owed(struct lane_state *ln);
+/* The segment's file is still needed to tell a loss. */
+bool lane_owes(const struct lane_state *ln, const struct seg *seg);
+/* The first batch's worth of the first owed gap is sealed. */
+void lane_owed_done(struct lane_state *ln, bool in_file);
+void owed_free(struct owed_gap *o);
+/* A gap is owed somewhere, and there is a key to seal it with. */
+static inline bool lane_has_gap(const struct lane_state *ln)
+{
+	return ln->gap_before != NULL ||
+	       (ln->owed != NULL && ln->sh->n_keys > 0);
+}
+/* Something has to be told before the segment. */
+static inline bool lane_waits(const struct lane_state *ln, const struct seg *s)
+{
+	return s == ln->gap_before || s == ln->abandon ||
+	       (ln->owed != NULL && s->order > ln->owed->order &&
+		ln->failures == 0);
+}
+
 /* ---- lane_rewind.c ---- */
 
 /* Gives up the segment and everything behind it in the lane: the records will be
@@ -217,7 +259,7 @@ struct lost *lane_find_lost(struct lane_state *ln, const struct stream_id *id);
 /* The filling batch is thrown away. */
 void lane_empty_slots(struct lane_state *ln);
 
-int lane_init(struct lane_state *ln, struct shipper *sh, enum lane lane);
+int lane_init(struct lane_state *ln, struct shipper *sh, enum queue queue);
 /* Frees memory; touches no file. */
 void lane_fini(struct lane_state *ln);
 int lane_reserve(struct lane_state *ln, const struct stream_id *id, size_t n);

@@ -75,7 +75,7 @@ static int run_seal(struct job *job)
 	if (s->file.path == NULL) {
 		rc = spool_file_create(&s->file, sys,
 				       s->lane->sh->options->spool_dir,
-				       s->order, &s->info,
+				       s->order, s->lane->queue, &s->info,
 				       slice(s->header, s->header_len));
 	}
 	batch = buf_slice(&job->out);
@@ -100,7 +100,8 @@ static int run_spool(struct job *job)
 			batches[i] = slice(s->batches[i].bytes,
 					   s->batches[i].len);
 		}
-		rc = spool_file_create(&s->file, sys, dir, s->order, &s->info,
+		rc = spool_file_create(&s->file, sys, dir, s->order,
+				       s->lane->queue, &s->info,
 				       slice(s->header, s->header_len));
 	}
 	if (rc == 0) {
@@ -109,6 +110,7 @@ static int run_spool(struct job *job)
 		if (rc != 0) {
 			spool_file_remove(&s->file, sys);
 		}
+		spool_file_rest(&s->file, sys);
 	}
 	for (uint32_t i = 0; i < s->n && rc == 0; i++) {
 		s->batches[i].place = places[i];
@@ -135,7 +137,7 @@ static void job_failed(struct lane_state *ln, const char *what)
 	/* The first failure and then every doubling is worth a line. */
 	if ((ln->failures & (ln->failures + 1)) == 0) {
 		log_warn(what, "lane=%s error=\"%s\" spool=%s tries=%u",
-			 lane_name(ln->lane), err_str(job->rc),
+			 queue_name(ln->queue), err_str(job->rc),
 			 ln->sh->options->spool_dir, ln->failures + 1);
 	}
 	ln->failures++;
@@ -175,12 +177,19 @@ static void gap_done(struct lane_state *ln)
 	struct seg *old = ln->gap_before, *gap = ln->job.seg;
 
 	ln->job.is_gap = false;
-	ln->gap_before = NULL;
 	gap->is_gap = true;
 	gap->closed = true;
 	sealer_free(gap->sealer);
 	gap->sealer = NULL;
+	if (gap->file.path != NULL) {
+		spool_file_rest(&gap->file, ln->sh->sys);
+	}
 	ln->sh->gaps++;
+	if (ln->job.is_owed) {
+		lane_owed_done(ln, gap->file.path != NULL);
+		return;
+	}
+	ln->gap_before = NULL;
 	if (!ln->drop_gapped) {
 		return;
 	}
@@ -267,7 +276,7 @@ static void on_done(struct sys_work *w)
 		ln->close_wanted = false;
 		lane_close_segment(ln);
 	}
-	if (ln->gap_before != NULL && !ln->job.pending && ln->failures == 0) {
+	if (lane_has_gap(ln) && !ln->job.pending && ln->failures == 0) {
 		lane_submit(ln);
 	}
 	lane_spool_next(ln);
@@ -312,13 +321,38 @@ static uint64_t gap_start(struct lane_state *ln, const struct seg *seg,
 	return start;
 }
 
+/* One range as a record in a section of its own. */
+static int add_gap(struct job *job, size_t i, const struct record *r,
+		   uint64_t h, struct body_section *section)
+{
+	int rc;
+
+	job->head.streams[i] =
+		(struct batch_stream){r->stream, r->start, r->end, 1, h};
+	body_section_reset(section, r->start);
+	rc = body_add(section, r, false);
+	return rc == 0 ? body_section_write(section, &job->body) : rc;
+}
+
+/* What the gap is about: what the spool has lost, the whole of a segment, or a range. */
+static size_t gap_ranges(const struct lane_state *ln,
+			 const struct seg_stream **out)
+{
+	if (ln->job.is_owed) {
+		*out = ln->owed->ranges;
+		return ln->owed->n < LIMIT_BATCH_STREAMS ? ln->owed->n
+							 : LIMIT_BATCH_STREAMS;
+	}
+	*out = ln->drop_gapped ? ln->gap_before->streams : &ln->gap;
+	return ln->drop_gapped ? ln->gap_before->n_streams : 1;
+}
+
 /* The body of a gap: one record for each range. */
 static int fill_gap(struct lane_state *ln, struct job *job)
 {
-	const struct seg *s = ln->gap_before;
-	const struct seg_stream *ranges = ln->drop_gapped ? s->streams
-							  : &ln->gap;
-	size_t n = ln->drop_gapped ? s->n_streams : 1;
+	const struct seg_stream *ranges;
+	bool owed = job->is_owed;
+	size_t n = gap_ranges(ln, &ranges);
 	int64_t now_ns = sys_wall_ns(ln->sh->sys);
 	struct body_section section;
 	int rc = 0;
@@ -331,33 +365,46 @@ static int fill_gap(struct lane_state *ln, struct job *job)
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		struct record r = {
 			.stream = ranges[i].id,
-			.start = ln->drop_gapped
-					 ? gap_start(ln, s, &ranges[i])
+			.start = !owed && ln->drop_gapped
+					 ? gap_start(ln, ln->gap_before,
+						     &ranges[i])
 					 : ranges[i].start,
 			.end = ranges[i].end,
-			.flags = RECORD_GAP,
-			.line = slice_str(ln->gap_reason),
+			.flags = owed && ranges[i].end == ranges[i].start
+					 ? RECORD_GAP_OPEN
+					 : RECORD_GAP,
+			.line = slice_str(owed ? ln->owed->reason
+					       : ln->gap_reason),
 			.observed_ns = now_ns,
 			.header.time_ns = TIME_NONE,
 		};
 
-		job->head.streams[i] = (struct batch_stream){
-			r.stream, r.start, r.end, 1, ranges[i].h};
-		body_section_reset(&section, r.start);
-		rc = body_add(&section, &r, false);
-		if (rc == 0) {
-			rc = body_section_write(&section, &job->body);
-		}
+		rc = add_gap(job, i, &r, ranges[i].h, &section);
 	}
 	body_section_fini(&section);
 	return rc;
 }
 
+/* Right behind what the damaged file still holds. */
+static struct seg *begin_owed(struct lane_state *ln)
+{
+	struct seg *after = ln->first;
+
+	while (after != NULL && after->order <= ln->owed->order) {
+		after = after->next;
+	}
+	return seg_begin_before(ln, after, ln->owed->order + 1);
+}
+
 /* The segment that the next batch goes into. */
 static struct seg *choose_seg(struct lane_state *ln)
 {
+	if (ln->job.is_gap && ln->job.is_owed) {
+		return begin_owed(ln);
+	}
 	if (ln->job.is_gap) {
-		return seg_begin_before(ln, ln->gap_before);
+		return seg_begin_before(ln, ln->gap_before,
+					ln->gap_before->order - 1);
 	}
 	if (ln->last != NULL && !ln->last->closed && !fits(ln, ln->last)) {
 		lane_close_segment(ln);
@@ -370,7 +417,8 @@ void lane_submit(struct lane_state *ln)
 {
 	struct job *job = &ln->job;
 
-	if (!job->pending && ln->gap_before != NULL) {
+	if (!job->pending && lane_has_gap(ln)) {
+		job->is_owed = ln->gap_before == NULL;
 		if (fill_gap(ln, job) != 0) {
 			return; /* No memory; lane_tick() comes back. */
 		}
@@ -378,6 +426,9 @@ void lane_submit(struct lane_state *ln)
 		job->pending = true;
 	}
 	job->to_file = job->is_gap || lane_goes_to_file(ln);
+	if (job->is_gap && job->is_owed && ln->failures > 0) {
+		job->to_file = false; /* A full disk: it still has the damage. */
+	}
 	job->seg = choose_seg(ln);
 	if (job->seg == NULL) {
 		sys_timer_set(ln->sh->sys, ln->retry, RETRY_MS);
@@ -393,7 +444,7 @@ void lane_retry(void *arg)
 	if (ln->job.busy) {
 		return;
 	}
-	if (ln->job.pending || ln->gap_before != NULL) {
+	if (ln->job.pending || lane_has_gap(ln)) {
 		lane_submit(ln);
 	} else {
 		spool_oldest(ln);

@@ -71,8 +71,16 @@ static uint64_t next_number(struct lane_state *ln)
 	int64_t now_ms = sys_wall_ns(ln->sh->sys) / 1000000;
 	uint64_t number = now_ms > 0 ? (uint64_t)now_ms : 0;
 
-	if (number <= ln->last_number) {
-		number = ln->last_number + 1;
+	for (int i = 0; i < QUEUE_NR; i++) {
+		const struct lane_state *other = &ln->sh->lanes[i];
+		/* Numbers that follow each other are of one queue: their heads
+		 * name the segment before. */
+		uint64_t least = other->last_number + (other == ln ? 1 : 2);
+
+		if (other->lane == ln->lane && other->last_number > 0 &&
+		    number < least) {
+			number = least;
+		}
 	}
 	ln->last_number = number;
 	return number;
@@ -105,7 +113,8 @@ struct seg *seg_begin(struct lane_state *ln)
 	return s;
 }
 
-struct seg *seg_begin_before(struct lane_state *ln, struct seg *after)
+struct seg *seg_begin_before(struct lane_state *ln, struct seg *after,
+			     uint64_t order)
 {
 	struct seg *s = seg_new(ln);
 	struct seg **link = &ln->first;
@@ -118,9 +127,12 @@ struct seg *seg_begin_before(struct lane_state *ln, struct seg *after)
 	}
 	s->info.lane = ln->lane;
 	s->info.number = next_number(ln);
-	s->order = after->order - 1;
+	s->order = order;
 	s->next = after;
 	*link = s;
+	if (after == NULL) {
+		ln->last = s;
+	}
 	return s;
 }
 

@@ -9,7 +9,7 @@
 
 enum {
 	TICK_MS = 500,
-	SAVE_VERSION = 1,
+	SAVE_VERSION = 2,
 	ACKED_HEAD_MAX = 4096,
 };
 /* What a stop waits beyond its deadline for the spool to be written. */
@@ -17,7 +17,7 @@ static const int64_t STOP_GRACE_NS = INT64_C(10000000000);
 
 /* ---- what survives a restart ----
  * version (8 bit), number of keys (8 bit), keys, whether a store is known (8 bit), its
- * id, last number of each lane (64 bit), the acknowledged head (blob). */
+ * id, last number of each queue (64 bit), the acknowledged head (blob). */
 
 int shipper_save(const struct shipper *s, struct buf *out)
 {
@@ -39,7 +39,7 @@ int shipper_save(const struct shipper *s, struct buf *out)
 	if (rc == 0) {
 		rc = buf_add(out, s->store_id, sizeof s->store_id);
 	}
-	for (int i = 0; i < LANE_NR && rc == 0; i++) {
+	for (int i = 0; i < QUEUE_NR && rc == 0; i++) {
 		rc = buf_add_u64(out, s->lanes[i].last_number);
 	}
 	if (rc == 0) {
@@ -71,7 +71,7 @@ static int restore(struct shipper *s, struct slice saved)
 	}
 	s->has_store = reader_u8(&r) != 0;
 	reader_copy(&r, s->store_id, sizeof s->store_id);
-	for (int i = 0; i < LANE_NR; i++) {
+	for (int i = 0; i < QUEUE_NR; i++) {
 		uint64_t number = reader_u64(&r);
 
 		if (number > s->lanes[i].last_number) {
@@ -98,7 +98,7 @@ static int on_segment(void *arg, const struct spool_found *found)
 	struct recovery *rec = arg;
 	struct shipper *sh = rec->sh;
 
-	rec->seg = lane_adopt(&sh->lanes[found->info->lane], found);
+	rec->seg = lane_adopt(&sh->lanes[found->queue], found);
 	return rec->seg == NULL ? UV_ENOMEM : 0;
 }
 
@@ -128,10 +128,21 @@ static int on_end(void *arg, uint64_t size, size_t n_batches)
 	return 0;
 }
 
+static int on_loss(void *arg, const struct spool_loss *loss)
+{
+	struct recovery *rec = arg;
+
+	if (loss->n_whole > 0) {
+		rec->seg->file.damaged = !loss->unfinished;
+	}
+	rec->sh->spool_losses++;
+	return lane_owe(&rec->sh->lanes[loss->queue], loss);
+}
+
 static int recover(struct shipper *s)
 {
 	static const struct spool_visitor visitor = {on_segment, on_batch,
-						     on_end};
+						     on_end, on_loss};
 	struct recovery rec = {s, NULL};
 	const char *dir = s->options->spool_dir;
 	int rc = sys_mkdir(s->sys, dir, 0700);
@@ -143,6 +154,9 @@ static int recover(struct shipper *s)
 		return rc;
 	}
 	rc = spool_recover(s->sys, dir, &visitor, &rec);
+	for (int i = 0; i < QUEUE_NR && rc == 0; i++) {
+		lane_clip_owed(&s->lanes[i]);
+	}
 	if (rc == 0 && s->spool_bytes > 0) {
 		log_info("found lines in the spool that wait for the collector",
 			 "bytes=%llu", (unsigned long long)s->spool_bytes);
@@ -158,7 +172,7 @@ static void on_tick(void *arg)
 	int64_t now_ns = sys_mono_ns(s->sys);
 
 	client_tick(s->client, now_ns);
-	for (int i = 0; i < LANE_NR; i++) {
+	for (int i = 0; i < QUEUE_NR; i++) {
 		lane_tick(&s->lanes[i], now_ns);
 	}
 	client_pump(s->client);
@@ -188,8 +202,8 @@ int shipper_new(struct shipper **out, const struct shipper_params *params)
 	memcpy(s->machine, params->machine, sizeof s->machine);
 	buf_init(&s->acked_head, ACKED_HEAD_MAX);
 	rc = sys_timer_new(s->sys, &s->tick, on_tick, s);
-	for (int i = 0; i < LANE_NR && rc == 0; i++) {
-		rc = lane_init(&s->lanes[i], s, (enum lane)i);
+	for (int i = 0; i < QUEUE_NR && rc == 0; i++) {
+		rc = lane_init(&s->lanes[i], s, (enum queue)i);
 	}
 	if (rc == 0) {
 		rc = client_new(&s->client, s);
@@ -219,7 +233,7 @@ void shipper_free(struct shipper *s)
 	if (s == NULL) {
 		return;
 	}
-	for (int i = 0; i < LANE_NR; i++) {
+	for (int i = 0; i < QUEUE_NR; i++) {
 		if (s->lanes[i].sh != NULL) {
 			lane_fini(&s->lanes[i]);
 		}
@@ -240,7 +254,7 @@ void shipper_spool_ends(const struct shipper *s,
 			void (*cb)(void *arg, const struct msg_stream *end),
 			void *arg)
 {
-	for (int i = 0; i < LANE_NR; i++) {
+	for (int i = 0; i < QUEUE_NR; i++) {
 		for (const struct seg *seg = s->lanes[i].first; seg != NULL;
 		     seg = seg->next) {
 			for (size_t k = 0; k < seg->n_streams; k++) {
@@ -258,7 +272,7 @@ uint64_t shipper_lowest(const struct shipper *s, const struct stream_id *id)
 {
 	uint64_t lowest = UINT64_MAX;
 
-	for (int i = 0; i < LANE_NR; i++) {
+	for (int i = 0; i < QUEUE_NR; i++) {
 		uint64_t p = lane_lowest(&s->lanes[i], id);
 
 		lowest = p < lowest ? p : lowest;
@@ -266,35 +280,35 @@ uint64_t shipper_lowest(const struct shipper *s, const struct stream_id *id)
 	return lowest;
 }
 
-bool shipper_settled(const struct shipper *s, enum lane lane)
+bool shipper_settled(const struct shipper *s, enum queue queue)
 {
-	return lane_settled(&s->lanes[lane]);
+	return lane_settled(&s->lanes[queue]);
 }
 
 /* ---- records ---- */
 
-int shipper_add(struct shipper *s, enum lane lane, const struct record *r,
+int shipper_add(struct shipper *s, enum queue queue, const struct record *r,
 		bool with_time)
 {
-	return lane_add(&s->lanes[lane], r, with_time);
+	return lane_add(&s->lanes[queue], r, with_time);
 }
 
-int shipper_reserve(struct shipper *s, enum lane lane,
+int shipper_reserve(struct shipper *s, enum queue queue,
 		    const struct stream_id *id, size_t n)
 {
-	return lane_reserve(&s->lanes[lane], id, n);
+	return lane_reserve(&s->lanes[queue], id, n);
 }
 
-void shipper_flush(struct shipper *s, enum lane lane)
+void shipper_flush(struct shipper *s, enum queue queue)
 {
-	lane_close_batch(&s->lanes[lane]);
+	lane_close_batch(&s->lanes[queue]);
 }
 
 void shipper_room_now(struct shipper *sh)
 {
 	bool wanted = false;
 
-	for (int i = 0; i < LANE_NR; i++) {
+	for (int i = 0; i < QUEUE_NR; i++) {
 		struct lane_state *ln = &sh->lanes[i];
 
 		if (ln->wanted && sh->n_keys > 0 && !ln->job.busy &&
@@ -324,7 +338,7 @@ void shipper_hold(struct shipper *s, bool held)
 static void spool_the_rest(struct shipper *s)
 {
 	s->spooling = true;
-	for (int i = 0; i < LANE_NR; i++) {
+	for (int i = 0; i < QUEUE_NR; i++) {
 		lane_spool_next(&s->lanes[i]);
 	}
 }
@@ -338,7 +352,7 @@ void shipper_check_stop(struct shipper *s)
 	if (!s->stopping || cb == NULL) {
 		return;
 	}
-	for (int i = 0; i < LANE_NR; i++) {
+	for (int i = 0; i < QUEUE_NR; i++) {
 		lane_close_batch(&s->lanes[i]);
 		delivered = delivered && lane_delivered(&s->lanes[i]);
 		spooled = spooled && lane_spooled(&s->lanes[i]);
@@ -353,7 +367,7 @@ void shipper_check_stop(struct shipper *s)
 		return;
 	}
 	client_stop(s->client);
-	for (int i = 0; i < LANE_NR; i++) {
+	for (int i = 0; i < QUEUE_NR; i++) {
 		busy = busy || lane_busy(&s->lanes[i]);
 	}
 	/* Whoever is told may free everything: not under a job's feet. */
@@ -390,7 +404,7 @@ void shipper_status(const struct shipper *s, struct json *j)
 	client_status(s->client, j);
 	json_object_end(j);
 	json_object(j, "lanes");
-	for (int i = 0; i < LANE_NR; i++) {
+	for (int i = 0; i < QUEUE_NR; i++) {
 		const struct lane_state *ln = &s->lanes[i];
 		uint64_t unacked = 0, segments = 0;
 
@@ -399,7 +413,7 @@ void shipper_status(const struct shipper *s, struct json *j)
 			segments++;
 			unacked += (uint64_t)((int64_t)seg->n - 1 - seg->acked);
 		}
-		json_object(j, lane_name((enum lane)i));
+		json_object(j, queue_name((enum queue)i));
 		json_u64(j, "records", ln->records);
 		json_u64(j, "dropped", ln->dropped);
 		json_u64(j, "segments", segments);
@@ -414,5 +428,6 @@ void shipper_status(const struct shipper *s, struct json *j)
 	json_u64(j, "gaps", s->gaps);
 	json_u64(j, "memory_bytes", s->memory);
 	json_u64(j, "spool_bytes", s->spool_bytes);
+	json_u64(j, "spool_losses", s->spool_losses);
 	json_bool(j, "spooling", s->spooling);
 }

@@ -1,6 +1,7 @@
 /* shipper: records become sealed batches, survive, and travel.
  *
- * Records go into one of three lanes (wire/segment.h).  A lane gathers them into
+ * Records go into a queue (shipper/queue.h): that of their lane (wire/segment.h) and of
+ * the policy that says what goes when the spool is full.  A queue gathers them into
  * batches, seals each batch into its current segment, keeps the bytes until the
  * collector has acknowledged them, and hands whole segments to the spool when
  * the collector is away.  Lanes `alert` and `kept` begin in the spool: their
@@ -25,6 +26,7 @@
 #include "common/record.h"
 #include "common/sys.h"
 #include "shipper/options.h"
+#include "shipper/queue.h"
 #include "wire/head.h"
 #include "wire/link.h"
 #include "wire/msg.h"
@@ -96,28 +98,28 @@ void shipper_spool_ends(const struct shipper *s,
 /* The lowest position of the stream that is still held here (spooled, sealed or
  * filling); UINT64_MAX when nothing of it is. */
 uint64_t shipper_lowest(const struct shipper *s, const struct stream_id *id);
-/* Nothing of the lane is filling or under way: all of it is sealed (and, but for
+/* Nothing of the queue is filling or under way: all of it is sealed (and, but for
  * lane `file`, on disk). */
-bool shipper_settled(const struct shipper *s, enum lane lane);
+bool shipper_settled(const struct shipper *s, enum queue queue);
 
-/* Adds a record.  r->start must be where the stream's last record ended.  The
- * record is copied.  with_time as in wire/body.h.
+/* Adds a record; a stream stays in one queue.  r->start must be where the stream's
+ * last record ended.  The record is copied.  with_time as in wire/body.h.
  *   0           accepted
  *   ERR_AGAIN   no room: keep it, cbs->room() will be called
  *   UV_ENOMEM   likewise, without a promise of the callback
  *   UV_EINVAL   a line with a newline in it, or longer than a batch */
-int shipper_add(struct shipper *s, enum lane lane, const struct record *r,
+int shipper_add(struct shipper *s, enum queue queue, const struct record *r,
 		bool with_time);
 
 /* Makes sure that the next record of the stream, with a line of at most n bytes,
  * will be accepted: asked before the work on a line begins.  Same errors. */
-int shipper_reserve(struct shipper *s, enum lane lane,
+int shipper_reserve(struct shipper *s, enum queue queue,
 		    const struct stream_id *id, size_t n);
 
 /* Closes the lane's filling batch now instead of at its delay. */
-void shipper_flush(struct shipper *s, enum lane lane);
+void shipper_flush(struct shipper *s, enum queue queue);
 
-/* Nothing of the lane `file` is sent from now on, or all of it is again: a
+/* Nothing of lane `file` is sent from now on, or all of it is again: a
  * stream that only the collector knows, after a crash, can't be told from another
  * that begins alike.  Reading and sealing go on. */
 void shipper_hold(struct shipper *s, bool held);

@@ -37,6 +37,17 @@ static int on_end(void *arg, uint64_t size, size_t n_batches)
 	return 0;
 }
 
+static int on_loss(void *arg, const struct spool_loss *loss)
+{
+	(void)arg;
+	for (size_t i = 0; i < loss->n_ranges; i++) {
+		if (loss->ranges[i].start > loss->ranges[i].end) {
+			abort();
+		}
+	}
+	return 0;
+}
+
 static void quiet(void *arg, enum log_level level, struct slice line)
 {
 	(void)arg;
@@ -47,7 +58,7 @@ static void quiet(void *arg, enum log_level level, struct slice line)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct spool_visitor visitor = {on_segment, on_batch,
-						     on_end};
+						     on_end, on_loss};
 	struct memory_sys m;
 	uint64_t end = 0;
 

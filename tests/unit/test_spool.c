@@ -21,7 +21,11 @@
 #include "wire/body.h"
 #include "wire/crypto.h"
 
-enum { BATCHES = 4 };
+enum {
+	BATCHES = 4,
+	LINES = 10, /* raw bytes that each of them stands for */
+	TAIL = 12,  /* behind a batch in its file */
+};
 
 struct fixture {
 	char dir[64];
@@ -82,7 +86,7 @@ static int tear_down(void **state)
 
 static int make(struct fixture *f, struct sys *sys, struct spool_file *file)
 {
-	int rc = spool_file_create(file, sys, f->dir, 7,
+	int rc = spool_file_create(file, sys, f->dir, 7, QUEUE_FILE_OLDEST,
 				   sealer_info(f->sealer),
 				   sealer_header(f->sealer));
 
@@ -96,6 +100,9 @@ struct found {
 	int segments, batches, ends;
 	uint64_t size;
 	uint64_t last_end;
+	int losses;
+	bool unfinished, open_end;
+	uint64_t from, to; /* of the one stream there is */
 };
 
 static int on_segment(void *arg, const struct spool_found *s)
@@ -103,6 +110,8 @@ static int on_segment(void *arg, const struct spool_found *s)
 	struct found *found = arg;
 
 	assert_int_equal(s->info->number, 7);
+	assert_int_equal(s->order, 7);
+	assert_int_equal(s->queue, QUEUE_FILE_OLDEST);
 	found->segments++;
 	return 0;
 }
@@ -129,10 +138,27 @@ static int on_end(void *arg, uint64_t size, size_t n)
 	return 0;
 }
 
+static int on_loss(void *arg, const struct spool_loss *l)
+{
+	struct found *found = arg;
+
+	assert_int_equal(l->n_whole, found->batches);
+	assert_int_equal(l->queue, QUEUE_FILE_OLDEST);
+	assert_true(l->n_ranges <= 1);
+	found->losses++;
+	found->unfinished = l->unfinished;
+	found->open_end = l->open_end;
+	if (l->n_ranges == 1) {
+		found->from = l->ranges[0].start;
+		found->to = l->ranges[0].end;
+	}
+	return 0;
+}
+
 static int recover(struct fixture *f, struct sys *sys, struct found *found)
 {
 	static const struct spool_visitor visitor = {on_segment, on_batch,
-						     on_end};
+						     on_end, on_loss};
 
 	*found = (struct found){0};
 	return spool_recover(sys, f->dir, &visitor, found);
@@ -186,18 +212,27 @@ static int whole(const struct fixture *f, size_t n)
 	int count = 0;
 
 	while (count < BATCHES &&
-	       f->places[count].offset + f->places[count].len + 8 <= n) {
+	       f->places[count].offset + f->places[count].len + TAIL <= n) {
 		count++;
 	}
 	return count;
+}
+
+/* What the file still tells of what it has lost is exact. */
+static void assert_loss_is_exact(const struct found *found, uint64_t end)
+{
+	assert_int_equal(found->losses, 1);
+	assert_int_equal(found->from, (uint64_t)found->batches * LINES);
+	assert_int_equal(found->to, end);
 }
 
 static void a_file_cut_anywhere_keeps_what_is_whole(void **state)
 {
 	struct fixture *f = *state;
 	struct spool_file file;
-	struct found found;
+	struct found found, again;
 	char *path, *p;
+	int told = 0;
 	size_t n;
 
 	log_set_level(LOG_LEVEL_ERROR);
@@ -210,20 +245,34 @@ static void a_file_cut_anywhere_keeps_what_is_whole(void **state)
 		put(path, p, at);
 		assert_int_equal(recover(f, sys_plain(), &found), 0);
 		assert_int_equal(found.batches, whole(f, at));
-		/* And a second start finds the same, undamaged. */
-		assert_int_equal(recover(f, sys_plain(), &found), 0);
-		assert_int_equal(found.batches, whole(f, at));
+		if (found.losses > 0) {
+			assert_loss_is_exact(&found, (uint64_t)(found.batches + 1) *
+							     LINES);
+			assert_true(found.unfinished);
+			assert_false(found.open_end);
+			told++;
+		}
+		/* And a second start finds the same. */
+		assert_int_equal(recover(f, sys_plain(), &again), 0);
+		assert_int_equal(again.batches, found.batches);
+		assert_int_equal(again.losses, found.losses);
 	}
+	/* Wherever the head of the frame that was cut is whole. */
+	for (int i = 0; i < BATCHES; i++) {
+		told -= (int)f->places[i].len + TAIL;
+	}
+	assert_int_equal(told, 0);
 	free(p);
 	free(path);
 }
 
-static void a_flipped_bit_costs_nothing_before_it(void **state)
+static void a_flip_anywhere_costs_what_it_hits_and_says_so(void **state)
 {
 	struct fixture *f = *state;
 	struct spool_file file;
 	struct found found;
 	char *path, *p;
+	int spared = 0;
 	size_t n;
 
 	log_set_level(LOG_LEVEL_ERROR);
@@ -237,8 +286,58 @@ static void a_flipped_bit_costs_nothing_before_it(void **state)
 		p[at] ^= 0x10;
 		assert_int_equal(recover(f, sys_plain(), &found), 0);
 		assert_true(found.batches >= whole(f, at));
-		assert_true(found.batches < BATCHES);
+		if (found.batches < BATCHES) {
+			assert_loss_is_exact(&found, (uint64_t)BATCHES * LINES);
+			assert_false(found.unfinished);
+			assert_false(found.open_end);
+		} else {
+			/* It hit the magic, a header's copy or a frame's head. */
+			assert_int_equal(found.losses, 0);
+			spared++;
+		}
 	}
+	assert_true(spared > 0);
+	free(p);
+	free(path);
+}
+
+/* A hole of zeros, of any length at any place: what follows it says how much is gone. */
+static void a_hole_is_measured_by_what_stands_behind_it(void **state)
+{
+	struct fixture *f = *state;
+	struct spool_file file;
+	struct found found;
+	char *path, *p, *q;
+	size_t n;
+
+	log_set_level(LOG_LEVEL_ERROR);
+	assert_int_equal(make(f, sys_plain(), &file), 0);
+	path = strdup(file.path);
+	p = read_all(path, &n);
+	q = malloc(n);
+	assert_non_null(q);
+	spool_file_close(&file, sys_plain());
+	for (size_t at = 0; at < n; at += 13) {
+		for (size_t len = 1; len <= n - at; len += 17) {
+			bool at_end = at + len == n;
+
+			memcpy(q, p, n);
+			memset(q + at, 0, len);
+			put(path, q, n);
+			assert_int_equal(recover(f, sys_plain(), &found), 0);
+			assert_true(found.batches >= whole(f, at) || at < 300);
+			if (found.losses == 0) {
+				/* Nothing is, or what looks like a write that was
+				 * never finished. */
+				assert_true(found.batches == BATCHES || at_end ||
+					    len > n - f->places[BATCHES - 1].offset);
+			} else if (!found.open_end && !found.unfinished) {
+				assert_int_equal(found.to, BATCHES * LINES);
+			}
+			unlink(path);
+		}
+	}
+	free(q);
 	free(p);
 	free(path);
 }
@@ -329,6 +428,47 @@ static void recovery_survives_every_failing_call(void **state)
 	log_set_level(LOG_LEVEL_INFO);
 }
 
+static size_t size_of(const char *path)
+{
+	struct sys_stat st;
+
+	assert_int_equal(sys_stat(sys_plain(), path, &st), 0);
+	return (size_t)st.size;
+}
+
+/* Every kill may leave a torn end: were each kept, they would fill the disk.  Damage
+ * stays as it is until somebody has told it. */
+static void a_torn_end_is_cut_and_damage_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct spool_file file;
+	struct found found;
+	char *path, *p;
+	size_t n, end;
+
+	log_set_level(LOG_LEVEL_ERROR);
+	assert_int_equal(make(f, sys_plain(), &file), 0);
+	path = strdup(file.path);
+	p = read_all(path, &n);
+	spool_file_close(&file, sys_plain());
+	end = (size_t)f->places[1].offset + f->places[1].len + TAIL;
+	put(path, p, end + 9);
+	assert_int_equal(recover(f, sys_plain(), &found), 0);
+	assert_int_equal(found.batches, 2);
+	assert_int_equal(found.losses, 0);
+	assert_int_equal(size_of(path), end);
+	p[f->places[2].offset + 5] ^= 1;
+	put(path, p, n);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(recover(f, sys_plain(), &found), 0);
+		assert_int_equal(found.batches, 2);
+		assert_int_equal(found.losses, 1);
+		assert_int_equal(size_of(path), n);
+	}
+	free(p);
+	free(path);
+}
+
 static int count_aside(void *arg, const char *name, bool is_dir)
 {
 	(void)is_dir;
@@ -336,38 +476,91 @@ static int count_aside(void *arg, const char *name, bool is_dir)
 	return 0;
 }
 
-static int aside(const struct fixture *f)
+static void a_damaged_file_is_kept_aside_and_few_of_them(void **state)
 {
+	struct fixture *f = *state;
+	struct spool_file file;
+	struct found found;
+	char path[128];
 	int n = 0;
 
+	log_set_level(LOG_LEVEL_ERROR - 1);
+	assert_int_equal(make(f, sys_plain(), &file), 0);
+	file.damaged = true;
+	spool_file_remove(&file, sys_plain());
 	assert_int_equal(sys_list(sys_plain(), f->dir, count_aside, &n), 0);
-	return n;
+	assert_int_equal(n, 1);
+	for (int i = 0; i < 2 * SPOOL_DAMAGED; i++) {
+		snprintf(path, sizeof path, "%s/%020d-kept-x.spool.damaged",
+			 f->dir, 100 + i);
+		put(path, "x", 1);
+	}
+	assert_int_equal(recover(f, sys_plain(), &found), 0);
+	n = 0;
+	assert_int_equal(sys_list(sys_plain(), f->dir, count_aside, &n), 0);
+	assert_int_equal(n, SPOOL_DAMAGED);
+	assert_int_equal(access(path, F_OK), 0); /* The newest. */
+	log_set_level(LOG_LEVEL_INFO);
 }
 
-/* Every kill may leave a torn end: were each kept, they would fill the disk. */
-static void a_torn_end_is_cut_and_only_damage_is_kept(void **state)
+/* A batch does not say which one it is: one that is missing must not be taken for the
+ * next. */
+static void a_missing_batch_is_not_passed_over(void **state)
 {
 	struct fixture *f = *state;
 	struct spool_file file;
 	struct found found;
 	char *path, *p;
-	size_t n;
+	size_t n, from, to;
 
 	log_set_level(LOG_LEVEL_ERROR);
 	assert_int_equal(make(f, sys_plain(), &file), 0);
 	path = strdup(file.path);
 	p = read_all(path, &n);
 	spool_file_close(&file, sys_plain());
-	for (size_t at = 0; at < n; at += 7) {
-		put(path, p, at);
-		assert_int_equal(recover(f, sys_plain(), &found), 0);
-		assert_int_equal(aside(f), 0);
-	}
-	p[f->places[2].offset + 5] ^= 1;
-	put(path, p, n);
+	from = (size_t)f->places[0].offset + f->places[0].len + TAIL;
+	to = (size_t)f->places[1].offset + f->places[1].len + TAIL;
+	memmove(p + from, p + to, n - to);
+	put(path, p, n - (to - from));
 	assert_int_equal(recover(f, sys_plain(), &found), 0);
-	assert_int_equal(found.batches, 2);
-	assert_int_equal(aside(f), 1);
+	assert_int_equal(found.batches, 1);
+	assert_int_equal(found.losses, 1);
+	assert_int_equal(found.to, BATCHES * LINES);
+	assert_true(found.open_end); /* Of streams that nobody names. */
+	free(p);
+	free(path);
+}
+
+static void looking_changes_nothing(void **state)
+{
+	static const struct spool_visitor visitor = {on_segment, on_batch,
+						     on_end, on_loss};
+	struct fixture *f = *state;
+	struct spool_file file;
+	struct found found = {0};
+	char *path, *p;
+	size_t n;
+
+	log_set_level(LOG_LEVEL_ERROR - 1);
+	assert_int_equal(make(f, sys_plain(), &file), 0);
+	path = strdup(file.path);
+	p = read_all(path, &n);
+	spool_file_close(&file, sys_plain());
+	for (size_t at = 0; at < n; at += 7) {
+		struct fault_sys sys;
+
+		put(path, p, at);
+		fault_sys_init(&sys, -1, 0);
+		sys.ops.ftruncate = NULL;
+		sys.ops.unlink = NULL;
+		sys.ops.rename = NULL;
+		sys.ops.pwrite = NULL;
+		found = (struct found){0};
+		assert_int_equal(spool_look(&sys.sys, f->dir, &visitor, &found),
+				 0);
+		assert_int_equal(size_of(path), at);
+	}
+	log_set_level(LOG_LEVEL_INFO);
 	free(p);
 	free(path);
 }
@@ -381,8 +574,18 @@ int main(void)
 			a_file_cut_anywhere_keeps_what_is_whole, set_up,
 			tear_down),
 		cmocka_unit_test_setup_teardown(
-			a_flipped_bit_costs_nothing_before_it, set_up,
+			a_flip_anywhere_costs_what_it_hits_and_says_so, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_hole_is_measured_by_what_stands_behind_it, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_damaged_file_is_kept_aside_and_few_of_them, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_missing_batch_is_not_passed_over, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(looking_changes_nothing, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(a_read_tells_damage, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(every_call_may_fail, set_up,
@@ -391,7 +594,7 @@ int main(void)
 			recovery_survives_every_failing_call, set_up,
 			tear_down),
 		cmocka_unit_test_setup_teardown(
-			a_torn_end_is_cut_and_only_damage_is_kept, set_up,
+			a_torn_end_is_cut_and_damage_is_kept, set_up,
 			tear_down),
 	};
 
