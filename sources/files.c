@@ -192,6 +192,7 @@ static struct known *remember(struct file *f)
 	k->live = s->position >= k->st.top.position &&
 		  s->position >= k->st.acked;
 	k->h_position = s->hash_at_position;
+	k->ours = true;
 	memcpy(k->marks, s->marks, sizeof k->marks);
 	k->n_marks = s->n_marks;
 	k->present = false;
@@ -230,6 +231,7 @@ void file_park(struct file *f, enum tail_close why)
 	f->partial = 0;
 	f->n_peek = 0;
 	f->fork = false;
+	f->instead = false;
 	if (!f->s->has_id) {
 		file_drop_stream(f);
 		return;

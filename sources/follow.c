@@ -21,6 +21,17 @@ static int make_id(struct file *f)
 	return 0;
 }
 
+static void end_the_other(struct file *f)
+{
+	struct known *k = f->instead ? known_find(f->tail, &f->instead_of)
+				     : NULL;
+
+	f->instead = false;
+	if (k != NULL) {
+		known_give_up(k);
+	}
+}
+
 /* The stream gets its id with the first bytes that are handed on. */
 static int open_stream(struct file *f)
 {
@@ -29,6 +40,7 @@ static int open_stream(struct file *f)
 
 	if (rc == 0 && !f->opened) {
 		f->opened = true;
+		end_the_other(f);
 		t->stats.forks += f->s->st.fork;
 		t->cb.opened(t->arg, f->s);
 	}

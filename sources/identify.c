@@ -101,10 +101,20 @@ static bool within(void *arg, uint64_t position, uint64_t h)
 	return position == 0 || position > f->size; /* false: found one */
 }
 
-/* Whether some place of some stream can be compared with this file at all. */
+/* Whether some place of some stream can be compared with this file at all, or will
+ * be when a stream that is about to go on stands in its file. */
 static bool could_belong(struct file *f)
 {
 	struct tail *t = f->tail;
+
+	for (size_t i = 0; i < t->n_files; i++) {
+		const struct file *other = t->files[i];
+
+		if (other != f && other->resume != NULL &&
+		    names_related(f->path, other->path)) {
+			return true;
+		}
+	}
 
 	for (size_t i = 0; i < t->n_known; i++) {
 		struct known *k = t->known[i];
@@ -286,7 +296,9 @@ static void compare_points(struct job *j)
 		const struct point *p = &j->points[j->next_point++];
 		struct candidate *c = &j->candidates[p->candidate];
 
-		if (p->h == h) {
+		if (p->h != h) {
+			c->disproved = true;
+		} else {
 			c->matched = true;
 			c->best = p->position;
 			c->best_h = h;
@@ -310,6 +322,7 @@ static void start_over(struct file *f)
 	f->from_end = false;
 	f->unchecked = false;
 	f->fork = false;
+	f->instead = false;
 	f->ready = true;
 }
 
@@ -551,14 +564,15 @@ static bool weak_rest(const struct file *f, const struct job *j,
 	       !known_done(k);
 }
 
-/* A stream whose file was cut while it was read is looked for at this moment,
- * and here is a sibling with all that was read: a copy made just before.  To call
- * it a fork would lose what is not acknowledged yet if it has to be read again. */
+/* A stream whose file was cut while this process read it is looked for at this
+ * moment, and here is a sibling with all that was ever read: a copy made just
+ * before.  To call it a fork would lose what is not acknowledged yet if it has to be
+ * read again. */
 static bool just_copied(const struct file *f, const struct candidate *c,
 			const struct known *k)
 {
-	return !f->in_glob && k->live && k->searching && c->best > 0 &&
-	       c->best == k->st.position;
+	return !f->in_glob && k->ours && k->searching && c->best > 0 &&
+	       c->best == known_furthest(k);
 }
 
 struct verdict {
@@ -567,7 +581,8 @@ struct verdict {
 	const struct candidate *copy; /* of what another file gives */
 	const struct candidate *weak;
 	struct known *weak_k;
-	bool may_repeat; /* lines of a stream of which nothing can be proved */
+	bool may_repeat; /* lines of a stream that can't be proved to be another */
+
 };
 
 static bool rather(const struct file *f, const struct candidate *a,
@@ -607,6 +622,7 @@ static struct verdict judge(const struct file *f, const struct job *j)
 		if (!c->matched) {
 			continue;
 		}
+		v.may_repeat |= !c->disproved;
 		if (c->open || (k != NULL && k->present && !c->same_inode)) {
 			if (strong(j, c->best) &&
 			    (v.copy == NULL || c->best > v.copy->best)) {
@@ -641,6 +657,41 @@ static bool is_known(const struct file *f, const struct job *j)
 	return false;
 }
 
+/* Of the file that bears this name nothing was handed on yet: there is nothing by
+ * which a copy of it could be known. */
+static bool unread(const struct tail *t, const char *path)
+{
+	for (size_t i = 0; i < t->n_files; i++) {
+		const struct file *f = t->files[i];
+
+		if (f->in_glob && !f->gone && f->size > 0 &&
+		    (f->s == NULL || f->s->position == 0) &&
+		    strcmp(f->path, path) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Probably the stream's rest, but files as short may begin alike: what is not
+ * acknowledged comes under a stream of its own.  When that one begins, and not
+ * before, this one is over. */
+static void weak_sibling(struct file *f, struct known *k)
+{
+	if (f->size <= k->st.acked) {
+		known_give_up(k);
+		file_free(f);
+		return;
+	}
+	f->instead = true;
+	f->instead_of = k->st.id;
+	if (k->st.acked > 0) {
+		fork_at(f, k->st.acked, k->st.h);
+	} else {
+		begin_new(f, true);
+	}
+}
+
 /* A file found beside a stream whose rest is searched: it is that rest, or none
  * of our business; unless it came and went while nobody looked. */
 static void decide_sibling(struct file *f, const struct job *j,
@@ -649,22 +700,18 @@ static void decide_sibling(struct file *f, const struct job *j,
 	if (v->rest != NULL && known_continues(v->k, v->rest->best, f->size, true)) {
 		go_on(f, v->k, v->rest, j);
 	} else if (v->weak != NULL) {
-		/* Probably its rest, but files as short may begin alike:
-		 * under a stream of its own. */
-		uint64_t from = known_full(v->weak_k);
-		uint64_t h = v->weak_k->live ? v->weak_k->h_position
-					     : v->weak_k->st.h;
-
-		v->weak_k->st.finished = true;
-		v->weak_k->st.position = from;
-		if (f->size > from) {
-			fork_at(f, from, h);
-		} else {
-			file_free(f);
-		}
+		weak_sibling(f, v->weak_k);
+	} else if (f->unseen && v->rest != NULL && v->copy == NULL &&
+		   v->rest->best < f->size) {
+		fork_at(f, v->rest->best, v->rest->best_h);
 	} else if ((f->unseen || find_blank(f) != NULL) && v->rest == NULL &&
 		   v->copy == NULL && !is_known(f, j)) {
-		begin_new(f, true); /* There is no proof that it is new. */
+		if (unread(f->tail, f->family)) {
+			search_later(f->tail, f->family, f->mtime_ns);
+			file_free(f);
+		} else {
+			begin_new(f, true); /* No proof that it is new. */
+		}
 	} else {
 		file_free(f);
 	}
@@ -720,6 +767,11 @@ static void decide(struct file *f, const struct job *j)
 		fork_at(f, v.rest->best, v.rest->best_h);
 	} else if (v.copy != NULL && is_stale_copy(f, v.copy)) {
 		skip(f, &v.copy->id, v.copy->best, v.copy->best_h);
+	} else if (v.weak != NULL && v.weak_k->st.acked > j->prefix.first_line &&
+		   v.weak->best >= v.weak_k->st.acked) {
+		f->instead = true;
+		f->instead_of = v.weak_k->st.id;
+		fork_at(f, v.weak_k->st.acked, v.weak_k->st.h);
 	} else {
 		begin_new(f, v.copy != NULL || v.weak != NULL || v.may_repeat);
 	}

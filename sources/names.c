@@ -223,17 +223,24 @@ static bool cut_number(struct slice *name)
 	return true;
 }
 
-/* The name without what a rotation adds to it. */
-static struct slice stem(const char *path)
+size_t names_unrotated(const char *base)
 {
-	struct slice name = base_of(path);
+	struct slice name = slice_str(base);
 
 	while (cut_one_of(&name, compressed,
 			  sizeof compressed / sizeof compressed[0]) ||
 	       cut_one_of(&name, old, sizeof old / sizeof old[0]) ||
 	       cut_number(&name)) {
 	}
-	return name;
+	return name.n;
+}
+
+/* The name without what a rotation adds to it. */
+static struct slice stem(const char *path)
+{
+	const char *base = names_base(path);
+
+	return slice(base, names_unrotated(base));
 }
 
 bool names_is_numbered(const char *path, const char *of)

@@ -43,6 +43,9 @@ bool names_related(const char *a, const char *b);
 /* path is that of `of` with nothing but numbers, dates or ".old" added: what
  * rotation makes of a name, and hardly anybody else. */
 bool names_is_numbered(const char *path, const char *of);
+/* How many bytes of a base name are left when the numbers, dates and ".old" that
+ * rotation adds are taken off its end; all of them when there are none. */
+size_t names_unrotated(const char *base);
 /* Ends in .gz, .xz, .zst or .bz2. */
 bool names_compressed(const char *path);
 

@@ -104,6 +104,18 @@ static struct watch *watch_add(struct tail *t, const char *dir)
 	return w;
 }
 
+/* A rotated file may have come that no glob matches: the time of the directory tells,
+ * unless it is so recent that one more change would bear the same. */
+static void look_at_entries(struct tail *t, struct watch *w, int64_t mtime_ns)
+{
+	bool recent = sys_wall_ns(t->sys) - mtime_ns < TAIL_COARSE_NS;
+
+	if (mtime_ns == 0 || mtime_ns != w->mtime_ns) {
+		w->mtime_ns = recent ? 0 : mtime_ns;
+		search_arrivals(t, w->dir);
+	}
+}
+
 /* A directory that a glob looks into.  Without a watch it is polled. */
 static void on_dir(void *arg, const char *dir)
 {
@@ -129,6 +141,7 @@ static void on_dir(void *arg, const char *dir)
 	}
 	w->dev = st.dev;
 	w->ino = st.ino;
+	look_at_entries(t, w, st.mtime_ns);
 	if (w->w == NULL) {
 		rc = sys_watch_new(t->sys, &w->w, dir, on_change, w);
 		if (rc != 0) {
@@ -318,7 +331,8 @@ static int on_match(void *arg, const char *path)
 	}
 	k = known_by_inode(t, st.dev, st.ino);
 	if (k != NULL) {
-		k->present = true;
+		/* Smaller than what was read of it: it is something else. */
+		k->present = st.size >= known_furthest(k);
 		k->st.seen_ns = sys_wall_ns(t->sys);
 		if ((k->live || known_done(k)) && k->st.size == st.size &&
 		    k->st.mtime_ns == st.mtime_ns &&

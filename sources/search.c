@@ -228,17 +228,35 @@ static void search_rest(struct tail *t, struct known *k)
 	}
 }
 
-void search_add(struct tail *t, const char *path, int64_t since_ns)
+static struct look *look_of(struct tail *t, const char *path)
 {
-	struct look *looks;
-
 	for (size_t i = 0; i < t->n_looks; i++) {
 		if (strcmp(t->looks[i].path, path) == 0) {
-			if (since_ns < t->looks[i].since_ns) {
-				t->looks[i].since_ns = since_ns;
-			}
-			return;
+			return &t->looks[i];
 		}
+	}
+	return NULL;
+}
+
+void search_later(struct tail *t, const char *path, int64_t since_ns)
+{
+	struct look *l;
+
+	search_add(t, path, since_ns);
+	l = look_of(t, path);
+	if (l != NULL) {
+		l->wait = true;
+	}
+}
+
+void search_add(struct tail *t, const char *path, int64_t since_ns)
+{
+	struct look *looks, *l = look_of(t, path);
+
+	if (l != NULL) {
+		l->since_ns = since_ns < l->since_ns ? since_ns : l->since_ns;
+		l->wait = false;
+		return;
 	}
 	if (t->n_looks == t->room_looks) {
 		size_t room = 2 * t->room_looks + 8;
@@ -256,6 +274,47 @@ void search_add(struct tail *t, const char *path, int64_t since_ns)
 	if (t->looks[t->n_looks].path != NULL) {
 		t->n_looks++;
 	}
+}
+
+/* ---- a directory has changed ---- */
+
+struct arrivals {
+	struct tail *tail;
+	const char *dir;
+};
+
+/* A rotated name that no glob matches: whose rotation it is wants to know. */
+static int on_arrival(void *arg, const char *name, bool is_dir)
+{
+	struct arrivals *a = arg;
+	char path[PATH_MAX];
+	size_t n;
+
+	if (is_dir) {
+		return 0;
+	}
+	n = names_unrotated(name);
+	if (name[n] == '\0' ||
+	    snprintf(path, sizeof path, "%s/%.*s", a->dir[1] ? a->dir : "", (int)n,
+		     name) >= (int)sizeof path) {
+		return 0;
+	}
+	for (size_t i = 0; i < a->tail->n_files; i++) {
+		const struct file *f = a->tail->files[i];
+
+		if (f->in_glob && !f->gone && strcmp(f->path, path) == 0) {
+			search_add(a->tail, path, f->good_mtime_ns);
+		}
+	}
+	return 0;
+}
+
+void search_arrivals(struct tail *t, const char *dir)
+{
+	struct arrivals a = {t, dir};
+
+	/* An error is told by whoever lists it for a glob, or at the next look. */
+	sys_list(t->sys, dir, on_arrival, &a);
 }
 
 static int by_name_then_age(const void *a, const void *b)

@@ -590,8 +590,8 @@ static void note_unseen(const struct tail *t, struct stream_state *states,
 	for (size_t i = 0; i < t->n_files; i++) {
 		const struct file *f = t->files[i];
 
-		if (f->unseen && f->family != NULL &&
-		    (f->s == NULL || !f->s->has_id)) {
+		if (f->family != NULL &&
+		    (f->s == NULL ? f->unseen : !f->s->has_id)) {
 			look_from(states, n, f->family, f->mtime_ns);
 		}
 	}

@@ -43,6 +43,8 @@ enum {
 	TAIL_SEARCHES = 12,      /* for a stream's rest, ever less often */
 	TAIL_STRONG = 1024,      /* bytes: see identify.c */
 };
+/* Two changes of a directory within it may leave the same time. */
+#define TAIL_COARSE_NS 2000000000
 
 enum file_state { FILE_NEW, FILE_PROVING, FILE_RESUMING, FILE_READING,
 		  FILE_SKIPPED };
@@ -82,6 +84,9 @@ struct file {
 	size_t n_peek;
 	uint64_t partial;      /* bytes behind s->position that are no whole line yet */
 	struct stream_id copy_of; /* SKIPPED */
+	/* The stream it will get gives the rest of another, which is over then. */
+	bool instead;
+	struct stream_id instead_of;
 
 	/* RESUMING: where to, and what has to hold. */
 	uint64_t to;
@@ -104,6 +109,7 @@ struct known {
 	 * lost: it goes on there. */
 	bool live;
 	uint64_t h_position; /* live: H(st.position) */
+	bool ours;           /* this process has read it */
 	struct stream_rung marks[STREAM_MARKS];
 	uint32_t n_marks;
 	bool present;   /* the last scan saw its file */
@@ -127,6 +133,7 @@ struct candidate {
 	bool open;       /* another file's; else in tail.known */
 	bool same_inode;
 	bool matched;
+	bool disproved;  /* at some place the file holds something else */
 	uint64_t best;   /* the highest position that matched */
 	uint64_t best_h;
 };
@@ -155,6 +162,7 @@ struct watch {
 	struct sys_watch *w; /* NULL: no watch to be had */
 	char *dir;
 	uint64_t dev, ino;
+	int64_t mtime_ns; /* when its entries were last looked at; 0: never, or recent */
 	bool seen;
 };
 
@@ -284,6 +292,10 @@ void search_poll(struct tail *t);
 /* Look for incarnations of the name that nobody has seen, written since then
  * (mtime, Unix ns).  When out of memory, this is logged and not done. */
 void search_add(struct tail *t, const char *path, int64_t since_ns);
+/* Likewise, but not before the next poll. */
+void search_later(struct tail *t, const char *path, int64_t since_ns);
+/* The entries of a directory that is looked into have changed. */
+void search_arrivals(struct tail *t, const char *dir);
 /* For every name that is remembered. */
 void search_add_known(struct tail *t);
 void search_free(struct tail *t);
@@ -301,6 +313,21 @@ void known_free(struct known *k);
 static inline uint64_t known_full(const struct known *k)
 {
 	return k->live ? k->st.position : k->st.acked;
+}
+/* The end of all that was ever handed on and of which H is known. */
+static inline uint64_t known_furthest(const struct known *k)
+{
+	uint64_t full = known_full(k);
+
+	return k->st.top.position > full ? k->st.top.position : full;
+}
+/* Nothing more is expected of it: another stream gives the rest. */
+static inline void known_give_up(struct known *k)
+{
+	k->live = false;
+	k->st.finished = true;
+	k->st.position = k->st.acked;
+	k->st.top.position = 0;
 }
 /* A file of `size` bytes that is proved to have the stream's first `best` ones
  * continues it.  What was handed on above W (the top) may have been stored: it has

@@ -166,7 +166,8 @@ static inline void sink_verified(void *arg, const struct stream_id *id,
 }
 
 static const struct tail_callbacks sink_callbacks = {
-	sink_opened, sink_chunk, sink_closed, sink_gap, sink_verified,
+	.opened = sink_opened, .chunk = sink_chunk, .closed = sink_closed,
+	.gap = sink_gap, .verified = sink_verified,
 };
 
 /* As the handshake finds it: what the collector has under this id is not what

@@ -59,6 +59,7 @@ struct world {
 	struct sys_timer timers[WORLD_TIMERS];
 	struct sys_watch watches[WORLD_WATCHES];
 	uint64_t next_ino, order;
+	int64_t dirs_mtime_ns; /* of every directory */
 	bool watching;    /* watches work, else UV_ENOSPC */
 	size_t short_read; /* 0: whole reads */
 	uint64_t calls;   /* of those that can fail */
@@ -137,6 +138,7 @@ static inline void world_unlink(struct world *w, const char *path)
 	struct world_inode *in = name->inode;
 
 	*name = w->names[--w->n_names];
+	w->dirs_mtime_ns = w->now_ns;
 	in->nlink--;
 	world_drop(in);
 	world_tell(w, path);
@@ -159,8 +161,23 @@ static inline struct world_inode *world_create(struct world *w,
 	snprintf(w->names[w->n_names].path, sizeof w->names[0].path, "%s",
 		 path);
 	w->names[w->n_names++].inode = in;
+	w->dirs_mtime_ns = w->now_ns;
 	world_tell(w, path);
 	return in;
+}
+
+/* A second name for the same file. */
+static inline void world_link(struct world *w, const char *from,
+			      const char *to)
+{
+	struct world_inode *in = world_name_of(w, from)->inode;
+
+	assert(world_name(w, to) == NULL && w->n_names < WORLD_FILES);
+	in->nlink++;
+	w->dirs_mtime_ns = w->now_ns;
+	snprintf(w->names[w->n_names].path, sizeof w->names[0].path, "%s", to);
+	w->names[w->n_names++].inode = in;
+	world_tell(w, to);
 }
 
 static inline void world_write(struct world *w, const char *path,
@@ -204,6 +221,7 @@ static inline void world_rename(struct world *w, const char *from,
 		world_unlink(w, to);
 	}
 	snprintf(world_name_of(w, from)->path, sizeof w->names[0].path, "%s", to);
+	w->dirs_mtime_ns = w->now_ns;
 	world_tell(w, from);
 	world_tell(w, to);
 }
@@ -417,6 +435,7 @@ static inline int world_op_stat(struct sys *s, const char *path,
 		if (world_below(path, w->names[i].path) > 0) {
 			*out = (struct sys_stat){.dev = 1, .ino = 999,
 						 .mode = S_IFDIR | 0755,
+						 .mtime_ns = w->dirs_mtime_ns,
 						 .nlink = 2};
 			return 0;
 		}
