@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "agent/checkpoint.h"
+#include "agent/open.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "wire/local.h"
@@ -44,8 +45,7 @@ struct agent {
 	struct tail *tail;
 	uv_loop_t *loop;
 	struct input *input; /* standard input; NULL: not read */
-	struct source *sources[SOURCES_MAX]; /* the others */
-	size_t n_sources;
+	struct open_sources open; /* the others */
 	struct shipper *shipper;
 	struct tail_callbacks tail_cbs;
 
@@ -112,10 +112,10 @@ static bool contradicts(const struct stream_state *st,
 
 static void fork_stream(struct agent *a, const struct stream_id *id)
 {
-	for (size_t i = 0; i < a->n_sources; i++) {
-		const struct source_ops *ops = a->sources[i]->ops;
+	for (size_t i = 0; i < a->open.n; i++) {
+		const struct source_ops *ops = a->open.list[i]->ops;
 
-		if (ops->fork != NULL && ops->fork(a->sources[i], id) == 0) {
+		if (ops->fork != NULL && ops->fork(a->open.list[i], id) == 0) {
 			return;
 		}
 	}
@@ -128,11 +128,11 @@ static int restore(struct agent *a, const struct stream_state *st)
 {
 	int rc = source_is_file(st) ? tail_restore(a->tail, st, 1) : 0;
 
-	for (size_t i = 0; i < a->n_sources && rc == 0; i++) {
-		const struct source_ops *ops = a->sources[i]->ops;
+	for (size_t i = 0; i < a->open.n && rc == 0; i++) {
+		const struct source_ops *ops = a->open.list[i]->ops;
 
 		if (ops->restore != NULL) {
-			rc = ops->restore(a->sources[i], st, 1);
+			rc = ops->restore(a->open.list[i], st, 1);
 		}
 	}
 	return rc;
@@ -663,6 +663,11 @@ static int make_stages(struct agent *a, const struct agent_params *params)
 		rc = tail_new(&a->tail, a->sys, &a->config->sources,
 			      a->stream_secret, &a->tail_cbs, a);
 	}
+	if (rc == 0 && a->loop != NULL) {
+		rc = open_sources(&a->open, a->loop, a->sys, a->config,
+				  a->stream_secret, params->before, a->pipeline,
+				  &a->tail_cbs, a);
+	}
 	return rc;
 }
 
@@ -724,7 +729,7 @@ int agent_new(struct agent **out, const struct agent_params *params)
 		goto err;
 	}
 	pipeline_connect(a->pipeline, a->tail, a->shipper);
-	pipeline_set_sources(a->pipeline, a->sources, a->n_sources);
+	pipeline_set_sources(a->pipeline, a->open.list, a->open.n);
 	*out = a;
 	return 0;
 
@@ -738,8 +743,8 @@ void agent_free(struct agent *a)
 	if (a == NULL) {
 		return;
 	}
-	for (size_t i = 0; i < a->n_sources; i++) {
-		a->sources[i]->ops->free(a->sources[i]);
+	for (size_t i = 0; i < a->open.n; i++) {
+		a->open.list[i]->ops->free(a->open.list[i]);
 	}
 	tail_free(a->tail);
 	shipper_free(a->shipper);
@@ -782,8 +787,8 @@ static void open_input(struct agent *a)
 /* One that fails has said so, and the others are read. */
 static void start_sources(struct agent *a)
 {
-	for (size_t i = 0; i < a->n_sources; i++) {
-		a->sources[i]->ops->start(a->sources[i]);
+	for (size_t i = 0; i < a->open.n; i++) {
+		a->open.list[i]->ops->start(a->open.list[i]);
 	}
 }
 
@@ -869,8 +874,8 @@ void agent_stop(struct agent *a, void (*cb)(void *arg), void *arg)
 	a->stop_arg = arg;
 	sys_timer_stop(a->sys, a->start_wait);
 	tail_stop(a->tail);
-	for (size_t i = 0; i < a->n_sources; i++) {
-		a->sources[i]->ops->stop(a->sources[i]);
+	for (size_t i = 0; i < a->open.n; i++) {
+		a->open.list[i]->ops->stop(a->open.list[i]);
 	}
 	pipeline_set_input(a->pipeline, NULL);
 	input_close(a->input);
@@ -898,9 +903,9 @@ void agent_status(const struct agent *a, struct json *j)
 	json_u64(j, "gaps", ts.gaps);
 	json_u64(j, "forks", ts.forks);
 	json_u64(j, "errors", ts.errors);
-	for (size_t i = 0; i < a->n_sources; i++) {
-		json_object(j, a->sources[i]->ops->name);
-		a->sources[i]->ops->status(a->sources[i], j);
+	for (size_t i = 0; i < a->open.n; i++) {
+		json_object(j, a->open.list[i]->ops->name);
+		a->open.list[i]->ops->status(a->open.list[i], j);
 		json_object_end(j);
 	}
 	json_object_end(j);

@@ -9,7 +9,7 @@
 #ifndef AGENT_AGENT_H
 #define AGENT_AGENT_H
 
-#include "agent/pipeline.h"
+#include "agent/open.h"
 
 struct agent;
 
@@ -25,7 +25,9 @@ struct agent_params {
 	uint8_t machine[32];               /* hash of the machine id, or zeros */
 	void (*on_alert)(void *arg, const struct alert *a);
 	void *arg;
-	uv_loop_t *loop; /* for standard input; NULL: it is not read */
+	/* For all that is read but files; NULL: it is not. */
+	uv_loop_t *loop;
+	struct open_before before; /* taken over when loop is set */
 };
 
 /* Errors are logged with their remedy: UV_E*, ERR_*. */

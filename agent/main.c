@@ -21,10 +21,11 @@
 #include "common/sys_uv.h"
 #include "hooks/helper.h"
 #include "hooks/hooks.h"
+#include "sources/runner.h"
 #include "wire/identity.h"
 #include "wire/net_tls.h"
 
-enum { HOOKS_GRACE_MS = 3000, HELPER_FD = 3 };
+enum { HOOKS_GRACE_MS = 3000 };
 
 struct program {
 	struct daemon_args args;
@@ -38,7 +39,8 @@ struct program {
 	struct hooks *hooks;
 	struct control *control;
 	int helper_fd;
-	pid_t helper_pid;
+	pid_t helper_pid, runner_pid;
+	struct open_before before;
 	uv_signal_t term, interrupt, hangup;
 	uv_timer_t watchdog;
 	int64_t started_ns;
@@ -353,6 +355,7 @@ static int start_agent(struct program *p, const uint8_t boot[static 16],
 		.on_alert = on_alert,
 		.arg = p,
 		.loop = &p->loop,
+		.before = p->before,
 	};
 	int rc;
 
@@ -381,6 +384,10 @@ static int run(struct program *p)
 	if (rc == 0) {
 		rc = helper_start(&c->hooks, c->daemon.user, c->daemon.sandbox,
 				  &p->helper_pid, &p->helper_fd, why);
+	}
+	if (rc == 0) {
+		rc = runner_start(&c->sources, c->daemon.user, c->daemon.sandbox,
+				  &p->runner_pid, &p->before.runner, why);
 	}
 	if (rc == 0) {
 		rc = load_identity(p);
@@ -462,7 +469,10 @@ int main(int argc, char **argv)
 	int rc;
 
 	if (argc == 2 && strcmp(argv[1], "--helper") == 0) {
-		return helper_main(HELPER_FD);
+		return helper_main(WORKER_FD);
+	}
+	if (argc == 2 && strcmp(argv[1], RUNNER_FLAG) == 0) {
+		return runner_main(WORKER_FD);
 	}
 	keep_memory_small();
 	p = calloc(1, sizeof *p);
@@ -470,6 +480,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	p->helper_fd = -1;
+	p->before = OPEN_NOTHING;
 	p->args.config_path = CONFIG_AGENT_PATH;
 	rc = daemon_args(&p->args, "nightjar-agent", usage, argc, argv);
 	if (rc >= 0) {

@@ -171,7 +171,7 @@ static int open_zones(struct pipeline *p)
 	const struct sources_options *o = &p->config->sources;
 	int rc;
 
-	p->zones = calloc(o->n_files + 1, sizeof *p->zones);
+	p->zones = calloc(o->n_files + o->n_commands + 1, sizeof *p->zones);
 	if (p->zones == NULL) {
 		return UV_ENOMEM;
 	}
@@ -179,6 +179,9 @@ static int open_zones(struct pipeline *p)
 	rc = open_zone(p, "local");
 	for (size_t i = 0; i < o->n_files && rc == 0; i++) {
 		rc = open_zone(p, o->files[i].zone);
+	}
+	for (size_t i = 0; i < o->n_commands && rc == 0; i++) {
+		rc = open_zone(p, o->commands[i].about.zone);
 	}
 	return rc;
 }
@@ -656,6 +659,23 @@ static void on_finding(void *arg, const struct finding *f)
 		log_error("an alert could not be made", "rule=%s error=\"%s\"",
 			  f->rule_id, err_str(rc));
 	}
+}
+
+void pipeline_finding(struct pipeline *p, const struct finding *f)
+{
+	on_finding(p, f);
+	flush_alerts(p);
+}
+
+struct slice pipeline_mask(struct pipeline *p, struct slice line)
+{
+	struct redact_state state = {0};
+	struct slice out = line;
+
+	if (p->config->redact.enabled) {
+		redact_line(p->redact, &state, line, &p->scratch, &out);
+	}
+	return out;
 }
 
 void pipeline_advance(struct pipeline *p, int64_t now_ns)

@@ -81,6 +81,11 @@ void pipeline_resume(struct pipeline *p);
  * then, and before state is saved. */
 void pipeline_settle(struct pipeline *p);
 
+/* What is found outside of the lines: becomes an alert like any other. */
+void pipeline_finding(struct pipeline *p, const struct finding *f);
+/* A line that goes into no stream, without its secrets; until the next call. */
+struct slice pipeline_mask(struct pipeline *p, struct slice line);
+
 /* Windows end although no line says so; now and then, with the wall clock. */
 void pipeline_advance(struct pipeline *p, int64_t now_ns);
 

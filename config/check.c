@@ -26,6 +26,21 @@ void check_hook(struct reading *r, const void *settings, const struct doc_node *
 	}
 }
 
+void check_command(struct reading *r, const void *settings, const struct doc_node *at)
+{
+	const struct sources_command *c = settings;
+
+	if (c->command.n > 0 && c->command.v[0][0] != '/') {
+		reading_error(r, settings_mark(at, "command"), "%sthe program must be an "
+			      "absolute path; no shell and no search path are used",
+			      r->prefix);
+	}
+	if (c->restart_min_ms > c->restart_max_ms) {
+		reading_error(r, settings_mark(at, "restart_min"),
+			      "%srestart_min is longer than restart_max", r->prefix);
+	}
+}
+
 static void check_hooks(struct reading *r, const struct hooks_options *h,
 			const struct doc_node *at)
 {
@@ -89,7 +104,8 @@ void check_agent(struct reading *r, const void *settings, const struct doc_node 
 			      "spool.max must hold at least one segment of "
 			      "shipping.segment_max");
 	}
-	if (c->sources.n_files == 0 && !c->sources.read_stdin) {
+	if (c->sources.n_files == 0 && c->sources.n_commands == 0 &&
+	    !c->sources.read_stdin) {
 		reading_error(r, settings_mark(at, "sources.files"),
 			      "there is nothing to read: name files in sources.files "
 			      "or set sources.stdin: true");

@@ -35,6 +35,7 @@ struct doc_mark settings_mark(const struct doc_node *root, const char *key);
 void check_agent(struct reading *r, const void *settings, const struct doc_node *at);
 void check_collector(struct reading *r, const void *settings,
 		     const struct doc_node *at);
+void check_command(struct reading *r, const void *settings, const struct doc_node *at);
 void check_hook(struct reading *r, const void *settings, const struct doc_node *at);
 
 #endif

@@ -79,6 +79,31 @@ static const struct option file_options[] = {
 };
 #undef S
 
+#define S struct sources_command
+static const struct option command_options[] = {
+	{"command", TEXTS(S, command, 1, 64), NULL, RESTART,
+	 "The program and its arguments. The program is an absolute path; no shell "
+	 "is involved, and nobody but root may be able to change it.",
+	 .example = "[/sbin/logread, -f]"},
+	{"label", TEXT(S, about.label, 0, 64), "\"\"", RESTART,
+	 "A word of your own that travels with the stream."},
+	{"program", TEXT(S, about.program, 0, 64), "\"\"", RESTART,
+	 "Program of lines whose header names none, so that rules for it apply."},
+	{"zone", TEXT(S, about.zone, 1, 128), "local", RESTART,
+	 "Time zone of stamps that name none, as for sources.files."},
+	{"restart_min", DURATION(S, restart_min_ms, 100, HOUR), "1s", RESTART,
+	 "Pause before the command is started again when it has ended; doubled from "
+	 "time to time ..."},
+	{"restart_max", DURATION(S, restart_max_ms, 100, DAY), "5m", RESTART,
+	 "... up to this. After a run of that length it begins anew."},
+};
+#undef S
+
+static const struct schema command_schema = {
+	"sources.commands", sizeof(struct sources_command), command_options,
+	COUNT(command_options), NULL, check_command,
+};
+
 static const struct schema file_schema = {
 	"sources.files", sizeof(struct sources_file), file_options,
 	COUNT(file_options), NULL, NULL,
@@ -158,6 +183,10 @@ static const struct option agent_options[] = {
 	 "/var/log/secure]}]",
 	 RESTART, "Log files to read. Those that are not there are waited for.",
 	 .items = &file_schema, .port = FIELD(size_t, S, sources.n_files)},
+	{"sources.commands", ITEMS(S, sources.commands, ITEMS_MAX), "[]", RESTART,
+	 "Programs whose output is read, such as logread -f. They run as the agent's "
+	 "user, without rights of its own; one that ends is started again.",
+	 .items = &command_schema, .port = FIELD(size_t, S, sources.n_commands)},
 	{"sources.stdin", BOOL(S, sources.read_stdin), "false", RESTART,
 	 "Read lines from standard input as well."},
 	{"sources.line_max", SIZE(S, sources.line_max, 256, LIMIT_LINE_MAX),

@@ -29,7 +29,7 @@
 #include "common/worker.h"
 #include "hooks/protocol.h"
 
-enum { KILL_AFTER_MS = 2000, POLL_MAX_MS = 60000};
+enum { KILL_AFTER_MS = 2000, POLL_MAX_MS = 60000 };
 
 enum job_state { JOB_FREE, JOB_RUNNING, JOB_TERMINATED, JOB_KILLED };
 

@@ -1,5 +1,5 @@
-/* fault_sys: the real struct sys with one file call that fails: the n-th, with a
- * chosen error.  Only what a unit test needs; one at a time. */
+/* fault_sys: the real struct sys with one call that fails: the n-th, with a chosen
+ * error (set real to one with a loop for timers, work and watches).  Only what a unit test needs; one at a time. */
 #ifndef TESTS_SUPPORT_FAULT_SYS_H
 #define TESTS_SUPPORT_FAULT_SYS_H
 
@@ -120,6 +120,43 @@ static inline int fault_random(struct sys *s, void *out, size_t n)
 	return FAULT_OR(s, random(FAULT_REAL(s), out, n));
 }
 
+static inline int fault_timer_new(struct sys *s, struct sys_timer **out,
+				  sys_timer_cb cb, void *arg)
+{
+	return FAULT_OR(s, timer_new(FAULT_REAL(s), out, cb, arg));
+}
+
+static inline void fault_timer_set(struct sys *s, struct sys_timer *t, uint64_t ms)
+{
+	sys_timer_set(FAULT_REAL(s), t, ms);
+}
+
+static inline void fault_timer_stop(struct sys *s, struct sys_timer *t)
+{
+	sys_timer_stop(FAULT_REAL(s), t);
+}
+
+static inline void fault_timer_free(struct sys *s, struct sys_timer *t)
+{
+	sys_timer_free(FAULT_REAL(s), t);
+}
+
+static inline int fault_work(struct sys *s, struct sys_work *w)
+{
+	return FAULT_OR(s, work_submit(FAULT_REAL(s), w));
+}
+
+static inline int fault_watch_new(struct sys *s, struct sys_watch **out,
+				  const char *dir, sys_watch_cb cb, void *arg)
+{
+	return FAULT_OR(s, watch_new(FAULT_REAL(s), out, dir, cb, arg));
+}
+
+static inline void fault_watch_free(struct sys *s, struct sys_watch *w)
+{
+	sys_watch_free(FAULT_REAL(s), w);
+}
+
 /* countdown: 0 fails the first call; -1 none. */
 static inline void fault_sys_init(struct fault_sys *f, int countdown,
 				  int error)
@@ -131,6 +168,13 @@ static inline void fault_sys_init(struct fault_sys *f, int countdown,
 	f->ops.wall_ns = fault_wall;
 	f->ops.mono_ns = fault_mono;
 	f->ops.random = fault_random;
+	f->ops.timer_new = fault_timer_new;
+	f->ops.timer_set = fault_timer_set;
+	f->ops.timer_stop = fault_timer_stop;
+	f->ops.timer_free = fault_timer_free;
+	f->ops.work_submit = fault_work;
+	f->ops.watch_new = fault_watch_new;
+	f->ops.watch_free = fault_watch_free;
 	f->ops.open = fault_open;
 	f->ops.close = fault_close;
 	f->ops.pread = fault_pread;

@@ -1,0 +1,26 @@
+/* health: what the agent says about itself, as alerts: something that it should watch
+ * or run is not there any more.
+ *
+ * They have rules of their own (docs/alerts.md), made by no pack and switched off by
+ * none: an agent is never blind in silence.  The time of such a finding is the clock's,
+ * since no line speaks of it.
+ *
+ * Threads   the loop thread only.
+ */
+#ifndef AGENT_HEALTH_H
+#define AGENT_HEALTH_H
+
+#include "agent/pipeline.h"
+
+enum health {
+	HEALTH_COMMAND_ENDED, /* a command source ended, and will be started again */
+	HEALTH_COMMAND_LOST,  /* it won't be */
+	HEALTH_NR
+};
+
+/* subject: which one; with the rule it is what a cooldown is about.  detail: a line for
+ * people, shown as evidence; nothing secret in either. */
+void health_tell(struct pipeline *p, struct sys *sys, enum health what,
+		 struct slice subject, struct slice detail);
+
+#endif

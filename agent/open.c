@@ -1,0 +1,83 @@
+#include "agent/open.h"
+
+#include <stdio.h>
+
+#include "agent/health.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "sources/command.h"
+
+/* ---- commands ---- */
+
+static void on_command_ended(void *arg, const struct command_end *end)
+{
+	struct open_sources *o = arg;
+	char detail[200], quoted[300];
+	int n = 0;
+
+	switch (end->how) {
+	case COMMAND_EXITED:
+		n = snprintf(detail, sizeof detail, "ended with exit status %d",
+			     end->status);
+		break;
+	case COMMAND_SIGNALED:
+		n = snprintf(detail, sizeof detail, "was ended by signal %d", end->status);
+		break;
+	case COMMAND_FAILED:
+		n = snprintf(detail, sizeof detail, "cannot be started: %s",
+			     err_str(end->status));
+		break;
+	case COMMAND_LOST:
+		n = snprintf(detail, sizeof detail, "the process that runs it is gone");
+		break;
+	}
+	log_warn("a command whose output is read has ended",
+		 "command=%s how=\"%s\" again_ms=%llu",
+		 log_quote(quoted, sizeof quoted, slice_str(end->name)), detail,
+		 (unsigned long long)end->again_ms);
+	health_tell(o->pipeline, o->sys,
+		    end->how == COMMAND_LOST ? HEALTH_COMMAND_LOST
+					     : HEALTH_COMMAND_ENDED,
+		    slice_str(end->name), slice(detail, (size_t)n));
+}
+
+static void on_command_said(void *arg, const char *name, struct slice line,
+			    uint64_t dropped)
+{
+	struct open_sources *o = arg;
+	char quoted[300], text[600];
+
+	log_warn("a command whose output is read says on standard error",
+		 "command=%s text=%s dropped=%llu",
+		 log_quote(quoted, sizeof quoted, slice_str(name)),
+		 log_quote(text, sizeof text, pipeline_mask(o->pipeline, line)),
+		 (unsigned long long)dropped);
+}
+
+static int open_commands(struct open_sources *o, uv_loop_t *loop,
+			 const struct agent_config *config, const unsigned char *secret,
+			 int fd, struct command_callbacks *cb)
+{
+	int rc;
+
+	if (fd < 0) {
+		return 0;
+	}
+	rc = commands_new(&o->list[o->n], loop, o->sys, fd, &config->sources, secret, cb);
+	o->n += rc == 0;
+	return rc;
+}
+
+/* ---- all ---- */
+
+int open_sources(struct open_sources *o, uv_loop_t *loop, struct sys *sys,
+		 const struct agent_config *config, const unsigned char *secret,
+		 struct open_before before, struct pipeline *pipeline,
+		 const struct tail_callbacks *cb, void *arg)
+{
+	struct command_callbacks commands = {cb, arg, on_command_ended, on_command_said, o};
+
+	o->pipeline = pipeline;
+	o->sys = sys;
+	return open_commands(o, loop, config, secret, before.runner, &commands);
+}

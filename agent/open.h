@@ -1,0 +1,32 @@
+/* open: the sources beside log files and standard input that the configuration names,
+ * made for the agent.
+ *
+ * Threads   the loop thread only.
+ */
+#ifndef AGENT_OPEN_H
+#define AGENT_OPEN_H
+
+#include "agent/pipeline.h"
+
+/* What main() opened or started before the sandbox closed; -1: it is not there. */
+struct open_before {
+	int runner; /* the socket of the process that runs commands */
+};
+#define OPEN_NOTHING ((struct open_before){-1})
+
+struct open_sources {
+	struct source *list[SOURCES_MAX];
+	size_t n;
+	struct pipeline *pipeline;
+	struct sys *sys;
+};
+
+/* Takes over what is in before.  cb: gets every line, with arg; kept, as config and
+ * secret (STREAM_SECRET bytes) are.  What can't be opened is logged and left out but for
+ * lack of memory (UV_ENOMEM); what is in o then is to be freed. */
+int open_sources(struct open_sources *o, uv_loop_t *loop, struct sys *sys,
+		 const struct agent_config *config, const unsigned char *secret,
+		 struct open_before before, struct pipeline *pipeline,
+		 const struct tail_callbacks *cb, void *arg);
+
+#endif
