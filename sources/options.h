@@ -44,13 +44,6 @@ struct sources_command {
 	uint64_t restart_min_ms, restart_max_ms; /* the pause after it has ended */
 };
 
-/* A program whose output is read. */
-struct sources_command {
-	struct strlist command; /* argv; argv[0] is an absolute path */
-	struct sources_about about;
-	uint64_t restart_min_ms, restart_max_ms; /* the pause after it has ended */
-};
-
 struct sources_options {
 	struct sources_file *files;
 	size_t n_files;
