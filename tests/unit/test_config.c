@@ -287,6 +287,22 @@ static void the_printed_configuration_reads_back_as_the_defaults(void **state)
 	agent_config_free(plain);
 }
 
+/* An empty list stands above its example, under the same key: one of them has to go. */
+static void keep_examples(char *text)
+{
+	for (char *at = strstr(text, ": []\n"); at != NULL; at = strstr(at + 1, ": []\n")) {
+		char *line = at, *next = at + 5;
+
+		while (line > text && line[-1] != '\n') {
+			line--;
+		}
+		if (strncmp(line, next, (size_t)(at - line) + 1) == 0 &&
+		    next[at - line + 1] == '\n') {
+			*line = '#';
+		}
+	}
+}
+
 static void every_template_line_is_valid_once_its_mark_is_gone(void **state)
 {
 	struct buf out, text;
@@ -296,7 +312,7 @@ static void every_template_line_is_valid_once_its_mark_is_gone(void **state)
 	buf_init(&out, 1 << 20);
 	buf_init(&text, 1 << 20);
 	assert_int_equal(config_print_yaml(CONFIG_AGENT, true, &out), 0);
-	/* "#x" becomes "x", "# x" stays a comment; hooks: [] has its example below. */
+	/* "#x" becomes "x", "# x" stays a comment. */
 	for (size_t i = 0; i < out.n; i++) {
 		if (start && out.p[i] == '#' && i + 1 < out.n && out.p[i + 1] != '\n' &&
 		    (out.p[i + 1] != ' ' || out.p[i + 2] == ' ')) {
@@ -307,7 +323,7 @@ static void every_template_line_is_valid_once_its_mark_is_gone(void **state)
 		assert_int_equal(buf_add_u8(&text, (uint8_t)out.p[i]), 0);
 	}
 	assert_int_equal(buf_add_u8(&text, 0), 0);
-	memcpy(strstr(text.p, "hooks: []"), "#ooks", 5);
+	keep_examples(text.p);
 	agent_config_free(good_agent(text.p));
 	buf_fini(&out);
 	buf_fini(&text);
