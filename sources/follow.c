@@ -147,6 +147,21 @@ static struct slice read_on(struct file *f, bool *ok)
 	return slice(t->buf + back, n - back);
 }
 
+/* What was read holds secrets; redacted is only what was made of it. */
+static void forget_bytes(struct tail *t, struct slice data)
+{
+	if (data.n > 0) {
+		explicit_bzero(t->buf, (size_t)(data.p - t->buf) + data.n);
+	}
+}
+
+void follow_check(struct file *f)
+{
+	bool ok;
+
+	forget_bytes(f->tail, read_on(f, &ok));
+}
+
 /* rest: what was read and not taken. */
 static void keep_peek(struct file *f, struct slice rest)
 {
@@ -154,14 +169,6 @@ static void keep_peek(struct file *f, struct slice rest)
 	f->n_peek = rest.n < sizeof f->peek ? rest.n : sizeof f->peek;
 	if (f->n_peek > 0) {
 		memcpy(f->peek, rest.p, f->n_peek);
-	}
-}
-
-/* What was read holds secrets; redacted is only what was made of it. */
-static void forget_bytes(struct tail *t, struct slice data)
-{
-	if (data.n > 0) {
-		explicit_bzero(t->buf, (size_t)(data.p - t->buf) + data.n);
 	}
 }
 

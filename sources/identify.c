@@ -315,6 +315,7 @@ static void compare_points(struct job *j)
 static void start_over(struct file *f)
 {
 	if (f->resume != NULL) {
+		f->resume->present = false; /* The file holds something else. */
 		known_put(f->tail, f->resume);
 		f->resume = NULL;
 	}
@@ -579,6 +580,7 @@ struct verdict {
 	const struct candidate *rest; /* a remembered stream's */
 	struct known *k;              /* ... which is this one */
 	const struct candidate *copy; /* of what another file gives */
+	const struct candidate *short_copy; /* likewise, by less than is strong */
 	const struct candidate *weak;
 	struct known *weak_k;
 	bool may_repeat; /* lines of a stream that can't be proved to be another */
@@ -627,6 +629,8 @@ static struct verdict judge(const struct file *f, const struct job *j)
 			if (strong(j, c->best) &&
 			    (v.copy == NULL || c->best > v.copy->best)) {
 				v.copy = c;
+			} else if (!c->disproved) {
+				v.short_copy = c;
 			}
 		} else if (k != NULL && (c->same_inode || strong(j, c->best) ||
 					 just_copied(f, c, k))) {
@@ -739,11 +743,30 @@ static bool is_stale_copy(const struct file *f, const struct candidate *c)
 	       ((other != NULL || k->present) && c->best == full);
 }
 
+/* f begins like an open file and is more than what was read of that one: if that one
+ * was cut meanwhile, f is a copy with its rest, and has to be judged anew. */
+static bool original_was_cut(const struct file *f, const struct candidate *c)
+{
+	struct file *other = c != NULL && c->open ? file_of(f->tail, &c->id)
+						  : NULL;
+
+	if (other == NULL || other->state != FILE_READING ||
+	    c->best >= f->size) {
+		return false;
+	}
+	follow_check(other);
+	return other->state != FILE_READING;
+}
+
 static void decide(struct file *f, const struct job *j)
 {
 	struct verdict v = judge(f, j);
 	bool rest_first;
 
+	if (original_was_cut(f, v.copy) || original_was_cut(f, v.short_copy)) {
+		start_over(f);
+		return;
+	}
 	log_debug("looked into the beginning of a log file",
 		  "path=%s size=%llu sibling=%d unseen=%d rest_from=%lld "
 		  "copy_to=%lld weak=%d", f->path, (unsigned long long)f->size,

@@ -263,6 +263,9 @@ bool file_make_room(struct tail *t);
 /* follow.c */
 /* One read's worth of work; clears f->ready when there is no more. */
 void follow_step(struct file *f);
+/* READING: whether what was handed on still stands in the file; if not, its stream is
+ * parked, and f is NEW. */
+void follow_check(struct file *f);
 /* Size, timeouts, the end; may free f. */
 void follow_poll(struct file *f);
 /* READING from where f->s stands; opened() when the stream has an id. */
