@@ -193,6 +193,7 @@ static struct known *remember(struct file *f)
 		  s->position >= k->st.acked;
 	k->h_position = s->hash_at_position;
 	k->ours = true;
+	k->cut = false;
 	memcpy(k->marks, s->marks, sizeof k->marks);
 	k->n_marks = s->n_marks;
 	k->present = false;
@@ -247,6 +248,7 @@ void file_park(struct file *f, enum tail_close why)
 	k->present = why == TAIL_EVICTED;
 	if (why == TAIL_TRUNCATED || why == TAIL_FORKED) {
 		/* What the inode holds now is something else. */
+		k->cut = why == TAIL_TRUNCATED;
 		k->st.dev = 0;
 		k->st.ino = 0;
 	}

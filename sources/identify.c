@@ -565,15 +565,15 @@ static bool weak_rest(const struct file *f, const struct job *j,
 	       !known_done(k);
 }
 
-/* A stream whose file was cut while this process read it is looked for at this
- * moment, and here is a sibling with all that was ever read: a copy made just
- * before.  To call it a fork would lose what is not acknowledged yet if it has to be
- * read again. */
+/* A stream whose file was cut while this process read it is looked for, and here is a
+ * file with all that was ever read, not older than that: a copy made just before.  To
+ * call it a fork would lose what is not acknowledged yet if it has to be read again. */
 static bool just_copied(const struct file *f, const struct candidate *c,
 			const struct known *k)
 {
-	return !f->in_glob && k->ours && k->searching && c->best > 0 &&
-	       c->best == known_furthest(k);
+	return k->ours && c->best > 0 && c->best == known_furthest(k) &&
+	       (f->in_glob ? k->cut && f->mtime_ns >= k->good_mtime_ns
+			   : k->searching);
 }
 
 struct verdict {

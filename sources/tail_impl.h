@@ -110,6 +110,7 @@ struct known {
 	bool live;
 	uint64_t h_position; /* live: H(st.position) */
 	bool ours;           /* this process has read it */
+	bool cut;            /* ... until its file was cut or rewritten */
 	struct stream_rung marks[STREAM_MARKS];
 	uint32_t n_marks;
 	bool present;   /* the last scan saw its file */
