@@ -13,6 +13,7 @@
 struct item {
 	uint64_t arrival;
 	uint64_t offset; /* of the entry in its file */
+	uint64_t next;   /* where it ends */
 	uint32_t found;  /* index in scan.found */
 	uint32_t part;
 	struct stream_id stream;
@@ -63,6 +64,7 @@ static int add_items(struct scan *sc, const struct segment_entry *e)
 		sc->items[sc->n_items++] = (struct item){
 			.arrival = e->envelope.arrival,
 			.offset = e->offset,
+			.next = e->next,
 			.found = (uint32_t)sc->n_found,
 			.part = e->part,
 			.stream = b->id,
@@ -411,17 +413,58 @@ static bool vouched_for(struct scan *sc, const struct segment_name *name)
 	return true;
 }
 
-static int sync_file(struct scan *sc, const struct segment_name *name)
+/* Until where the last part of this segment is surely on the disk. */
+static uint64_t sure_until(const struct scan *sc, size_t found, uint32_t part)
+{
+	uint64_t sure = 0;
+
+	for (size_t i = 0; i < sc->n_items; i++) {
+		const struct item *v = &sc->items[i];
+
+		if (v->found == found && v->part == part &&
+		    v->arrival <= sc->committed && v->next > sure) {
+			sure = v->next;
+		}
+	}
+	return sure;
+}
+
+/* Writes what stands in the file from `from` on once more, in its place. */
+static int write_again(struct sys *sys, int fd, uint64_t from)
+{
+	char chunk[16 * 1024];
+
+	for (;;) {
+		int64_t got = sys_pread(sys, fd, chunk, sizeof chunk, from);
+		int rc = got <= 0 ? (int)got
+				  : sys_pwrite_all(sys, fd, chunk, (size_t)got,
+						   from);
+
+		if (got <= 0 || rc != 0) {
+			return rc;
+		}
+		from += (uint64_t)got;
+	}
+}
+
+/* What the process before this one may not have synced is written again before it is:
+ * had a sync of it failed, then its pages count as clean and are on no disk. */
+static int sync_file(struct scan *sc, const struct segment_name *name,
+		     size_t found)
 {
 	char path[STORE_PATH];
 	int fd, rc;
 
 	segment_path(path, sc->dir, name);
-	fd = sys_open(sc->store->sys, path, O_RDONLY, 0);
+	fd = sys_open(sc->store->sys, path, O_RDWR, 0);
 	if (fd < 0) {
 		return fd == UV_ENOENT ? 0 : fd;
 	}
-	rc = sys_fdatasync(sc->store->sys, fd);
+	rc = write_again(sc->store->sys, fd,
+			 sure_until(sc, found, name->part));
+	if (rc == 0) {
+		rc = sys_fdatasync(sc->store->sys, fd);
+	}
 	sys_close(sc->store->sys, fd);
 	return rc;
 }
@@ -438,7 +481,7 @@ static int take_up(struct scan *sc, const struct segment_list *l)
 		    is_systems(sc->found[i].trouble)) {
 			continue; /* Vouched for, or not to be read. */
 		}
-		rc = sync_file(sc, &l->v[i]);
+		rc = sync_file(sc, &l->v[i], i);
 		if (rc == 0 && store_segment_load(sc->store, sc->device,
 						  &l->v[i], &g) == 0) {
 			g->catalogue_dirty = true;

@@ -149,21 +149,17 @@ int scan_log_read(struct store *s, bool *whole)
 		sys_close(s->sys, fd);
 		return rc;
 	}
+	/* What was read counts; the first commit writes a new one, whole: a sync of
+	 * this one may have failed, and what is in memory need not be on the disk. */
+	sys_close(s->sys, fd);
 	if (rc == ERR_TRUNCATED && good > 0) {
-		log_info("the watermark log has an unfinished end, cutting it",
+		log_info("the watermark log has an unfinished end",
 			 "path=%s at=%llu", path, (unsigned long long)good);
-		rc = sys_ftruncate(s->sys, fd, good);
+		rc = 0;
 	}
 	if (rc == 0) {
-		rc = sys_fdatasync(s->sys, fd);
-	}
-	if (rc == 0) {
-		s->log_fd = fd;
-		s->log_bytes = s->log_live = good;
 		return 0;
 	}
-	/* What was read counts; a new one is written by the first commit. */
-	sys_close(s->sys, fd);
 	*whole = false;
 	snprintf(aside, sizeof aside, "%s.damaged", path);
 	log_error("the watermark log is damaged: keeping what stands before, "

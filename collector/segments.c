@@ -165,8 +165,12 @@ int store_segment_load(struct store *s, struct device *d,
 	g->bytes = r.entries.offset;
 	while ((rc = segment_reader_next(&r, &e)) == 1) {
 		take_up(g, &e);
-		g->name.part = e.part;
-		g->bytes = e.next;
+	}
+	if (r.fd >= 0) {
+		/* Its last part, which may have no entry yet: what stands in the
+		 * one before is not read beyond where this one begins. */
+		g->name.part = r.name.part;
+		g->bytes = r.entries.offset;
 	}
 	if (rc < 0 && rc > ERR_FULL) {
 		/* The system's: what follows may be there all the same. */

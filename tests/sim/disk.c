@@ -14,7 +14,7 @@ struct inode {
 	struct inode *next;
 	uint64_t ino;
 	bool is_dir;
-	bool poisoned; /* a sync of it has failed */
+	size_t clean_from, clean_to; /* pages that a failed sync has made clean */
 	char *p, *synced;
 	size_t n, room, n_synced;
 	int64_t mtime_ns;
@@ -97,6 +97,12 @@ static void write_at(struct node *n, struct inode *i, const void *p,
 	}
 	if (len > 0) {
 		memcpy(i->p + offset, p, len);
+	}
+	/* What is written once more is dirty once more. */
+	if (offset <= i->clean_from && offset + len > i->clean_from) {
+		i->clean_from = (size_t)offset + len;
+	} else if (offset < i->clean_to && offset + len >= i->clean_to) {
+		i->clean_to = (size_t)offset;
 	}
 	i->mtime_ns = sys_wall_ns(&n->sys);
 }
@@ -222,14 +228,19 @@ static int64_t op_pwrite(struct sys *s, int fd, const void *buf, size_t len,
 	return UV_ECANCELED;
 }
 
+/* What is on the disk now ends where pages begin that will never be written. */
 static void sync_inode(struct inode *i)
 {
+	size_t n = i->clean_from < i->clean_to && i->clean_from < i->n
+			   ? i->clean_from
+			   : i->n;
+
 	free(i->synced);
-	i->synced = sim_alloc(i->n == 0 ? 1 : i->n);
-	if (i->n > 0) {
-		memcpy(i->synced, i->p, i->n);
+	i->synced = sim_alloc(n == 0 ? 1 : n);
+	if (n > 0) {
+		memcpy(i->synced, i->p, n);
 	}
-	i->n_synced = i->n;
+	i->n_synced = n;
 }
 
 static int op_fdatasync(struct sys *s, int fd)
@@ -242,13 +253,15 @@ static int op_fdatasync(struct sys *s, int fd)
 	}
 	i = of(n, fd);
 	if (++n->syncs == n->fail_sync) {
-		i->poisoned = true; /* The kernel counts its pages as clean. */
+		/* The kernel counts its pages as clean from now on. */
+		if (i->clean_from >= i->clean_to) {
+			i->clean_from = i->n_synced;
+		}
+		i->clean_to = i->n;
 		n->disk_faults++;
 		return UV_EIO;
 	}
-	if (!i->poisoned) {
-		sync_inode(i);
-	}
+	sync_inode(i);
 	return 0;
 }
 
@@ -454,7 +467,7 @@ static void fall_back(struct node *n, struct inode *i)
 		memset(i->p + from, 0, i->n - from);
 	}
 	/* This is what the disk holds. */
-	i->poisoned = false;
+	i->clean_from = i->clean_to = 0;
 	sync_inode(i);
 }
 

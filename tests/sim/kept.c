@@ -282,6 +282,9 @@ static void died(void *arg, struct node *n)
 	}
 }
 
+static struct host collector_host = {(char *)(uintptr_t) "collector.example", 7514,
+				     0};
+
 /* ---- the source ---- */
 
 static void give_line(struct run *r)
@@ -519,8 +522,7 @@ static void set_up(struct run *r, uint64_t seed)
 	}
 	node_listen(r->cn, accept_link, r);
 	r->so = (struct shipper_options){
-		.host = (char *)(uintptr_t) "collector.example",
-		.port = 7514,
+		.collectors = {&collector_host, 1},
 		.spool_dir = (char *)(uintptr_t) "/spool",
 		.spool_max = SPOOL_MAX,
 		.spool_policy = r->story->policy,

@@ -125,6 +125,7 @@ static void on_said(void *arg, struct node *from, uint8_t type,
 		return;
 	}
 	if (type == MSG_ACK && ack_decode(&ack, payload) == 0) {
+		r->met = true;
 		while (msg_streams_next(&ack.streams, &w) == 1) {
 			promise(h, &w);
 		}
@@ -408,7 +409,8 @@ static void init_device(struct rig *r, int i)
 	disk_mkdir(d->node, "/log");
 	disk_mkdir(d->node, "/state");
 	d->writer = (struct writer){.truth = &r->truth, .node = d->node,
-				    .w = r->w, .content = {-1, -1, -1}};
+				    .w = r->w, .met = &r->met,
+				    .content = {-1, -1, -1}};
 }
 
 static void init_host(struct rig *r, int i)

@@ -79,6 +79,7 @@ struct rig {
 	unsigned restart_ms;           /* at most, after a death */
 
 	unsigned deaths, agent_deaths, refused, broken_promises;
+	bool met;         /* something was acknowledged */
 	bool rolled_back; /* a store, a device was put back, copied or damaged */
 	bool cloned;
 };

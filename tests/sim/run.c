@@ -48,6 +48,12 @@ static void stop_devices(struct rig *r, int64_t wait_ns)
 		}
 		world_run(r->w, world_now_ns(r->w) + wait_ns);
 		for (int k = 0; k < 10 && !d->stopped; k++) {
+			if (d->agent == NULL) {
+				d->away = false; /* Killed while it stopped. */
+				rig_start_device(d);
+				world_run(r->w,
+					  world_now_ns(r->w) + 200 * second);
+			}
 			rig_stop_device(d);
 			world_run(r->w, world_now_ns(r->w) + 20 * second);
 		}
@@ -57,7 +63,6 @@ static void stop_devices(struct rig *r, int64_t wait_ns)
 static void drive(struct rig *r, const struct plan *p)
 {
 	unsigned until_ms = p->scenario != NULL ? p->scenario->until_ms : 0;
-	bool eventful = p->scenario == NULL || p->scenario->events != NULL;
 
 	rig_start_host(&r->hosts[0]);
 	rig_start_device(&r->devices[0]);
@@ -79,7 +84,7 @@ static void drive(struct rig *r, const struct plan *p)
 		world_run(r->w, world_now_ns(r->w) + 100 * second);
 	}
 	/* A rotated file is kept open a while; a lost connection takes its time. */
-	stop_devices(r, (eventful ? 200 : 40) * second);
+	stop_devices(r, 200 * second);
 }
 
 /* The same line may stand there twice, flagged, only for a reason. */

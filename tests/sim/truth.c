@@ -59,6 +59,13 @@ static int new_content(struct truth *t, int parent, size_t shared)
 	return (int)t->n++;
 }
 
+static void destroy(struct content *c, size_t from)
+{
+	for (size_t i = from; i < c->n; i++) {
+		c->marks[i].dead = 1;
+	}
+}
+
 /* ---- lines ---- */
 
 static void append(struct writer *w, unsigned file, const char *p, size_t n)
@@ -92,6 +99,11 @@ static void rotate(struct writer *w, unsigned file)
 		disk_rename(w->node, names[file], to);
 	} else {
 		disk_copy_truncate(w->node, names[file], to);
+	}
+	if (!*w->met && w->content[file] >= 0) {
+		/* Nothing is read before there is a key to seal it to, and what
+		 * was not read bears no mark to know it by. */
+		destroy(&w->truth->contents[w->content[file]], 0);
 	}
 	w->content[file] = -1;
 }
@@ -175,13 +187,6 @@ void writer_save(const struct writer *w, struct writer_backup *b)
 		b->size[i] = w->content[i] < 0
 				     ? 0
 				     : w->truth->contents[w->content[i]].n;
-	}
-}
-
-static void destroy(struct content *c, size_t from)
-{
-	for (size_t i = from; i < c->n; i++) {
-		c->marks[i].dead = 1;
 	}
 }
 

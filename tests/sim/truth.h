@@ -51,6 +51,7 @@ struct writer {
 	unsigned number;         /* of the next line */
 	bool long_lines, same_first_line;
 	bool enabled;
+	const bool *met; /* this device has been heard by a collector */
 	int content[TRUTH_FILES]; /* -1: there is no such file */
 	char tail[TRUTH_LINE];    /* the rest of a line begun */
 	unsigned tail_file;

@@ -12,8 +12,8 @@
  *           A killed process keeps the first, a power cut falls back to the
  *           second (names: to the last sync of their folder, or, by a coin, not);
  *           what was appended since may be there, torn at any byte, or zeroes.
- *           After a failed sync a file never becomes durable any more, whatever
- *           later syncs say.
+ *           What a failed sync was to write counts as written from then on and is
+ *           not, unless it is written again.
  * Network   Messages of a link arrive in order after a delay; those of another
  *           link of the same two nodes may overtake them.  A link is reset (at one
  *           end at once, at the other when what is under way has arrived), or is
