@@ -37,6 +37,7 @@ struct agent {
 	const struct agent_config *config;
 	struct net *net;
 	int (*sign)(void *arg, const struct head *h, struct buf *out);
+	void (*dialing)(void *arg);
 	void *arg;
 	struct device_secret secret;
 	unsigned char stream_secret[STREAM_HASH_SECRET];
@@ -291,6 +292,22 @@ static int cb_sign(void *arg, const struct head *h, struct buf *out)
 	return a->sign(a->arg, h, out);
 }
 
+static void cb_moved(void *arg)
+{
+	struct agent *a = arg;
+
+	pipeline_moved(a->pipeline);
+}
+
+static void cb_dialing(void *arg)
+{
+	struct agent *a = arg;
+
+	if (a->dialing != NULL) {
+		a->dialing(a->arg);
+	}
+}
+
 static void cb_changed(void *arg)
 {
 	struct agent *a = arg;
@@ -306,6 +323,8 @@ static const struct shipper_cbs shipper_callbacks = {
 	.list_streams = cb_list_streams,
 	.room = cb_room,
 	.sign = cb_sign,
+	.moved = cb_moved,
+	.dialing = cb_dialing,
 	.changed = cb_changed,
 };
 
@@ -696,6 +715,7 @@ int agent_new(struct agent **out, const struct agent_params *params)
 	a->config = params->config;
 	a->net = params->net;
 	a->sign = params->sign;
+	a->dialing = params->dialing;
 	a->loop = params->loop;
 	a->arg = params->arg;
 	a->tail_cbs = (struct tail_callbacks){tail_opened, tail_chunk,
@@ -887,6 +907,13 @@ void agent_stop(struct agent *a, void (*cb)(void *arg), void *arg)
 		shipper_stop(a->shipper, STOP_WAIT_MS, on_shipper_stopped, a);
 	} else {
 		final_save(a);
+	}
+}
+
+void agent_renew(struct agent *a)
+{
+	if (a->shipper != NULL) {
+		shipper_renew(a->shipper);
 	}
 }
 

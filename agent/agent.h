@@ -24,6 +24,8 @@ struct agent_params {
 	uint8_t boot[16];                  /* kernel's boot id, or zeros */
 	uint8_t machine[32];               /* hash of the machine id, or zeros */
 	void (*on_alert)(void *arg, const struct alert *a);
+	/* A connection to a collector is about to be made; NULL: nobody cares. */
+	void (*dialing)(void *arg);
 	void *arg;
 	/* For all that is read but files; NULL: it is not. */
 	uv_loop_t *loop;
@@ -40,6 +42,9 @@ int agent_start(struct agent *a);
 
 /* Stops reading, delivers or spools what was read, saves state; cb runs once. */
 void agent_stop(struct agent *a, void (*cb)(void *arg), void *arg);
+
+/* The certificate was renewed: connects anew with what the net has now. */
+void agent_renew(struct agent *a);
 
 /* Members of the status object. */
 void agent_status(const struct agent *a, struct json *j);

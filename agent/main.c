@@ -10,6 +10,7 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
@@ -24,6 +25,7 @@
 #include "sources/runner.h"
 #include "wire/identity.h"
 #include "wire/net_tls.h"
+#include "wire/renewal.h"
 
 enum { HOOKS_GRACE_MS = 3000 };
 
@@ -34,6 +36,8 @@ struct program {
 	uv_loop_t loop;
 	struct sys_uv sys;
 	struct identity *identity; /* NULL without a collector */
+	struct renewal renewal;
+	uv_timer_t renewing;
 	struct net_tls *net;
 	struct agent *agent;
 	struct hooks *hooks;
@@ -131,7 +135,57 @@ static int load_identity(struct program *p)
 	}
 	snprintf(p->device, sizeof p->device, "%s",
 		 identity_name(p->identity));
+	renewal_init(&p->renewal, sys_plain(), o->certificate, o->key,
+		     o->authority);
+	tzset(); /* Before the sandbox closes. */
 	return 0;
+}
+
+/* ---- a renewed certificate ---- */
+
+/* true: from now on connections are made with another one. */
+static bool take_renewed(struct program *p)
+{
+	struct identity *fresh;
+	char why[IDENTITY_WHY];
+	int rc = p->identity == NULL || p->net == NULL
+			 ? 0
+			 : renewal_check(&p->renewal, p->identity, &fresh, why);
+
+	if (rc <= 0) {
+		if (rc < 0) {
+			log_error("the identity has changed and can't be used; the "
+				  "one before stays",
+				  "reason=\"%s\"", why);
+		}
+		return false;
+	}
+	rc = net_tls_set_identity(p->net, fresh);
+	if (rc != 0) {
+		log_error("cannot take up the renewed certificate",
+			  "error=\"%s\"", err_str(rc));
+		identity_free(fresh);
+		return false;
+	}
+	identity_free(p->identity);
+	p->identity = fresh;
+	log_info("took up the renewed certificate", "name=%s",
+		 identity_name(fresh));
+	return true;
+}
+
+static void on_dialing(void *arg)
+{
+	take_renewed(arg);
+}
+
+static void on_renewing(uv_timer_t *timer)
+{
+	struct program *p = timer->data;
+
+	if (take_renewed(p)) {
+		agent_renew(p->agent);
+	}
 }
 
 /* ---- the sandbox ---- */
@@ -182,6 +236,10 @@ static int close_sandbox(const struct agent_config *c,
 	}
 	sandbox_allow(p, c->daemon.state_dir, SANDBOX_WRITE);
 	if (c->has_collector) {
+		/* They may be renewed, by another file of the same name. */
+		sandbox_allow_folder_of(p, c->shipper.certificate, SANDBOX_READ);
+		sandbox_allow_folder_of(p, c->shipper.key, SANDBOX_READ);
+		sandbox_allow_folder_of(p, c->shipper.authority, SANDBOX_READ);
 		sandbox_allow(p, c->shipper.spool_dir, SANDBOX_WRITE);
 	}
 	if (c->daemon.control[0] != '\0') {
@@ -228,6 +286,10 @@ static int on_status(void *arg, struct slice args, struct buf *reply)
 	if (uv_resident_set_memory(&rss) == 0) {
 		json_u64(&j, "rss_bytes", rss);
 	}
+	if (p->identity != NULL) {
+		json_time(&j, "certificate_ends",
+			  identity_not_after_ms(p->identity) * 1000000);
+	}
 	agent_status(p->agent, &j);
 	hooks_status(p->hooks, &j);
 	json_object_end(&j);
@@ -252,6 +314,7 @@ static void on_hooks_closed(void *arg)
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
 	uv_close((uv_handle_t *)&p->hangup, NULL);
 	uv_close((uv_handle_t *)&p->watchdog, NULL);
+	uv_close((uv_handle_t *)&p->renewing, NULL);
 }
 
 static void on_agent_stopped(void *arg)
@@ -300,6 +363,11 @@ static void watch_signals(struct program *p)
 	uv_signal_init(&p->loop, &p->interrupt);
 	uv_signal_init(&p->loop, &p->hangup);
 	uv_timer_init(&p->loop, &p->watchdog);
+	uv_timer_init(&p->loop, &p->renewing);
+	p->renewing.data = p;
+	uv_timer_start(&p->renewing, on_renewing,
+		       p->config->shipper.renew_check_ms,
+		       p->config->shipper.renew_check_ms);
 	p->term.data = p->interrupt.data = p->hangup.data = p;
 	uv_signal_start(&p->term, on_signal, SIGTERM);
 	uv_signal_start(&p->interrupt, on_signal, SIGINT);
@@ -352,6 +420,7 @@ static int start_agent(struct program *p, const uint8_t boot[static 16],
 		.net = p->net == NULL ? NULL : net_tls_net(p->net),
 		.device = p->device,
 		.sign = sign,
+		.dialing = on_dialing,
 		.on_alert = on_alert,
 		.arg = p,
 		.loop = &p->loop,

@@ -27,6 +27,7 @@ struct ps {
 	enum queue queue;
 	bool has_id;
 	bool told;        /* its opening record was added */
+	bool tell_again;  /* the collector keeps another store since then */
 	bool begins_late; /* new, and not at 0: what is before is a gap */
 	struct parser *parser;
 	struct redact_state redact;
@@ -688,6 +689,13 @@ void pipeline_advance(struct pipeline *p, int64_t now_ns)
 
 /* ---- lines ---- */
 
+void pipeline_moved(struct pipeline *p)
+{
+	for (struct ps *ps = p->streams; ps != NULL; ps = ps->next) {
+		ps->tell_again = ps->told;
+	}
+}
+
 /* What a stream says of itself first: whence it comes, and how its stamps are
  * to be read. */
 static int add_opening(struct pipeline *p, struct ps *ps)
@@ -695,8 +703,8 @@ static int add_opening(struct pipeline *p, struct ps *ps)
 	const struct stream *s = ps->s;
 	struct record r = {
 		.stream = ps->id,
-		.start = ps->ship_from,
-		.end = ps->ship_from,
+		.start = ps->end,
+		.end = ps->end,
 		.flags = RECORD_OPEN | (s->st.fork ? RECORD_FORK : 0),
 		.observed_ns = sys_wall_ns(p->sys),
 		.header.time_ns = TIME_NONE,
@@ -733,6 +741,7 @@ static int add_opening(struct pipeline *p, struct ps *ps)
 	rc = shipper_add(p->shipper, ps->queue, &r, false);
 	if (rc == 0) {
 		ps->told = true;
+		ps->tell_again = false;
 	}
 	return rc;
 }
@@ -756,7 +765,8 @@ static bool take_line(struct pipeline *p, struct ps *ps,
 	if (p->n_waiting > PIPELINE_PAUSE && !flush_alerts(p)) {
 		return false;
 	}
-	if (ship && !ps->told && add_opening(p, ps) != 0) {
+	if (ship && (!ps->told || ps->tell_again) &&
+	    add_opening(p, ps) != 0) {
 		return false;
 	}
 	/* A mask may be longer than what it covers. */
@@ -937,7 +947,7 @@ static int on_lost(void *arg, struct stream *s, uint64_t from, uint64_t to,
 		return 0;
 	}
 	r.stream = ps->id;
-	if (!ps->told) {
+	if (!ps->told || ps->tell_again) {
 		rc = add_opening(p, ps);
 		if (rc != 0) {
 			return rc;

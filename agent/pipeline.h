@@ -47,6 +47,10 @@ struct pipeline_params {
 int pipeline_new(struct pipeline **out, const struct pipeline_params *params);
 void pipeline_free(struct pipeline *p);
 
+/* The collector keeps another store than before: each stream says again whence it
+ * comes, with its next line. */
+void pipeline_moved(struct pipeline *p);
+
 /* Where records go; NULL (the default): nowhere, and the position moves with the
  * reading.  tail: whose callbacks these are. */
 void pipeline_connect(struct pipeline *p, struct tail *tail,

@@ -27,6 +27,7 @@
 #include "hooks/hooks.h"
 #include "wire/identity.h"
 #include "wire/net_tls.h"
+#include "wire/renewal.h"
 
 enum {
 	HOOKS_GRACE_MS = 3000,
@@ -42,6 +43,8 @@ struct program {
 	uv_loop_t loop;
 	struct sys_uv sys;
 	struct identity *identity;
+	struct renewal renewal;
+	uv_timer_t renewing;
 	struct net_tls *net;
 	struct net_tls_listener *listener;
 	struct catalogue *catalogue;
@@ -196,7 +199,7 @@ static void list_paths(struct sandbox_paths *p, const struct collector_config *c
 	const struct collector_options *o = &c->collector;
 
 	sandbox_allow_system(p);
-	/* A renewed certificate is read again at SIGHUP. */
+	/* They may be renewed, by another file of the same name. */
 	sandbox_allow_folder_of(p, o->certificate, SANDBOX_READ);
 	sandbox_allow_folder_of(p, o->key, SANDBOX_READ);
 	sandbox_allow_folder_of(p, o->authority, SANDBOX_READ);
@@ -298,6 +301,7 @@ static void on_hooks_closed(void *arg)
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
 	uv_close((uv_handle_t *)&p->hangup, NULL);
 	uv_close((uv_handle_t *)&p->watchdog, NULL);
+	uv_close((uv_handle_t *)&p->renewing, NULL);
 }
 
 static void on_stopped(void *arg)
@@ -328,16 +332,10 @@ static void stop(struct program *p, int number)
 }
 
 /* The links that there are keep the identity they began with. */
-static void reload(struct program *p)
+static void take_identity(struct program *p, struct identity *fresh)
 {
-	struct identity *fresh;
-	int rc = load_identity(&p->config->collector, &fresh);
+	int rc = net_tls_set_identity(p->net, fresh);
 
-	if (rc != 0) {
-		log_error("keeping the certificate that is in use");
-		return;
-	}
-	rc = net_tls_set_identity(p->net, fresh);
 	if (rc != 0) {
 		log_error("keeping the certificate that is in use",
 			  "error=\"%s\"", err_str(rc));
@@ -346,8 +344,36 @@ static void reload(struct program *p)
 	}
 	identity_free(p->identity);
 	p->identity = fresh;
-	log_info("the certificate was loaded again", "name=%s",
+	log_info("took up the renewed certificate", "name=%s",
 		 identity_name(fresh));
+}
+
+/* At SIGHUP, whether it has changed or not. */
+static void reload(struct program *p)
+{
+	struct identity *fresh;
+
+	if (load_identity(&p->config->collector, &fresh) != 0) {
+		log_error("keeping the certificate that is in use");
+	} else {
+		take_identity(p, fresh);
+	}
+}
+
+static void on_renewing(uv_timer_t *timer)
+{
+	struct program *p = timer->data;
+	struct identity *fresh;
+	char why[IDENTITY_WHY];
+	int rc = renewal_check(&p->renewal, NULL, &fresh, why);
+
+	if (rc < 0) {
+		log_error("the identity has changed and can't be used; the one "
+			  "before stays",
+			  "reason=\"%s\"", why);
+	} else if (rc > 0) {
+		take_identity(p, fresh);
+	}
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -375,6 +401,11 @@ static void watch_signals(struct program *p)
 	uv_signal_init(&p->loop, &p->interrupt);
 	uv_signal_init(&p->loop, &p->hangup);
 	uv_timer_init(&p->loop, &p->watchdog);
+	uv_timer_init(&p->loop, &p->renewing);
+	p->renewing.data = p;
+	uv_timer_start(&p->renewing, on_renewing,
+		       p->config->collector.renew_check_ms,
+		       p->config->collector.renew_check_ms);
 	p->term.data = p->interrupt.data = p->hangup.data = p;
 	uv_signal_start(&p->term, on_signal, SIGTERM);
 	uv_signal_start(&p->interrupt, on_signal, SIGINT);
@@ -464,6 +495,8 @@ static int confine(struct program *p, char why[static HELPER_WHY])
 	}
 	if (rc == 0) {
 		rc = load_identity(&c->collector, &p->identity);
+		renewal_init(&p->renewal, sys_plain(), c->collector.certificate,
+			     c->collector.key, c->collector.authority);
 	}
 	if (rc == 0) {
 		daemon_notify("STATUS=starting");

@@ -12,6 +12,7 @@ struct collector_options {
 	char *certificate; /* paths of PEM files */
 	char *key;
 	char *authority;
+	uint64_t renew_check_ms; /* how often these three are looked at */
 
 	char *store_dir;
 	uint64_t sync_interval_ms; /* acknowledgements are grouped for so long */

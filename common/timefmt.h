@@ -12,6 +12,12 @@
 #define NS_PER_S INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
 
+/* Some hours of every day, in minutes since midnight: from <= t < to, or when it goes
+ * past midnight, t >= from or t < to.  from == to: never. */
+struct day_span {
+	unsigned from, to;
+};
+
 /* Days since 1970-01-01 of a proleptic Gregorian date (month 1-12, day 1-31).
  * H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil. */
 int64_t time_days(int year, int month, int day);

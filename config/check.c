@@ -3,6 +3,8 @@
 
 #include "config/read.h"
 
+enum { BUDGET_MIN = 2 * 1024 * 1024 };
+
 void check_hook(struct reading *r, const void *settings, const struct doc_node *at)
 {
 	const struct hook_options *h = settings;
@@ -103,6 +105,11 @@ void check_agent(struct reading *r, const void *settings, const struct doc_node 
 		reading_error(r, settings_mark(at, "spool.max"),
 			      "spool.max must hold at least one segment of "
 			      "shipping.segment_max");
+	}
+	if (s->budget_day > 0 && s->budget_day < BUDGET_MIN) {
+		reading_error(r, settings_mark(at, "shipping.budget_day"),
+			      "shipping.budget_day must be at least 2MiB, so that the "
+			      "largest batch fits");
 	}
 	if (c->sources.n_files == 0 && c->sources.n_commands == 0 &&
 	    !c->sources.read_stdin) {

@@ -99,7 +99,7 @@ int config_parse_agent(const char *name, struct slice text,
 
 	*out = settings;
 	if (rc == 0) {
-		(*out)->has_collector = (*out)->shipper.host[0] != '\0';
+		(*out)->has_collector = (*out)->shipper.collectors.n > 0;
 	}
 	return rc;
 }

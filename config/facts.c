@@ -24,6 +24,10 @@ const char *option_type_name(const struct option *o)
 		return "host and port";
 	case OPTION_ADDRESS:
 		return "address and port";
+	case OPTION_HOSTS:
+		return "host and port, or a list of them";
+	case OPTION_SPAN:
+		return "time of day from and to";
 	case OPTION_TEXTS:
 		return "list of texts";
 	case OPTION_PATHS:

@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/hostlist.h"
+#include "common/timefmt.h"
 #include "config/config.h"
 #include "config/table.h"
 
@@ -75,6 +77,10 @@ static bool same_option(const struct option *o, const void *a, const void *b)
 	case OPTION_TEXT:
 	case OPTION_PATH:
 		return strcmp(string_at(a, o->offset), string_at(b, o->offset)) == 0;
+	case OPTION_HOSTS:
+		return hostlist_eq(va, vb);
+	case OPTION_SPAN:
+		return memcmp(va, vb, sizeof(struct day_span)) == 0;
 	case OPTION_TEXTS:
 	case OPTION_PATHS:
 		return same_list(va, vb);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/hostlist.h"
 #include "common/strlist.h"
 #include "config/facts.h"
 #include "config/suggest.h"
@@ -160,6 +161,72 @@ static void read_host(struct reading *r, const struct option *o,
 	*(uint16_t *)at(settings, o->port) = port;
 }
 
+static void read_span(struct reading *r, const struct option *o,
+		      const struct doc_node *n, struct day_span *out)
+{
+	const char *why;
+
+	if (!value_span(n->text, out, &why)) {
+		bad_value(r, o, n, why);
+	}
+}
+
+/* One host of a list. */
+static void add_host(struct reading *r, const struct option *o,
+		     const struct doc_node *n, unsigned rank,
+		     struct hostlist *out)
+{
+	struct slice host = SLICE_NONE;
+	uint16_t port = CONFIG_PORT;
+	const char *why;
+
+	if (n->kind != DOC_SCALAR || doc_is_null(n)) {
+		reading_error(r, n->mark, "%s%s: a host belongs here, or in a list of "
+			      "equal ones", r->prefix, o->key);
+		return;
+	}
+	if (!value_host_port(n->text, false, &host, &port, &why)) {
+		bad_value(r, o, n, why);
+		return;
+	}
+	for (size_t i = 0; i < out->n; i++) {
+		if (out->v[i].port == port &&
+		    slice_eq(slice_str(out->v[i].name), host)) {
+			bad_value(r, o, n, "stands there twice");
+			return;
+		}
+	}
+	if (out->n == o->max) {
+		reading_error(r, n->mark, "%s%s: at most %" PRIu64 " are possible",
+			      r->prefix, o->key, o->max);
+	} else if (hostlist_add(out, host, port, rank) != 0) {
+		r->rc = UV_ENOMEM;
+	}
+}
+
+/* One host; or a list in the order of preference, in which a list stands for equal
+ * ones; "" and [] for none. */
+static void read_hosts(struct reading *r, const struct option *o,
+		       const struct doc_node *n, struct hostlist *out)
+{
+	unsigned rank = 0;
+
+	if (n->kind == DOC_SCALAR && n->text.n > 0) {
+		add_host(r, o, n, 0, out);
+	}
+	for (const struct doc_node *i = n->first;
+	     n->kind == DOC_LIST && i != NULL; i = i->next) {
+		if (i->kind != DOC_LIST) {
+			add_host(r, o, i, rank, out);
+		}
+		for (const struct doc_node *k = i->first;
+		     i->kind == DOC_LIST && k != NULL; k = k->next) {
+			add_host(r, o, k, rank, out);
+		}
+		rank++;
+	}
+}
+
 static void read_bool(struct reading *r, const struct option *o,
 		      const struct doc_node *n, bool *out)
 {
@@ -195,10 +262,14 @@ static void read_scalar(struct reading *r, const struct option *o,
 	case OPTION_ADDRESS:
 		read_host(r, o, n, settings);
 		break;
+	case OPTION_SPAN:
+		read_span(r, o, n, out);
+		break;
+	case OPTION_HOSTS:
 	case OPTION_TEXTS:
 	case OPTION_PATHS:
 	case OPTION_ITEMS:
-		break; /* read_list()'s */
+		break; /* read_hosts()'s and read_list()'s */
 	}
 }
 
@@ -293,6 +364,8 @@ static void read_option(struct reading *r, const struct option *o,
 	if (doc_is_null(n)) {
 		reading_error(r, n->key_mark, "%s%s: no value; write one, or remove "
 			      "the line for the default", r->prefix, o->key);
+	} else if (o->type == OPTION_HOSTS && n->kind != DOC_MAP) {
+		read_hosts(r, o, n, at(settings, o->offset));
 	} else if (is_list(o) && n->kind != DOC_LIST) {
 		reading_error(r, n->mark, "%s%s: a list belongs here: entries in "
 			      "[...] or on lines that begin with \"- \"", r->prefix, o->key);
@@ -485,6 +558,9 @@ void settings_fini(const struct schema *s, void *settings)
 		case OPTION_HOST:
 		case OPTION_ADDRESS:
 			free(*(char **)at(settings, o->offset));
+			break;
+		case OPTION_HOSTS:
+			hostlist_fini(at(settings, o->offset));
 			break;
 		case OPTION_TEXTS:
 		case OPTION_PATHS:

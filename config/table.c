@@ -30,6 +30,8 @@
 #define TEXTS(s, f, lo, hi) OPTION_TEXTS, FIELD(struct strlist, s, f), lo, hi
 #define WORD(s, f) OPTION_WORD, ENUM(s, f), 0, 0
 #define HOST(s, f) OPTION_HOST, FIELD(char *, s, f), 0, 0
+#define HOSTS(s, f, hi) OPTION_HOSTS, FIELD(struct hostlist, s, f), 0, hi
+#define SPAN(s, f) OPTION_SPAN, FIELD(struct day_span, s, f), 0, 0
 #define ADDRESS(s, f) OPTION_ADDRESS, FIELD(char *, s, f), 0, 0
 #define ITEMS(s, f, hi) OPTION_ITEMS, ARRAY(s, f), 0, hi
 
@@ -54,6 +56,8 @@ static const char *const severity_words[] = {
 static const char *const hook_words[] = {"exec", "file", "stderr", NULL};
 static const char *const policy_words[] = {"pause", "drop-oldest", "drop-newest",
 					   NULL};
+static const char *const full_words[] = {"default", "pause", "drop-oldest",
+					 "drop-newest", NULL};
 static const char *const level_words[] = {"error", "warn", "info", "debug", NULL};
 
 /* ---- items of lists ---- */
@@ -76,6 +80,11 @@ static const struct option file_options[] = {
 	 "A word of your own that travels with the stream."},
 	{"program", TEXT(S, program, 0, 64), "\"\"", RESTART,
 	 "Program of lines whose header names none, so that rules for it apply."},
+	{"policy", WORD(S, full), "default", RESTART,
+	 "When the spool is full: stop reading (the default: files wait), or give up "
+	 "the oldest or the newest of this source's lines. What is lost is reported as "
+	 "a gap.",
+	 .words = full_words},
 };
 #undef S
 
@@ -91,6 +100,10 @@ static const struct option command_options[] = {
 	 "Program of lines whose header names none, so that rules for it apply."},
 	{"zone", TEXT(S, about.zone, 1, 128), "local", RESTART,
 	 "Time zone of stamps that name none, as for sources.files."},
+	{"policy", WORD(S, about.full), "default", RESTART,
+	 "When the spool is full: stop reading, or give up the oldest or the newest of "
+	 "this source's lines; by default as spool.policy says.",
+	 .words = full_words},
 	{"restart_min", DURATION(S, restart_min_ms, 100, HOUR), "1s", RESTART,
 	 "Pause before the command is started again when it has ended; doubled from "
 	 "time to time ..."},
@@ -150,11 +163,13 @@ static const struct schema hook_schema = {
 
 #define S struct agent_config
 static const struct option agent_options[] = {
-	{"collector", HOST(S, shipper.host), "\"\"", RESTART,
+	{"collector", HOSTS(S, shipper.collectors, 32), "\"\"", RESTART,
 	 "The collector to report to: HOST or HOST:PORT (port 7514 if none is "
-	 "given). Its certificate must bear this name. Without it the agent "
-	 "detects and alerts alone.",
-	 .example = "collector.example.net", .port = FIELD(uint16_t, S, shipper.port)},
+	 "given). Its certificate must bear this name. Several in a list are tried in "
+	 "its order; a list inside the list holds equal ones, tried in a random order: "
+	 "[[a.example.net, b.example.net], standby.example.net]. Without any the "
+	 "agent detects and alerts alone.",
+	 .example = "collector.example.net"},
 	{"state", PATH(S, daemon.state_dir), "/var/lib/nightjar", RESTART,
 	 "Folder of what the agent must remember: positions, detectors' state, "
 	 "queues."},
@@ -177,6 +192,10 @@ static const struct option agent_options[] = {
 	{"identity.authority", PATH(S, shipper.authority),
 	 "/etc/nightjar/authority.crt", RESTART,
 	 "Certificate of the authority that signed the collector's certificate."},
+	{"identity.check_interval", DURATION(S, shipper.renew_check_ms, SECOND, DAY),
+	 "1m", RESTART,
+	 "How often to look whether these files were renewed. A good new set is taken "
+	 "up without a restart, a bad one is named and not used."},
 
 	{"sources.files", ITEMS(S, sources.files, ITEMS_MAX),
 	 "[{paths: [/var/log/auth.log, /var/log/syslog, /var/log/messages, "
@@ -279,6 +298,26 @@ static const struct option agent_options[] = {
 	 DURATION(S, shipper.reconnect_max_ms, 100, DAY), "2m", RESTART,
 	 "... up to this. Pauses vary at random, so that a fleet does not come back "
 	 "at once."},
+	{"shipping.reconnect_spread",
+	 DURATION(S, shipper.reconnect_spread_ms, 0, HOUR), "5s", RESTART,
+	 "When a connection that had lasted ends, the first try waits for a random time "
+	 "up to this. With ten thousand devices take a minute."},
+	{"shipping.return_after", DURATION(S, shipper.return_after_ms, 0, 7 * DAY),
+	 "10m", RESTART,
+	 "With several collectors: after so long with another one the preferred is "
+	 "tried again. 0s: never."},
+	{"shipping.bandwidth", SIZE(S, shipper.bandwidth, 0, 1 * TIB), "0B", RESTART,
+	 "Bytes a second that may be sent; 0B for no limit. Alerts do not wait."},
+	{"shipping.bandwidth_night", SIZE(S, shipper.bandwidth_night, 0, 1 * TIB), "0B",
+	 RESTART, "The same for the hours of shipping.night."},
+	{"shipping.night", SPAN(S, shipper.night), "\"\"", RESTART,
+	 "Hours of the day, local time, in which shipping.bandwidth_night holds; \"\" "
+	 "for none.",
+	 .example = "22:00-06:00"},
+	{"shipping.budget_day", SIZE(S, shipper.budget_day, 0, 1 * TIB), "0B", RESTART,
+	 "Bytes that may be sent in a day, for links that are paid for by volume; 0B for "
+	 "no limit, else at least 2MiB. What is over it waits for local midnight; alerts "
+	 "do not, but count."},
 
 	{"spool.directory", PATH(S, shipper.spool_dir), "/var/lib/nightjar/spool",
 	 RESTART,
@@ -287,7 +326,8 @@ static const struct option agent_options[] = {
 	 "What the spool may take on disk."},
 	{"spool.policy", WORD(S, shipper.spool_policy), "pause", RESTART,
 	 "When the spool is full: stop reading, or give up the oldest or the newest "
-	 "of what can't be read again. What is lost is reported as a gap.",
+	 "of what can't be read again. What is lost is reported as a gap. Sources may "
+	 "have a policy of their own.",
 	 .words = policy_words},
 };
 #undef S
@@ -337,6 +377,10 @@ static const struct option collector_options_table[] = {
 	{"identity.authority", PATH(S, collector.authority),
 	 "/etc/nightjar/authority.crt", RESTART,
 	 "Certificate of the authority that signs devices."},
+	{"identity.check_interval", DURATION(S, collector.renew_check_ms, SECOND, DAY),
+	 "1m", RESTART,
+	 "How often to look whether these files were renewed. A good new set is taken "
+	 "up without a restart, a bad one is named and not used."},
 
 	{"store.directory", PATH(S, collector.store_dir),
 	 "/var/lib/nightjar-collector/store", RESTART, "Folder of what devices sent."},

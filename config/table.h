@@ -28,6 +28,8 @@ enum option_type {
 	OPTION_PATH,      /* char *, absolute; range: length, 0 allows "" for none */
 	OPTION_HOST,      /* char * and uint16_t at port */
 	OPTION_ADDRESS,   /* the same, IP addresses only */
+	OPTION_HOSTS,     /* struct hostlist; range: how many */
+	OPTION_SPAN,      /* struct day_span */
 	OPTION_TEXTS,     /* struct strlist; range: how many */
 	OPTION_PATHS,     /* struct strlist of absolute globs; range: how many */
 	OPTION_ITEMS,     /* T * at offset and size_t at port; range: how many */

@@ -249,6 +249,35 @@ bool value_host_port(struct slice s, bool only_ip, struct slice *host,
 	return true;
 }
 
+/* "06:30" in minutes. */
+static bool clock_time(struct slice s, unsigned *out)
+{
+	uint64_t hours, minutes;
+
+	if (s.n != 5 || s.p[2] != ':' ||
+	    !slice_to_u64(slice_head(s, 2), 23, &hours) ||
+	    !slice_to_u64(slice_skip(s, 3), 59, &minutes)) {
+		return false;
+	}
+	*out = (unsigned)(hours * 60 + minutes);
+	return true;
+}
+
+bool value_span(struct slice s, struct day_span *out, const char **why)
+{
+	struct day_span span = {0, 0};
+
+	if (s.n > 0 && (s.n != 11 || s.p[5] != '-' ||
+			!clock_time(slice_head(s, 5), &span.from) ||
+			!clock_time(slice_skip(s, 6), &span.to) ||
+			span.from == span.to)) {
+		return no(why, "write two different times of day, such as "
+			       "22:00-06:00, or \"\" for never");
+	}
+	*out = span;
+	return true;
+}
+
 bool value_text(struct slice s, const char **why)
 {
 	for (size_t i = 0; i < s.n; i++) {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/slice.h"
+#include "common/timefmt.h"
 
 /* "true" or "false". */
 bool value_bool(struct slice s, bool *out, const char **why);
@@ -29,6 +30,8 @@ bool value_size(struct slice s, uint64_t *out, const char **why);
  * *port is left alone when s has none.  only_ip: a name is refused. */
 bool value_host_port(struct slice s, bool only_ip, struct slice *host,
 		     uint16_t *port, const char **why);
+/* "22:00-06:00", or nothing for never. */
+bool value_span(struct slice s, struct day_span *out, const char **why);
 /* An absolute path without "..", as it may be opened. */
 bool value_path(struct slice s, const char **why);
 /* No control characters: what may be shown and logged. */

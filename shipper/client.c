@@ -40,12 +40,17 @@ int client_new(struct client **out, struct shipper *sh)
 		return UV_ENOMEM;
 	}
 	rc = sys_timer_new(sh->sys, &c->timer, on_timer, c);
+	if (rc == 0) {
+		rc = collectors_init(&c->collectors, sh->sys, sh->options);
+	}
 	if (rc != 0) {
+		sys_timer_free(sh->sys, c->timer);
 		free(c);
 		return rc;
 	}
 	c->sh = sh;
 	buf_init(&c->scratch, LIMIT_FRAME);
+	buf_init(&c->told, LIMIT_FRAME);
 	c->lost_ns = sys_mono_ns(sh->sys);
 	*out = c;
 	return 0;
@@ -58,6 +63,8 @@ void client_free(struct client *c)
 	}
 	sys_timer_free(c->sh->sys, c->timer);
 	buf_fini(&c->scratch);
+	buf_fini(&c->told);
+	collectors_fini(&c->collectors);
 	free(c);
 }
 
@@ -93,42 +100,53 @@ void client_end_session(struct client *c)
 	link_close(c->link);
 }
 
+const struct hostport *client_host(const struct client *c)
+{
+	return collectors_now(&c->collectors);
+}
+
+/* n bytes are on their way. */
+static void count_sent(struct client *c, size_t n)
+{
+	struct sys *sys = c->sh->sys;
+
+	c->sh->wire_bytes += n;
+	pace_sent(&c->sh->pace, n, sys_mono_ns(sys), sys_wall_ns(sys));
+}
+
 int client_send(struct client *c, uint8_t type, struct slice payload)
 {
-	c->sh->wire_bytes += payload.n + 5;
+	count_sent(c, payload.n + 5);
 	return link_send(c->link, type, &payload, 1);
 }
 
 /* ---- connecting ---- */
 
-static uint64_t pause_ms(struct client *c)
+static enum collectors_pause pause_kind(const struct client *c, bool lost)
 {
-	const struct shipper_options *o = c->sh->options;
-	uint64_t base = o->reconnect_min_ms;
-	uint64_t r = 0;
-
-	for (unsigned i = 0; i < c->failures && base < o->reconnect_max_ms;
-	     i++) {
-		base *= 2;
-	}
-	if (base > o->reconnect_max_ms || c->patient) {
-		base = o->reconnect_max_ms;
-	}
-	if (base < c->retry_after_ms) {
-		base = c->retry_after_ms;
-	}
-	sys_random(c->sh->sys, &r, sizeof r);
-	return base / 2 + r % (base / 2 + 1);
+	return c->patient   ? PAUSE_LONG
+	       : c->leaving ? PAUSE_SHORT
+	       : lost	    ? PAUSE_LOST
+			    : PAUSE_FAILED;
 }
 
-static void wait_and_dial(struct client *c)
+/* lost: a session that had lasted has ended. */
+static void wait_and_dial(struct client *c, bool lost)
 {
-	uint64_t ms = pause_ms(c);
+	enum collectors_pause why = pause_kind(c, lost);
 
 	client_enter(c, WAITING);
+	if (lost && !c->leaving) {
+		collectors_lost(&c->collectors);
+	} else if (!c->leaving) {
+		collectors_failed(&c->collectors);
+	}
 	c->failures++;
+	sys_timer_set(c->sh->sys, c->timer,
+		      collectors_pause_ms(&c->collectors, why,
+					  c->retry_after_ms));
 	c->retry_after_ms = 0;
-	sys_timer_set(c->sh->sys, c->timer, ms);
+	c->leaving = false;
 }
 
 /* The oldest of each queue: what the collector has of a later one it finds when that
@@ -184,6 +202,10 @@ static void send_hello(struct client *c)
 	if (rc == 0) {
 		rc = sh->cbs->list_streams(sh->arg, &streams);
 	}
+	buf_clear(&c->told);
+	if (rc == 0) {
+		rc = buf_add_slice(&c->told, buf_slice(&streams));
+	}
 	h.segments = buf_slice(&segments);
 	h.streams = buf_slice(&streams);
 	if (rc == 0) {
@@ -210,6 +232,9 @@ static void on_open(void *arg, struct link *l, const struct link_peer *peer)
 	log_debug("connected, greeting", "collector=%s address=%s",
 		  peer->name, peer->address);
 	if (c->state == DIALING) {
+		struct sys *sys = c->sh->sys;
+
+		pace_connected(&c->sh->pace, sys_mono_ns(sys), sys_wall_ns(sys));
 		client_enter(c, GREETING);
 		send_hello(c);
 	}
@@ -219,7 +244,8 @@ static void on_close(void *arg, struct link *l, int status, const char *why)
 {
 	struct client *c = arg;
 	struct shipper *sh = c->sh;
-	bool was_welcome = c->state == WELCOME;
+	bool was_welcome = c->state == WELCOME, lost;
+	const struct hostport *host = client_host(c);
 	char quoted[600];
 
 	(void)l;
@@ -228,6 +254,7 @@ static void on_close(void *arg, struct link *l, int status, const char *why)
 		c->steady = c->lost_ns - c->state_ns > STEADY_S * second;
 	}
 	c->link = NULL;
+	lost = c->steady;
 	if (c->steady) {
 		/* Whoever is sent away again and again, right after a welcome,
 		 * comes back ever more slowly. */
@@ -242,14 +269,14 @@ static void on_close(void *arg, struct link *l, int status, const char *why)
 		shipper_check_stop(sh);
 		return;
 	}
-	wait_and_dial(c);
+	wait_and_dial(c, lost);
 	/* The first failure and then every doubling is worth a line. */
 	if (status != 0 && (c->failures & (c->failures - 1)) == 0) {
 		log_warn(was_welcome ? "the connection to the collector ended"
 				     : "cannot reach the collector; lines are "
 				       "kept and it is tried again",
 			 "collector=%s port=%u tries=%u reason=%s",
-			 sh->options->host, sh->options->port, c->failures,
+			 host->name, host->port, c->failures,
 			 log_quote(quoted, sizeof quoted, slice_str(why)));
 	}
 }
@@ -270,22 +297,26 @@ static const struct link_cbs callbacks = {
 static void on_timer(void *arg)
 {
 	struct client *c = arg;
-	const struct shipper_options *o = c->sh->options;
+	const struct hostport *host = client_host(c);
 	int rc;
 
 	if (c->state != WAITING || c->sh->stopping) {
 		return;
 	}
 	client_enter(c, DIALING);
-	rc = net_dial(c->sh->net, o->host, o->port, &callbacks, c, &c->link);
+	if (c->sh->cbs->dialing != NULL) {
+		c->sh->cbs->dialing(c->sh->arg);
+	}
+	rc = net_dial(c->sh->net, host->name, host->port, &callbacks, c,
+		      &c->link);
 	if (rc != 0) {
 		c->link = NULL;
 		snprintf(c->last_error, sizeof c->last_error, "%s",
 			 err_str(rc));
 		log_warn("cannot start to connect to the collector",
-			 "collector=%s port=%u error=\"%s\"", o->host, o->port,
-			 err_str(rc));
-		wait_and_dial(c);
+			 "collector=%s port=%u error=\"%s\"", host->name,
+			 host->port, err_str(rc));
+		wait_and_dial(c, false);
 	}
 }
 
@@ -352,7 +383,15 @@ static int send_batch(struct client *c, struct seg *s)
 {
 	uint8_t lane = (uint8_t)s->info.lane;
 	struct slice parts[2] = {slice(&lane, 1)};
-	int rc = seg_bytes(s, (uint32_t)(s->sent + 1), &c->scratch, &parts[1]);
+	struct sys *sys = c->sh->sys;
+	int rc;
+
+	if (s->info.lane != LANE_ALERT &&
+	    pace_ask(&c->sh->pace, s->batches[s->sent + 1].len, sys_mono_ns(sys),
+		     sys_wall_ns(sys)) != PACE_GO) {
+		return ERR_AGAIN; /* client_tick() looks again. */
+	}
+	rc = seg_bytes(s, (uint32_t)(s->sent + 1), &c->scratch, &parts[1]);
 
 	if (rc != 0) {
 		if (!is_passing(rc)) {
@@ -363,7 +402,7 @@ static int send_batch(struct client *c, struct seg *s)
 	rc = link_send(c->link, MSG_SEALED, parts, 2);
 	if (rc == 0) {
 		s->sent++;
-		c->sh->wire_bytes += parts[1].n + 6;
+		count_sent(c, parts[1].n + 6);
 	}
 	return rc;
 }
@@ -415,6 +454,45 @@ void client_pump(struct client *c)
 	}
 }
 
+/* ---- coming and going ---- */
+
+void client_renew(struct client *c)
+{
+	if (c->state == WELCOME && !c->sh->stopping) {
+		c->leaving = true;
+		client_send(c, MSG_BYE, SLICE_NONE);
+		client_end_session(c);
+	}
+}
+
+/* Back to a preferred collector, when this one was good for long enough. */
+static void consider_returning(struct client *c, int64_t now_ns)
+{
+	if (c->stay_ns == 0 || now_ns - c->state_ns < c->stay_ns) {
+		return;
+	}
+	log_info("trying the preferred collector again", "from=%s",
+		 client_host(c)->name);
+	collectors_return(&c->collectors);
+	client_renew(c);
+}
+
+void client_at_home(struct client *c)
+{
+	uint64_t after_ms = c->sh->options->return_after_ms;
+	uint32_t r = 0;
+
+	c->stay_ns = 0;
+	c->collectors.rounds = 0;
+	c->collectors.again = false;
+	if (after_ms > 0 && !collectors_at_best(&c->collectors)) {
+		/* Not all of a fleet at once. */
+		sys_random(c->sh->sys, &r, sizeof r);
+		c->stay_ns = (int64_t)(after_ms + after_ms / 4 * (r % 1024) / 1024) *
+			     1000000;
+	}
+}
+
 /* ---- time ---- */
 
 static bool owed(const struct client *c)
@@ -436,6 +514,7 @@ void client_tick(struct client *c, int64_t now_ns)
 
 	if (c->state == WELCOME) {
 		client_heads(c, now_ns);
+		consider_returning(c, now_ns);
 		if (owed(c) &&
 		    now_ns - c->heard_ns > SILENCE_TIMEOUT_S * second) {
 			log_warn("the collector is silent although it owes "
@@ -475,16 +554,32 @@ void client_stop(struct client *c)
 	client_end_session(c);
 }
 
-void client_status(const struct client *c, struct json *j)
+static void pace_status(struct client *c, struct json *j)
+{
+	struct shipper *sh = c->sh;
+	int64_t wall_ns = sys_wall_ns(sh->sys);
+
+	json_object(j, "pace");
+	json_u64(j, "bytes_per_second", pace_rate(&sh->pace, wall_ns));
+	json_u64(j, "budget_day", sh->options->budget_day);
+	json_u64(j, "sent_today", pace_today(&sh->pace, wall_ns));
+	json_cstr(j, "waiting_for", pace_wait_name(sh->pace.wait));
+	json_object_end(j);
+}
+
+void client_status(struct client *c, struct json *j)
 {
 	static const char *const names[] = {"waiting", "connecting",
 					    "greeting", "connected", "ending",
 					    "stopped"};
 
 	json_cstr(j, "state", names[c->state]);
-	json_cstr(j, "collector", c->sh->options->host);
-	json_u64(j, "port", c->sh->options->port);
+	json_cstr(j, "collector", client_host(c)->name);
+	json_u64(j, "port", client_host(c)->port);
+	json_u64(j, "collectors", c->collectors.n);
+	json_bool(j, "preferred", collectors_at_best(&c->collectors));
 	json_u64(j, "connects", c->connects);
 	json_u64(j, "failures", c->failures);
 	json_cstr(j, "last_error", c->last_error);
+	pace_status(c, j);
 }

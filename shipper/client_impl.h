@@ -3,6 +3,7 @@
 #ifndef SHIPPER_CLIENT_IMPL_H
 #define SHIPPER_CLIENT_IMPL_H
 
+#include "shipper/collectors.h"
 #include "shipper/lane.h"
 
 enum state { WAITING, DIALING, GREETING, WELCOME, ENDING, STOPPED };
@@ -14,6 +15,10 @@ struct client {
 	struct sys_timer *timer;
 	unsigned failures; /* in a row */
 	bool steady;       /* the session that ends had lasted */
+	bool leaving;      /* we end the session, to dial anew at once */
+	struct collectors collectors;
+	int64_t stay_ns;   /* at another than the preferred one; 0: for ever */
+	struct buf told;   /* the streams of our hello, encoded */
 	bool patient;      /* the collector told us to stay away for long */
 	uint32_t retry_after_ms;
 	int64_t state_ns;  /* monotonic: when the state began */
@@ -28,9 +33,14 @@ struct client {
 void client_enter(struct client *c, enum state state);
 /* The session is over for us: nothing is taken from its link any more. */
 void client_end_session(struct client *c);
+/* A welcome: how long to stay here. */
+void client_at_home(struct client *c);
 /* link_cbs.on_message */
 void client_message(void *arg, struct link *l, uint8_t type,
 		    struct slice payload);
+
+/* Which collector this is about. */
+const struct hostport *client_host(const struct client *c);
 
 /* Errors as link_send()'s. */
 int client_send(struct client *c, uint8_t type, struct slice payload);

@@ -69,17 +69,67 @@ static int take_segments(struct client *c, struct slice list)
 	return rc;
 }
 
-/* true: this is another store than before. */
-static bool take_keys(struct shipper *sh, const struct welcome *w)
+/* What the store before has acknowledged is not sent to this one. */
+static void leave_store(struct client *c)
 {
+	struct shipper *sh = c->sh;
+
+	log_warn("this collector keeps another store than before; what was "
+		 "acknowledged stays in the old one, and this one is told so",
+		 "collector=%s", client_host(c)->name);
+	if (held_begin(&sh->elsewhere, sh->store_id, buf_slice(&c->told)) != 0) {
+		log_warn("no memory to remember what the other store has; lines "
+			 "may be stored in both");
+	}
+	for (int i = 0; i < QUEUE_FILE; i++) {
+		lane_note_held(&sh->lanes[i]);
+	}
+	/* Its heads are of no meaning to the new one. */
+	buf_clear(&sh->acked_head);
+	if (sh->cbs->moved != NULL) {
+		sh->cbs->moved(sh->arg);
+	}
+}
+
+/* The collector's list of streams, but what another store has counts as if this one
+ * had it. */
+static int raise_streams(struct shipper *sh, struct slice list, struct buf *out)
+{
+	struct msg_stream w;
+	int rc;
+
+	while ((rc = msg_streams_next(&list, &w)) == 1) {
+		held_raise(&sh->elsewhere, &w);
+		rc = msg_add_stream(out, &w);
+		if (rc != 0) {
+			break;
+		}
+	}
+	return rc;
+}
+
+static void pass_on_streams(struct shipper *sh, struct slice list)
+{
+	struct buf raised;
+
+	buf_init(&raised, LIMIT_FRAME);
+	if (sh->elsewhere.n > 0 && raise_streams(sh, list, &raised) == 0) {
+		list = buf_slice(&raised);
+	}
+	sh->cbs->welcome(sh->arg, list);
+	buf_fini(&raised);
+}
+
+/* true: this is another store than before. */
+static bool take_keys(struct client *c, const struct welcome *w)
+{
+	struct shipper *sh = c->sh;
 	bool same = sh->has_store &&
 		    memcmp(sh->store_id, w->store_id, sizeof w->store_id) == 0;
 	bool moved = sh->has_store && !same;
 
-	if (sh->has_store && !same) {
-		log_warn("this collector keeps another store than before; "
-			 "lines that are no longer on this device stay in the "
-			 "old one");
+	if (moved) {
+		leave_store(c);
 	}
 	if (!same || sh->n_keys != w->n_keys ||
 	    memcmp(sh->keys, w->keys, w->n_keys * sizeof *w->keys) != 0) {
@@ -153,11 +203,12 @@ static void on_welcome(struct client *c, struct slice payload)
 		protocol_error(c, "welcome", rc);
 		return;
 	}
-	moved = take_keys(sh, &w);
-	log_info("connected", "collector=%s port=%u", sh->options->host,
-		 sh->options->port);
+	moved = take_keys(c, &w);
+	log_info("connected", "collector=%s port=%u", client_host(c)->name,
+		 client_host(c)->port);
 	client_enter(c, WELCOME);
 	c->patient = false;
+	client_at_home(c);
 	c->connects++;
 	c->last_error[0] = '\0';
 	c->headed_ns = c->heard_ns;
@@ -168,7 +219,7 @@ static void on_welcome(struct client *c, struct slice payload)
 			lane_renew_segment(&sh->lanes[i]);
 		}
 	}
-	sh->cbs->welcome(sh->arg, w.streams);
+	pass_on_streams(sh, w.streams);
 	seal_anew(sh, moved);
 	client_pump(c);
 	shipper_room_now(sh);
@@ -196,6 +247,9 @@ static void on_ack(struct client *c, struct slice payload)
 	}
 	while (rc == 0 && (rc = msg_streams_next(&a.streams, &w)) == 1) {
 		sh->cbs->acked(sh->arg, &w);
+		for (int i = 0; i < QUEUE_FILE; i++) {
+			lane_note_durable(&sh->lanes[i], &w);
+		}
 		rc = 0;
 	}
 	if (rc != 0) {
@@ -205,6 +259,14 @@ static void on_ack(struct client *c, struct slice payload)
 	sh->acks++;
 	shipper_room_now(sh);
 	shipper_check_stop(sh);
+}
+
+/* Why the collector lacks what came before a segment that can't be read again. */
+static const char *why_missing(const struct lane_state *ln)
+{
+	return ln->sh->elsewhere.any ? ln->sh->elsewhere.reason
+	       : ln->damaged	? "spool-damaged"
+				: "store-rollback";
 }
 
 static void on_nak(struct client *c, struct slice payload)
@@ -236,6 +298,7 @@ static void on_nak(struct client *c, struct slice payload)
 		 (unsigned long long)nak.stream.received,
 		 (unsigned long long)start);
 	if (s->info.lane == LANE_FILE) {
+		held_raise(&c->sh->elsewhere, &nak.stream);
 		lane_abandon_from(s->lane, s, &nak.stream);
 		return;
 	}
@@ -246,12 +309,13 @@ static void on_nak(struct client *c, struct slice payload)
 
 		if (memcmp(&range.id, &nak.stream.id, sizeof range.id) == 0 &&
 		    range.start > nak.stream.received) {
-			range.end = range.start;
+			/* What the other store has of this very segment is
+			 * trimmed here as well. */
+			range.end = range.held > range.start ? range.held
+							     : range.start;
 			range.start = nak.stream.received;
 			range.h = 0; /* Of bytes that nobody has any more. */
-			lane_gap_before(s->lane, s, &range,
-					s->lane->damaged ? "spool-damaged"
-							 : "store-rollback");
+			lane_gap_before(s->lane, s, &range, why_missing(s->lane));
 		}
 	}
 }

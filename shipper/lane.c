@@ -181,6 +181,34 @@ static int add_owed_gap(struct lane_state *ln, struct slot *s, uint64_t next)
 	return rc;
 }
 
+/* The gap over what another store holds, before the stream's first record here. */
+static int add_held_gap(struct lane_state *ln, struct slot *s,
+			const struct record *next)
+{
+	struct held *held = &ln->sh->elsewhere;
+	struct record r = {.stream = s->id,
+			   .end = next->start,
+			   .flags = RECORD_GAP,
+			   .line = slice_str(held->reason),
+			   .observed_ns = sys_wall_ns(ln->sh->sys),
+			   .header.time_ns = TIME_NONE};
+	int rc;
+
+	/* Behind records that are in the batch already it has no place: they will
+	 * be refused, and all come again. */
+	if (s->section.count > 0 ||
+	    held_owed(held, &s->id, next->start, &r.start) == 0) {
+		return 0;
+	}
+	rc = body_add(&s->section, &r, false);
+	if (rc == 0) {
+		held_told(held, &s->id);
+		ln->filling += r.line.n + RECORD_OVERHEAD;
+		ln->sh->gaps++;
+	}
+	return rc;
+}
+
 static void arm_delay(struct lane_state *ln)
 {
 	uint64_t ms = ln->lane == LANE_ALERT ? ALERT_DELAY_MS
@@ -255,7 +283,10 @@ int lane_add(struct lane_state *ln, const struct record *r, bool with_time)
 	if (s == NULL) {
 		s = new_slot(ln, &r->stream, r->start);
 	}
-	rc = add_owed_gap(ln, s, r->start);
+	rc = add_held_gap(ln, s, r);
+	if (rc == 0) {
+		rc = add_owed_gap(ln, s, r->start);
+	}
 	if (rc == 0) {
 		rc = body_add(&s->section, r, with_time);
 	}

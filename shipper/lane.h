@@ -13,6 +13,8 @@
 #ifndef SHIPPER_LANE_H
 #define SHIPPER_LANE_H
 
+#include "shipper/held.h"
+#include "shipper/pace.h"
 #include "shipper/shipper.h"
 #include "shipper/spool.h"
 #include "wire/body.h"
@@ -32,6 +34,8 @@ struct seg_stream {
 	struct stream_id id;
 	uint64_t start, end;
 	uint64_t h; /* at end */
+	uint64_t durable; /* acknowledged up to here (lines that can't be read again) */
+	uint64_t held;    /* likewise, by the store before */
 };
 
 struct seg {
@@ -169,6 +173,8 @@ struct shipper {
 	uint8_t window_log;
 	uint32_t segment_decoded_max;
 	struct buf acked_head;  /* encoded, as the collector gave it back */
+	struct held elsewhere;  /* what the store before has */
+	struct pace pace;
 
 	struct client *client;
 	struct sys_timer *tick;
@@ -195,6 +201,10 @@ int seg_adopt_batch(struct seg *s, struct spool_place place,
 		    const struct batch_head *head);
 /* Takes a recovered segment into the queue's end; NULL without memory. */
 struct seg *lane_adopt(struct lane_state *ln, const struct spool_found *found);
+/* The store has what an ack says of a stream; it may be one of the segments'. */
+void lane_note_durable(struct lane_state *ln, const struct msg_stream *w);
+/* From now on that is what the store before has. */
+void lane_note_held(struct lane_state *ln);
 /* Removes it from the queue, from memory and from the disk. */
 void lane_drop_seg(struct lane_state *ln, struct seg *seg);
 /* Frees all of them; files stay. */
@@ -318,7 +328,10 @@ void client_tick(struct client *c, int64_t now_ns);
 void client_stop(struct client *c);
 bool client_is_stopped(const struct client *c);
 bool client_is_welcome(const struct client *c);
-void client_status(const struct client *c, struct json *j);
+void client_status(struct client *c, struct json *j);
+/* Ends the session in good order and dials anew, with whatever identity the net has
+ * by then. */
+void client_renew(struct client *c);
 
 /* ---- shipper.c ---- */
 

@@ -35,7 +35,7 @@ static int add_range(struct owed_gap *o, const struct stream_id *id,
 		return UV_ENOMEM;
 	}
 	o->ranges = p;
-	o->ranges[o->n++] = (struct seg_stream){*id, start, end, 0};
+	o->ranges[o->n++] = (struct seg_stream){.id = *id, .start = start, .end = end};
 	return 0;
 }
 

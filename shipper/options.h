@@ -6,16 +6,19 @@
 
 #include <stdint.h>
 
+#include "common/hostlist.h"
+#include "common/timefmt.h"
+
 /* When the spool is full: stop reading, or give up the oldest or newest of what
  * can't be read again (and report the gap). */
 enum spool_policy { SPOOL_PAUSE, SPOOL_DROP_OLDEST, SPOOL_DROP_NEWEST };
 
 struct shipper_options {
-	char *host; /* of the collector, as its certificate names it; "": none */
-	uint16_t port;
+	struct hostlist collectors; /* as their certificates name them; may be empty */
 	char *certificate; /* paths of PEM files */
 	char *key;
 	char *authority;
+	uint64_t renew_check_ms; /* how often these are looked at */
 
 	char *spool_dir;
 	uint64_t spool_max; /* bytes */
@@ -32,6 +35,12 @@ struct shipper_options {
 
 	uint64_t reconnect_min_ms; /* first pause after a failure, then doubled ... */
 	uint64_t reconnect_max_ms; /* ... up to this; jittered */
+	uint64_t reconnect_spread_ms; /* the first try after a session that had lasted */
+	uint64_t return_after_ms;  /* to a preferred collector; 0: never */
+
+	uint64_t bandwidth, bandwidth_night; /* bytes a second; 0: no limit */
+	struct day_span night;     /* local time */
+	uint64_t budget_day;       /* bytes; 0: no limit */
 };
 
 #endif

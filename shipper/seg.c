@@ -159,6 +159,31 @@ void lane_drop_seg(struct lane_state *ln, struct seg *seg)
 	seg_free(seg);
 }
 
+void lane_note_durable(struct lane_state *ln, const struct msg_stream *w)
+{
+	for (struct seg *s = ln->first; s != NULL; s = s->next) {
+		for (size_t i = 0; i < s->n_streams; i++) {
+			struct seg_stream *t = &s->streams[i];
+
+			if (memcmp(&t->id, &w->id, sizeof t->id) == 0 &&
+			    w->durable > t->durable) {
+				t->durable = w->durable < t->end ? w->durable
+								 : t->end;
+			}
+		}
+	}
+}
+
+void lane_note_held(struct lane_state *ln)
+{
+	for (struct seg *s = ln->first; s != NULL; s = s->next) {
+		for (size_t i = 0; i < s->n_streams; i++) {
+			s->streams[i].held = s->streams[i].durable;
+			s->streams[i].durable = 0;
+		}
+	}
+}
+
 static int seg_room(struct seg *s)
 {
 	uint32_t room = s->room == 0 ? 8 : s->room * 2;
@@ -199,7 +224,8 @@ static int note_stream(struct seg *s, const struct batch_stream *b)
 		s->streams_room = room;
 	}
 	s->streams[s->n_streams++] =
-		(struct seg_stream){b->id, b->start, b->end, b->h};
+		(struct seg_stream){.id = b->id, .start = b->start, .end = b->end,
+				    .h = b->h};
 	return 0;
 }
 

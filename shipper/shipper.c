@@ -17,7 +17,8 @@ static const int64_t STOP_GRACE_NS = INT64_C(10000000000);
 
 /* ---- what survives a restart ----
  * version (8 bit), number of keys (8 bit), keys, whether a store is known (8 bit), its
- * id, last number of each queue (64 bit), the acknowledged head (blob). */
+ * id, last number of each queue (64 bit), the acknowledged head (blob), what another
+ * store holds (held.h), the day (32 bit) and what was sent in it (64 bit). */
 
 int shipper_save(const struct shipper *s, struct buf *out)
 {
@@ -45,13 +46,23 @@ int shipper_save(const struct shipper *s, struct buf *out)
 	if (rc == 0) {
 		rc = buf_add_varint(out, s->acked_head.n);
 	}
-	return rc != 0 ? rc : buf_add_slice(out, buf_slice(&s->acked_head));
+	if (rc == 0) {
+		rc = buf_add_slice(out, buf_slice(&s->acked_head));
+	}
+	if (rc == 0) {
+		rc = held_save(&s->elsewhere, out);
+	}
+	if (rc == 0) {
+		rc = buf_add_u32(out, s->pace.day);
+	}
+	return rc != 0 ? rc : buf_add_u64(out, s->pace.spent);
 }
 
 static int restore(struct shipper *s, struct slice saved)
 {
 	struct reader r = reader(saved);
 	struct slice head;
+	int rc;
 
 	if (saved.n == 0) {
 		return 0;
@@ -79,8 +90,15 @@ static int restore(struct shipper *s, struct slice saved)
 		}
 	}
 	head = reader_blob(&r, ACKED_HEAD_MAX);
+	rc = held_restore(&s->elsewhere, &r);
+	if (rc != 0) {
+		return rc;
+	}
+	s->pace.day = reader_u32(&r);
+	s->pace.spent = reader_u64(&r);
 	if (!reader_done(&r)) {
 		s->n_keys = 0;
+		held_fini(&s->elsewhere);
 		return ERR_MALFORMED;
 	}
 	return buf_add_slice(&s->acked_head, head);
@@ -193,6 +211,7 @@ int shipper_new(struct shipper **out, const struct shipper_params *params)
 	s->sys = params->sys;
 	s->net = params->net;
 	s->options = params->options;
+	s->pace.options = params->options;
 	s->cbs = params->cbs;
 	s->arg = params->arg;
 	s->device = params->device;
@@ -241,6 +260,7 @@ void shipper_free(struct shipper *s)
 	client_free(s->client);
 	sys_timer_free(s->sys, s->tick);
 	buf_fini(&s->acked_head);
+	held_fini(&s->elsewhere);
 	free(s);
 }
 
@@ -398,7 +418,12 @@ bool shipper_connected(const struct shipper *s)
 	return client_is_welcome(s->client);
 }
 
-void shipper_status(const struct shipper *s, struct json *j)
+void shipper_renew(struct shipper *s)
+{
+	client_renew(s->client);
+}
+
+void shipper_status(struct shipper *s, struct json *j)
 {
 	json_object(j, "connection");
 	client_status(s->client, j);

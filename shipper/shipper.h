@@ -56,6 +56,12 @@ struct shipper_cbs {
 	void (*room)(void *arg);
 	/* Signs a head with the device's key, as head_sign() does. */
 	int (*sign)(void *arg, const struct head *h, struct buf *out);
+	/* The collector keeps another store than the one before, which holds what was
+	 * acknowledged: streams have to say again what they are.  Before welcome().
+	 * NULL: nobody cares. */
+	void (*moved)(void *arg);
+	/* A connection is about to be made.  NULL: nobody cares. */
+	void (*dialing)(void *arg);
 	/* Something that must survive a restart changed (keys, heads, number):
 	 * save shipper_save() when convenient. */
 	void (*changed)(void *arg);
@@ -136,7 +142,9 @@ void shipper_stop(struct shipper *s, uint64_t wait_ms, void (*cb)(void *arg),
 int shipper_save(const struct shipper *s, struct buf *out);
 
 bool shipper_connected(const struct shipper *s);
+/* The device's certificate was renewed: connects anew, without losing anything. */
+void shipper_renew(struct shipper *s);
 /* Members for `nightjar status`. */
-void shipper_status(const struct shipper *s, struct json *j);
+void shipper_status(struct shipper *s, struct json *j);
 
 #endif

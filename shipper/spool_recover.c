@@ -375,6 +375,7 @@ static int finish_file(struct file *f)
 			 "path=%s bytes=%zu", f->path, f->bytes.n - size);
 		cut_end(f);
 	}
+	f->size = size;
 	if (f->follower != NULL) {
 		rc = v->end(f->w->arg, size, f->n);
 	}
@@ -402,6 +403,28 @@ static int walk_bytes(struct walk *w, const char *path, struct file *f,
 	return rc;
 }
 
+/* Its sources forget what is here from now on; whoever wrote it may have been killed
+ * before it was synced. */
+static void make_durable(struct walk *w, const char *path, struct slice bytes)
+{
+	int fd = sys_open(w->sys, path, O_RDWR | O_NOFOLLOW, 0);
+	int rc = fd;
+
+	if (fd >= 0) {
+		rc = sys_fdatasync(w->sys, fd);
+		sys_close(w->sys, fd);
+	}
+	if (rc != 0) {
+		/* Nobody knows what of it is on the disk: to another place. */
+		rc = sys_replace(w->sys, w->dir, path, bytes.p, bytes.n, 0600);
+	}
+	if (rc != 0) {
+		log_error("cannot sync a spool file; until it is delivered, the "
+			  "lines in it do not survive a power cut",
+			  "path=%s error=\"%s\"", path, err_str(rc));
+	}
+}
+
 static int walk_file(struct walk *w, const char *name)
 {
 	char path[SPOOL_PATH];
@@ -425,6 +448,9 @@ static int walk_file(struct walk *w, const char *name)
 		return rc == UV_ENOMEM ? rc : 0;
 	}
 	rc = walk_bytes(w, path, &f, slice(p, n));
+	if (rc == 0 && w->repair && f.n > 0) {
+		make_durable(w, path, slice(p, f.size));
+	}
 	free(p);
 	return rc;
 }
@@ -449,6 +475,7 @@ int spool_recover(struct sys *sys, const char *dir,
 
 	if (rc == 0) {
 		forget_old_damage(sys, dir);
+		rc = sys_sync_dir(sys, dir);
 	}
 	return rc;
 }

@@ -282,7 +282,7 @@ static void died(void *arg, struct node *n)
 	}
 }
 
-static struct host collector_host = {(char *)(uintptr_t) "collector.example", 7514,
+static struct hostport collector_host = {(char *)(uintptr_t) "collector.example", 7514,
 				     0};
 
 /* ---- the source ---- */

@@ -93,8 +93,9 @@ static void every_kind_of_value_is_read(void **state)
 
 	(void)state;
 	assert_true(c->has_collector);
-	assert_string_equal(c->shipper.host, "2001:db8::1");
-	assert_int_equal(c->shipper.port, 99);
+	assert_int_equal(c->shipper.collectors.n, 1);
+	assert_string_equal(c->shipper.collectors.v[0].name, "2001:db8::1");
+	assert_int_equal(c->shipper.collectors.v[0].port, 99);
 	assert_int_equal(c->daemon.log_level, LOG_LEVEL_DEBUG);
 	assert_false(c->daemon.sandbox);
 	assert_int_equal(c->sources.line_max, 32768);
