@@ -572,8 +572,8 @@ static bool just_copied(const struct file *f, const struct candidate *c,
 			const struct known *k)
 {
 	return k->ours && c->best > 0 && c->best == known_furthest(k) &&
-	       (f->in_glob ? k->cut && f->mtime_ns >= k->good_mtime_ns
-			   : k->searching);
+	       ((k->cut && f->mtime_ns >= k->good_mtime_ns) ||
+		(!f->in_glob && k->searching));
 }
 
 struct verdict {
