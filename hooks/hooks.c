@@ -106,6 +106,15 @@ static void hand_to(struct hook *k, const struct facts *f, struct slice line)
 	}
 }
 
+/* The line at hand to every hook that wants it. */
+static void hand_on(struct hooks *h)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		hand_to(&h->hooks[i], &h->facts, buf_slice(&h->line));
+	}
+	exec_pump(h);
+}
+
 void hooks_alert_json(struct hooks *h, struct slice device, struct slice json)
 {
 	char quoted[160];
@@ -125,15 +134,35 @@ void hooks_alert_json(struct hooks *h, struct slice device, struct slice json)
 			  log_quote(quoted, sizeof quoted, device), json.n, err_str(rc));
 		return;
 	}
-	for (size_t i = 0; i < h->n; i++) {
-		hand_to(&h->hooks[i], &h->facts, buf_slice(&h->line));
-	}
-	exec_pump(h);
+	hand_on(h);
 }
 
+/* Does a hook want to know more of an alert than how severe it is?  The exec hooks
+ * read it when its turn comes. */
+static bool needs_facts(const struct hooks *h)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		if (h->hooks[i].options->type == HOOK_STDERR) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* From this process, so that it need not be read again to be believed. */
 void hooks_alert(struct hooks *h, const struct alert *a)
 {
-	hooks_alert_json(h, SLICE_NONE, a->json);
+	if (h->n == 0 || h->closing) {
+		return;
+	}
+	buf_clear(&h->line);
+	if (needs_facts(h) || buf_add_slice(&h->line, a->json) != 0 ||
+	    buf_add_u8(&h->line, '\n') != 0) {
+		hooks_alert_json(h, SLICE_NONE, a->json); /* Says what is wrong. */
+		return;
+	}
+	h->facts.severity = a->severity;
+	hand_on(h);
 }
 
 /* ---- status ---- */

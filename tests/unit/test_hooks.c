@@ -459,6 +459,27 @@ static void severity_decides_which_hook_gets_an_alert(void **state)
 	assert_int_equal(number_of(w, 1, "delivered"), 1);
 }
 
+static void an_alert_of_this_process_reaches_the_same_hooks(void **state)
+{
+	struct world *w = *state;
+	struct slice json = alert_text(7, "high", "root");
+	struct alert a = {.severity = SEVERITY_HIGH, .json = json};
+	char text[4096], want[4096];
+
+	add_hook(w, HOOK_FILE, in_dir(w, "all"))->min_severity = SEVERITY_HIGH;
+	add_hook(w, HOOK_FILE, in_dir(w, "worst"))->min_severity = SEVERITY_CRITICAL;
+	add_script(w, "hook", "env >$OUT/env; mv $OUT/env $OUT/all");
+	open_hooks(w);
+	hooks_alert(w->hooks, &a);
+	snprintf(want, sizeof want, "%.*s\n", (int)json.n, json.p);
+	read_text(in_dir(w, "all"), text, sizeof text);
+	assert_string_equal(text, want);
+	assert_int_equal(number_of(w, 1, "delivered"), 0);
+	wait_number(w, 2, "delivered", 1);
+	read_text(in_dir(w, "out/all"), text, sizeof text);
+	assert_non_null(strstr(text, "NIGHTJAR_USER=root\n"));
+}
+
 static void the_death_of_the_helper_is_said_and_alerts_are_counted(void **state)
 {
 	struct world *w = *state;
@@ -851,6 +872,7 @@ int main(int argc, char **argv)
 		TEST(no_more_programs_run_at_one_time_than_configured),
 		TEST(a_queue_is_bounded_and_what_it_drops_is_counted),
 		TEST(severity_decides_which_hook_gets_an_alert),
+		TEST(an_alert_of_this_process_reaches_the_same_hooks),
 		TEST(the_death_of_the_helper_is_said_and_alerts_are_counted),
 		TEST(closing_waits_for_programs_that_run_and_alerts_that_wait),
 		TEST(closing_ends_when_its_grace_does_and_says_what_was_left),
