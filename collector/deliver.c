@@ -71,7 +71,7 @@ static int write_record(struct deliver *d, const struct note *n,
 }
 
 static int give_out(struct deliver *d, const struct note *n, const char *name,
-		    const struct opened *o)
+		    struct opened *o)
 {
 	struct records records;
 	struct record r;

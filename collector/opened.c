@@ -14,6 +14,7 @@ int opened_open(struct opened *o, struct sys *sys, const char *dir,
 		return rc;
 	}
 	buf_init(&o->body, LIMIT_BATCH_DECODED);
+	buf_init(&o->line, BODY_LINE_MAX);
 	rc = opener_new(&o->opener, buf_slice(&o->reader.header), secrets,
 			n_secrets);
 	if (rc != 0) {
@@ -28,6 +29,7 @@ void opened_close(struct opened *o)
 	opener_free(o->opener);
 	o->opener = NULL;
 	buf_fini(&o->body);
+	buf_fini(&o->line);
 }
 
 int opened_next(struct opened *o)
@@ -41,10 +43,10 @@ int opened_next(struct opened *o)
 	return rc == 0 ? 1 : rc;
 }
 
-void records_init(struct records *r, const struct opened *o)
+void records_init(struct records *r, struct opened *o)
 {
 	*r = (struct records){.o = o};
-	body_reader_init(&r->body, &o->e.head, buf_slice(&o->body));
+	body_reader_init(&r->body, &o->e.head, buf_slice(&o->body), &o->line);
 }
 
 /* The stream of the record that body_next() gave last. */

@@ -16,6 +16,7 @@ struct opened {
 	struct segment_reader reader;
 	struct opener *opener;
 	struct buf body;         /* of the current batch */
+	struct buf line;         /* of the current record */
 	struct segment_entry e;  /* the current entry */
 };
 
@@ -33,13 +34,13 @@ int opened_next(struct opened *o);
 
 /* The records of the current batch. */
 struct records {
-	const struct opened *o; /* kept */
+	struct opened *o; /* kept */
 	struct body_reader body;
 	bool all; /* also those that are stored elsewhere */
 	uint64_t skipped;
 };
 
-void records_init(struct records *r, const struct opened *o);
+void records_init(struct records *r, struct opened *o);
 /* 1: *out is the next one that is taken here, RECORD_EXTENDS set where it begins
  * before; 0: no more; negative: body_next()'s. */
 int records_next(struct records *r, struct record *out);

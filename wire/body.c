@@ -20,23 +20,26 @@ void body_section_init(struct body_section *s, size_t limit)
 {
 	memset(s, 0, sizeof *s);
 	buf_init(&s->odd, limit);
+	buf_init(&s->shared, limit);
 	buf_init(&s->text, limit);
 }
 
 void body_section_fini(struct body_section *s)
 {
 	buf_fini(&s->odd);
+	buf_fini(&s->shared);
 	buf_fini(&s->text);
 }
 
 void body_section_reset(struct body_section *s, uint64_t start)
 {
-	struct buf odd = s->odd, text = s->text;
-
-	buf_clear(&odd);
-	buf_clear(&text);
-	*s = (struct body_section){
-		.odd = odd, .text = text, .start = start, .end = start};
+	buf_clear(&s->odd);
+	buf_clear(&s->shared);
+	buf_clear(&s->text);
+	s->n_last = 0;
+	s->count = s->n_odd = s->last_odd = 0;
+	s->start = s->end = start;
+	s->observed_ns = s->first_ns = s->last_ns = 0;
 }
 
 /* Towards minus infinity, so that a time is never before its milliseconds. */
@@ -80,19 +83,42 @@ static int add_odd(struct body_section *s, const struct record *r,
 	return 0;
 }
 
-static int add_text(struct body_section *s, struct slice line)
+/* How many bytes the line begins with as the last one did. */
+static size_t shared_with_last(const struct body_section *s, struct slice line)
 {
-	int rc = buf_reserve(&s->text, line.n + 1);
+	size_t max = line.n < s->n_last ? line.n : s->n_last, n = 0;
+	uint64_t a, b;
 
-	if (rc != 0) {
-		return rc;
+	while (n + sizeof a <= max) {
+		memcpy(&a, s->last + n, sizeof a);
+		memcpy(&b, line.p + n, sizeof b);
+		if (a != b) {
+			break;
+		}
+		n += sizeof a;
 	}
-	if (line.n > 0) {
-		memcpy(s->text.p + s->text.n, line.p, line.n);
+	while (n < max && s->last[n] == line.p[n]) {
+		n++;
 	}
-	s->text.p[s->text.n + line.n] = '\n';
-	s->text.n += line.n + 1;
-	return 0;
+	return n;
+}
+
+/* Room was made for it. */
+static void add_text(struct body_section *s, struct slice line, size_t shared)
+{
+	size_t keep = line.n < BODY_SHARED_MAX ? line.n : BODY_SHARED_MAX;
+	char *to = s->text.p + s->text.n;
+
+	if (line.n > shared) {
+		memcpy(to, line.p + shared, line.n - shared);
+	}
+	if (keep > shared) {
+		memcpy(s->last + shared, line.p + shared, keep - shared);
+	}
+	to[line.n - shared] = '\n';
+	s->n_last = (uint8_t)keep;
+	s->text.n += line.n - shared + 1;
+	s->shared.p[s->shared.n++] = (char)shared;
 }
 
 static void note_times(struct body_section *s, int64_t ns)
@@ -105,36 +131,43 @@ static void note_times(struct body_section *s, int64_t ns)
 	}
 }
 
+static bool fits(const struct body_section *s, size_t n, bool odd)
+{
+	return s->odd.n + s->shared.n + 1 + s->text.n + n + 1 +
+		       (odd ? ODD_MAX : 0) <=
+	       s->text.limit;
+}
+
 int body_add(struct body_section *s, const struct record *r, bool with_time)
 {
 	bool with_length = r->end - r->start != r->line.n + 1;
 	bool odd = r->flags != 0 || with_length || with_time;
-	int rc = 0;
+	size_t shared = shared_with_last(s, r->line);
+	struct slice rest = slice_skip(r->line, shared);
+	int rc;
 
 	if (s->count == 0) {
 		s->start = s->end = r->start;
 		s->observed_ns = r->observed_ns;
 	}
+	/* What it shares was looked through with the last line. */
 	if (r->start != s->end || r->end < r->start ||
 	    (r->flags & ~(uint32_t)KNOWN_FLAGS) != 0 ||
-	    (r->line.n > 0 && memchr(r->line.p, '\n', r->line.n) != NULL)) {
+	    (rest.n > 0 && memchr(rest.p, '\n', rest.n) != NULL)) {
 		return UV_EINVAL;
 	}
-	if (s->odd.n + s->text.n + r->line.n + 1 + (odd ? ODD_MAX : 0) >
-	    s->text.limit) {
+	if (!fits(s, rest.n, odd)) {
 		return ERR_TOO_LARGE;
 	}
-	/* Text first: an entry that was added can be taken back by nobody. */
-	rc = add_text(s, r->line);
+	rc = buf_reserve(&s->text, rest.n + 1);
+	rc = rc != 0 ? rc : buf_reserve(&s->shared, 1);
 	if (rc == 0 && odd) {
 		rc = add_odd(s, r, with_time, with_length);
-		if (rc != 0) {
-			s->text.n -= r->line.n + 1;
-		}
 	}
 	if (rc != 0) {
 		return rc;
 	}
+	add_text(s, r->line, shared);
 	note_times(s, record_time_ns(r));
 	s->end = r->end;
 	s->count++;
@@ -143,10 +176,10 @@ int body_add(struct body_section *s, const struct record *r, bool with_time)
 
 size_t body_section_size(const struct body_section *s)
 {
-	return s->odd.n + s->text.n + SECTION_MAX;
+	return s->odd.n + s->shared.n + s->text.n + SECTION_MAX;
 }
 
-int body_section_write(const struct body_section *s, struct buf *out)
+int body_section_write_head(const struct body_section *s, struct buf *out)
 {
 	size_t was = out->n;
 	int rc;
@@ -156,8 +189,22 @@ int body_section_write(const struct body_section *s, struct buf *out)
 	    (s->n_odd > 0 &&
 	     ((rc = buf_add_varint(out, s->odd.n)) != 0 ||
 	      (rc = buf_add_slice(out, buf_slice(&s->odd))) != 0)) ||
-	    (rc = buf_add_varint(out, s->text.n)) != 0 ||
-	    (rc = buf_add_slice(out, buf_slice(&s->text))) != 0) {
+	    (rc = buf_add_slice(out, buf_slice(&s->shared))) != 0 ||
+	    (rc = buf_add_varint(out, s->text.n)) != 0) {
+		out->n = was;
+	}
+	return rc;
+}
+
+int body_section_write(const struct body_section *s, struct buf *out)
+{
+	size_t was = out->n;
+	int rc = body_section_write_head(s, out);
+
+	if (rc == 0) {
+		rc = buf_add_slice(out, buf_slice(&s->text));
+	}
+	if (rc != 0) {
 		out->n = was;
 	}
 	return rc;
@@ -175,6 +222,7 @@ static int open_section(struct body_reader *r)
 	r->odd_left = (uint32_t)reader_varint_max(in, s->count);
 	r->odd = r->odd_left > 0 ? reader_blob(in, r->head->decoded)
 				 : SLICE_NONE;
+	r->shared = reader_bytes(in, s->count);
 	r->text = reader_blob(in, r->head->decoded);
 	if (!reader_ok(in)) {
 		return in->p == in->end ? ERR_TRUNCATED : ERR_MALFORMED;
@@ -187,6 +235,7 @@ static int open_section(struct body_reader *r)
 	r->left = s->count;
 	r->index = 0;
 	r->position = s->start;
+	buf_clear(r->line);
 	return 0;
 }
 
@@ -237,48 +286,73 @@ static bool read_odd(struct body_reader *r, struct record *out)
 	return true;
 }
 
+/* Puts the line at hand together: what it shares with the last one, which stands
+ * there, and its rest. */
+static int read_line(struct body_reader *r)
+{
+	const char *end = r->text.n == 0
+				  ? NULL
+				  : memchr(r->text.p, '\n', r->text.n);
+	size_t shared = (uint8_t)r->shared.p[r->index];
+	struct slice rest;
+	int rc;
+
+	if (end == NULL || shared > BODY_SHARED_MAX || shared > r->line->n) {
+		return ERR_MALFORMED;
+	}
+	rest = slice(r->text.p, (size_t)(end - r->text.p));
+	/* There is one encoding: what is shared is not told again. */
+	if (shared < BODY_SHARED_MAX && shared < r->line->n && rest.n > 0 &&
+	    rest.p[0] == r->line->p[shared]) {
+		return ERR_MALFORMED;
+	}
+	r->line->n = shared;
+	/* One more, so that an empty line has an address as well. */
+	rc = buf_reserve(r->line, rest.n + 1);
+	if (rc == 0) {
+		rc = buf_add_slice(r->line, rest);
+	}
+	r->text = slice_skip(r->text, rest.n + 1);
+	return rc;
+}
+
 /* The record at hand, out of a section that has one left. */
 static int read_record(struct body_reader *r, struct record *out)
 {
 	const struct batch_stream *s = &r->head->streams[r->section];
-	const char *end = r->text.n == 0
-				  ? NULL
-				  : memchr(r->text.p, '\n', r->text.n);
+	int rc = read_line(r);
 
-	if (end == NULL) {
-		return ERR_MALFORMED;
+	if (rc != 0) {
+		return rc;
 	}
 	out->stream = s->id;
 	out->flags = 0;
-	out->line = slice(r->text.p, (size_t)(end - r->text.p));
+	out->line = buf_slice(r->line);
 	out->start = r->position;
 	out->end = r->position + out->line.n + 1;
 	out->observed_ns = r->observed_ns;
 	out->header = (struct header){.time_ns = TIME_NONE, .priority = -1};
 	event_reset(&out->event);
-	if (r->odd_left > 0 && r->next_odd == r->index) {
-		r->left--;
-		if (!read_odd(r, out) || !next_odd(r, r->index + 1)) {
-			return ERR_MALFORMED;
-		}
-	} else {
-		r->left--;
+	r->left--;
+	if (r->odd_left > 0 && r->next_odd == r->index &&
+	    (!read_odd(r, out) || !next_odd(r, r->index + 1))) {
+		return ERR_MALFORMED;
 	}
 	if (out->end < out->start || out->end > s->end) {
 		return ERR_MALFORMED;
 	}
-	r->text = slice_skip(r->text, out->line.n + 1);
 	r->position = out->end;
 	r->index++;
 	return 0;
 }
 
 void body_reader_init(struct body_reader *r, const struct batch_head *head,
-		      struct slice body)
+		      struct slice body, struct buf *line)
 {
 	memset(r, 0, sizeof *r);
 	r->rest = reader(body);
 	r->head = head;
+	r->line = line;
 }
 
 /* 1: r stands before a record; 0: the body ends here. */

@@ -17,6 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct record record;
 	uint64_t at[8] = {0};
 	size_t section = 0;
+	struct buf line;
 
 	h.n_streams = 1 + reader_u8(&r) % 8;
 	for (size_t i = 0; i < h.n_streams; i++) {
@@ -27,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		at[i] = i * 1000;
 	}
 	h.decoded = (uint32_t)reader_left(&r);
-	body_reader_init(&b, &h, slice(r.p, reader_left(&r)));
+	buf_init(&line, BODY_LINE_MAX);
+	body_reader_init(&b, &h, slice(r.p, reader_left(&r)), &line);
 	while (body_next(&b, &record) > 0) {
 		size_t i = record.stream.b[0];
 
@@ -44,5 +46,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			assert(at[i] == h.streams[i].end);
 		}
 	}
+	buf_fini(&line);
 	return 0;
 }

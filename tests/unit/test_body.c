@@ -52,10 +52,11 @@ static void ordinary_lines_cost_their_text_and_a_few_bytes(void **state)
 	struct body_reader reader;
 	struct batch_head h;
 	struct record r = plain(10, "first"), got;
-	struct buf out;
+	struct buf out, line;
 
 	(void)state;
 	buf_init(&out, LIMIT);
+	buf_init(&line, BODY_LINE_MAX);
 	body_section_init(&s, LIMIT);
 	body_section_reset(&s, 10);
 	assert_int_equal(body_add(&s, &r, false), 0);
@@ -65,10 +66,10 @@ static void ordinary_lines_cost_their_text_and_a_few_bytes(void **state)
 	assert_int_equal(s.end, 17);
 	assert_int_equal(body_section_write(&s, &out), 0);
 	assert_true(out.n <= body_section_size(&s));
-	assert_int_equal(out.n, 6 + 1 + 1 + 7);
+	assert_int_equal(out.n, 6 + 1 + 2 + 1 + 7);
 
 	h = head_of(&s, 1, out.n);
-	body_reader_init(&reader, &h, buf_slice(&out));
+	body_reader_init(&reader, &h, buf_slice(&out), &line);
 	assert_int_equal(body_next(&reader, &got), 1);
 	assert_true(slice_eq(got.line, SLICE_LIT("first")));
 	assert_int_equal(got.start, 10);
@@ -83,6 +84,7 @@ static void ordinary_lines_cost_their_text_and_a_few_bytes(void **state)
 	assert_int_equal(body_next(&reader, &got), 0);
 	body_section_fini(&s);
 	buf_fini(&out);
+	buf_fini(&line);
 }
 
 static void what_does_not_fit_is_refused_and_changes_nothing(void **state)
@@ -102,8 +104,63 @@ static void what_does_not_fit_is_refused_and_changes_nothing(void **state)
 	assert_int_equal(body_add(&s, &r, true), ERR_TOO_LARGE);
 	assert_int_equal(s.count, n);
 	assert_int_equal(s.n_odd, n);
-	assert_int_equal(s.text.n, n * 11);
+	assert_int_equal(s.shared.n, n);
+	assert_int_equal(s.text.n, 11 + n - 1);
 	assert_int_equal(s.end, n * 11);
+	body_section_fini(&s);
+}
+
+static void what_a_line_shares_with_the_last_is_told_once(void **state)
+{
+	static const char *const lines[] = {
+		"Nov 22 15:37:46 gw sshd[7]: first",
+		"Nov 22 15:37:46 gw sshd[7]: fine",
+		"Nov 22 15:37:46 gw sshd[7]: fine",
+		"Nov 22 15:37:46 gw sshd[7]: fine and more",
+		"",
+		"Dec",
+	};
+	static const uint8_t shared[] = {0, 30, 32, 32, 0, 0};
+	struct body_section s;
+	uint64_t at = 0;
+
+	(void)state;
+	body_section_init(&s, LIMIT);
+	body_section_reset(&s, 0);
+	for (size_t i = 0; i < sizeof shared; i++) {
+		struct record r = plain(at, lines[i]);
+
+		assert_int_equal(body_add(&s, &r, false), 0);
+		at = r.end;
+	}
+	assert_int_equal(s.shared.n, sizeof shared);
+	assert_memory_equal(s.shared.p, shared, sizeof shared);
+	assert_true(slice_eq(buf_slice(&s.text),
+			     SLICE_LIT("Nov 22 15:37:46 gw sshd[7]: first\n"
+				       "ne\n\n and more\n\nDec\n")));
+	body_section_reset(&s, at);
+	assert_int_equal(s.n_last, 0);
+	body_section_fini(&s);
+}
+
+static void no_more_than_127_bytes_are_left_out(void **state)
+{
+	char text[200];
+	struct body_section s;
+	struct record r = plain(0, "");
+
+	(void)state;
+	memset(text, 'x', sizeof text);
+	body_section_init(&s, LIMIT);
+	body_section_reset(&s, 0);
+	for (uint64_t i = 0; i < 2; i++) {
+		r.line = slice(text, sizeof text);
+		r.start = i * 201;
+		r.end = r.start + 201;
+		assert_int_equal(body_add(&s, &r, false), 0);
+	}
+	assert_int_equal((uint8_t)s.shared.p[1], BODY_SHARED_MAX);
+	assert_int_equal(s.text.n, 201 + 201 - BODY_SHARED_MAX);
 	body_section_fini(&s);
 }
 
@@ -150,10 +207,10 @@ static void make(struct made *m, uint64_t at)
 	m->n = 1 + rnd(MAX_RECORDS);
 	for (size_t i = 0; i < m->n; i++) {
 		struct record *r = &m->r[i];
-		size_t len = rnd(sizeof m->text[i]);
+		size_t len = rnd(sizeof m->text[i]), same = rnd(sizeof m->text[i]);
 
 		for (size_t j = 0; j < len; j++) {
-			char c = (char)rand();
+			char c = i > 0 && j < same ? m->text[i - 1][j] : (char)rand();
 
 			m->text[i][j] = c == '\n' ? ' ' : c;
 		}
@@ -216,13 +273,14 @@ static void any_records_come_back_as_they_were(void **state)
 	unsigned seed = (unsigned)time(NULL);
 	struct made *m = calloc(3, sizeof *m);
 	struct body_section s[3];
-	struct buf out;
+	struct buf out, line;
 
 	(void)state;
 	assert_non_null(m);
 	print_message("seed %u\n", seed);
 	srand(seed);
 	buf_init(&out, LIMIT_BATCH_DECODED);
+	buf_init(&line, BODY_LINE_MAX);
 	for (size_t i = 0; i < 3; i++) {
 		body_section_init(&s[i], LIMIT);
 	}
@@ -239,7 +297,7 @@ static void any_records_come_back_as_they_were(void **state)
 			assert_int_equal(body_section_write(&s[i], &out), 0);
 		}
 		h = head_of(s, sections, out.n);
-		body_reader_init(&reader, &h, buf_slice(&out));
+		body_reader_init(&reader, &h, buf_slice(&out), &line);
 		for (size_t i = 0; i < sections; i++) {
 			assert_reads_back(&reader, &m[i], i);
 		}
@@ -249,6 +307,7 @@ static void any_records_come_back_as_they_were(void **state)
 		body_section_fini(&s[i]);
 	}
 	buf_fini(&out);
+	buf_fini(&line);
 	free(m);
 }
 
@@ -257,12 +316,15 @@ static int read_all(const struct batch_head *h, struct slice body)
 {
 	struct body_reader reader;
 	struct record got;
+	struct buf line;
 	int rc;
 
-	body_reader_init(&reader, h, body);
+	buf_init(&line, BODY_LINE_MAX);
+	body_reader_init(&reader, h, body, &line);
 	while ((rc = body_next(&reader, &got)) > 0) {
 	}
 	assert_int_equal(body_next(&reader, &got), rc); /* It sticks. */
+	buf_fini(&line);
 	return rc;
 }
 
@@ -309,6 +371,40 @@ static void a_body_that_disagrees_with_its_head_is_refused(void **state)
 	buf_fini(&out);
 }
 
+/* observed 0, nothing odd, what is shared, text. */
+static int read_two(const char *shared, struct slice text)
+{
+	struct batch_head h = {.n_streams = 1};
+	struct buf b;
+	int rc;
+
+	h.streams[0].count = 2;
+	h.streams[0].end = 8; /* Two lines of three bytes. */
+	buf_init(&b, LIMIT);
+	assert_int_equal(buf_add(&b, "\0\0", 2), 0);
+	assert_int_equal(buf_add(&b, shared, 2), 0);
+	assert_int_equal(buf_add_varint(&b, text.n), 0);
+	assert_int_equal(buf_add_slice(&b, text), 0);
+	h.decoded = (uint32_t)b.n;
+	rc = read_all(&h, buf_slice(&b));
+	buf_fini(&b);
+	return rc;
+}
+
+static void a_line_has_one_encoding(void **state)
+{
+	(void)state;
+	assert_int_equal(read_two("\0\2", SLICE_LIT("abc\nx\n")), 0);
+	assert_int_equal(read_two("\0\3", SLICE_LIT("abc\n\n")), 0);
+	/* More could have been shared, or there is not so much to share. */
+	assert_int_equal(read_two("\0\1", SLICE_LIT("abc\nbx\n")), ERR_MALFORMED);
+	assert_int_equal(read_two("\0\0", SLICE_LIT("abc\nabx\n")), ERR_MALFORMED);
+	assert_int_equal(read_two("\0\4", SLICE_LIT("abc\n\n")), ERR_MALFORMED);
+	assert_int_equal(read_two("\1\2", SLICE_LIT("bc\nx\n")), ERR_MALFORMED);
+	assert_int_equal(read_two("\0\xff", SLICE_LIT("abc\nx\n")), ERR_MALFORMED);
+	assert_int_equal(read_two("\0\2", SLICE_LIT("abc\nx")), ERR_MALFORMED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +412,9 @@ int main(void)
 			ordinary_lines_cost_their_text_and_a_few_bytes),
 		cmocka_unit_test(
 			what_does_not_fit_is_refused_and_changes_nothing),
+		cmocka_unit_test(what_a_line_shares_with_the_last_is_told_once),
+		cmocka_unit_test(no_more_than_127_bytes_are_left_out),
+		cmocka_unit_test(a_line_has_one_encoding),
 		cmocka_unit_test(impossible_records_are_refused),
 		cmocka_unit_test(any_records_come_back_as_they_were),
 		cmocka_unit_test(
