@@ -23,6 +23,7 @@
 #include "hooks/helper.h"
 #include "hooks/hooks.h"
 #include "sources/runner.h"
+#include "sources/sockets.h"
 #include "wire/identity.h"
 #include "wire/net_tls.h"
 #include "wire/renewal.h"
@@ -42,6 +43,7 @@ struct program {
 	struct agent *agent;
 	struct hooks *hooks;
 	struct control *control;
+	struct sockets sockets; /* until the agent has them */
 	int helper_fd;
 	pid_t helper_pid, runner_pid;
 	struct open_before before;
@@ -441,6 +443,7 @@ static int run(struct program *p)
 {
 	const struct agent_config *c = p->config;
 	char why[HELPER_WHY] = "";
+	int passed = daemon_listen_fds();
 	uint8_t boot[16], machine_id[16];
 	struct hash32 machine = {{0}};
 	struct slice id = slice(machine_id, sizeof machine_id);
@@ -450,6 +453,9 @@ static int run(struct program *p)
 	read_id("/etc/machine-id", machine_id);
 	log_set_level(c->daemon.log_level);
 	rc = make_folders(c, why);
+	if (rc == 0) {
+		rc = sockets_open(&p->sockets, &socket_calls, &c->sources, passed, why);
+	}
 	if (rc == 0) {
 		rc = helper_start(&c->hooks, c->daemon.user, c->daemon.sandbox,
 				  &p->helper_pid, &p->helper_fd, why);
@@ -550,6 +556,7 @@ int main(int argc, char **argv)
 	}
 	p->helper_fd = -1;
 	p->before = OPEN_NOTHING;
+	p->before.sockets = &p->sockets;
 	p->args.config_path = CONFIG_AGENT_PATH;
 	rc = daemon_args(&p->args, "nightjar-agent", usage, argc, argv);
 	if (rc >= 0) {
@@ -567,6 +574,7 @@ int main(int argc, char **argv)
 		daemon_harden();
 		rc = run(p);
 	}
+	sockets_close(&p->sockets);
 	identity_free(p->identity);
 	agent_config_free(p->config);
 	free(p);

@@ -6,6 +6,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "sources/command.h"
+#include "sources/syslog.h"
 
 /* ---- commands ---- */
 
@@ -77,7 +78,15 @@ int open_sources(struct open_sources *o, uv_loop_t *loop, struct sys *sys,
 {
 	struct command_callbacks commands = {cb, arg, on_command_ended, on_command_said, o};
 
+	int rc;
+
 	o->pipeline = pipeline;
 	o->sys = sys;
-	return open_commands(o, loop, config, secret, before.runner, &commands);
+	rc = open_commands(o, loop, config, secret, before.runner, &commands);
+	if (rc == 0 && before.sockets != NULL && before.sockets->n > 0) {
+		rc = syslog_new(&o->list[o->n], loop, sys, before.sockets, &socket_calls,
+				&config->sources, secret, cb, arg);
+		o->n += rc == 0;
+	}
+	return rc;
 }

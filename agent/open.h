@@ -7,12 +7,14 @@
 #define AGENT_OPEN_H
 
 #include "agent/pipeline.h"
+#include "sources/sockets.h"
 
 /* What main() opened or started before the sandbox closed; -1: it is not there. */
 struct open_before {
 	int runner; /* the socket of the process that runs commands */
+	struct sockets *sockets; /* of sources.syslog; NULL: none */
 };
-#define OPEN_NOTHING ((struct open_before){-1})
+#define OPEN_NOTHING ((struct open_before){-1, NULL})
 
 struct open_sources {
 	struct source *list[SOURCES_MAX];

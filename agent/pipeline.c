@@ -172,7 +172,8 @@ static int open_zones(struct pipeline *p)
 	const struct sources_options *o = &p->config->sources;
 	int rc;
 
-	p->zones = calloc(o->n_files + o->n_commands + 1, sizeof *p->zones);
+	p->zones = calloc(o->n_files + o->n_commands + o->n_syslog + 1,
+			  sizeof *p->zones);
 	if (p->zones == NULL) {
 		return UV_ENOMEM;
 	}
@@ -183,6 +184,9 @@ static int open_zones(struct pipeline *p)
 	}
 	for (size_t i = 0; i < o->n_commands && rc == 0; i++) {
 		rc = open_zone(p, o->commands[i].about.zone);
+	}
+	for (size_t i = 0; i < o->n_syslog && rc == 0; i++) {
+		rc = open_zone(p, o->syslog[i].about.zone);
 	}
 	return rc;
 }

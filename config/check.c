@@ -43,6 +43,25 @@ void check_command(struct reading *r, const void *settings, const struct doc_nod
 	}
 }
 
+void check_syslog(struct reading *r, const void *settings, const struct doc_node *at)
+{
+	const struct sources_syslog *o = settings;
+	bool is_unix = o->type == SYSLOG_UNIX || o->type == SYSLOG_UNIX_STREAM;
+
+	if (is_unix && o->path[0] == '\0') {
+		reading_error(r, at->mark, "%sa unix socket needs path: /path/of/socket",
+			      r->prefix);
+	} else if (!is_unix && o->path[0] != '\0') {
+		reading_error(r, settings_mark(at, "path"),
+			      "%spath is only for types unix and unix-stream", r->prefix);
+	}
+	if (strspn(o->mode, "01234567") != strlen(o->mode) ||
+	    (strlen(o->mode) == 4 && o->mode[0] != '0')) {
+		reading_error(r, settings_mark(at, "mode"),
+			      "%smode: permissions in octal, such as \"0660\"", r->prefix);
+	}
+}
+
 static void check_hooks(struct reading *r, const struct hooks_options *h,
 			const struct doc_node *at)
 {
@@ -112,7 +131,7 @@ void check_agent(struct reading *r, const void *settings, const struct doc_node 
 			      "largest batch fits");
 	}
 	if (c->sources.n_files == 0 && c->sources.n_commands == 0 &&
-	    !c->sources.read_stdin) {
+	    c->sources.n_syslog == 0 && !c->sources.read_stdin) {
 		reading_error(r, settings_mark(at, "sources.files"),
 			      "there is nothing to read: name files in sources.files "
 			      "or set sources.stdin: true");

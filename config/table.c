@@ -47,9 +47,11 @@
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
 
-enum { PATH_LENGTH = 4095, ITEMS_MAX = 64, LIST_MAX = 256 };
+enum { PATH_LENGTH = 4095, ITEMS_MAX = 64, SYSLOG_MAX = 32, LIST_MAX = 256 };
 
 /* In the order of the enums that they stand for. */
+static const char *const syslog_words[] = {"unix", "unix-stream", "udp", "tcp", NULL};
+static const char *const overflow_words[] = {"drop-newest", "drop-oldest", NULL};
 static const char *const from_words[] = {"beginning", "end", NULL};
 static const char *const severity_words[] = {
 	"informational", "low", "medium", "high", "critical", NULL};
@@ -115,6 +117,57 @@ static const struct option command_options[] = {
 static const struct schema command_schema = {
 	"sources.commands", sizeof(struct sources_command), command_options,
 	COUNT(command_options), NULL, check_command,
+};
+
+#define S struct sources_syslog
+static const struct option syslog_options[] = {
+	{"type", WORD(S, type), NULL, RESTART,
+	 "unix is a datagram socket such as /dev/log, unix-stream one with connections. "
+	 "udp and tcp are for other machines: nothing on the way is encrypted or proved.",
+	 .words = syslog_words, .example = "unix"},
+	{"path", SOCKET(S, path), "\"\"", RESTART,
+	 "unix, unix-stream: the socket's path. It must not be another program's.",
+	 .example = "/run/nightjar/log"},
+	{"mode", TEXT(S, mode, 3, 4), "\"0666\"", RESTART,
+	 "unix, unix-stream: permissions of the path, in octal. Who may write to it may "
+	 "send messages."},
+	{"owner", TEXT(S, owner, 0, 64), "\"\"", RESTART,
+	 "unix, unix-stream: user, user:group or :group that the path is given to."},
+	{"address", ADDRESS(S, address), "\"127.0.0.1:514\"", RESTART,
+	 "udp, tcp: IP or IP:PORT to listen on.", .port = FIELD(uint16_t, S, port)},
+	{"rate", NUMBER(S, rate, 0, 10000000), "2000", RESTART,
+	 "Messages a second that one peer (an address; a user, on unix sockets) may send. "
+	 "More are dropped, counted and reported as a gap. 0: any number."},
+	{"burst", NUMBER(S, burst, 1, 10000000), "20000", RESTART,
+	 "How many it may send at once, after a silence."},
+	{"peers", NUMBER(S, peers, 1, 4096), "64", RESTART,
+	 "Peers that are told apart; each is a stream of its own. When there are more, the "
+	 "others share one."},
+	{"connections", NUMBER(S, connections, 1, 4096), "64", RESTART,
+	 "unix-stream, tcp: connections at one time; more are refused."},
+	{"idle_timeout", DURATION(S, idle_timeout_ms, 0, 30 * DAY), "1d", RESTART,
+	 "unix-stream, tcp: a connection that is silent for so long is closed. What its "
+	 "sender writes just then is lost, since syslog has no acknowledgements. 0s: never."},
+	{"buffer", SIZE(S, buffer, 4 * KIB, 256 * MIB), "1MiB", RESTART,
+	 "Messages that wait in memory while the spool takes no more."},
+	{"overflow", WORD(S, overflow), "drop-newest", RESTART,
+	 "What goes when the buffer is full. It is counted and reported as a gap; the "
+	 "senders never wait.",
+	 .words = overflow_words},
+	{"receive_buffer", SIZE(S, receive_buffer, 4 * KIB, 256 * MIB), "4MiB", RESTART,
+	 "The kernel's buffer for what has not been read yet (SO_RCVBUF)."},
+	{"label", TEXT(S, about.label, 0, 64), "\"\"", RESTART,
+	 "A word of your own that travels with the stream."},
+	{"program", TEXT(S, about.program, 0, 64), "\"\"", RESTART,
+	 "Program of messages whose header names none, so that rules for it apply."},
+	{"zone", TEXT(S, about.zone, 1, 128), "local", RESTART,
+	 "Time zone of stamps that name none, as for sources.files."},
+};
+#undef S
+
+static const struct schema syslog_schema = {
+	"sources.syslog", sizeof(struct sources_syslog), syslog_options,
+	COUNT(syslog_options), NULL, check_syslog,
 };
 
 static const struct schema file_schema = {
@@ -206,6 +259,10 @@ static const struct option agent_options[] = {
 	 "Programs whose output is read, such as logread -f. They run as the agent's "
 	 "user, without rights of its own; one that ends is started again.",
 	 .items = &command_schema, .port = FIELD(size_t, S, sources.n_commands)},
+	{"sources.syslog", ITEMS(S, sources.syslog, SYSLOG_MAX), "[]", RESTART,
+	 "Sockets that syslog messages come to (RFC 3164, RFC 5424; on connections "
+	 "framed by RFC 6587). What arrives is in the spool before it is sent.",
+	 .items = &syslog_schema, .port = FIELD(size_t, S, sources.n_syslog)},
 	{"sources.stdin", BOOL(S, sources.read_stdin), "false", RESTART,
 	 "Read lines from standard input as well."},
 	{"sources.line_max", SIZE(S, sources.line_max, 256, LIMIT_LINE_MAX),

@@ -44,11 +44,35 @@ struct sources_command {
 	uint64_t restart_min_ms, restart_max_ms; /* the pause after it has ended */
 };
 
+enum sources_syslog_type { SYSLOG_UNIX, SYSLOG_UNIX_STREAM, SYSLOG_UDP, SYSLOG_TCP };
+
+/* What goes when nothing takes the messages of a socket and its buffer is full. */
+enum sources_overflow { SOURCES_DROP_NEWEST, SOURCES_DROP_OLDEST };
+
+/* A socket that syslog messages come to. */
+struct sources_syslog {
+	enum sources_syslog_type type;
+	char *path;           /* unix sockets; "" for the others */
+	char *mode, *owner;   /* of path: "0666"; "user:group", "" for ours */
+	char *address;        /* UDP, TCP: an IP address */
+	uint16_t port;
+	struct sources_about about;
+	uint64_t rate, burst; /* messages a second of one peer, 0: any number; at once */
+	uint64_t peers;       /* told apart */
+	uint64_t connections;
+	uint64_t idle_timeout_ms; /* of a connection; 0: none */
+	uint64_t buffer;      /* bytes of messages that wait, of all peers */
+	uint64_t receive_buffer; /* bytes, the kernel's */
+	enum sources_overflow overflow;
+};
+
 struct sources_options {
 	struct sources_file *files;
 	size_t n_files;
 	struct sources_command *commands;
 	size_t n_commands;
+	struct sources_syslog *syslog;
+	size_t n_syslog;
 	bool read_stdin;               /* lines from standard input as well */
 	uint64_t line_max;             /* bytes, LIMIT_LINE_MAX at most */
 	uint64_t poll_interval_ms;     /* looking at files without a notification */

@@ -18,6 +18,14 @@ else
 	end_to_end
 fi
 
+# Messages on sockets, from real senders.
+syslog_sockets() { tests/integration/sockets.py "$BUILD" "$WORK/sockets"; }
+if [ ! -x "$BUILD/agent/nightjar-agent" ] || [ ! -x "$BUILD/collector/nightjar-collector" ]; then
+	skip sockets "no daemons in ${BUILD##*/}"
+else
+	try sockets syslog_sockets
+fi
+
 # What is wrong is refused, in a line that says so.
 if [ ! -x "$BUILD/agent/nightjar-agent" ] || [ ! -x "$BUILD/collector/nightjar-collector" ]; then
 	skip bad-input "no daemons in ${BUILD##*/}"
