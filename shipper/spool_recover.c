@@ -119,6 +119,7 @@ struct file {
 	struct follower *follower; /* NULL: no whole header yet */
 	size_t n;         /* whole batches */
 	size_t whole_end; /* behind the last of them, or behind the header */
+	size_t size;      /* that the file has in the end */
 	bool damaged;     /* a batch is lost, and all behind it */
 	bool junk;        /* something unreadable since the last frame */
 	bool blind;       /* a batch is lost and nobody knows its streams */
@@ -474,8 +475,13 @@ int spool_recover(struct sys *sys, const char *dir,
 	int rc = walk_all(&w);
 
 	if (rc == 0) {
+		int names = sys_sync_dir(sys, dir);
+
 		forget_old_damage(sys, dir);
-		rc = sys_sync_dir(sys, dir);
+		if (names != 0) {
+			log_error("cannot sync the spool's folder",
+				  "path=%s error=\"%s\"", dir, err_str(names));
+		}
 	}
 	return rc;
 }
