@@ -142,3 +142,11 @@ class Verdict:
         for what, texts in (("records that are no whole line", self.odd), ("breaks within streams", self.broken)):
             if texts:
                 yield "%d %s, the first: %s" % (len(texts), what, texts[0].strip()[:400])
+
+    def details(self):
+        """Where the doubled ones stand, and all gaps."""
+        for token in self.doubled:
+            yield "w%dn%d %s" % (token + (" and ".join("%s at %d%s" % (stream, at, " (fork)" * (stream in self.store.forks))
+                                                      for stream, at in self.store.places[token]),))
+        for stream, start, end, _ in self.gaps:
+            yield "gap %s %d-%d" % (stream, start, end)

@@ -122,7 +122,7 @@ class World:
              ("cut.log", "copytruncate", "number", 2, 120),
              ("dated.log", "rename", "date", 1, 60),
              ("cutdated.log", "copytruncate", "date", 1, 60),
-             ("slow.log", "either", "number", 1, 3))
+             ("slow.log", "rename", "number", 1, 3))
 
     def __init__(self, folder, build, seed, rate, small_disks):
         self.folder, self.build, self.seed, self.rate = pathlib.Path(folder), pathlib.Path(build), seed, rate
@@ -210,11 +210,13 @@ class World:
         raise RuntimeError("the size of %s can't be set" % path)
 
     def records(self, *argv):
-        """Lines of `nightjar search --json`, one by one."""
-        with open(self.folder / "search.err", "wb") as errors:
+        """Lines of `nightjar search --json`, one by one; also left in the folder."""
+        with open(self.folder / "search.err", "wb") as errors, open(self.folder / "search.out", "w") as kept:
             search = subprocess.Popen(self.nightjar("search", "-c", self.folder / "collector.yaml", "--json", *argv),
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True)
-            yield from search.stdout
+            for line in search.stdout:
+                kept.write(line)
+                yield line
             if search.wait() != 0:
                 raise RuntimeError("nightjar search: " + (self.folder / "search.err").read_text()[-500:])
 
@@ -228,8 +230,7 @@ class World:
                 quiet = 0
                 continue
             shipping = said.get("shipping", {})
-            busy = (said["sources"]["lag_bytes"] or shipping.get("spool_bytes") or
-                    any(lane["unacknowledged_batches"] for lane in shipping.get("lanes", {}).values()) or
+            busy = (said["sources"]["lag_bytes"] or any(lane["unacknowledged_batches"] for lane in shipping.get("lanes", {}).values()) or
                     shipping.get("connection", {}).get("state") == "waiting")
             quiet = 0 if busy else quiet + 1
         return quiet >= 8
