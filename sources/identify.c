@@ -312,7 +312,7 @@ static void compare_points(struct job *j)
 
 /* ---- what a proof means ---- */
 
-static void start_over(struct file *f)
+void identify_again(struct file *f)
 {
 	if (f->resume != NULL) {
 		f->resume->present = false; /* The file holds something else. */
@@ -764,7 +764,7 @@ static void decide(struct file *f, const struct job *j)
 	bool rest_first;
 
 	if (original_was_cut(f, v.copy) || original_was_cut(f, v.short_copy)) {
-		start_over(f);
+		identify_again(f);
 		return;
 	}
 	log_debug("looked into the beginning of a log file",
@@ -819,7 +819,7 @@ static void prove_step(struct job *j)
 		}
 	}
 	if (rc == UV_EOF) {
-		start_over(f); /* It shrank under the proof. */
+		identify_again(f); /* It shrank under the proof. */
 		job_end(j);
 	} else if (rc != 0) {
 		tail_trouble(t, f->path, rc,
@@ -851,7 +851,7 @@ static void resume_end(struct job *j, int rc)
 
 	j->file = NULL;
 	if (rc == UV_EOF) {
-		start_over(f);
+		identify_again(f);
 	} else if (rc != 0) {
 		tail_trouble(f->tail, f->path, rc,
 			     "cannot read a log file, trying again");
@@ -861,7 +861,7 @@ static void resume_end(struct job *j, int rc)
 		f->unchecked = true;
 		f->to = f->check_at = j->prefix.line_start;
 	} else if (!equal) {
-		start_over(f); /* Rewritten since it was proved. */
+		identify_again(f); /* Rewritten since it was proved. */
 	} else {
 		resumed(f, p);
 	}

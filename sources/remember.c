@@ -66,3 +66,20 @@ void known_free(struct known *k)
 		free(k);
 	}
 }
+
+void known_blank_out(struct known *k)
+{
+	struct stream_state *st = &k->st;
+
+	st->start = st->acked = st->detect = st->position = 0;
+	st->h = 0;
+	st->top = (struct stream_rung){0, 0};
+	st->n_rungs = 0;
+	st->finished = false;
+	st->gap_told = true; /* Nothing is missing: its file comes as another stream. */
+	k->live = false;
+	k->cut = false;
+	k->n_marks = 0;
+	k->searches = 0;
+	k->wait_polls = 0;
+}

@@ -277,9 +277,11 @@ static void seen_again(struct file *f, const char *path)
 	struct sys_stat st;
 
 	f->in_glob = true;
-	if (strcmp(f->path, path) != 0 && !f->seen &&
-	    (sys_stat(t->sys, f->path, &st) != 0 || st.ino != f->ino ||
-	     st.dev != f->dev)) {
+	/* Of two names for one file, that by which its copies are known. */
+	if (strcmp(f->path, path) != 0 &&
+	    (names_is_rotation(f->path, path) ||
+	     (!f->seen && (sys_stat(t->sys, f->path, &st) != 0 ||
+			   st.ino != f->ino || st.dev != f->dev)))) {
 		char *copy = f->s != NULL ? strdup(path) : NULL;
 
 		free(f->family);

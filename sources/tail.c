@@ -502,8 +502,19 @@ void tail_rewind_all(struct tail *t)
 int tail_fork(struct tail *t, const struct stream_id *id, uint64_t from)
 {
 	struct file *f = file_of(t, id);
+	struct known *k = f != NULL ? f->resume : known_find(t, id);
 
-	if (f == NULL || f->s == NULL) {
+	if (k != NULL) {
+		/* Not open: by nothing that is known of it may it be continued. */
+		known_blank_out(k);
+		if (f != NULL) {
+			identify_forget(t, f);
+			identify_again(f);
+		}
+		tail_want_scan(t);
+		return 0;
+	}
+	if (f == NULL) {
 		return UV_ENOENT;
 	}
 	assert(from <= f->s->position);

@@ -126,7 +126,8 @@ int tail_rollback(struct tail *t, const struct stream_id *id,
 /* The collector's idea of [0, position) of this stream is not ours (its hash
  * differs): closes it (TAIL_FORKED, from inside this call) and reads the file again from `from`
  * (<= position, the highest place where both agree) as a new stream
- * flagged fork.  UV_ENOENT: not open now. */
+ * flagged fork.  One that is not open now is read from 0 when its file is found.
+ * UV_ENOENT: not known. */
 int tail_fork(struct tail *t, const struct stream_id *id, uint64_t from);
 
 /* Asks whether H(position) == h; verified() will answer, from the loop, unless the

@@ -277,6 +277,8 @@ void follow_begin(struct file *f);
 void identify_begin(struct file *f);
 /* One step of the job, or takes up the next one; false: nothing to do. */
 bool identify_step(struct tail *t);
+/* f is NEW again; a stream that it was about to go on with is remembered. */
+void identify_again(struct file *f);
 /* Whether a file waits to be identified. */
 bool identify_busy(const struct tail *t);
 /* The job with f, if there is one, ends without a result. */
@@ -352,6 +354,8 @@ static inline bool known_blank(const struct known *k)
 	return !k->live && k->st.acked == k->st.start &&
 	       k->st.top.position <= k->st.acked;
 }
+/* Nothing of the stream is taken for known any more. */
+void known_blank_out(struct known *k);
 /* Nothing of it has to be read any more. */
 static inline bool known_done(const struct known *k)
 {

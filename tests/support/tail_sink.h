@@ -184,7 +184,9 @@ static inline void sink_disagree(struct sink *k, struct stream_id id)
 		}
 	}
 	k->n_pending = n;
-	tail_fork(k->tail, &id, 0);
+	if (tail_fork(k->tail, &id, 0) != 0) {
+		abort();
+	}
 }
 
 static inline bool sink_agrees(struct sink *k, const struct sink_row *row)
