@@ -3,6 +3,7 @@
  * main() is the order of things: read the configuration, start the helper, open what
  * needs rights, give up the rights, close the sandbox, run.  Privilege only
  * ever falls. */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -10,6 +11,7 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +40,7 @@ struct program {
 	struct sys_uv sys;
 	struct identity *identity; /* NULL without a collector */
 	struct renewal renewal;
+	int lock_fd; /* the spool's, held for life; -1: none */
 	uv_timer_t renewing;
 	struct net_tls *net;
 	struct agent *agent;
@@ -141,6 +144,28 @@ static int load_identity(struct program *p)
 		     o->authority);
 	tzset(); /* Before the sandbox closes. */
 	return 0;
+}
+
+/* One agent for one spool.  The lock ends with the process. */
+static int lock_spool(struct program *p, char why[static DAEMON_WHY])
+{
+	char path[PATH_MAX];
+	int rc = 0;
+
+	if (!p->config->has_collector) {
+		return 0;
+	}
+	snprintf(path, sizeof path, "%s/lock", p->config->shipper.spool_dir);
+	p->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (p->lock_fd < 0) {
+		rc = -errno;
+		snprintf(why, DAEMON_WHY, "%.180s: %s", path, err_str(rc));
+	} else if (flock(p->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+		rc = -errno;
+		snprintf(why, DAEMON_WHY, "%.160s: another agent uses this spool",
+			 path);
+	}
+	return rc;
 }
 
 /* ---- a renewed certificate ---- */
@@ -473,6 +498,9 @@ static int run(struct program *p)
 		rc = daemon_drop(c->daemon.user, true, why);
 	}
 	if (rc == 0) {
+		rc = lock_spool(p, why);
+	}
+	if (rc == 0) {
 		rc = close_sandbox(c, why);
 	}
 	if (rc == 0) {
@@ -554,7 +582,7 @@ int main(int argc, char **argv)
 	if (p == NULL) {
 		return EXIT_FAILURE;
 	}
-	p->helper_fd = -1;
+	p->helper_fd = p->lock_fd = -1;
 	p->before = OPEN_NOTHING;
 	p->before.sockets = &p->sockets;
 	p->args.config_path = CONFIG_AGENT_PATH;

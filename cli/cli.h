@@ -27,6 +27,7 @@ int cmd_status(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_pki(int argc, char **argv);
+int cmd_spool(int argc, char **argv);
 int cmd_store(int argc, char **argv);
 
 /* "nightjar parse: unknown option --foo (try nightjar parse --help)" on standard

@@ -12,6 +12,7 @@ const struct command commands[] = {
 	{"redact", "lines with their secrets masked", cmd_redact},
 	{"replay", "the detectors over finished logs", cmd_replay},
 	{"search", "records and alerts of a collector's store", cmd_search},
+	{"spool", "what waits on a device for its collector", cmd_spool},
 	{"status", "how a running agent or collector is doing", cmd_status},
 	{"store", "is a collector's store sound, and what is in it", cmd_store},
 	{NULL, NULL, NULL},

@@ -1,0 +1,598 @@
+/* nightjar spool: what waits on an agent's disk for the collector, and whether it is
+ * sound. */
+#include "cli/spool.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "common/err.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/sys_uv.h"
+#include "common/timefmt.h"
+#include "config/config.h"
+
+enum { OUTPUT_MAX = 1024 * 1024 * 1024, HEX_ID = 33 };
+
+struct request {
+	const char *config, *directory, *to, *store;
+	bool json, discard;
+	char dir[SPOOL_PATH];
+};
+
+static void help(void)
+{
+	fputs("Usage: nightjar spool list|verify [OPTION]...\n"
+	      "       nightjar spool repair [--discard-damaged] [OPTION]...\n"
+	      "       nightjar spool export --to DIR | --store DIR [OPTION]...\n\n"
+	      "What waits on this device for the collector.  The agent needs none of "
+	      "this: it\nfinds damage by itself at its start, keeps what is whole and "
+	      "tells the collector\nwhat is lost.\n\n"
+	      "list tells of each segment its queue, batches, streams and positions.\n"
+	      "verify reads all of it and names each loss: file, stream, positions.\n"
+	      "repair does what the agent does at its start, while no agent runs: "
+	      "unfinished\nends are cut, files that hold nothing go, what is damaged "
+	      "stays for the agent to\ntell.\n"
+	      "export copies whole segments elsewhere.  They are sealed for the "
+	      "collector's store\nand the device can't open them: with --store, on a "
+	      "machine that has the store's\nkeys, their records are printed; what is "
+	      "sealed for other keys is named.\n\n"
+	      "  -c FILE            the agent's configuration (" CONFIG_AGENT_PATH
+	      ")\n"
+	      "  --directory DIR    the spool itself\n"
+	      "  --to DIR           export: the folder for the copies\n"
+	      "  --store DIR        export: a collector's store, for its keys\n"
+	      "  --discard-damaged  repair: remove what was set aside (*.damaged)\n"
+	      "  --json             the answer as JSON\n"
+	      "  --help             this text\n\n"
+	      "Exit status: 0 good, 1 something is damaged or failed, 2 used "
+	      "wrongly.\n"
+	      "Example: nightjar spool verify --directory /var/lib/nightjar/spool\n",
+	      stdout);
+}
+
+/* ---- gathering ---- */
+
+struct gathering {
+	struct spool_entries l;
+	struct spool_entry *now; /* of this file; NULL: none yet */
+};
+
+static struct spool_entry *new_entry(struct gathering *g, const char *path,
+				     uint64_t order, enum queue queue)
+{
+	struct spool_entry *v =
+		realloc(g->l.v, (g->l.n + 1) * sizeof *g->l.v);
+
+	if (v == NULL) {
+		return NULL;
+	}
+	g->l.v = v;
+	v[g->l.n] = (struct spool_entry){.path = strdup(path),
+					 .order = order,
+					 .queue = queue,
+					 .first_ms = INT64_MAX,
+					 .last_ms = INT64_MIN};
+	return v[g->l.n].path == NULL ? NULL : &v[g->l.n++];
+}
+
+static int on_segment(void *arg, const struct spool_found *f)
+{
+	struct gathering *g = arg;
+	struct spool_entry *e = new_entry(g, f->path, f->order, f->queue);
+
+	g->now = e;
+	if (e == NULL) {
+		return UV_ENOMEM;
+	}
+	e->header = malloc(f->header.n);
+	if (e->header == NULL) {
+		return UV_ENOMEM;
+	}
+	memcpy(e->header, f->header.p, f->header.n);
+	e->header_len = f->header.n;
+	e->info = *f->info;
+	e->has_segment = true;
+	return 0;
+}
+
+static int note_stream(struct spool_entry *e, const struct batch_stream *s)
+{
+	struct spool_range *v;
+
+	for (size_t i = 0; i < e->n_streams; i++) {
+		if (memcmp(&e->streams[i].id, &s->id, sizeof s->id) == 0) {
+			e->streams[i].end = s->end;
+			return 0;
+		}
+	}
+	v = realloc(e->streams, (e->n_streams + 1) * sizeof *v);
+	if (v == NULL) {
+		return UV_ENOMEM;
+	}
+	e->streams = v;
+	v[e->n_streams++] = (struct spool_range){s->id, s->start, s->end};
+	return 0;
+}
+
+static int on_batch(void *arg, struct spool_place place,
+		    const struct batch_head *head)
+{
+	struct spool_entry *e = ((struct gathering *)arg)->now;
+	struct spool_place *v =
+		realloc(e->batches, (e->n_batches + 1) * sizeof *v);
+	int rc = 0;
+
+	if (v == NULL) {
+		return UV_ENOMEM;
+	}
+	e->batches = v;
+	v[e->n_batches++] = place;
+	for (size_t i = 0; i < head->n_streams && rc == 0; i++) {
+		e->records += head->streams[i].count;
+		rc = note_stream(e, &head->streams[i]);
+	}
+	e->first_ms = head->first_ms < e->first_ms ? head->first_ms
+						   : e->first_ms;
+	e->last_ms = head->last_ms > e->last_ms ? head->last_ms : e->last_ms;
+	return rc;
+}
+
+static int on_end(void *arg, uint64_t size, size_t n_batches)
+{
+	struct gathering *g = arg;
+
+	(void)n_batches;
+	g->now->size = size;
+	return 0;
+}
+
+static int on_loss(void *arg, const struct spool_loss *l)
+{
+	struct gathering *g = arg;
+	struct spool_entry *e = g->now;
+
+	if (e == NULL || strcmp(e->path, l->path) != 0) {
+		e = new_entry(g, l->path, l->order, l->queue);
+	}
+	if (e == NULL) {
+		return UV_ENOMEM;
+	}
+	g->now = e;
+	e->lost = true;
+	e->unfinished = l->unfinished;
+	e->open_end = l->open_end;
+	e->lost_at = l->at;
+	e->ranges = calloc(l->n_ranges == 0 ? 1 : l->n_ranges,
+			   sizeof *e->ranges);
+	if (e->ranges == NULL) {
+		return UV_ENOMEM;
+	}
+	for (size_t i = 0; i < l->n_ranges; i++) {
+		e->ranges[i] = l->ranges[i];
+	}
+	e->n_ranges = l->n_ranges;
+	return 0;
+}
+
+static void entries_fini(struct spool_entries *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->v[i].path);
+		free(l->v[i].header);
+		free(l->v[i].batches);
+		free(l->v[i].streams);
+		free(l->v[i].ranges);
+	}
+	free(l->v);
+}
+
+/* ---- telling ---- */
+
+static const char *name_of(const struct spool_entry *e)
+{
+	const char *slash = strrchr(e->path, '/');
+
+	return slash == NULL ? e->path : slash + 1;
+}
+
+static void hex(char out[static HEX_ID], const void *id)
+{
+	for (int i = 0; i < 16; i++) {
+		snprintf(out + 2 * i, 3, "%02x", ((const uint8_t *)id)[i]);
+	}
+}
+
+/* What of a range is really lost: the whole part of the file tells where it begins. */
+static struct spool_range lost_range(const struct spool_entry *e, size_t i)
+{
+	struct spool_range r = e->ranges[i];
+
+	for (size_t k = 0; k < e->n_streams; k++) {
+		if (memcmp(&e->streams[k].id, &r.id, sizeof r.id) == 0) {
+			r.start = e->streams[k].end;
+		}
+	}
+	return r;
+}
+
+static void put_segment(const struct spool_entry *e)
+{
+	char first[TIME_TEXT] = "-", last[TIME_TEXT] = "-", id[HEX_ID];
+
+	if (e->n_batches > 0) {
+		time_format(first, e->first_ms / 1000 * NS_PER_S);
+		time_format(last, e->last_ms / 1000 * NS_PER_S);
+	}
+	printf("%s: %s, %zu batches, %llu records, %llu bytes, %s to %s%s\n",
+	       name_of(e), queue_name(e->queue), e->n_batches,
+	       (unsigned long long)e->records, (unsigned long long)e->size,
+	       first, last,
+	       !e->lost	       ? ""
+	       : e->unfinished ? ", UNFINISHED"
+			       : ", DAMAGED");
+	for (size_t i = 0; i < e->n_streams; i++) {
+		hex(id, &e->streams[i].id);
+		printf("  stream %s, bytes %llu to %llu\n", id,
+		       (unsigned long long)e->streams[i].start,
+		       (unsigned long long)e->streams[i].end);
+	}
+}
+
+static void put_loss(const struct spool_entry *e)
+{
+	char id[HEX_ID];
+
+	printf("%s: %s at byte %llu, behind %zu whole batches\n", name_of(e),
+	       e->unfinished ? "an unfinished write" : "damaged",
+	       (unsigned long long)e->lost_at, e->n_batches);
+	for (size_t i = 0; i < e->n_ranges; i++) {
+		struct spool_range r = lost_range(e, i);
+
+		hex(id, &r.id);
+		printf("  lost: stream %s, bytes %llu to %llu\n", id,
+		       (unsigned long long)r.start, (unsigned long long)r.end);
+	}
+	if (e->open_end) {
+		puts("  and perhaps more: a part tells nothing of what it held");
+	}
+}
+
+static void json_range(struct json *j, const struct spool_range *r)
+{
+	json_object(j, NULL);
+	json_hex(j, "stream", &r->id, sizeof r->id);
+	json_u64(j, "start", r->start);
+	json_u64(j, "end", r->end);
+	json_object_end(j);
+}
+
+static void json_loss(struct json *j, const struct spool_entry *e)
+{
+	json_object(j, "loss");
+	json_bool(j, "unfinished", e->unfinished);
+	json_u64(j, "offset", e->lost_at);
+	json_bool(j, "perhaps_more", e->open_end);
+	json_array(j, "ranges");
+	for (size_t i = 0; i < e->n_ranges; i++) {
+		struct spool_range r = lost_range(e, i);
+
+		json_range(j, &r);
+	}
+	json_array_end(j);
+	json_object_end(j);
+}
+
+static void json_entry(struct json *j, const struct spool_entry *e)
+{
+	json_object(j, NULL);
+	json_cstr(j, "file", name_of(e));
+	json_cstr(j, "queue", queue_name(e->queue));
+	if (e->has_segment) {
+		json_hex(j, "segment", &e->info.id, sizeof e->info.id);
+		json_u64(j, "number", e->info.number);
+	}
+	json_u64(j, "batches", e->n_batches);
+	json_u64(j, "records", e->records);
+	json_u64(j, "bytes", e->size);
+	json_time(j, "first",
+		  e->n_batches == 0 ? TIME_NONE : e->first_ms * NS_PER_MS);
+	json_time(j, "last",
+		  e->n_batches == 0 ? TIME_NONE : e->last_ms * NS_PER_MS);
+	json_array(j, "streams");
+	for (size_t i = 0; i < e->n_streams; i++) {
+		json_range(j, &e->streams[i]);
+	}
+	json_array_end(j);
+	if (e->lost) {
+		json_loss(j, e);
+	}
+	json_object_end(j);
+}
+
+static int count_damaged(void *arg, const char *name, bool is_dir)
+{
+	size_t *n = arg;
+
+	*n += !is_dir && slice_ends(slice_str(name),
+				    SLICE_LIT(".spool.damaged"));
+	return 0;
+}
+
+/* Everything that was found, and how much of it is wrong. */
+static int tell_json(const struct spool_entries *l, size_t aside, size_t lost)
+{
+	struct buf out;
+	struct json j;
+	int rc;
+
+	buf_init(&out, OUTPUT_MAX);
+	j = json_begin(&out);
+	json_object(&j, NULL);
+	json_array(&j, "segments");
+	for (size_t i = 0; i < l->n; i++) {
+		json_entry(&j, &l->v[i]);
+	}
+	json_array_end(&j);
+	json_u64(&j, "losses", lost);
+	json_u64(&j, "set_aside", aside);
+	json_bool(&j, "ok", lost == 0);
+	json_object_end(&j);
+	rc = json_end(&j);
+	if (rc == 0) {
+		fwrite(out.p, 1, out.n, stdout);
+		putchar('\n');
+	}
+	buf_fini(&out);
+	return rc == 0 ? CLI_OK : cli_fail("spool", "%s", err_str(rc));
+}
+
+static int tell(const struct request *q, const struct spool_entries *l,
+		bool all)
+{
+	size_t lost = 0, aside = 0;
+	uint64_t bytes = 0;
+
+	sys_list(sys_plain(), q->dir, count_damaged, &aside);
+	for (size_t i = 0; i < l->n; i++) {
+		lost += l->v[i].lost;
+		bytes += l->v[i].size;
+	}
+	if (q->json) {
+		int rc = tell_json(l, aside, lost);
+
+		return rc == CLI_OK && lost > 0 && !all ? CLI_FAILED : rc;
+	}
+	for (size_t i = 0; i < l->n; i++) {
+		if (all) {
+			put_segment(&l->v[i]);
+		} else if (l->v[i].lost) {
+			put_loss(&l->v[i]);
+		}
+	}
+	printf("%zu segments, %llu bytes, %zu set aside as *.damaged: %s\n",
+	       l->n, (unsigned long long)bytes, aside,
+	       lost == 0 ? "all of it is whole" : "NOT SOUND");
+	return lost > 0 && !all ? CLI_FAILED : CLI_OK;
+}
+
+/* ---- the subcommands ---- */
+
+static int run_list(const struct request *q, const struct spool_entries *l)
+{
+	return tell(q, l, true);
+}
+
+static int run_verify(const struct request *q, const struct spool_entries *l)
+{
+	return tell(q, l, false);
+}
+
+static int run_export(const struct request *q, const struct spool_entries *l)
+{
+	return q->to != NULL ? spool_export_to(sys_plain(), l, q->to)
+			     : spool_export_open(sys_plain(), l, q->store);
+}
+
+static int on_damaged(void *arg, const char *name, bool is_dir)
+{
+	char path[SPOOL_PATH];
+	int rc;
+
+	if (is_dir || !slice_ends(slice_str(name), SLICE_LIT(".spool.damaged"))) {
+		return 0;
+	}
+	snprintf(path, sizeof path, "%s/%s", (const char *)arg, name);
+	rc = sys_unlink(sys_plain(), path);
+	return rc == UV_ENOENT ? 0 : rc;
+}
+
+/* -1, or the lock that an agent would hold. */
+static int lock_spool(const char *dir)
+{
+	char path[SPOOL_PATH + sizeof "/lock"];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/lock", dir);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		close(fd);
+		fd = -2;
+	}
+	return fd;
+}
+
+static int run_repair(struct request *q)
+{
+	static const struct spool_visitor visitor = {on_segment, on_batch,
+						     on_end, on_loss};
+	struct gathering g = {0};
+	int lock = lock_spool(q->dir), rc;
+
+	if (lock == -2) {
+		return cli_fail("spool",
+				"%s: an agent is using it; it repairs by itself "
+				"when it starts, stop it for this",
+				q->dir);
+	}
+	rc = spool_recover(sys_plain(), q->dir, &visitor, &g);
+	if (rc == 0 && q->discard) {
+		rc = sys_list(sys_plain(), q->dir, on_damaged, q->dir);
+	}
+	rc = rc == 0 ? tell(q, &g.l, false)
+		     : cli_fail("spool", "%s: %s", q->dir, err_str(rc));
+	entries_fini(&g.l);
+	if (lock >= 0) {
+		close(lock);
+	}
+	return rc;
+}
+
+static int with_entries(struct request *q,
+			int (*run)(const struct request *q,
+				   const struct spool_entries *l))
+{
+	static const struct spool_visitor visitor = {on_segment, on_batch,
+						     on_end, on_loss};
+	struct gathering g = {0};
+	int rc = spool_look(sys_plain(), q->dir, &visitor, &g);
+
+	rc = rc == 0 ? run(q, &g.l)
+		     : cli_fail("spool", "%s: %s", q->dir, err_str(rc));
+	entries_fini(&g.l);
+	return rc;
+}
+
+/* ---- arguments ---- */
+
+/* -1: go on. */
+static int arguments(struct request *q, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"directory", required_argument, NULL, 'd'},
+		{"to", required_argument, NULL, 't'},
+		{"store", required_argument, NULL, 's'},
+		{"discard-damaged", no_argument, NULL, 'D'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int o;
+
+	opterr = 0;
+	while ((o = getopt_long(argc, argv, ":c:", options, NULL)) != -1) {
+		switch (o) {
+		case 'c':
+			q->config = optarg;
+			break;
+		case 'd':
+			q->directory = optarg;
+			break;
+		case 't':
+			q->to = optarg;
+			break;
+		case 's':
+			q->store = optarg;
+			break;
+		case 'D':
+			q->discard = true;
+			break;
+		case 'j':
+			q->json = true;
+			break;
+		case 'h':
+			help();
+			return CLI_OK;
+		case ':':
+			return cli_usage("spool", "%s needs a value",
+					 argv[optind - 1]);
+		default:
+			return cli_usage("spool", "unknown option %s",
+					 argv[optind - 1]);
+		}
+	}
+	if (optind + 1 != argc) {
+		return cli_usage("spool", "say list, verify, repair or export");
+	}
+	return -1;
+}
+
+/* Which spool: the one that is named, or that of the agent's configuration. */
+static int find_spool(struct request *q)
+{
+	const char *config = q->config != NULL ? q->config : CONFIG_AGENT_PATH;
+	struct config_errors *errs;
+	struct agent_config *c;
+	int rc;
+
+	if (q->directory != NULL) {
+		snprintf(q->dir, sizeof q->dir, "%s", q->directory);
+		return 0;
+	}
+	errs = calloc(1, sizeof *errs);
+	if (errs == NULL) {
+		return cli_fail("spool", "out of memory");
+	}
+	rc = config_load_agent(config, &c, errs);
+	if (rc != 0) {
+		for (size_t i = 0; i < errs->n; i++) {
+			fprintf(stderr, "%s\n", errs->text[i]);
+		}
+		rc = cli_fail("spool",
+			      "%s does not tell where the spool is; name it with "
+			      "--directory DIR",
+			      config);
+	} else {
+		snprintf(q->dir, sizeof q->dir, "%s", c->shipper.spool_dir);
+		agent_config_free(c);
+	}
+	free(errs);
+	return rc;
+}
+
+int cmd_spool(int argc, char **argv)
+{
+	struct request *q = calloc(1, sizeof *q);
+	const char *what;
+	int rc;
+
+	if (q == NULL) {
+		return cli_fail("spool", "out of memory");
+	}
+	rc = arguments(q, argc, argv);
+	if (rc >= 0) {
+		free(q);
+		return rc;
+	}
+	what = argv[optind];
+	log_set_level(LOG_LEVEL_ERROR);
+	if (strcmp(what, "export") == 0 && (q->to == NULL) == (q->store == NULL)) {
+		rc = cli_usage("spool", "export needs --to DIR or --store DIR");
+	} else if (strcmp(what, "export") != 0 && (q->to != NULL || q->store != NULL)) {
+		rc = cli_usage("spool", "--to and --store are for export");
+	} else if (strcmp(what, "repair") != 0 && q->discard) {
+		rc = cli_usage("spool", "--discard-damaged is for repair");
+	} else if (strcmp(what, "list") != 0 && strcmp(what, "verify") != 0 &&
+		   strcmp(what, "repair") != 0 && strcmp(what, "export") != 0) {
+		rc = cli_usage("spool",
+			       "\"%s\" is neither list, verify, repair nor export",
+			       what);
+	} else {
+		rc = find_spool(q);
+		if (rc == 0) {
+			rc = strcmp(what, "repair") == 0 ? run_repair(q)
+			     : with_entries(q, strcmp(what, "list") == 0 ? run_list
+					       : strcmp(what, "verify") == 0
+						       ? run_verify
+						       : run_export);
+		}
+	}
+	free(q);
+	return rc;
+}
