@@ -96,7 +96,8 @@ static int read_segment(struct scan *sc, const struct segment_name *name)
 
 	*f = (struct found){.trouble = rc, .last_part = true};
 	if (rc != 0) {
-		f->part = name->part;
+		f->part = r.name.part;
+		f->last_part = r.name.part >= r.last_part;
 		return rc == UV_ENOMEM ? rc : 0;
 	}
 	if (sc->device->name[0] == '\0') {

@@ -135,6 +135,13 @@ static void close_part(struct segment_reader *r)
 	}
 }
 
+/* Nothing of this part was acknowledged: a later one begins where it would. */
+static bool is_replaced(const struct segment_reader *r)
+{
+	return find_limit(r) == (r->follower == NULL ? -1
+						     : segment_reader_index(r));
+}
+
 /* Opens the first existing part from r->name.part on: 1, or 0: none. */
 static int next_part(struct segment_reader *r)
 {
@@ -145,7 +152,8 @@ static int next_part(struct segment_reader *r)
 	for (; r->name.part <= r->last_part; r->name.part++) {
 		segment_path(path, r->dir, &r->name);
 		rc = open_part(r->sys, path, &r->fd, &r->entries, &h);
-		if (rc != UV_ENOENT) {
+		if (rc == 0 ||
+		    (rc != UV_ENOENT && (rc > ERR_FULL || !is_replaced(r)))) {
 			break;
 		}
 	}

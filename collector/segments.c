@@ -190,6 +190,24 @@ int store_segment_load(struct store *s, struct device *d,
 	return 0;
 }
 
+int store_segment_set_aside(struct store *s, const struct device *d,
+			    const struct segment_name *name)
+{
+	struct segment_name part = *name;
+	char dir[STORE_PATH], path[STORE_PATH], aside[STORE_PATH + 16];
+	int rc = 0;
+
+	store_device_dir(s, d, dir);
+	for (part.part = 0; part.part <= SEGMENT_PARTS_MAX && rc == 0;
+	     part.part++) {
+		segment_path(path, dir, &part);
+		snprintf(aside, sizeof aside, "%s.damaged", path);
+		rc = sys_rename(s->sys, path, aside);
+		rc = rc == UV_ENOENT ? 0 : rc;
+	}
+	return rc != 0 ? rc : sys_sync_dir(s->sys, dir);
+}
+
 static int copy_header(struct segment *g, struct slice header)
 {
 	char *copy;

@@ -55,6 +55,16 @@ static int find_segment(struct session *s, const struct segment_info *info,
 		return 0;
 	}
 	rc = store_segment_load(&s->c->store, s->device, &name, out);
+	if (rc <= ERR_FULL) {
+		/* Damage: whoever still has the segment brings it whole. */
+		log_error("a stored segment is damaged from its beginning: it is "
+			  "set aside and taken anew",
+			  "device=%s lane=%s number=%llu error=\"%s\"",
+			  s->name, lane_name(info->lane),
+			  (unsigned long long)info->number, err_str(rc));
+		rc = store_segment_set_aside(&s->c->store, s->device, &name);
+		rc = rc == 0 ? UV_ENOENT : rc;
+	}
 	if (rc == UV_ENOENT) {
 		*out = store_segment_new(&s->c->store, s->device, &name);
 		rc = *out == NULL ? UV_ENOMEM : 0;

@@ -179,6 +179,9 @@ struct segment *store_segment_new(struct store *s, struct device *d,
 int store_segment_load(struct store *s, struct device *d,
 		       const struct segment_name *name,
 		       struct segment **out);
+/* Its files can't be read and are out of the way from here on (.damaged). */
+int store_segment_set_aside(struct store *s, const struct device *d,
+			    const struct segment_name *name);
 /* Gives the segment a follower at batch `after` by reading its files, and checks
  * that header is the one it began with.  ERR_CONFLICT, ERR_NOT_OURS (we do not have
  * that batch), segment_reader's errors. */
