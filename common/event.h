@@ -71,6 +71,8 @@ struct event {
 	enum outcome outcome;
 	uint32_t attempts;     /* how many attempts the line stands for (0 for
 				* a line that repeats what another counted) */
+	bool constant;         /* category, type and action point to constant
+				* text: who finds one there again need not read it */
 	struct slice f[FIELD_NR];
 };
 
@@ -80,6 +82,7 @@ static inline void event_reset(struct event *e)
 	e->has = 0;
 	e->outcome = OUTCOME_NONE;
 	e->attempts = 0;
+	e->constant = false;
 }
 
 static inline void event_set(struct event *e, enum event_field id,

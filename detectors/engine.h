@@ -38,6 +38,8 @@ struct dispatch {
 	struct literals *literals; /* NULL: no rule has any */
 };
 
+enum { ASKS_MAX = 12, MEMO_LOG = 8 };
+
 struct detect {
 	int64_t lateness_ms, ahead_ns;
 	struct strlist disabled; /* owned copy */
@@ -64,7 +66,7 @@ struct detect {
 		uint32_t n;       /* bytes */
 		uint64_t hash;
 		char bytes[64];   /* framed values */
-	} memo[64];
+	} memo[1 << MEMO_LOG];
 
 	/* During one call. */
 	detect_cb cb;
@@ -73,6 +75,15 @@ struct detect {
 	int64_t t_ms;                /* its event time */
 	uint64_t line_at;            /* of its line in the ring, or RING_NOWHERE */
 	size_t n_matched;
+	/* What the first n_asked of the matched rules will ask of which groups:
+	 * hashed ahead, so that the memory is on its way. */
+	struct ask {
+		const struct listener *listener;
+		uint64_t hash;
+		struct slice values[RULE_GROUP_BY];
+	} asks[ASKS_MAX];
+	uint8_t asks_of[ASKS_MAX + 1]; /* of matched rule i: how many, all told */
+	size_t n_asked;
 };
 
 /* Of the ASCII-lowered value; no key, since only rules are in the table. */

@@ -258,7 +258,8 @@ static unsigned memo_place(uint32_t which, const char *p, size_t n)
 	uint64_t tail = 0;
 
 	memcpy(&tail, p + (n < 8 ? 0 : n - 8), n < 8 ? n : 8);
-	return (unsigned)((tail + which) * UINT64_C(0x9e3779b97f4a7c15) >> 58);
+	return (unsigned)((tail + which) * UINT64_C(0x9e3779b97f4a7c15) >>
+			  (64 - MEMO_LOG));
 }
 
 /* What the values hash to, or false when they are too long to be kept. */
@@ -322,43 +323,89 @@ static uint64_t group_hash(struct detect *d, const struct rule *r,
 	return h == 0 ? 1 : h;
 }
 
-static void correlate(struct detect *d, const struct rule *r, unsigned stage)
+/* Which group a listener's event belongs to; false: a value is missing. */
+static inline bool ask(struct detect *d, const struct listener *l, struct ask *out)
 {
-	struct slice values[RULE_GROUP_BY];
-	uint64_t weight = 1;
+	const struct rule *r = l->rule;
+	const uint8_t *fields = r->refs[l->stage].group;
+
+	out->listener = l;
+	if (!values_of(d->record, fields, r->n_group, out->values)) {
+		return false;
+	}
+	out->hash = group_hash(d, r, fields, out->values);
+	return true;
+}
+
+static void correlate(struct detect *d, const struct ask *a)
+{
+	const struct rule *r = a->listener->rule;
+	uint64_t weight = r->weigh_attempts ? d->record->event.attempts : 1;
 	int64_t now = engine_watermark(d), until;
-	struct group *g;
+	struct group *g = windows_add(&d->windows, a->hash, now);
 	bool holds;
 
-	if (r->weigh_attempts) {
-		weight = d->record->event.attempts;
-	}
-	if (!values_of(d->record, r->refs[stage].group, r->n_group, values)) {
-		return;
-	}
-	g = windows_add(&d->windows,
-			group_hash(d, r, r->refs[stage].group, values), now);
 	if (g == NULL) {
 		return;
 	}
 	until = (d->t_ms > now ? d->t_ms : now) + r->timespan_ms + d->lateness_ms;
 	g->until_ms = until > g->until_ms ? until : g->until_ms;
 	holds = r->type == CORRELATION_EVENT_COUNT
-			? count_event(d, r, g, values, weight)
-			: temporal_event(d, r, g, values, stage);
+			? count_event(d, r, g, a->values, weight)
+			: temporal_event(d, r, g, a->values, a->listener->stage);
 	if (holds) {
 		tell_listeners(d, r);
 	}
 }
 
+/* A line that repeats what another counted weighs nothing. */
+static inline bool listens(const struct detect *d, const struct listener *l)
+{
+	return !l->rule->weigh_attempts || d->record->event.attempts > 0;
+}
+
 static void tell_listeners(struct detect *d, const struct rule *r)
 {
 	for (const struct listener *l = r->listeners; l != NULL; l = l->next) {
-		/* A line that repeats what another counted weighs nothing. */
-		if (!l->rule->weigh_attempts ||
-		    d->record->event.attempts > 0) {
-			correlate(d, l->rule, l->stage);
+		struct ask a;
+
+		if (listens(d, l) && ask(d, l, &a)) {
+			correlate(d, &a);
 		}
+	}
+}
+
+/* Hashes ahead what the matched rules will ask for, as far as there is room. */
+static void ask_ahead(struct detect *d)
+{
+	size_t n = 0, i;
+
+	for (i = 0; i < d->n_matched && i < ASKS_MAX; i++) {
+		const struct listener *l = d->matched[i]->listeners;
+
+		for (; l != NULL && n < ASKS_MAX; l = l->next) {
+			if (listens(d, l) && ask(d, l, &d->asks[n])) {
+				windows_prefetch(&d->windows, d->asks[n].hash);
+				n++;
+			}
+		}
+		if (l != NULL) {
+			break;
+		}
+		d->asks_of[i] = (uint8_t)n;
+	}
+	d->n_asked = i;
+}
+
+/* The listeners of matched rule i. */
+static void tell_matched(struct detect *d, size_t i)
+{
+	if (i >= d->n_asked) {
+		tell_listeners(d, d->matched[i]);
+		return;
+	}
+	for (size_t k = i == 0 ? 0 : d->asks_of[i - 1]; k < d->asks_of[i]; k++) {
+		correlate(d, &d->asks[k]);
 	}
 }
 
@@ -506,6 +553,7 @@ void detect_record(struct detect *d, const struct record *r, detect_cb cb,
 	d->record = r;
 	d->line_at = RING_NOWHERE;
 	match_plain(d, r);
+	ask_ahead(d);
 	for (size_t i = 0; i < d->n_matched; i++) {
 		const struct rule *rule = d->matched[i];
 
@@ -515,7 +563,7 @@ void detect_record(struct detect *d, const struct record *r, detect_cb cb,
 		if (rule->alerts) {
 			tell_line(d, rule);
 		}
-		tell_listeners(d, rule);
+		tell_matched(d, i);
 	}
 	d->record = NULL;
 }

@@ -43,20 +43,26 @@ static inline bool same_text(const struct verdict *v, unsigned i,
 	return slice_eq_short(slice(v->text[i], v->text_n[i]), text);
 }
 
-static bool same_class(const struct verdict *v, const struct record *r)
+static inline bool same_class(const struct verdict *v, const struct record *r)
 {
 	const struct event *e = &r->event;
 
-	return v->has == e->has && v->outcome == e->outcome &&
-	       same_text(v, 0, r->header.program) &&
-	       same_text(v, 1, e->f[FIELD_EVENT_ACTION]) &&
+	if (v->outcome != e->outcome || !same_text(v, 0, r->header.program)) {
+		return false;
+	}
+	if (e->constant && v->constant[0] == e->f[FIELD_EVENT_ACTION].p &&
+	    v->constant[1] == e->f[FIELD_EVENT_CATEGORY].p &&
+	    v->constant[2] == e->f[FIELD_EVENT_TYPE].p) {
+		return true;
+	}
+	return same_text(v, 1, e->f[FIELD_EVENT_ACTION]) &&
 	       same_text(v, 2, e->f[FIELD_EVENT_CATEGORY]) &&
 	       same_text(v, 3, e->f[FIELD_EVENT_TYPE]);
 }
 
 /* Where a text stands is as good as what it says to find the place: parsers give
  * constants.  Only same_class() decides. */
-static unsigned place(const struct record *r)
+static unsigned place_of(const struct record *r)
 {
 	uint64_t h = (uint64_t)(uintptr_t)r->event.f[FIELD_EVENT_ACTION].p ^
 		     (uint64_t)(uintptr_t)r->event.f[FIELD_EVENT_TYPE].p << 7 ^
@@ -66,7 +72,7 @@ static unsigned place(const struct record *r)
 	return (unsigned)((h + r->event.has) * UINT64_C(0x9e3779b97f4a7c15) >>
 			  57);
 }
-_Static_assert(VERDICTS == 1 << (64 - 57), "place() gives so many");
+_Static_assert(VERDICTS == 1 << (64 - 57), "place_of() gives so many");
 
 static bool add_rules(struct verdict *v, struct detect *d,
 		      const struct record *r, struct dispatch_list list)
@@ -135,23 +141,33 @@ static bool begin_class(struct verdict *v, const struct record *r)
 		if (texts[i].n > 0) {
 			memcpy(v->text[i], texts[i].p, texts[i].n);
 		}
+		if (i > 0 && r->event.constant) {
+			v->constant[i - 1] = texts[i].p;
+		}
 	}
 	v->has = r->event.has;
 	return true;
 }
 
-/* A class has two places, so that two that are common get along: what is in the
- * first moves to the second.  Apart, so that what is known already costs few
- * registers. */
+/* Of the few places that a class may have, one that is free or else the last, to
+ * which what is in the others moves on. */
 static __attribute__((noinline)) const struct verdict *
-elsewhere(struct verdict *v, struct verdict *second, struct detect *d,
-	  const struct record *r)
+learn(struct verdict *set, unsigned at, struct detect *d, const struct record *r)
 {
-	if (same_class(second, r)) {
-		return second->fits ? second : NULL;
+	struct verdict *v = &set[at];
+	unsigned i = 1;
+
+	while (i < VERDICT_WAYS && v->has != 0) {
+		v = &set[at ^ i++];
 	}
-	*second = *v;
+	if (v->has != 0) {
+		for (i = VERDICT_WAYS - 1; i > 0; i--) {
+			set[at ^ i] = set[at ^ (i - 1)];
+		}
+		v = &set[at];
+	}
 	if (!begin_class(v, r)) {
+		v->has = 0;
 		return NULL;
 	}
 	v->fits = judge_class(v, d, r);
@@ -160,11 +176,15 @@ elsewhere(struct verdict *v, struct verdict *second, struct detect *d,
 
 const struct verdict *verdict_of(struct detect *d, const struct record *r)
 {
-	unsigned at = place(r);
-	struct verdict *v = &d->verdicts[at];
+	unsigned place = place_of(r), at = place % VERDICT_WAYS;
+	struct verdict *set = &d->verdicts[place - at];
 
-	if (same_class(v, r)) {
-		return v->fits ? v : NULL;
+	for (unsigned i = 0; i < VERDICT_WAYS; i++) {
+		struct verdict *v = &set[at ^ i];
+
+		if (v->has == r->event.has && same_class(v, r)) {
+			return v->fits ? v : NULL;
+		}
 	}
-	return elsewhere(v, &d->verdicts[at ^ 1], d, r);
+	return learn(set, at, d, r);
 }

@@ -16,6 +16,7 @@ struct detect;
 
 enum {
 	VERDICTS = 128,      /* a power of two */
+	VERDICT_WAYS = 4,    /* places that a class may have */
 	VERDICT_TEXTS = 4,   /* program, action, category, type */
 	VERDICT_TEXT = 24,   /* bytes of each */
 	VERDICT_RULES = 12,
@@ -23,12 +24,14 @@ enum {
 
 struct verdict {
 	uint64_t has; /* 0: the place is free */
-	char text[VERDICT_TEXTS][VERDICT_TEXT];
-	uint8_t text_n[VERDICT_TEXTS];
+	/* Where the texts of a constant event stand; NULL: it was none. */
+	const char *constant[VERDICT_TEXTS - 1];
 	uint8_t outcome;
 	bool fits;     /* the rules are all here */
 	uint8_t n;
 	uint16_t open; /* bit i: rules[i] is still to be judged */
+	uint8_t text_n[VERDICT_TEXTS];
+	char text[VERDICT_TEXTS][VERDICT_TEXT];
 	struct rule *rules[VERDICT_RULES]; /* that hold, or are open */
 };
 

@@ -89,6 +89,13 @@ void windows_fini(struct windows *w);
 
 /* The group, or NULL.  Pointers to groups hold until the next windows_add(). */
 struct group *windows_find(const struct windows *w, uint64_t hash);
+/* Has the memory of the group's place fetched. */
+static inline void windows_prefetch(const struct windows *w, uint64_t hash)
+{
+	if (w->slots > 0) {
+		__builtin_prefetch(&w->groups[(uint32_t)hash & (w->slots - 1)], 1);
+	}
+}
 /* The group, made when it is new.  now_ms: the watermark.  NULL: no memory. */
 struct group *windows_add(struct windows *w, uint64_t hash, int64_t now_ms);
 /* Forgets groups that are over, all of them. */
