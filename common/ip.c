@@ -56,6 +56,79 @@ static bool parse_v6(struct slice s, uint8_t out[static 16])
 	return inet_pton(AF_INET6, text, out) == 1;
 }
 
+/* The digits [from, end) make a number up to 255. */
+static inline bool octet(const char *p, unsigned from, unsigned end)
+{
+	unsigned n = end - from;
+
+	if (n < 3) {
+		return n > 0;
+	}
+	p += from;
+	return n == 3 && (p[0] < '2' || (p[0] == '2' && (p[1] < '5' ||
+							(p[1] == '5' && p[2] <= '5'))));
+}
+
+#if defined(__SSE2__)
+
+/* Where the dots of 8 to 15 bytes are, one bit a byte; 0 when they hold anything but
+ * digits and dots. */
+static inline unsigned dots_of(struct slice s)
+{
+	__m128i v, dots, digits;
+	uint64_t a, b;
+	unsigned at;
+
+	memcpy(&a, s.p, 8);
+	memcpy(&b, s.p + s.n - 8, 8);
+	v = _mm_set_epi64x((int64_t)(b >> 8 >> 8 * (15 - s.n)), (int64_t)a);
+	dots = _mm_cmpeq_epi8(v, _mm_set1_epi8('.'));
+	/* Bytes less '0' that are at most 9. */
+	v = _mm_sub_epi8(v, _mm_set1_epi8('0'));
+	digits = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(9)), v);
+	at = (unsigned)_mm_movemask_epi8(dots);
+	return (at | (unsigned)_mm_movemask_epi8(digits)) == (1u << s.n) - 1 ? at : 0;
+}
+
+#else
+
+static inline unsigned dots_of(struct slice s)
+{
+	unsigned dots = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '.') {
+			dots |= 1u << i;
+		} else if ((unsigned char)(s.p[i] - '0') > 9) {
+			return 0;
+		}
+	}
+	return dots;
+}
+
+#endif
+
+bool ip_is_quad(struct slice s)
+{
+	uint8_t four[4];
+	unsigned dots, at[4];
+
+	if (s.n < 8 || s.n > 15) {
+		return s.n == 7 && parse_v4(s, four);
+	}
+	dots = dots_of(s);
+	for (unsigned i = 0; i < 3; i++) {
+		if (dots == 0) {
+			return false;
+		}
+		at[i] = (unsigned)__builtin_ctz(dots);
+		dots &= dots - 1;
+	}
+	at[3] = (unsigned)s.n;
+	return dots == 0 && octet(s.p, 0, at[0]) && octet(s.p, at[0] + 1, at[1]) &&
+	       octet(s.p, at[1] + 1, at[2]) && octet(s.p, at[2] + 1, at[3]);
+}
+
 bool ip_parse(struct slice s, struct ip *out)
 {
 	if (s.n >= 2 && s.p[0] == '[' && s.p[s.n - 1] == ']') {

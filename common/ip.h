@@ -19,6 +19,9 @@ struct ip {
  * digits) or RFC 4291 text; a zone ("%eth0") and brackets are allowed and
  * dropped.  Anything else: false. */
 bool ip_parse(struct slice s, struct ip *out);
+/* The whole slice is a dotted quad: what ip_parse() takes without a colon, zone or
+ * bracket; at the cost of a few compares. */
+bool ip_is_quad(struct slice s);
 bool ip_is_v4(const struct ip *a);
 
 enum { IP_TEXT = 46 };

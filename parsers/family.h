@@ -45,8 +45,19 @@ enum { SLOTS_SSHD = 1, SLOTS_OTHER, SLOTS_SUDO, SLOTS_DROPBEAR };
 static inline void ctx_slot(struct context *c, unsigned family)
 {
 	if (c->slot == NULL && c->h->pid.n > 0) {
-		c->slot = slots_get(c->slots,
-				    slot_key(c->h->host, family, c->h->pid),
+		struct tag *tag = c->more->tag;
+		uint64_t host;
+
+		if (tag != NULL && tag->slots_family == family) {
+			host = tag->host_key;
+		} else {
+			host = slot_host(c->h->host, family);
+			if (tag != NULL) {
+				tag->host_key = host;
+				tag->slots_family = family;
+			}
+		}
+		c->slot = slots_get(c->slots, slot_key(host, c->h->pid),
 				    c->now_s);
 	}
 }
@@ -57,7 +68,7 @@ static inline void ctx_slot_id(struct context *c, unsigned family,
 {
 	if (c->slot == NULL) {
 		c->slot = slots_get(c->slots,
-				    slot_key(c->h->host, family, id),
+				    slot_key(slot_host(c->h->host, family), id),
 				    c->now_s);
 	}
 }
@@ -95,5 +106,14 @@ void say_pending(struct context *c);
 /* "pam_unix(sshd:auth): ..." and its older forms: understood here for every
  * program; false if the message is not PAM's.  pam.c */
 bool pam_message(struct context *c, unsigned slots_family);
+
+/* Whether it could be one, by its first byte: cheap, for families whose lines
+ * mostly are not. */
+static inline bool pam_likely(const struct context *c)
+{
+	return c->m.n >= 8 && (c->m.p[0] == 'p' || c->m.p[0] == 'P' ||
+			       c->m.p[0] == '(' || c->m.p[0] == 'a' ||
+			       c->more->module.n > 0);
+}
 
 #endif

@@ -35,6 +35,8 @@ struct tag {
 	uint8_t program, program_n; /* where it begins, without folders */
 	bool has_pid;
 	bool (*family)(struct context *c); /* parser.c's; NULL: not yet known */
+	unsigned slots_family; /* what host_key was made for; 0: nothing */
+	uint64_t host_key;     /* slot_host() of the host */
 };
 
 enum { TAGS = 64 }; /* a power of two */

@@ -40,9 +40,11 @@ static void split_origin(struct slice s, struct origin *o)
 	}
 	o->ruser = slice_head(s, first);
 	take_rhost(slice_skip(s, first + key.n), o);
+	if (first == 0) {
+		return; /* As below. */
+	}
 	last = slice_rfind(slice_skip(s, first + 1), key);
-	if (last == SIZE_MAX || first == 0 ||
-	    (o->has_user && slice_eq(o->user, o->ruser))) {
+	if (last == SIZE_MAX || (o->has_user && slice_eq(o->user, o->ruser))) {
 		/* One reading only; or ruser is empty, so that nothing in front
 		 * is the attacker's; or the daemon wrote one name twice. */
 		return;
@@ -158,13 +160,19 @@ static bool failures(struct context *c, struct slice m, uint32_t n, bool more,
 	struct slice head, tty;
 	struct origin o;
 
-	if (!take_before(&m, SLICE_LIT(" ruser="), &head)) {
+	if (TAKE(&m, "logname= uid=0 euid=0 tty=ssh ruser= rhost=")) {
+		/* What sshd's always begin with: the same, at once. */
+		tty = SLICE_LIT("ssh");
+		o.ruser = SLICE_NONE;
+		take_rhost(m, &o);
+	} else if (take_before(&m, SLICE_LIT(" ruser="), &head)) {
+		split_origin(m, &o);
+		tty = scan_pair(head, SLICE_LIT("tty="));
+	} else {
 		return false;
 	}
-	split_origin(m, &o);
 	authentication(c, s);
 	SET(c, EVENT_REASON, "authentication failure");
-	tty = scan_pair(head, SLICE_LIT("tty="), false);
 	if (tty.n > 0) {
 		event_set(c->e, FIELD_AUTH_TTY, tty);
 	}
@@ -193,20 +201,34 @@ static bool failures(struct context *c, struct slice m, uint32_t n, bool more,
 	return true;
 }
 
+/* Cuts the last "(uid=" and all behind it off. */
+static struct slice without_uid(struct slice name)
+{
+	struct slice t = name, digits;
+
+	if (TAKE_END(&t, ")") && take_last_digits(&t, &digits) &&
+	    TAKE_END(&t, "(uid=")) {
+		return t;
+	}
+	return slice_head(name, slice_rfind(name, SLICE_LIT("(uid=")));
+}
+
 /* "session opened for user NAME[(uid=N)] by [NAME](uid=N)" */
 static bool opened(struct context *c, struct slice m, const struct service *s,
 		   unsigned slots_family)
 {
-	struct slice user, by = m;
+	struct slice user = m, by = m;
 
-	if (take_before_last(&by, SLICE_LIT(" by "), &user)) {
-		by = slice_head(by, slice_rfind(by, SLICE_LIT("(uid=")));
+	if (TAKE_END(&user, " by (uid=0)")) {
+		by = SLICE_NONE; /* nobody: nearly always so */
+	} else if (take_before_last(&by, SLICE_LIT(" by "), &user)) {
+		by = without_uid(by);
 	} else {
 		user = m;
 		by = SLICE_NONE;
 	}
 	if (ENDS(user, ")")) { /* since 1.5 the number stands behind the name */
-		user = slice_head(user, slice_rfind(user, SLICE_LIT("(uid=")));
+		user = without_uid(user);
 	}
 	SAY(c, "session", "start", "session_opened");
 	c->e->outcome = OUTCOME_SUCCESS;
@@ -435,22 +457,24 @@ bool family_pam(struct context *c)
 	return pam_message(c, SLOTS_OTHER);
 }
 
-struct slice scan_pair(struct slice s, struct slice key, bool last)
+struct slice scan_pair(struct slice s, struct slice key)
 {
-	struct slice found = SLICE_NONE;
+	struct slice value;
 
-	while (s.n >= key.n) {
-		struct slice rest = slice_skip(s, key.n), value, word;
+	for (;;) {
+		size_t at = slice_find(s, key);
 
-		if (s.p[0] == key.p[0] && memcmp(s.p, key.p, key.n) == 0) {
-			found = take_word(&rest, &value) ? value : SLICE_NONE;
-			if (!last) {
-				return found;
-			}
+		if (at == SIZE_MAX) {
+			return SLICE_NONE;
 		}
-		if (!take_until(&s, ' ', &word)) {
-			break;
+		if (at == 0 || s.p[at - 1] == ' ') {
+			s = slice_skip(s, at + key.n);
+			return take_word(&s, &value) ? value : SLICE_NONE;
+		}
+		/* A blank is the only byte that a key can follow. */
+		s = slice_skip(s, at);
+		if (!take_until(&s, ' ', &value)) {
+			return SLICE_NONE;
 		}
 	}
-	return found;
 }

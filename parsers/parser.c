@@ -57,75 +57,64 @@ int parser_load(struct parser *p, struct slice saved)
 
 /* ---- what families share ---- */
 
-/* Could be a host's name: letters, digits, dots, dashes, underscores. */
+/* The bytes of hosts' names: letters, digits, dots, dashes, underscores. */
+static const char host_bytes[256 + 1] =
+	"................................"
+	".............xx.xxxxxxxxxx......"
+	".xxxxxxxxxxxxxxxxxxxxxxxxxx....x"
+	".xxxxxxxxxxxxxxxxxxxxxxxxxx....."
+	"................................"
+	"................................"
+	"................................"
+	"................................";
+
+/* Could be a host's name. */
 static bool host_like(struct slice s)
 {
 	if (s.n == 0 || s.n > 255) {
 		return false;
 	}
 	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		      is_digit((char)c) || c == '.' || c == '-' || c == '_')) {
+		if (host_bytes[(unsigned char)s.p[i]] != 'x') {
 			return false;
 		}
 	}
 	return true;
 }
 
-/* A dotted quad in its plain form, at less cost than ip_parse(). */
-static bool plain_v4(struct slice s)
+/* The address that is known of the process is one; it is kept as the event had it,
+ * so that what is equal to it needs no other look. */
+static inline bool known_ip(const struct slot *slot, struct slice a)
 {
-	const char *p = s.p, *end;
+	return slot != NULL && slot->address_is_ip && slot->address[0] != '[' &&
+	       slice_eq_short(a, slice(slot->address, slot->address_n));
+}
 
-	if (s.n < 7 || s.n > 15) {
-		return false;
-	}
-	end = p + s.n;
-	for (int octet = 0;; octet++) {
-		unsigned value;
+/* ip_parse() of what is no dotted quad. */
+static bool other_ip(struct slice a)
+{
+	struct ip ip;
 
-		if (p == end || !is_digit(*p)) {
-			return false;
-		}
-		value = (unsigned)(*p++ - '0');
-		if (p < end && is_digit(*p)) {
-			value = value * 10 + (unsigned)(*p++ - '0');
-		}
-		if (p < end && is_digit(*p)) {
-			value = value * 10 + (unsigned)(*p++ - '0');
-		}
-		if (value > 255) {
-			return false;
-		}
-		if (octet == 3) {
-			return p == end;
-		}
-		if (p == end || *p++ != '.') {
-			return false;
-		}
-	}
+	return a.n > 0 && (a.p[0] == '[' || slice_chr(a, ':') != SIZE_MAX) &&
+	       ip_parse(a, &ip);
 }
 
 void set_source(struct context *c, struct slice a)
 {
-	struct ip ip;
-
 	if (a.n > 2 && a.p[0] == '[' && a.p[a.n - 1] == ']') {
 		a = slice(a.p + 1, a.n - 2);
 	}
-	if (plain_v4(a)) {
+	if (known_ip(c->slot, a) || ip_is_quad(a)) {
 		event_set(c->e, FIELD_SOURCE_IP, a);
 		return;
 	}
 	/* ::ffff:192.0.2.1 is 192.0.2.1. */
 	if (a.n > 7 && slice_eq_nocase(slice_head(a, 7), SLICE_LIT("::ffff:")) &&
-	    plain_v4(slice_skip(a, 7))) {
+	    ip_is_quad(slice_skip(a, 7))) {
 		event_set(c->e, FIELD_SOURCE_IP, slice_skip(a, 7));
 		return;
 	}
-	if (ip_parse(a, &ip)) {
+	if (other_ip(a)) {
 		const char *zone = memchr(a.p, '%', a.n);
 
 		if (zone != NULL) {
@@ -139,9 +128,18 @@ void set_source(struct context *c, struct slice a)
 
 void set_port(struct context *c, struct slice port)
 {
-	uint64_t v;
+	unsigned v = 0;
 
-	if (port.n <= 5 && slice_to_u64(port, 65535, &v)) {
+	if (port.n == 0 || port.n > 5) {
+		return;
+	}
+	for (size_t i = 0; i < port.n; i++) {
+		if (!is_digit(port.p[i])) {
+			return;
+		}
+		v = v * 10 + (unsigned)(port.p[i] - '0');
+	}
+	if (v <= 65535) {
 		event_set(c->e, FIELD_SOURCE_PORT, port);
 	}
 }
@@ -149,16 +147,14 @@ void set_port(struct context *c, struct slice port)
 void slot_give(const struct slot *s, struct event *e)
 {
 	struct slice a = slice(s->address, s->address_n);
-	struct ip ip;
 
 	if (!event_has(e, FIELD_USER_NAME) && s->user_n > 0) {
 		event_set(e, FIELD_USER_NAME, slice(s->user, s->user_n));
 	}
 	if (!event_has(e, FIELD_SOURCE_IP) &&
 	    !event_has(e, FIELD_SOURCE_ADDRESS) && a.n > 0) {
-		event_set(e, plain_v4(a) || ip_parse(a, &ip)
-				     ? FIELD_SOURCE_IP
-				     : FIELD_SOURCE_ADDRESS, a);
+		event_set(e, s->address_is_ip ? FIELD_SOURCE_IP
+					      : FIELD_SOURCE_ADDRESS, a);
 	}
 	/* The port belongs to the address beside it. */
 	if (!event_has(e, FIELD_SOURCE_PORT) && s->port_n > 0 &&
@@ -353,6 +349,9 @@ static void read_event(struct parser *p, int64_t observed_ns,
 	if (HAS(c.m, "message repeated ")) {
 		unwrap_repeated(&c);
 	}
+	/* What families say of category, type and action is theirs, never the
+	 * line's. */
+	e->constant = true;
 	if (!family(&c)) {
 		event_reset(e);
 	}

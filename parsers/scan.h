@@ -65,14 +65,14 @@ static inline void skip_blanks(struct slice *s)
 /* Up to the first c, which is skipped; false: there is none. */
 static inline bool take_until(struct slice *s, char c, struct slice *out)
 {
-	const char *at = s->n == 0 ? NULL : memchr(s->p, c, s->n);
+	size_t at = slice_chr(*s, c);
 
-	if (at == NULL) {
+	if (at == SIZE_MAX) {
 		return false;
 	}
-	*out = slice(s->p, (size_t)(at - s->p));
-	s->n -= out->n + 1;
-	s->p = at + 1;
+	*out = slice(s->p, at);
+	s->n -= at + 1;
+	s->p += at + 1;
 	return true;
 }
 
@@ -89,11 +89,8 @@ static inline bool take_word(struct slice *s, struct slice *out)
 /* At least one digit. */
 static inline bool take_digits(struct slice *s, struct slice *out)
 {
-	size_t n = 0;
+	size_t n = slice_digits(*s);
 
-	while (n < s->n && is_digit(s->p[n])) {
-		n++;
-	}
 	if (n == 0) {
 		return false;
 	}
@@ -107,32 +104,26 @@ static inline bool take_digits(struct slice *s, struct slice *out)
  * there is no c, or nothing behind it. */
 static inline bool take_last(struct slice *s, char c, struct slice *out)
 {
-	size_t i = s->n;
+	size_t at = slice_rchr(*s, c);
 
-	while (i > 0 && s->p[i - 1] != c) {
-		i--;
-	}
-	if (i == 0 || i == s->n) {
+	if (at == SIZE_MAX || at + 1 == s->n) {
 		return false;
 	}
-	*out = slice(s->p + i, s->n - i);
-	s->n = i - 1;
+	*out = slice(s->p + at + 1, s->n - at - 1);
+	s->n = at;
 	return true;
 }
 
 /* The digits at the end, at least one. */
 static inline bool take_last_digits(struct slice *s, struct slice *out)
 {
-	size_t i = s->n;
+	size_t n = slice_last_digits(*s);
 
-	while (i > 0 && is_digit(s->p[i - 1])) {
-		i--;
-	}
-	if (i == s->n) {
+	if (n == 0) {
 		return false;
 	}
-	*out = slice(s->p + i, s->n - i);
-	s->n = i;
+	s->n -= n;
+	*out = slice(s->p + s->n, n);
 	return true;
 }
 
@@ -165,8 +156,7 @@ static inline bool take_before_last(struct slice *s, struct slice text,
 }
 
 /* The value of " key=" in a list of pairs, up to the next blank.  key with its
- * "="; it must stand at the start or behind a blank.  The last one wins when
- * `last`, since the attacker's text may hold the same key in front of it. */
-struct slice scan_pair(struct slice s, struct slice key, bool last);
+ * "="; it must stand at the start or behind a blank, and the first one counts. */
+struct slice scan_pair(struct slice s, struct slice key);
 
 #endif

@@ -1,8 +1,10 @@
 #include "parsers/slots.h"
 
 #include <endian.h>
+#include <string.h>
 
 #include "common/err.h"
+#include "common/ip.h"
 #include "common/reader.h"
 
 enum { SAVE_VERSION = 1 };
@@ -47,11 +49,25 @@ static uint64_t mix(uint64_t hash, const char *p, size_t n)
 	return n == 0 ? hash : fold(hash, short_word(p, n));
 }
 
-uint64_t slot_key(struct slice host, unsigned family, struct slice id)
+uint64_t slot_host(struct slice host, unsigned family)
 {
-	uint64_t hash = mix(mix(family, host.p, host.n), id.p, id.n);
+	return mix(family, host.p, host.n);
+}
+
+uint64_t slot_key(uint64_t host, struct slice id)
+{
+	uint64_t hash = mix(host, id.p, id.n);
 
 	return hash == 0 ? 1 : hash;
+}
+
+/* An empty slot; its texts need not be cleared. */
+static void begin(struct slot *c, uint64_t key)
+{
+	c->key = key;
+	slot_again(c);
+	c->user_n = c->address_n = c->port_n = 0;
+	c->address_is_ip = false;
 }
 
 struct slot *slots_get(struct slots *s, uint64_t key, int64_t now_s)
@@ -68,7 +84,7 @@ struct slot *slots_get(struct slots *s, uint64_t key, int64_t now_s)
 
 			/* Stamps may go back a little; far back is another. */
 			if (age > SLOT_FORGET_S || age < -SLOT_FORGET_S) {
-				*c = (struct slot){.key = key};
+				begin(c, key);
 			}
 			c->seen_s = now_s;
 			c->tick = s->tick;
@@ -81,7 +97,9 @@ struct slot *slots_get(struct slots *s, uint64_t key, int64_t now_s)
 			oldest = c;
 		}
 	}
-	*oldest = (struct slot){.key = key, .seen_s = now_s, .tick = s->tick};
+	begin(oldest, key);
+	oldest->seen_s = now_s;
+	oldest->tick = s->tick;
 	return oldest;
 }
 
@@ -137,6 +155,38 @@ void slot_again(struct slot *slot)
 	slot->flags = 0;
 }
 
+static bool is_ip(const struct slot *slot)
+{
+	struct slice a = slice(slot->address, slot->address_n);
+	struct ip ip;
+
+	return ip_is_quad(a) || ip_parse(a, &ip);
+}
+
+/* Copies up to SLOT_USER bytes without a call. */
+static inline void copy_short(char *to, const char *from, size_t n)
+{
+	if (n >= 16) {
+		memcpy(to, from, n);
+	} else if (n >= 8) {
+		char last[8];
+
+		memcpy(last, from + n - 8, 8);
+		memcpy(to, from, 8);
+		memcpy(to + n - 8, last, 8);
+	} else if (n >= 4) {
+		char last[4];
+
+		memcpy(last, from + n - 4, 4);
+		memcpy(to, from, 4);
+		memcpy(to + n - 4, last, 4);
+	} else {
+		for (size_t i = 0; i < n; i++) {
+			to[i] = from[i];
+		}
+	}
+}
+
 static void keep(const struct event *e, enum event_field field, char *text,
 		 size_t room, uint8_t *n)
 {
@@ -149,7 +199,7 @@ static void keep(const struct event *e, enum event_field field, char *text,
 	}
 	*n = (uint8_t)(v.n <= room ? v.n : 0);
 	if (v.p != text) {
-		memmove(text, v.p, *n);
+		copy_short(text, v.p, *n);
 	}
 }
 
@@ -157,10 +207,15 @@ void slot_keep(struct slot *slot, const struct event *e)
 {
 	keep(e, FIELD_USER_NAME, slot->user, sizeof slot->user, &slot->user_n);
 	/* An address is worth more than the name that DNS has for it. */
-	if (event_has(e, FIELD_SOURCE_IP) || slot->address_n == 0) {
-		keep(e, event_has(e, FIELD_SOURCE_IP) ? FIELD_SOURCE_IP
-						      : FIELD_SOURCE_ADDRESS,
-		     slot->address, sizeof slot->address, &slot->address_n);
+	if (event_has(e, FIELD_SOURCE_IP)) {
+		keep(e, FIELD_SOURCE_IP, slot->address, sizeof slot->address,
+		     &slot->address_n);
+		slot->address_is_ip = slot->address_n > 0 &&
+				      (slot->address[0] != '[' || is_ip(slot));
+	} else if (slot->address_n == 0) {
+		keep(e, FIELD_SOURCE_ADDRESS, slot->address,
+		     sizeof slot->address, &slot->address_n);
+		slot->address_is_ip = false;
 	}
 	keep(e, FIELD_SOURCE_PORT, slot->port, sizeof slot->port,
 	     &slot->port_n);
@@ -216,10 +271,14 @@ static bool load_slot(struct reader *r, struct slot *c)
 	}
 	c->counted = reader_u16(r);
 	c->flags = reader_u8(r);
-	return load_text(r, c->user, sizeof c->user, &c->user_n) &&
-	       load_text(r, c->address, sizeof c->address, &c->address_n) &&
-	       load_text(r, c->port, sizeof c->port, &c->port_n) &&
-	       reader_ok(r);
+	if (!load_text(r, c->user, sizeof c->user, &c->user_n) ||
+	    !load_text(r, c->address, sizeof c->address, &c->address_n) ||
+	    !load_text(r, c->port, sizeof c->port, &c->port_n) ||
+	    !reader_ok(r)) {
+		return false;
+	}
+	c->address_is_ip = is_ip(c);
+	return true;
 }
 
 int slots_load(struct slots *s, struct slice saved)

@@ -55,7 +55,8 @@ struct slot {
 	uint16_t counted; /* attempts reported so far */
 	uint8_t flags;
 	uint8_t user_n, address_n, port_n;
-	char user[SLOT_USER];
+	bool address_is_ip; /* as ip_parse() has it */
+	char user[SLOT_USER]; /* what is behind user_n bytes is old, and so below */
 	char address[SLOT_ADDRESS];
 	char port[SLOT_PORT];
 };
@@ -65,8 +66,10 @@ struct slots {
 	struct slot slot[SLOT_SETS * SLOT_WAYS];
 };
 
-/* The key of a connection; never 0. */
-uint64_t slot_key(struct slice host, unsigned family, struct slice id);
+/* The key of a connection, in two steps, since few hosts have many; the second is
+ * never 0. */
+uint64_t slot_host(struct slice host, unsigned family);
+uint64_t slot_key(uint64_t host, struct slice id);
 
 /* The slot of this key, an empty one if it is new; never NULL. */
 struct slot *slots_get(struct slots *s, uint64_t key, int64_t now_s);

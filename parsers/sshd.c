@@ -540,7 +540,7 @@ bool family_sshd(struct context *c)
 	struct slice m = c->m;
 	bool preauth;
 
-	if (pam_message(c, SLOTS_SSHD)) {
+	if (pam_likely(c) && pam_message(c, SLOTS_SSHD)) {
 		return true;
 	}
 	ctx_slot(c, SLOTS_SSHD);
