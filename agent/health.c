@@ -19,6 +19,12 @@ static const struct rule rules[HEALTH_NR] = {
 		"The process that runs the programs of sources.commands has ended. Their "
 		"lines are missing until the agent is restarted.",
 		SEVERITY_HIGH},
+	[HEALTH_NOT_READ] = {
+		"084f25b3-7031-4c4b-bad9-ac706c6076ad",
+		"A configured source is not read",
+		"The agent could not open a source that its configuration names; what it would "
+		"have told is not seen until the agent is restarted.",
+		SEVERITY_HIGH},
 };
 
 void health_tell(struct pipeline *p, struct sys *sys, enum health what,

@@ -495,6 +495,8 @@ static int run(struct program *p)
 			return rc;
 		}
 		daemon_notify("STATUS=starting");
+		memcpy(p->before.boot, boot, sizeof p->before.boot);
+		open_early(&p->before, c);
 		rc = daemon_drop(c->daemon.user, true, why);
 	}
 	if (rc == 0) {

@@ -1,11 +1,14 @@
 #include "agent/open.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "agent/health.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/sys_uv.h"
 #include "sources/command.h"
+#include "sources/kmsg.h"
 #include "sources/syslog.h"
 
 /* ---- commands ---- */
@@ -69,6 +72,51 @@ static int open_commands(struct open_sources *o, uv_loop_t *loop,
 	return rc;
 }
 
+/* ---- the kernel's log ---- */
+
+void open_early(struct open_before *before, const struct agent_config *config)
+{
+	if (!config->sources.read_kernel) {
+		return;
+	}
+	before->kernel = sys_open(sys_plain(), "/dev/kmsg", O_RDONLY | O_NONBLOCK, 0);
+	if (before->kernel < 0) {
+		log_error("cannot read the kernel's log: start the agent as root, or with "
+			  "CAP_SYSLOG, or set sources.kernel: false",
+			  "path=/dev/kmsg error=\"%s\"", err_str(before->kernel));
+	}
+}
+
+static int open_kernel(struct open_sources *o, uv_loop_t *loop,
+		       const struct agent_config *config, const unsigned char *secret,
+		       const struct open_before *before, const struct tail_callbacks *cb,
+		       void *arg)
+{
+	char host[UV_MAXHOSTNAMESIZE] = "";
+	size_t room = sizeof host;
+	struct kmsg_params params = {
+		.loop = loop, .sys = o->sys, .fd = before->kernel, .host = host,
+		.secret = secret, .cb = cb, .arg = arg,
+	};
+	int rc;
+
+	if (!config->sources.read_kernel) {
+		return 0;
+	}
+	if (before->kernel < 0) {
+		health_tell(o->pipeline, o->sys, HEALTH_NOT_READ, SLICE_LIT("/dev/kmsg"),
+			    slice_str(err_str(before->kernel)));
+		return 0;
+	}
+	memcpy(params.boot, before->boot, sizeof params.boot);
+	if (uv_os_gethostname(host, &room) != 0) {
+		snprintf(host, sizeof host, "localhost");
+	}
+	rc = kmsg_new(&o->list[o->n], &params);
+	o->n += rc == 0;
+	return rc;
+}
+
 /* ---- all ---- */
 
 int open_sources(struct open_sources *o, uv_loop_t *loop, struct sys *sys,
@@ -77,7 +125,6 @@ int open_sources(struct open_sources *o, uv_loop_t *loop, struct sys *sys,
 		 const struct tail_callbacks *cb, void *arg)
 {
 	struct command_callbacks commands = {cb, arg, on_command_ended, on_command_said, o};
-
 	int rc;
 
 	o->pipeline = pipeline;
@@ -88,5 +135,6 @@ int open_sources(struct open_sources *o, uv_loop_t *loop, struct sys *sys,
 				&config->sources, secret, cb, arg);
 		o->n += rc == 0;
 	}
-	return rc;
+	return rc != 0 ? rc
+		       : open_kernel(o, loop, config, secret, &before, cb, arg);
 }

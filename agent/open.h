@@ -13,8 +13,13 @@
 struct open_before {
 	int runner; /* the socket of the process that runs commands */
 	struct sockets *sockets; /* of sources.syslog; NULL: none */
+	int kernel;           /* /dev/kmsg, or why not (UV_E*) */
+	uint8_t boot[16];     /* the kernel's boot id */
 };
-#define OPEN_NOTHING ((struct open_before){-1, NULL})
+#define OPEN_NOTHING ((struct open_before){.runner = -1, .kernel = -1})
+
+/* Opens what needs rights.  What can't be is logged, and told once there is a pipeline. */
+void open_early(struct open_before *before, const struct agent_config *config);
 
 struct open_sources {
 	struct source *list[SOURCES_MAX];

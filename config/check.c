@@ -131,7 +131,8 @@ void check_agent(struct reading *r, const void *settings, const struct doc_node 
 			      "largest batch fits");
 	}
 	if (c->sources.n_files == 0 && c->sources.n_commands == 0 &&
-	    c->sources.n_syslog == 0 && !c->sources.read_stdin) {
+	    c->sources.n_syslog == 0 && !c->sources.read_kernel &&
+	    !c->sources.read_stdin) {
 		reading_error(r, settings_mark(at, "sources.files"),
 			      "there is nothing to read: name files in sources.files "
 			      "or set sources.stdin: true");

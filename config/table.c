@@ -263,6 +263,10 @@ static const struct option agent_options[] = {
 	 "Sockets that syslog messages come to (RFC 3164, RFC 5424; on connections "
 	 "framed by RFC 6587). What arrives is in the spool before it is sent.",
 	 .items = &syslog_schema, .port = FIELD(size_t, S, sources.n_syslog)},
+	{"sources.kernel", BOOL(S, sources.read_kernel), "false", RESTART,
+	 "Read the kernel's own log (/dev/kmsg) by its sequence numbers. Needs a start as "
+	 "root or CAP_SYSLOG. Where a syslog daemon writes the kernel's lines into a file "
+	 "that is read as well, they come twice."},
 	{"sources.stdin", BOOL(S, sources.read_stdin), "false", RESTART,
 	 "Read lines from standard input as well."},
 	{"sources.line_max", SIZE(S, sources.line_max, 256, LIMIT_LINE_MAX),

@@ -73,6 +73,7 @@ struct sources_options {
 	size_t n_commands;
 	struct sources_syslog *syslog;
 	size_t n_syslog;
+	bool read_kernel;              /* /dev/kmsg */
 	bool read_stdin;               /* lines from standard input as well */
 	uint64_t line_max;             /* bytes, LIMIT_LINE_MAX at most */
 	uint64_t poll_interval_ms;     /* looking at files without a notification */

@@ -310,10 +310,22 @@ static bool decode_rungs(struct reader *r, struct stream_state *st)
 	return st->n_rungs == 0 || below < st->acked;
 }
 
+/* Of a file, absolute; of another source "kmsg:..." and the like (sources/source.h). */
+static bool plausible_place(struct slice path)
+{
+	size_t n = 0;
+
+	while (n < path.n && path.p[n] >= 'a' && path.p[n] <= 'z') {
+		n++;
+	}
+	return path.n == 0 || path.p[0] == '/' ||
+	       (n > 0 && n < path.n && path.p[n] == ':');
+}
+
 static bool plausible(const struct stream_state *st, struct slice path)
 {
 	return st->top.position <= INT64_MAX &&
-	       (path.n == 0 || path.p[0] == '/') &&
+	       plausible_place(path) &&
 	       (path.n == 0 || memchr(path.p, '\0', path.n) == NULL) &&
 	       st->position <= INT64_MAX && st->acked <= st->position &&
 	       st->detect <= st->position && st->start <= st->position;

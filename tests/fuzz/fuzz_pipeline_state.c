@@ -25,7 +25,7 @@ static void ignore(void *arg, const struct alert *a)
 
 static const struct agent_config *defaults(void)
 {
-	static const struct slice text = SLICE_LIT("sources: {files: [{paths: [/log]}]}\n"
+	const struct slice text = SLICE_LIT("sources: {files: [{paths: [/log]}]}\n"
 						   "detectors: {enabled: false}\n");
 	static struct agent_config *config;
 	struct config_errors errs = {0};

@@ -105,7 +105,7 @@ static void fill(struct stream_state *st, unsigned i)
 {
 	memset(st, 0, sizeof *st);
 	memset(st->id.b, (int)i, sizeof st->id.b);
-	st->path = i % 3 == 0 ? NULL : strdup("/var/log/auth.log");
+	st->path = i % 3 == 0 ? NULL : strdup(i % 3 == 1 ? "/var/log/auth.log" : "kmsg:0123");
 	st->dev = i;
 	st->ino = UINT64_MAX - i;
 	st->acked = 1000 * (uint64_t)i;
