@@ -31,7 +31,7 @@ static const struct agent_config *defaults(void)
 	struct config_errors errs = {0};
 
 	if (config == NULL &&
-	    config_parse_agent("fuzz", slice_str(text), &config, &errs) != 0) {
+	    config_parse_agent("fuzz", text, &config, &errs) != 0) {
 		abort();
 	}
 	return config;
