@@ -19,7 +19,8 @@ struct item {
 struct court {
 	struct rig *rig;
 	const struct host *host;
-	struct verdict *v; /* NULL: only to remember */
+	struct verdict *v; /* NULL: only to remember, as this: */
+	uint8_t held;
 	struct item *items;
 	size_t n, room;
 	struct buf texts;
@@ -159,7 +160,7 @@ static void mark(struct court *c, const struct known *k, const struct item *i,
 		struct mark *m = truth_mark(t, content, (size_t)at);
 
 		if (c->v == NULL) {
-			m->held |= (i->flags & RECORD_GAP) == 0;
+			m->held |= (i->flags & RECORD_GAP) == 0 ? c->held : 0;
 		} else if ((i->flags & RECORD_GAP) != 0) {
 			m->gap = (uint8_t)(m->gap + (m->gap < 100));
 		} else if (k->fork) {
@@ -280,9 +281,10 @@ static void weigh(struct verdict *v, const struct mark *m, int content,
 	if (m->data > 1) {
 		v->doubled++;
 		bad = true;
-	} else if (copies == 0 && m->gap == 0 && !m->dead) {
-		v->lost++;
-		bad = true;
+	} else if (copies == 0 && m->gap == 0) {
+		bad = !m->dead && (m->held & HELD_ELSEWHERE) == 0;
+		v->lost += bad;
+		v->elsewhere += (m->held & HELD_ELSEWHERE) != 0;
 	} else if ((m->gap > 0 && (copies > 0 || !excused)) || m->gap > 1) {
 		v->gaps++;
 		bad = true;
@@ -311,9 +313,9 @@ void judge(struct rig *r, struct host *h, struct verdict *out)
 	}
 }
 
-void judge_remember(struct rig *r, struct host *h)
+void judge_remember(struct rig *r, struct host *h, uint8_t held)
 {
-	struct court c = {.rig = r, .host = h};
+	struct court c = {.rig = r, .host = h, .held = held};
 
 	node_freeze(h->node, true);
 	walk(&c, h, true);

@@ -5,8 +5,9 @@
  *
  *   one record (in a stream that claims to be the only one), and no gap;
  *   or records in streams that say of themselves that they may repeat others;
- *   or one gap record, and then another store has it, or had it when it was lost,
- *   or the bytes were destroyed unread.
+ *   or one gap record, and then another store has it, or this one had it when it was
+ *   put back, or the bytes were destroyed unread;
+ *   or nothing, and then another store has it, or this one had it when it was damaged.
  *
  * The records of a stream stand in the order in which they were written and leave
  * nothing out, and each has the bytes of one and the same log at its place. */
@@ -23,14 +24,20 @@ struct verdict {
 	unsigned wrong;    /* records: not what was written, out of order, a hole */
 	unsigned repeated; /* bytes that are there once more, flagged */
 	unsigned told;     /* bytes told as lost, rightly */
+	unsigned elsewhere; /* bytes that only another store has */
 	unsigned alerts;   /* records */
 	size_t first;      /* offset of the first bad byte in its content */
 	int content;
 };
 
+/* Who has held a byte (bits of mark.held). */
+enum { HELD_BEFORE = 1, /* this store, until it was put back: must be told */
+       HELD_ELSEWHERE = 2, /* another store, or this one before a bit of it turned */
+};
+
 /* The store is about to be lost, or not to be used any more: what it holds may be
- * told as lost from now on. */
-void judge_remember(struct rig *r, struct host *h);
+ * missing from now on. */
+void judge_remember(struct rig *r, struct host *h, uint8_t held);
 void judge(struct rig *r, struct host *h, struct verdict *out);
 bool verdict_is_good(const struct verdict *v);
 

@@ -239,10 +239,10 @@ void rig_stop_device(struct device *d)
 
 /* ---- hosts ---- */
 
-static void lapse(struct host *h)
+static void lapse(struct host *h, uint8_t held)
 {
 	/* What it held is what may be missing from now on. */
-	judge_remember(h->rig, h);
+	judge_remember(h->rig, h, held);
 	h->n_promises = 0;
 	h->lapsed = true;
 	h->rig->rolled_back = true;
@@ -260,13 +260,13 @@ static void start_host(void *arg)
 		return;
 	}
 	if (h->restore) {
-		lapse(h);
+		lapse(h, h->backup == NULL ? HELD_ELSEWHERE : HELD_BEFORE);
 		disk_restore(h->node, "/store", h->backup);
 		h->restore = false;
 		h->backup = NULL;
 	}
 	if (h->flip) {
-		lapse(h);
+		lapse(h, HELD_ELSEWHERE);
 		disk_flip(h->node, "/store/devices", NULL);
 		h->flip = false;
 	}

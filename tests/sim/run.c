@@ -175,7 +175,7 @@ void run_one(const struct plan *p, struct run_outcome *out)
 	rig_end(r);
 	for (unsigned i = 0; i < RIG_STORES; i++) {
 		if (i != r->host) {
-			judge_remember(r, &r->hosts[i]);
+			judge_remember(r, &r->hosts[i], HELD_ELSEWHERE);
 		}
 	}
 	judge(r, &r->hosts[r->host], &v);

@@ -22,7 +22,7 @@ struct mark {
 	uint8_t data;   /* records that hold it */
 	uint8_t fork;   /* likewise, in streams that say that they may repeat */
 	uint8_t gap;    /* gap records over it */
-	uint8_t held;   /* a store that is gone, or another one, has held it */
+	uint8_t held;   /* by a store, see judge.h */
 	uint8_t dead;   /* destroyed before anybody had to have read it */
 };
 
