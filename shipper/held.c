@@ -82,8 +82,19 @@ void held_raise(struct held *h, struct msg_stream *w)
 	s->from = w->received;
 	h->n_owed += !s->owed;
 	s->owed = true;
+	held_clamp(h, w);
+}
+
+bool held_clamp(const struct held *h, struct msg_stream *w)
+{
+	const struct held_stream *s = find(h, &w->id);
+
+	if (s == NULL || w->received >= s->position) {
+		return false;
+	}
 	w->received = w->durable = s->position;
 	w->h_received = w->h_durable = s->h;
+	return true;
 }
 
 int held_owed(const struct held *h, const struct stream_id *id, uint64_t next,

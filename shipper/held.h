@@ -41,6 +41,9 @@ int held_begin(struct held *h, const uint8_t old[static HELD_STORE],
 /* What this store says of a stream: where it holds less than the other, the gap is
  * owed from now on and *w says what both hold. */
 void held_raise(struct held *h, struct msg_stream *w);
+/* Nothing below what the other store holds is wanted again: raises *w to there and
+ * returns true. */
+bool held_clamp(const struct held *h, struct msg_stream *w);
 /* The gap that has to stand before a record at `next`: 1 and its start. */
 int held_owed(const struct held *h, const struct stream_id *id, uint64_t next,
 	      uint64_t *start);

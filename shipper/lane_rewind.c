@@ -29,15 +29,17 @@ static void rewind_once(struct lane_state *ln, struct buf *seen,
 			const struct msg_stream *w, uint64_t end, bool proved)
 {
 	struct shipper *sh = ln->sh;
+	struct msg_stream from = *w;
 
+	proved = held_clamp(&sh->elsewhere, &from) || proved;
 	for (size_t at = 0; at < seen->n; at += sizeof w->id) {
 		if (memcmp(seen->p + at, &w->id, sizeof w->id) == 0) {
 			return;
 		}
 	}
 	if (buf_add(seen, &w->id, sizeof w->id) == 0 &&
-	    sh->cbs->rewind(sh->arg, w, proved) != 0) {
-		note_lost(ln, &w->id, w->received, end);
+	    sh->cbs->rewind(sh->arg, &from, proved) != 0) {
+		note_lost(ln, &w->id, from.received, end);
 	}
 }
 
