@@ -66,7 +66,7 @@ byte cp;                      /* local checkpoint, lags                   */
 byte sps[2], spe[2], spn;     /* spool: sealed [s,e)                      */
 byte gone;                    /* lines < gone have left the source file   */
 byte dsess;                   /* session number: only to keep ids unique  */
-byte ac, cc, dc; 
+byte ac, cc, dc;
 byte ackedmax;                /* ghost: highest position ever acknowledged */
 bool alldone;
 
@@ -143,7 +143,7 @@ active proctype agent() {
        :: t != asess
        :: t == asess && m == WELCOME -> conn = true; wait_w = false; sp_i = 0;
             /* resume: from the collector's position, but not before what is in the spool */
-            rp = x; 
+            rp = x;
             if :: spn > 0 && spe[spn-1] > rp -> rp = spe[spn-1] :: else fi;
        :: t == asess && m == ACK ->
             if :: x > ap -> ap = x :: else fi;
@@ -165,7 +165,7 @@ active proctype agent() {
   :: atomic { !conn && !wait_w && spn < 2 && dc > 0 ->
        t = (ap > cp -> ap : cp);
        if :: spn > 0 && spe[spn-1] > t -> t = spe[spn-1] :: else fi;
-       if :: t < N && t >= gone -> 
+       if :: t < N && t >= gone ->
              if :: x = t+1 :: t+2 <= N -> x = t+2 fi;
              sps[spn] = t; spe[spn] = x; spn++
           :: else fi; t = 0; x = 0 }

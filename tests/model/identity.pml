@@ -51,7 +51,7 @@ byte ban[U+1];           /* is a banner line */
 byte lostby[U+1];        /* destroyed by logrotate itself before anybody could read / fell off the end */
 /* known streams (collector + checkpoint): id -> W, remembered content (stands for the prefix-hash ladder) */
 #define S 8
-byte sW[S], sino[S], ns; 
+byte sW[S], sino[S], ns;
 byte sc0[S],sc1[S],sc2[S],sc3[S];
 bool up = true;
 byte cur[3];             /* running: file slot -> stream id+1 (open descriptor), 0 none */
@@ -129,7 +129,7 @@ active proctype world() {
         mv(1,2); s = cur[0]; mv(0,1); cur[1] = 0; f[1].ino = nextino; nextino++; f[0].n = 0; cur[0] = s;
         /* maybe the copy missed the last line */
         if :: f[1].n > 1 -> f[1].n--; lostby[f[1].u[f[1].n]] = 1; f[1].u[f[1].n] = 0 :: true fi; s = 0 }
-  :: atomic { up -> readfile(2) ; readfile(1); readfile(0); 
+  :: atomic { up -> readfile(2) ; readfile(1); readfile(0);
         i = 1; do :: i <= U -> assert(st[i] <= 1 || (LOOSE && ban[i])); i++ :: else -> break od; i = 0 }
   :: atomic { up && ac < AC -> up = false; ac++; cur[0] = 0; cur[1] = 0; cur[2] = 0 }
   :: atomic { !up -> up = true }

@@ -895,8 +895,10 @@ static void start_and_complete(struct bench *b)
 	bench_kill(b);
 }
 
-static void truncated_or_flipped(struct bench *b, const struct kept_file *k,
-				 size_t at, int bit)
+enum { CUT = -1, TORN = -2 }; /* ends there, or is zeroes from there; else a bit flips */
+
+static void damaged_at(struct bench *b, const struct kept_file *k, size_t at,
+		       int how)
 {
 	struct held h;
 	char *copy = malloc(k->n);
@@ -904,11 +906,15 @@ static void truncated_or_flipped(struct bench *b, const struct kept_file *k,
 	assert(copy != NULL);
 	put_back(b);
 	memcpy(copy, k->p, k->n);
-	if (bit >= 0) {
-		copy[at] = (char)(copy[at] ^ 1 << bit);
-		write_file(k->path, copy, k->n);
-	} else {
+	if (how == CUT) {
 		write_file(k->path, copy, at);
+	} else {
+		if (how == TORN) {
+			memset(copy + at, 0, k->n - at);
+		} else {
+			copy[at] = (char)(copy[at] ^ 1 << how);
+		}
+		write_file(k->path, copy, k->n);
 	}
 	free(copy);
 	start_and_complete(b);
@@ -942,8 +948,9 @@ static void damage_at_every_offset_keeps_what_is_before(void **state)
 			continue;
 		}
 		for (size_t at = 0; at < k->n; at++) {
-			truncated_or_flipped(b, k, at, -1);
-			truncated_or_flipped(b, k, at, (int)(at % 8));
+			damaged_at(b, k, at, CUT);
+			damaged_at(b, k, at, TORN);
+			damaged_at(b, k, at, (int)(at % 8));
 		}
 	}
 	log_set_sink(NULL, NULL);

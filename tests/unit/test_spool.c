@@ -266,6 +266,38 @@ static void a_file_cut_anywhere_keeps_what_is_whole(void **state)
 	free(path);
 }
 
+/* As a file system leaves it that had room for the bytes and not the bytes. */
+static void a_tail_of_zeroes_anywhere_keeps_what_is_whole(void **state)
+{
+	struct fixture *f = *state;
+	struct spool_file file;
+	struct found found, again;
+	char *path, *p;
+	size_t n;
+
+	log_set_level(LOG_LEVEL_ERROR);
+	assert_int_equal(make(f, sys_plain(), &file), 0);
+	path = strdup(file.path);
+	p = read_all(path, &n);
+	spool_file_close(&file, sys_plain());
+	for (size_t at = n; at-- > 0;) {
+		p[at] = 0;
+		put(path, p, n);
+		assert_int_equal(recover(f, sys_plain(), &found), 0);
+		assert_true(found.batches >= whole(f, at));
+		/* Zeroes may be what stood there. */
+		assert_true(found.batches <= whole(f, at) + 1);
+		assert_int_equal(recover(f, sys_plain(), &again), 0);
+		assert_int_equal(again.batches, found.batches);
+		assert_int_equal(again.losses, found.losses);
+		if (found.losses > 0 && !found.open_end) {
+			assert_loss_is_exact(&found, found.to);
+		}
+	}
+	free(p);
+	free(path);
+}
+
 static void a_flip_anywhere_costs_what_it_hits_and_says_so(void **state)
 {
 	struct fixture *f = *state;
@@ -572,6 +604,9 @@ int main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_file_cut_anywhere_keeps_what_is_whole, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_tail_of_zeroes_anywhere_keeps_what_is_whole, set_up,
 			tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_flip_anywhere_costs_what_it_hits_and_says_so, set_up,
