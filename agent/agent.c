@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "agent/checkpoint.h"
+#include "agent/raised.h"
 #include "agent/open.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -52,6 +53,7 @@ struct agent {
 
 	struct stream_state *restored; /* until reading begins */
 	size_t n_restored;
+	struct raised raised; /* streams read on behind the spool */
 	bool reading;
 	struct sys_timer *tick, *start_wait, *save_wait;
 
@@ -92,6 +94,7 @@ static void cb_acked(void *arg, const struct msg_stream *w)
 {
 	struct agent *a = arg;
 
+	raised_said(&a->raised, w);
 	a->acked_bytes += pipeline_acked(a->pipeline, w);
 }
 
@@ -221,6 +224,7 @@ static void cb_welcome(void *arg, struct slice streams)
 		qsort(states, n, sizeof *states, by_id);
 	}
 	while (msg_streams_next(&streams, &w) == 1) {
+		raised_said(&a->raised, &w);
 		key.id = w.id;
 		st = n == 0 ? NULL
 			    : bsearch(&key, states, n, sizeof *states, by_id);
@@ -270,6 +274,7 @@ static int cb_list_streams(void *arg, struct buf *list)
 	}
 	rc = pipeline_states(a->pipeline, &states, &n);
 	if (rc == 0) {
+		raised_lower(&a->raised, states, n);
 		rc = add_states(list, states, n);
 		stream_states_free(states, n);
 	}
@@ -427,6 +432,7 @@ static int encode_streams(struct agent *a, struct buf *out)
 	if (rc != 0) {
 		return rc;
 	}
+	raised_lower(&a->raised, states, n);
 	buf_init(&shipping, STATE_MAX);
 	if (a->shipper != NULL) {
 		rc = shipper_save(a->shipper, &shipping);
@@ -770,6 +776,7 @@ void agent_free(struct agent *a)
 	shipper_free(a->shipper);
 	pipeline_free(a->pipeline);
 	stream_states_free(a->restored, a->n_restored);
+	raised_fini(&a->raised);
 	sys_timer_free(a->sys, a->tick);
 	sys_timer_free(a->sys, a->start_wait);
 	sys_timer_free(a->sys, a->save_wait);
@@ -784,6 +791,10 @@ static void take_spool_end(void *arg, const struct msg_stream *end)
 {
 	struct agent *a = arg;
 
+	if (raised_add(&a->raised, end, a->restored, a->n_restored) != 0) {
+		log_warn("no memory to remember what of the spool is not "
+			 "acknowledged");
+	}
 	take_watermark(a, end);
 }
 
