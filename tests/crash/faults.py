@@ -53,6 +53,7 @@ class Kill(Fault):
         self.pace = pace
         self.of = {"agent": 0, "collector": 0}
         self.starting = set()
+        self.calm = None
 
     def begin(self):
         self.clock.after(1, self.strike)
@@ -69,6 +70,8 @@ class Kill(Fault):
                 pause = 0 if self.random.random() < 0.5 else self.random.uniform(0, 0.4)
                 self.clock.after(pause, lambda daemon=daemon: self.revive(daemon))
         self.clock.after(self.mostly(self.pace), self.strike)
+        if self.calm is not None:
+            self.calm()
 
     def revive(self, daemon):
         self.starting.discard(daemon.name)
@@ -146,17 +149,28 @@ class Full(Fault):
             self.world.make_full(name, None)
 
 
+class Rotated:
+    def __init__(self, path):
+        self.path, self.read = path, False
+
+
 class Rotation(Fault):
     """Each file about once a second, as logrotate does it.
 
-    modes: which of rename and copytruncate; keep: so many rotated files are left of each.  While a file is copied and
-    truncated the lock is held, so that no line falls between (unless race).
+    modes: which of rename and copytruncate; keep: so many rotated files are left of each, and those that nobody had the
+    time to read (unless destroy).  While a file is copied and truncated the lock is held, so that no line falls
+    between (unless race).
     """
 
-    def __init__(self, world, clock, seed, modes, keep, race):
+    def __init__(self, world, clock, seed, modes, keep, destroy, race):
         super().__init__(world, clock, seed)
-        self.modes, self.keep, self.race = modes, keep, race
+        self.modes, self.keep, self.destroy, self.race = modes, keep, destroy, race
         self.destroyed, self.old, self.serial = [], {}, 0
+
+    def everything_was_read(self):
+        for old in self.old.values():
+            for rotated in old:
+                rotated.read = True
 
     def begin(self):
         for index, (name, mode, naming, _, _) in enumerate(self.world.FILES):
@@ -181,20 +195,20 @@ class Rotation(Fault):
     def make_room(self, name, naming):
         """The oldest goes, the others move up; where the next rotated file belongs."""
         old = self.old[name]
-        while len(old) >= self.keep:
-            path = old.pop()
-            self.destroyed.append(lines_of(path))
-            os.unlink(path)
+        while len(old) >= self.keep and (old[-1].read or self.destroy):
+            gone = old.pop()
+            self.destroyed.append(lines_of(gone.path))
+            os.unlink(gone.path)
         if naming == "date":
             self.serial += 1
             target = self.world.logs / ("%s-20261122-%06d" % (name, self.serial))
         else:
             for i in range(len(old), 0, -1):
                 moved = self.world.logs / ("%s.%d" % (name, i + 1))
-                os.rename(old[i - 1], moved)
-                old[i - 1] = moved
+                os.rename(old[i - 1].path, moved)
+                old[i - 1].path = moved
             target = self.world.logs / (name + ".1")
-        old.insert(0, target)
+        old.insert(0, Rotated(target))
         return target
 
     def rename(self, name, live, target):

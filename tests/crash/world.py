@@ -104,6 +104,9 @@ class Writer:
         self.process = subprocess.Popen([program, str(path), str(ident), str(rate), str(seed), str(lock)],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
 
+    def freeze(self, frozen):
+        self.process.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
+
     def reopen(self):
         self.process.send_signal(signal.SIGHUP)
 
@@ -220,10 +223,10 @@ class World:
             if search.wait() != 0:
                 raise RuntimeError("nightjar search: " + (self.folder / "search.err").read_text()[-500:])
 
-    def settle(self, patience):
-        """Waits until the agent has nothing more to do, by its own word."""
+    def settle(self, patience, times=8):
+        """Waits until the agent has nothing more to do, by its own word, so many times in a row."""
         quiet, since = 0, time.monotonic()
-        while quiet < 8 and time.monotonic() - since < patience:
+        while quiet < times and time.monotonic() - since < patience:
             time.sleep(0.25)
             said = self.status(self.agent)
             if said is None:
@@ -233,7 +236,7 @@ class World:
             busy = (said["sources"]["lag_bytes"] or any(lane["unacknowledged_batches"] for lane in shipping.get("lanes", {}).values()) or
                     shipping.get("connection", {}).get("state") == "waiting")
             quiet = 0 if busy else quiet + 1
-        return quiet >= 8
+        return quiet >= times
 
 
 TOKEN = re.compile(rb"w(\d+)n(\d+)")
