@@ -170,7 +170,8 @@ static void seal_anew(struct shipper *sh, bool moved)
 		struct seg *s = ln->first;
 
 		while (s != NULL && !s->doubtful &&
-		       !(moved && ln->lane == LANE_FILE && !sealed_to(s, sh))) {
+		       !((moved || sh->elsewhere.any) &&
+			 ln->lane == LANE_FILE && !sealed_to(s, sh))) {
 			s = s->next;
 		}
 		if (s != NULL && ln->lane == LANE_FILE) {
