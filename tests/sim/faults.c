@@ -222,6 +222,7 @@ static void happen(void *arg)
 		printf("%.3f event %d\n", (double)world_now_ns(h.r->w) / 1e9,
 		       (int)h.kind);
 	}
+	h.r->happened |= UINT64_C(1) << h.kind;
 	happen_to_host(h.r, primary(h.r), h.kind);
 	happen_to_device(h.r, &h.r->devices[0], h.kind);
 	happen_to_network(h.r, h.kind);

@@ -78,6 +78,7 @@ struct rig {
 	bool power;                    /* sometimes by their power */
 	unsigned restart_ms;           /* at most, after a death */
 
+	uint64_t happened; /* a bit for each kind of event */
 	unsigned deaths, agent_deaths, refused, broken_promises;
 	bool met;         /* something was acknowledged */
 	bool rolled_back; /* a store, a device was put back, copied or damaged */

@@ -142,12 +142,12 @@ static bool sentence(struct rig *r, const struct plan *p,
 		       "not %u, repeated and flagged %u, rightly told %u; first "
 		       "at %zu of log %d; records wrong %u, alerts %u; refused to "
 		       "start %u, promises broken %u, stopped %d, calls %llu, "
-		       "store: %s\n",
+		       "events %llx, store: %s\n",
 		       sc != NULL ? sc->name : "drawn", v->lost, v->doubled,
 		       v->gaps, v->repeated, v->told, v->first, v->content,
 		       v->wrong, v->alerts, r->refused, r->broken_promises,
 		       all_stopped(r), (unsigned long long)calls,
-		       err_str(v->rc));
+		       (unsigned long long)r->happened, err_str(v->rc));
 		print_again(p);
 	}
 	return ok;
