@@ -36,6 +36,7 @@ struct seg_stream {
 	uint64_t h; /* at end */
 	uint64_t durable; /* acknowledged up to here (lines that can't be read again) */
 	uint64_t held;    /* likewise, by the store before */
+	bool open;        /* a loss that may be longer than that */
 };
 
 struct seg {
@@ -75,7 +76,7 @@ struct seg {
 struct owed_gap {
 	struct owed_gap *next;
 	uint64_t order;  /* of the file that has lost it */
-	struct seg_stream *ranges; /* start == end: of unknown end */
+	struct seg_stream *ranges;
 	size_t n;
 	const char *reason; /* a constant string */
 	bool open_end;

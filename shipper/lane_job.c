@@ -288,14 +288,17 @@ static void on_done(struct sys_work *w)
 static void start(struct lane_state *ln, enum job_kind kind)
 {
 	struct job *job = &ln->job;
+	int rc;
 
 	job->kind = kind;
 	job->work.run = on_run;
 	job->work.done = on_done;
 	job->work.arg = job;
 	job->busy = true;
-	job->rc = sys_work_submit(ln->sh->sys, &job->work);
-	if (job->rc != 0) {
+	/* job->rc is the worker's from here on: it may have ended already. */
+	rc = sys_work_submit(ln->sh->sys, &job->work);
+	if (rc != 0) {
+		job->rc = rc;
 		job->busy = false;
 		job_failed(ln, "cannot start a worker thread's job");
 	}
@@ -321,16 +324,25 @@ static uint64_t gap_start(struct lane_state *ln, const struct seg *seg,
 	return start;
 }
 
-/* One range as a record in a section of its own. */
-static int add_gap(struct job *job, size_t i, const struct record *r,
+/* One range as a record in a section of its own; open: and perhaps more behind it. */
+static int add_gap(struct job *job, size_t i, const struct record *r, bool open,
 		   uint64_t h, struct body_section *section)
 {
-	int rc;
+	struct record more = *r;
+	int rc = 0;
 
-	job->head.streams[i] =
-		(struct batch_stream){r->stream, r->start, r->end, 1, h};
+	more.start = r->end;
+	more.flags = RECORD_GAP_OPEN;
+	job->head.streams[i] = (struct batch_stream){
+		.id = r->stream, .start = r->start, .end = r->end, .h = h};
 	body_section_reset(section, r->start);
-	rc = body_add(section, r, false);
+	if (r->end > r->start || !open) {
+		rc = body_add(section, r, false);
+	}
+	if (rc == 0 && open) {
+		rc = body_add(section, &more, false);
+	}
+	job->head.streams[i].count = section->count;
 	return rc == 0 ? body_section_write(section, &job->body) : rc;
 }
 
@@ -370,16 +382,15 @@ static int fill_gap(struct lane_state *ln, struct job *job)
 						     &ranges[i])
 					 : ranges[i].start,
 			.end = ranges[i].end,
-			.flags = owed && ranges[i].end == ranges[i].start
-					 ? RECORD_GAP_OPEN
-					 : RECORD_GAP,
+			.flags = RECORD_GAP,
 			.line = slice_str(owed ? ln->owed->reason
 					       : ln->gap_reason),
 			.observed_ns = now_ns,
 			.header.time_ns = TIME_NONE,
 		};
 
-		rc = add_gap(job, i, &r, ranges[i].h, &section);
+		rc = add_gap(job, i, &r, owed && ranges[i].open, ranges[i].h,
+			     &section);
 	}
 	body_section_fini(&section);
 	return rc;

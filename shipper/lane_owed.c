@@ -114,8 +114,8 @@ static bool clip(const struct lane_state *ln, const struct owed_gap *o,
 	if (behind < r->end || (o->open_end && behind != UINT64_MAX)) {
 		r->end = behind;
 	}
-	return r->end > r->start ||
-	       (o->open_end && behind == UINT64_MAX && r->end == r->start);
+	r->open = o->open_end && behind == UINT64_MAX && r->end >= r->start;
+	return r->end > r->start || r->open;
 }
 
 /* The file is of no more use but as evidence. */

@@ -1,0 +1,527 @@
+#!/usr/bin/env python3
+"""Where lines wait and where they go: fail-over between collectors, renewed certificates, a full spool, and what
+the agent writes to disk, with the daemons as they are shipped, in their sandboxes.
+
+  spool.py BUILD FOLDER TEST     prints what is wrong; status 0, 1 or 77 (with a reason)
+
+Everything is on loopback under ports that are free; as root the daemons are nobody's.  Lines are numbered, and
+each must stand once in the stores."""
+import collections
+import json
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+BUILD, FOLDER, TEST = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
+USER = "nobody" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+PATIENCE = 60
+running = []
+
+
+def call(*argv, **more):
+    return subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, **more)
+
+
+def nightjar(*argv, good=True):
+    done = call(BUILD / "cli/nightjar", *argv)
+    if good and done.returncode != 0:
+        fail("nightjar %s: %s" % (" ".join(map(str, argv)), done.stdout[-2000:]))
+    return done
+
+
+def fail(why):
+    print(why)
+    for log in sorted(FOLDER.glob("*.log")):
+        print("  %s:" % log.name)
+        for line in log.read_text(errors="replace").splitlines()[-15:]:
+            print("    " + line[:300])
+    sys.exit(1)
+
+
+def wait_for(what, condition, seconds=PATIENCE):
+    until = time.monotonic() + seconds
+    while True:
+        if condition():
+            return
+        if time.monotonic() > until:
+            fail("not within %d s: %s" % (seconds, what))
+        time.sleep(0.1)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def own(path):
+    call("chown", "-R", USER, path)
+
+
+def identities():
+    pki = FOLDER / "pki"
+    nightjar("pki", "init", "--dir", pki)
+    nightjar("pki", "collector", "--dir", pki, "localhost", "127.0.0.1")
+    nightjar("pki", "device", "--dir", pki, "gw")
+    own(pki)
+    os.chmod(pki, 0o755)
+
+
+class Daemon:
+    def __init__(self, kind, name):
+        self.kind, self.name, self.process = kind, name, None
+        self.folder = FOLDER / name
+        self.folder.mkdir(exist_ok=True)
+        self.yaml, self.log = FOLDER / (name + ".yaml"), FOLDER / (name + ".log")
+
+    def start(self, stdin=subprocess.DEVNULL, wait=True):
+        own(self.folder)
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([str(BUILD / self.kind / ("nightjar-" + self.kind)), "-c", str(self.yaml)],
+                                            stdin=stdin, stdout=log, stderr=log)
+        running.append(self.process)
+        if wait:
+            wait_for(self.name + " answers", lambda: self.status() is not None, 20)
+
+    def status(self):
+        done = nightjar("status", "-s", self.folder / "control", "--json", good=False)
+        try:
+            return json.loads(done.stdout) if done.returncode == 0 else None
+        except ValueError:
+            return None
+
+    def kill(self, how=signal.SIGKILL):
+        self.process.send_signal(how)
+        self.process.wait(30)
+
+    def said(self, text):
+        return self.log.exists() and text in self.log.read_text(errors="replace")
+
+
+def collector(name, port, store=None):
+    c = Daemon("collector", name)
+    c.port, c.store = port, store or c.folder / "store"
+    c.store.mkdir(exist_ok=True)
+    c.yaml.write_text("""listen: 127.0.0.1:%d
+state: %s
+user: %s
+control: %s/control
+identity: {certificate: %s/pki/collector.crt, key: %s/pki/collector.key, authority: %s/pki/authority.crt,
+  check_interval: 1s}
+store: {directory: %s}
+""" % (port, c.folder, USER, c.folder, FOLDER, FOLDER, FOLDER, c.store))
+    return c
+
+
+def agent(collectors, shipping="", spool="", sources=None, name="agent", top=""):
+    a = Daemon("agent", name)
+    a.lines = a.folder / "app.log"
+    a.lines.touch()
+    a.spool = a.folder / "spool"
+    a.yaml.write_text("""collector: %s
+state: %s
+user: %s
+control: %s/control
+identity: {certificate: %s/pki/gw.crt, key: %s/pki/gw.key, authority: %s/pki/authority.crt, check_interval: 1s}
+sources: %s
+shipping: {batch_delay: 50ms, reconnect_min: 100ms, reconnect_max: 1s, reconnect_spread: 200ms%s}
+spool: {directory: %s%s}
+%s""" % (collectors, a.folder, USER, a.folder, FOLDER, FOLDER, FOLDER,
+         sources or "{files: [{paths: [%s]}]}" % a.lines, shipping, a.spool, spool, top))
+    return a
+
+
+written = 0
+
+
+def write(a, n, pause=0.0):
+    """n more numbered lines."""
+    global written
+    for _ in range(n):
+        with open(a.lines, "a") as f:
+            f.write("Nov 22 15:00:00 host app: line %06d of many\n" % written)
+        written += 1
+        if pause:
+            time.sleep(pause)
+
+
+def stored(store):
+    """How often each line stands there, and the reasons of its gaps."""
+    lines, gaps = collections.Counter(), []
+    for text in nightjar("search", "--store", store, "--json").stdout.splitlines():
+        record = json.loads(text)
+        message = record.get("message", "")
+        if message.startswith("line "):
+            lines[int(message.split()[1])] += 1
+        elif any("gap" in flag for flag in record["nightjar"]["flags"]):
+            gaps.append(message)
+    return lines, gaps
+
+
+def once(*stores, total=None):
+    """Every line once in all of them together."""
+    total = written if total is None else total
+    all_lines = collections.Counter()
+    for store in stores:
+        all_lines += stored(store)[0]
+    lost = [n for n in range(total) if all_lines[n] == 0]
+    doubled = [n for n in all_lines if all_lines[n] > 1]
+    if lost or doubled:
+        fail("of %d lines %d are lost (from %s on), %d doubled (from %s on)" % (
+            total, len(lost), lost[:1], len(doubled), sorted(doubled)[:1]))
+
+
+def count(*stores):
+    return sum(len(stored(s)[0]) for s in stores)
+
+
+def settled(*stores):
+    wait_for("%d lines are stored" % written, lambda: count(*stores) >= written)
+
+
+def verify(*collectors):
+    for c in collectors:
+        nightjar("store", "verify", "--store", c.store)
+
+
+# ---- the tests ----
+
+def fail_over():
+    """Two collectors with a store each: nothing twice, nothing missing, each told what the other holds."""
+    identities()
+    a, b = collector("a", free_port()), collector("b", free_port())
+    gw = agent("[localhost:%d, localhost:%d]" % (a.port, b.port), ", return_after: 3s")
+    a.start()
+    b.start()
+    gw.start()
+    write(gw, 300)
+    settled(a.store, b.store)
+    if count(b.store) != 0:
+        fail("the second collector was used although the first was there")
+    # What is acknowledged by one must not go to the other.
+    wait_for("all of it is acknowledged", lambda: gw.status()["shipping"]["memory_bytes"] == 0 or
+             all(v["unacknowledged_batches"] == 0 for v in gw.status()["shipping"]["lanes"].values()))
+    a.kill()
+    write(gw, 300, 0.005)
+    settled(a.store, b.store)
+    status = gw.status()["shipping"]["connection"]
+    if status["port"] != b.port or status["preferred"]:
+        fail("status does not tell of the second collector: %s" % status)
+    write(gw, 100)
+    settled(a.store, b.store)
+    a.start()
+    wait_for("the agent is back at the first", lambda: gw.status()["shipping"]["connection"]["port"] == a.port and
+             gw.status()["shipping"]["connection"]["state"] == "connected")
+    write(gw, 300)
+    settled(a.store, b.store)
+    once(a.store, b.store)
+    for c in (a, b):
+        gaps = stored(c.store)[1]
+        if not any("held-by" in g for g in gaps):
+            fail("the store of %s is not told what the other holds: %s" % (c.name, gaps))
+    if count(b.store) == 0:
+        fail("nothing went to the second collector")
+    gw.kill(signal.SIGTERM)
+    verify(a, b)
+
+
+def one_store():
+    """A second collector over the same store takes over when the first dies: the same store, so nothing moves."""
+    identities()
+    a = collector("a", free_port())
+    b = collector("b", free_port(), a.store)
+    gw = agent("[[localhost:%d, localhost:%d]]" % (a.port, b.port))
+    a.start()
+    b.start(wait=False)
+    b.process.wait(20)
+    if not b.said("another collector has this store open"):
+        fail("two collectors opened one store")
+    gw.start()
+    now, other = a, b
+    for _ in range(4):
+        write(gw, 200, 0.001)
+        now.kill()
+        write(gw, 100)
+        other.start()
+        now, other = other, now
+    write(gw, 100)
+    settled(a.store)
+    once(a.store)
+    if stored(a.store)[1]:
+        fail("a gap in a store that never changed: %s" % stored(a.store)[1])
+    gw.kill(signal.SIGTERM)
+    now.kill(signal.SIGTERM)
+    verify(a)
+
+
+def certificate_of(pki, name):
+    return (pki / (name + ".crt")).read_bytes()
+
+
+def renewed():
+    """Certificates renewed under traffic, with a broken set in between."""
+    if not shutil.which("openssl"):
+        print("no openssl here")
+        sys.exit(77)
+    identities()
+    pki = FOLDER / "pki"
+    a = collector("a", free_port())
+    gw = agent("localhost:%d" % a.port)
+    a.start()
+    gw.start()
+    write(gw, 100, 0.002)
+    ends = gw.status()["certificate_ends"]
+    call("openssl", "req", "-new", "-key", pki / "gw.key", "-subj", "/CN=gw", "-addext",
+         "subjectAltName=URI:urn:nightjar:device:gw", "-out", pki / "gw.csr")
+    old = certificate_of(pki, "gw")
+    # A file that is cut off while somebody copies it: named, and not used.
+    (pki / "half").write_bytes(old[:len(old) // 2])
+    os.rename(pki / "half", pki / "gw.crt")
+    wait_for("the broken certificate is named", lambda: gw.said("can't be used; the one before stays"))
+    write(gw, 100, 0.002)
+    settled(a.store)
+    new = FOLDER / "new"
+    new.mkdir()
+    shutil.copy(pki / "authority.crt", new)
+    shutil.copy(pki / "authority.key", new)
+    shutil.copy(pki / "gw.csr", new)
+    done = call(BUILD / "cli/nightjar", "pki", "sign", "--dir", new, "--days", "700", new / "gw.csr")
+    if done.returncode != 0:
+        fail(done.stdout)
+    own(new)
+    os.rename(new / "gw.crt", pki / "gw.crt")
+    wait_for("the agent takes up the new one", lambda: gw.said("took up the renewed certificate"))
+    write(gw, 100, 0.002)
+    if gw.status()["certificate_ends"] == ends:
+        fail("the status tells the end of the old certificate")
+    # The collector's, key and all.
+    cold = FOLDER / "cold"
+    shutil.copytree(pki, cold)
+    for f in cold.glob("collector.*"):
+        f.unlink()
+    nightjar("pki", "collector", "--dir", cold, "localhost", "127.0.0.1")
+    own(cold)
+    os.rename(cold / "collector.crt", pki / "collector.crt")
+    wait_for("half a set is named", lambda: a.said("can't be used; the one before stays"))
+    write(gw, 100, 0.002)
+    os.rename(cold / "collector.key", pki / "collector.key")
+    wait_for("the collector takes up the new set", lambda: a.said("took up the renewed certificate"))
+    write(gw, 100, 0.002)
+    settled(a.store)
+    connects = gw.status()["shipping"]["connection"]["connects"]
+    if connects != 2:
+        fail("the agent has connected %d times; once more for its own certificate was enough" % connects)
+    once(a.store)
+    gw.kill(signal.SIGTERM)
+    verify(a)
+
+
+def full_disk():
+    """A small file system that is full: what can't be read again waits, and goes on by itself when there is room."""
+    identities()
+    gw = agent("localhost:%d" % free_port(), sources="{files: [], stdin: true}")
+    gw.spool.mkdir()
+    done = call("mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "spool", gw.spool)
+    if done.returncode != 0:
+        print("can't mount a tmpfs here")
+        sys.exit(77)
+    a = collector("a", int(gw.yaml.read_text().split("localhost:")[1].split("\n")[0]))
+    a.start()
+    gw.start(stdin=subprocess.PIPE)
+    total = 0
+
+    def say(n):
+        nonlocal total
+        text = "".join("Nov 22 15:00:00 host app: line %06d %s\n" % (total + i, os.urandom(60).hex())
+                       for i in range(n))
+        total += n
+        return text.encode()
+
+    gw.process.stdin.write(say(50))
+    gw.process.stdin.flush()
+    wait_for("the first lines are stored", lambda: count(a.store) >= 50)
+    a.kill()
+    filler = os.open(gw.spool / "filler", os.O_WRONLY | os.O_CREAT)
+    try:
+        while True:
+            os.write(filler, bytes(4096))
+    except OSError:
+        os.close(filler)
+    gw.process.stdin.write(say(400))
+    gw.process.stdin.flush()
+    wait_for("the full disk is told", lambda: gw.said("no space left"))
+    a.start()
+    time.sleep(2)
+    if gw.process.poll() is not None:
+        fail("the agent ended")
+    os.unlink(gw.spool / "filler")
+    gw.process.stdin.write(say(100))
+    gw.process.stdin.flush()
+    wait_for("all lines are stored", lambda: count(a.store) >= total)
+    once(a.store, total=total)
+    gw.kill(signal.SIGTERM)
+    if nightjar("spool", "verify", "--directory", gw.spool, good=False).returncode != 0:
+        fail("the spool is damaged")
+    verify(a)
+
+
+def damaged():
+    """A spool that is damaged while nothing runs: the rest is sent, the loss is named on the device and in the
+    store, and nobody has to do anything."""
+    identities()
+    port = free_port()
+    gw = agent("localhost:%d" % port, ", segment_silence: 1s, batch_max: 4KiB, memory_max: 1MiB",
+               sources="{files: [], stdin: true}")
+    a = collector("a", port)
+    a.start()
+    gw.start(stdin=subprocess.PIPE)
+    total = 0
+    for part in range(3):
+        for i in range(60):
+            gw.process.stdin.write(("Nov 22 15:00:00 host app: line %06d %s\n" % (total, os.urandom(60).hex())).encode())
+            total += 1
+        gw.process.stdin.flush()
+        if part == 0:
+            wait_for("the first lines are stored", lambda: count(a.store) >= total)
+            a.kill()
+        time.sleep(2.5)
+    gw.process.stdin.close()
+    time.sleep(1)
+    gw.kill()
+    listed = json.loads(nightjar("spool", "list", "--json", "--directory", gw.spool).stdout)
+    if len(listed["segments"]) < 2 or listed["losses"]:
+        fail("not what was to be damaged: %s" % listed)
+    # Not the first: that one the collector may have, and then nothing is lost.
+    victim = gw.spool / sorted(s["file"] for s in listed["segments"] if s["queue"] == "kept")[1]
+    data = bytearray(victim.read_bytes())
+    # In the body of its second batch: the third says what it is itself.
+    marks = [i for i in range(len(data)) if data[i:i + 4] == b"NJ\xf5\xae"]
+    at = marks[3] + 11 + 14 + 32 + 8 + 20
+    data[at:at + 20] = bytes(20)
+    victim.write_bytes(data)
+    verified = nightjar("spool", "verify", "--json", "--directory", gw.spool, good=False)
+    if verified.returncode != 1:
+        fail("verify sees nothing: %s" % verified.stdout)
+    loss = [s["loss"] for s in json.loads(verified.stdout)["segments"] if "loss" in s][0]
+    # Elsewhere, where the keys are, what is whole can be read.
+    copy = FOLDER / "copy"
+    nightjar("spool", "export", "--to", copy, "--directory", gw.spool, good=False)
+    opened = nightjar("spool", "export", "--store", a.store, "--directory", copy)
+    if opened.stdout.count(": line ") == 0:
+        fail("nothing could be opened with the store's keys: %s" % opened.stdout[:500])
+    gw.yaml.write_text(gw.yaml.read_text().replace("stdin: true", "stdin: false").replace(
+        "{files: []", "{files: [{paths: [%s]}]" % gw.lines))
+    gw.start()
+    a.start()
+    wait_for("the spool is delivered", lambda: not [f for f in gw.spool.glob("*.spool")])
+    lines, gaps = stored(a.store)
+    if not any("spool-damaged" in g for g in gaps):
+        fail("the loss is not told in the store: %s" % gaps)
+    if any(n > 1 for n in lines.values()):
+        fail("doubled: %s" % lines.most_common(1))
+    lost = total - len(lines)
+    spans = sum(r["end"] - r["start"] for r in loss["ranges"])
+    size = len("Nov 22 15:00:00 host app: line 000000 ") + 120 + 1
+    if lost == 0 or spans != lost * size:
+        fail("%d lines are missing, and the loss is %d bytes of lines of %d" % (lost, spans, size))
+    if not list(gw.spool.glob("*.damaged")):
+        fail("the damaged file was not kept aside")
+    nightjar("spool", "repair", "--discard-damaged", "--directory", gw.spool, good=False)
+    gw.kill(signal.SIGTERM)
+    nightjar("spool", "repair", "--discard-damaged", "--directory", gw.spool)
+    if list(gw.spool.glob("*.damaged")):
+        fail("repair --discard-damaged did not discard")
+    verify(a)
+
+
+def io_of(pid):
+    return dict((k, int(v)) for k, v in (line.split(": ") for line in
+                                         pathlib.Path("/proc/%d/io" % pid).read_text().splitlines()))
+
+
+def disk_writes():
+    """Online the log is the buffer: writes stay below 1 % of what is read."""
+    identities()
+    a = collector("a", free_port())
+    gw = agent("localhost:%d" % a.port, top="detectors: {enabled: false}\n")
+    n = 300000
+    with open(gw.lines, "w") as f:
+        for i in range(n):
+            f.write("Nov 22 15:00:00 host sshd[%d]: Accepted password for u%d from 192.0.2.7 port %d ssh2\n" % (
+                i, i * 7919 % 1000, i % 60000))
+    size = gw.lines.stat().st_size
+    a.start()
+    gw.start()
+    wait_for("all of it is acknowledged", lambda: (lambda s: s is not None and s["sources"]["bytes"] >= size and
+             all(v["unacknowledged_batches"] == 0 for v in s["shipping"]["lanes"].values()) and
+             s["shipping"]["spool_bytes"] == 0)(gw.status()))
+    time.sleep(2)
+    io = io_of(gw.process.pid)
+    status = gw.status()["shipping"]
+    # What was asked to be written, and what reached the block layer (where there is one); what was sent over the
+    # socket is in wchar as well.
+    to_files = io["wchar"] - status["wire_bytes"]
+    worst = max(io["write_bytes"], to_files)
+    print("read %d, given to write() but for the socket %d, written to disk %d" % (size, to_files, io["write_bytes"]))
+    if worst > size // 100:
+        fail("%d bytes were written for %d that were read: more than 1 %%" % (worst, size))
+    gw.kill(signal.SIGTERM)
+
+
+def budget():
+    """Over the day's budget lines wait and status says so; alerts do not."""
+    identities()
+    a = collector("a", free_port())
+    gw = agent("localhost:%d" % a.port, ", budget_day: 2MiB, level: 1")
+    a.start()
+    gw.start()
+    write(gw, 50)
+    settled(a.store)
+    with open(gw.lines, "a") as f:
+        for _ in range(40000):
+            f.write("Nov 22 15:00:00 host app: noise %s\n" % os.urandom(60).hex())
+    wait_for("status tells that lines wait for the budget",
+             lambda: gw.status()["shipping"]["connection"]["pace"]["waiting_for"] == "budget")
+    pace = gw.status()["shipping"]["connection"]["pace"]
+    if pace["sent_today"] > 2 << 20:
+        fail("more than the budget was sent: %s" % pace)
+    with open(gw.lines, "a") as f:
+        for i in range(30):
+            f.write("Nov 22 15:00:%02d host sshd[9]: Failed password for root from 192.0.2.66 port 22 ssh2\n" % i)
+    time.sleep(3)
+    after = gw.status()
+    if after["shipping"]["connection"]["state"] != "connected":
+        fail("not connected any more")
+    gw.kill()
+    gw.start()
+    time.sleep(3)
+    if gw.status()["shipping"]["connection"]["pace"]["sent_today"] < 1 << 20:
+        fail("a restart forgot what was sent today")
+    gw.kill()
+
+
+def main():
+    FOLDER.mkdir(mode=0o711, exist_ok=True)
+    os.chmod(FOLDER, 0o755)
+    try:
+        tests = {f.__name__: f for f in (fail_over, one_store, renewed, full_disk, damaged, disk_writes, budget)}
+        tests[TEST]()
+        for log in FOLDER.glob("*.log"):
+            text = log.read_text(errors="replace")
+            if "Sanitizer" in text or "runtime error" in text:
+                fail("a sanitizer complains in " + log.name)
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+main()
