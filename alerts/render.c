@@ -54,7 +54,7 @@ static void add_rule(struct json *j, const struct finding *f)
 	json_object(j, "rule");
 	json_cstr(j, "id", f->rule_id);
 	json_cstr(j, "name", f->rule_title);
-	if (f->rule_description[0] != '\0') {
+	if (f->state == FINDING_NEW && f->rule_description[0] != '\0') {
 		json_cstr(j, "description", f->rule_description);
 	}
 	json_object_end(j);
@@ -158,7 +158,11 @@ static void add_alert(struct json *j, const struct alert *a,
 		json_string(j, "device", device);
 	}
 	add_group(j, f, cut);
-	add_evidence(j, f, lines, cut);
+	/* What comes after it has the same identity, and its last line in
+	 * "message": told again, evidence was half of all bytes of alerts. */
+	if (f->state == FINDING_NEW) {
+		add_evidence(j, f, lines, cut);
+	}
 	json_object_end(j);
 }
 

@@ -128,14 +128,49 @@ static void string(struct json *j, struct slice s)
 	add(j, "\"", 1);
 }
 
+/* A key that stands in JSON as it is, which all but a few do. */
+static bool is_plain(const char *key, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (key[i] < ' ' || key[i] > '~' || key[i] == '"' || key[i] == '\\') {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void add_key(struct json *j, const char *key)
+{
+	size_t n = strlen(key);
+	char *p;
+
+	if (!is_plain(key, n)) {
+		string(j, slice(key, n));
+		add(j, ":", 1);
+		return;
+	}
+	if (j->rc == 0) {
+		j->rc = buf_reserve(j->out, n + 3);
+	}
+	if (j->rc != 0) {
+		return;
+	}
+	p = j->out->p + j->out->n;
+	*p++ = '"';
+	memcpy(p, key, n);
+	p += n;
+	*p++ = '"';
+	*p++ = ':';
+	j->out->n += n + 3;
+}
+
 static void begin(struct json *j, const char *key)
 {
 	if (j->need_comma) {
 		add(j, ",", 1);
 	}
 	if (key != NULL) {
-		string(j, slice_str(key));
-		add(j, ":", 1);
+		add_key(j, key);
 	}
 	j->need_comma = true;
 }
@@ -179,11 +214,15 @@ void json_cstr(struct json *j, const char *key, const char *value)
 
 void json_u64(struct json *j, const char *key, uint64_t value)
 {
-	char text[24];
-	int n = snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+	char text[20];
+	size_t at = sizeof text;
 
+	do {
+		text[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
 	begin(j, key);
-	add(j, text, (size_t)n);
+	add(j, text + at, sizeof text - at);
 }
 
 void json_i64(struct json *j, const char *key, int64_t value)

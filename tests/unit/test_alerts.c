@@ -115,6 +115,34 @@ static void the_object_speaks_ecs(void **state)
 	alerts_free(a);
 }
 
+static void evidence_is_told_once(void **state)
+{
+	const struct slice lines[] = {SLICE_LIT("one"), SLICE_LIT("two")};
+	static const enum finding_state later[] = {FINDING_UPDATE, FINDING_END};
+	struct alerts *a = new_alerts(NULL);
+	struct finding f = sample(100);
+	struct got g = {0};
+
+	(void)state;
+	f.evidence = lines;
+	f.n_evidence = 2;
+	give(a, f, &g);
+	assert_non_null(strstr(g.json, "\"evidence\":[\"one\",\"two\","));
+	assert_non_null(strstr(g.json, "\"description\":"));
+	for (size_t i = 0; i < 2; i++) {
+		f.state = later[i];
+		f.record = i == 0 ? &record : NULL;
+		give(a, f, &g);
+		assert_int_equal(g.n, i + 2);
+		assert_null(strstr(g.json, "\"evidence\":"));
+		assert_null(strstr(g.json, "\"description\":"));
+		assert_non_null(strstr(g.json, i == 0 ? "\"message\":\"the fifth line\""
+						      : "\"message\":\"two\""));
+	}
+	free(g.json);
+	alerts_free(a);
+}
+
 static void the_same_finding_has_the_same_identity_everywhere(void **state)
 {
 	struct finding f = sample(100), later = sample(101), other = sample(100);
@@ -301,6 +329,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_object_speaks_ecs),
+		cmocka_unit_test(evidence_is_told_once),
 		cmocka_unit_test(the_same_finding_has_the_same_identity_everywhere),
 		cmocka_unit_test(two_lines_in_one_second_are_two_alerts),
 		cmocka_unit_test(a_cooldown_hides_and_counts),
