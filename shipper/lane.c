@@ -35,6 +35,7 @@ int lane_init(struct lane_state *ln, struct shipper *sh, enum queue queue)
 	buf_init(&ln->job.out, LIMIT_BATCH_SEALED);
 	for (size_t i = 0; i < LIMIT_BATCH_STREAMS; i++) {
 		body_section_init(&ln->slots[i].section, LIMIT_BATCH_DECODED);
+		buf_init(&ln->job.texts[i], LIMIT_BATCH_DECODED);
 	}
 	rc = sys_timer_new(sh->sys, &ln->delay, on_delay, ln);
 	if (rc == 0) {
@@ -54,6 +55,7 @@ void lane_fini(struct lane_state *ln)
 	}
 	for (size_t i = 0; i < LIMIT_BATCH_STREAMS; i++) {
 		body_section_fini(&ln->slots[i].section);
+		buf_fini(&ln->job.texts[i]);
 	}
 	buf_fini(&ln->job.body);
 	buf_fini(&ln->job.out);
@@ -186,20 +188,23 @@ static int add_held_gap(struct lane_state *ln, struct slot *s,
 			const struct record *next)
 {
 	struct held *held = &ln->sh->elsewhere;
-	struct record r = {.stream = s->id,
-			   .end = next->start,
-			   .flags = RECORD_GAP,
-			   .line = slice_str(held->reason),
-			   .observed_ns = sys_wall_ns(ln->sh->sys),
-			   .header.time_ns = TIME_NONE};
+	struct record r;
+	uint64_t start;
 	int rc;
 
 	/* Behind records that are in the batch already it has no place: they will
 	 * be refused, and all come again. */
 	if (s->section.count > 0 ||
-	    held_owed(held, &s->id, next->start, &r.start) == 0) {
+	    held_owed(held, &s->id, next->start, &start) == 0) {
 		return 0;
 	}
+	r = (struct record){.stream = s->id,
+			    .start = start,
+			    .end = next->start,
+			    .flags = RECORD_GAP,
+			    .line = slice_str(held->reason),
+			    .observed_ns = sys_wall_ns(ln->sh->sys),
+			    .header.time_ns = TIME_NONE};
 	rc = body_add(&s->section, &r, false);
 	if (rc == 0) {
 		held_told(held, &s->id);
@@ -263,6 +268,7 @@ int lane_reserve(struct lane_state *ln, const struct stream_id *id, size_t n)
 int lane_add(struct lane_state *ln, const struct record *r, bool with_time)
 {
 	struct slot *s;
+	size_t before;
 	int rc = make_room(ln, &r->stream, r->line.n);
 
 	if (rc == ERR_AGAIN && gives_up(ln, &r->stream)) {
@@ -287,13 +293,14 @@ int lane_add(struct lane_state *ln, const struct record *r, bool with_time)
 	if (rc == 0) {
 		rc = add_owed_gap(ln, s, r->start);
 	}
+	before = body_section_size(&s->section);
 	if (rc == 0) {
 		rc = body_add(&s->section, r, with_time);
 	}
 	if (rc != 0) {
 		return rc;
 	}
-	ln->filling += r->line.n + RECORD_OVERHEAD;
+	ln->filling += body_section_size(&s->section) - before;
 	ln->records++;
 	arm_delay(ln);
 	return 0;
@@ -375,6 +382,28 @@ static bool has_room(struct lane_state *ln)
 	return sh->memory + LIMIT_BATCH_DECODED / 8 <= sh->options->memory_max;
 }
 
+/* The texts are handed over as they stand; the slots get what the last job had. */
+static void swap_texts(struct lane_state *ln, struct job *job)
+{
+	job->n_texts = ln->n_slots;
+	for (size_t i = 0; i < ln->n_slots; i++) {
+		struct buf text = ln->slots[i].section.text;
+
+		ln->slots[i].section.text = job->texts[i];
+		job->texts[i] = text;
+	}
+}
+
+void lane_shrink_texts(struct job *job)
+{
+	for (size_t i = 1; i < job->n_texts; i++) {
+		if (job->texts[i].room > SLOT_KEEP) {
+			buf_fini(&job->texts[i]);
+		}
+	}
+	job->n_texts = 0;
+}
+
 static int fill_head(struct lane_state *ln, struct job *job)
 {
 	struct shipper *sh = ln->sh;
@@ -392,7 +421,8 @@ static int fill_head(struct lane_state *ln, struct job *job)
 		first = s->first_ns < first ? s->first_ns : first;
 		last = s->last_ns > last ? s->last_ns : last;
 		sh->raw_bytes += s->end - s->start;
-		rc = body_section_write(s, &job->body);
+		rc = body_section_write_head(s, &job->body);
+		job->heads[i] = job->body.n;
 	}
 	job->head.first_ms = first / 1000000;
 	job->head.last_ms = last / 1000000;
@@ -430,6 +460,7 @@ int lane_close_batch(struct lane_state *ln)
 	if (rc != 0) {
 		return rc;
 	}
+	swap_texts(ln, job);
 	lane_empty_slots(ln);
 	if (ln->delay_armed) {
 		sys_timer_stop(ln->sh->sys, ln->delay);
@@ -544,6 +575,7 @@ void lane_tick(struct lane_state *ln, int64_t now_ns)
 		/* Silence: give the large buffers back. */
 		buf_fini(&ln->job.body);
 		buf_fini(&ln->job.out);
+		buf_fini(&ln->job.texts[0]);
 		body_section_fini(&ln->slots[0].section);
 		body_section_init(&ln->slots[0].section, LIMIT_BATCH_DECODED);
 	}

@@ -101,7 +101,12 @@ struct job {
 	bool is_gap;     /* and it is the gap that is owed before lane->gap_before */
 	bool is_owed;    /* or rather lane->owed */
 	struct seg *seg;
+	/* The batch's body: of each stream its section's head, up to heads[i] in
+	 * body, and then its text.  A gap has all of it in body. */
 	struct buf body, out;
+	size_t heads[LIMIT_BATCH_STREAMS];
+	struct buf texts[LIMIT_BATCH_STREAMS];
+	size_t n_texts;
 	struct batch_head head;
 	struct spool_place place;
 	bool to_file;
@@ -267,6 +272,9 @@ uint64_t lane_lowest(const struct lane_state *ln, const struct stream_id *id);
 
 /* What the stream owes; NULL: nothing. */
 struct lost *lane_find_lost(struct lane_state *ln, const struct stream_id *id);
+/* What a job has sealed goes; large buffers of all streams but the first are given
+ * back. */
+void lane_shrink_texts(struct job *job);
 /* The filling batch is thrown away. */
 void lane_empty_slots(struct lane_state *ln);
 

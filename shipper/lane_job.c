@@ -13,6 +13,16 @@
  */
 enum { RETRY_MS = 1000, HEAD_EVERY_S = 10 };
 
+static size_t body_size(const struct job *job)
+{
+	size_t n = job->body.n;
+
+	for (size_t i = 0; i < job->n_texts; i++) {
+		n += job->texts[i].n;
+	}
+	return n;
+}
+
 static bool fits(const struct lane_state *ln, const struct seg *s)
 {
 	const struct shipper *sh = ln->sh;
@@ -24,7 +34,7 @@ static bool fits(const struct lane_state *ln, const struct seg *s)
 	/* A segment is whole in its file or not in a file at all. */
 	return !s->closed &&
 	       (s->n == 0 || (s->file.path != NULL) == lane_goes_to_file(ln)) &&
-	       (s->n == 0 || s->decoded + ln->job.body.n <= max) &&
+	       (s->n == 0 || s->decoded + body_size(&ln->job) <= max) &&
 	       s->n < LIMIT_SEGMENT_BATCHES &&
 	       s->n_streams + ln->job.head.n_streams <= LIMIT_SEGMENT_STREAMS;
 }
@@ -56,6 +66,24 @@ static int make_sealer(struct seg *s)
 	return seg_set_header(s, sealer_header(s->sealer));
 }
 
+/* Compresses and seals the batch from where it stands. */
+static int seal(struct job *job)
+{
+	struct slice parts[2 * LIMIT_BATCH_STREAMS + 1];
+	size_t n = 0, at = 0;
+
+	for (size_t i = 0; i < job->n_texts; i++) {
+		parts[n++] = slice(job->body.p + at, job->heads[i] - at);
+		parts[n++] = buf_slice(&job->texts[i]);
+		at = job->heads[i];
+	}
+	if (at < job->body.n) {
+		parts[n++] = slice(job->body.p + at, job->body.n - at);
+	}
+	return sealer_seal_parts(job->seg->sealer, &job->head, parts, n,
+				 &job->out);
+}
+
 /* On a worker thread. */
 static int run_seal(struct job *job)
 {
@@ -66,8 +94,7 @@ static int run_seal(struct job *job)
 
 	buf_clear(&job->out);
 	if (rc == 0) {
-		rc = sealer_seal(s->sealer, &job->head, buf_slice(&job->body),
-				 &job->out);
+		rc = seal(job);
 	}
 	if (rc != 0 || !job->to_file) {
 		return rc;
@@ -230,6 +257,7 @@ static void seal_done(struct lane_state *ln)
 	count_file(s);
 	ln->failures = 0;
 	job->pending = false;
+	lane_shrink_texts(job);
 	ln->sh->batches++;
 	if (job->is_gap) {
 		gap_done(ln);
@@ -373,6 +401,7 @@ static int fill_gap(struct lane_state *ln, struct job *job)
 					.first_ms = now_ns / 1000000,
 					.last_ms = now_ns / 1000000};
 	buf_clear(&job->body);
+	job->n_texts = 0;
 	body_section_init(&section, 4096);
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		struct record r = {

@@ -6,6 +6,9 @@
 #include "wire/chain.h"
 #include "wire/hpke.h"
 
+/* Less room than this and the buffer grows before the compressor is asked again. */
+enum { OUT_MIN = 16 * 1024 };
+
 struct sealer {
 	struct chain chain;
 	struct sys *sys;
@@ -196,21 +199,26 @@ uint32_t sealer_next_index(const struct sealer *s)
 	return s->chain.next;
 }
 
-/* Appends the compressed body, flushed so that a reader can decode all of it. */
-static int compress(ZSTD_CCtx *zstd, struct slice body, struct buf *out)
+/* Appends what the compressor gives of one part of the body. */
+static int compress(ZSTD_CCtx *zstd, struct slice part, ZSTD_EndDirective end,
+		    struct buf *out)
 {
-	ZSTD_inBuffer in = {body.p, body.n, 0};
-	size_t want = ZSTD_compressBound(body.n), left;
+	ZSTD_inBuffer in = {part.n > 0 ? part.p : "", part.n, 0};
+	size_t want = ZSTD_compressBound(part.n), left;
 
+	want = want < ZSTD_CStreamOutSize() ? want : ZSTD_CStreamOutSize();
 	do {
 		ZSTD_outBuffer room;
-		int rc = buf_reserve(out, want + AEAD_TAG);
+		int rc = out->room - out->n > OUT_MIN + AEAD_TAG
+				 ? 0
+				 : buf_reserve(out, want + AEAD_TAG);
 
 		if (rc != 0) {
 			return rc;
 		}
-		room = (ZSTD_outBuffer){out->p + out->n, want, 0};
-		left = ZSTD_compressStream2(zstd, &room, &in, ZSTD_e_flush);
+		room = (ZSTD_outBuffer){out->p + out->n,
+					out->room - out->n - AEAD_TAG, 0};
+		left = ZSTD_compressStream2(zstd, &room, &in, end);
 		if (ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation) {
 			return UV_ENOMEM;
 		}
@@ -218,14 +226,26 @@ static int compress(ZSTD_CCtx *zstd, struct slice body, struct buf *out)
 			return ERR_COMPRESS;
 		}
 		out->n += room.pos;
-		want = left;
-	} while (left > 0);
+	} while (end == ZSTD_e_flush ? left > 0 : in.pos < in.size);
 	return in.pos == in.size ? 0 : ERR_COMPRESS;
+}
+
+/* Appends the compressed body, flushed so that a reader can decode all of it. */
+static int compress_all(ZSTD_CCtx *zstd, const struct slice *parts, size_t n,
+			struct buf *out)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		rc = compress(zstd, parts[i],
+			      i + 1 < n ? ZSTD_e_continue : ZSTD_e_flush, out);
+	}
+	return rc;
 }
 
 /* Appends nonce, sent header, ciphertext and tag. */
 static int seal_into(struct sealer *s, struct batch_head *head,
-		     struct slice body, struct buf *out)
+		     const struct slice *parts, size_t n, struct buf *out)
 {
 	uint8_t aad[AAD_MAX], nonce[AEAD_NONCE], fresh[BATCH_NONCE];
 	struct slice logical;
@@ -240,7 +260,7 @@ static int seal_into(struct sealer *s, struct batch_head *head,
 	}
 	at = out->n;
 	if (rc == 0) {
-		rc = compress(s->zstd, body, out);
+		rc = compress_all(s->zstd, parts, n, out);
 	}
 	if (rc == 0) {
 		rc = buf_reserve(out, AEAD_TAG);
@@ -263,24 +283,27 @@ static int seal_into(struct sealer *s, struct batch_head *head,
 	return rc;
 }
 
-int sealer_seal(struct sealer *s, struct batch_head *head, struct slice body,
-		struct buf *out)
+int sealer_seal_parts(struct sealer *s, struct batch_head *head,
+		      const struct slice *parts, size_t n, struct buf *out)
 {
-	size_t start = out->n;
+	size_t start = out->n, size = 0;
 	int rc;
 
 	if (s->failed) {
 		return ERR_POISONED;
 	}
+	for (size_t i = 0; i < n && size <= LIMIT_BATCH_DECODED; i++) {
+		size += parts[i].n;
+	}
 	head->index = s->chain.next;
-	head->decoded = (uint32_t)body.n;
-	if (body.n < 1 || body.n > LIMIT_BATCH_DECODED) {
+	head->decoded = (uint32_t)size;
+	if (size < 1 || size > LIMIT_BATCH_DECODED) {
 		rc = ERR_TOO_LARGE;
 	} else {
 		rc = chain_reserve(&s->chain, head->n_streams);
 	}
 	if (rc == 0) {
-		rc = seal_into(s, head, body, out);
+		rc = seal_into(s, head, parts, n, out);
 	}
 	if (rc != 0) {
 		out->n = start;
@@ -289,4 +312,10 @@ int sealer_seal(struct sealer *s, struct batch_head *head, struct slice body,
 	}
 	chain_commit(&s->chain, head);
 	return 0;
+}
+
+int sealer_seal(struct sealer *s, struct batch_head *head, struct slice body,
+		struct buf *out)
+{
+	return sealer_seal_parts(s, head, &body, 1, out);
 }

@@ -127,6 +127,9 @@ uint32_t sealer_next_index(const struct sealer *s);
  * times that can't be), sys_random()'s. */
 int sealer_seal(struct sealer *s, struct batch_head *head, struct slice body,
 		struct buf *out);
+/* The same of a body that stands in several places. */
+int sealer_seal_parts(struct sealer *s, struct batch_head *head,
+		      const struct slice *parts, size_t n, struct buf *out);
 
 /* ---- whoever has no key ---- */
 
