@@ -928,6 +928,11 @@ void agent_renew(struct agent *a)
 	}
 }
 
+uint64_t agent_lines(const struct agent *a)
+{
+	return pipeline_lines(a->pipeline);
+}
+
 void agent_status(const struct agent *a, struct json *j)
 {
 	struct tail_stats ts;

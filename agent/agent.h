@@ -46,6 +46,8 @@ void agent_stop(struct agent *a, void (*cb)(void *arg), void *arg);
 /* The certificate was renewed: connects anew with what the net has now. */
 void agent_renew(struct agent *a);
 
+/* Lines handed on so far. */
+uint64_t agent_lines(const struct agent *a);
 /* Members of the status object. */
 void agent_status(const struct agent *a, struct json *j);
 

@@ -30,7 +30,7 @@
 #include "wire/net_tls.h"
 #include "wire/renewal.h"
 
-enum { HOOKS_GRACE_MS = 3000 };
+enum { HOOKS_GRACE_MS = 3000, TRIM_EVERY_MS = 5000 };
 
 struct program {
 	struct daemon_args args;
@@ -51,7 +51,9 @@ struct program {
 	pid_t helper_pid, runner_pid;
 	struct open_before before;
 	uv_signal_t term, interrupt, hangup;
-	uv_timer_t watchdog;
+	uv_timer_t watchdog, trimming;
+	uint64_t lines, silent_ms; /* handed on, and since when no more */
+	bool trimmed;
 	int64_t started_ns;
 	char device[LIMIT_DEVICE_NAME + 1];
 	bool stopping;
@@ -341,6 +343,7 @@ static void on_hooks_closed(void *arg)
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
 	uv_close((uv_handle_t *)&p->hangup, NULL);
 	uv_close((uv_handle_t *)&p->watchdog, NULL);
+	uv_close((uv_handle_t *)&p->trimming, NULL);
 	uv_close((uv_handle_t *)&p->renewing, NULL);
 }
 
@@ -382,6 +385,28 @@ static void on_watchdog(uv_timer_t *timer)
 	daemon_notify("WATCHDOG=1");
 }
 
+/* In silence, once: what lies free between what is used goes back to the system. */
+static void on_trimming(uv_timer_t *timer)
+{
+	struct program *p = timer->data;
+	uint64_t lines = agent_lines(p->agent), now_ms = uv_now(&p->loop);
+
+	if (lines != p->lines) {
+		p->lines = lines;
+		p->silent_ms = now_ms;
+		p->trimmed = false;
+		return;
+	}
+	/* By then the last segment has ended. */
+	if (!p->trimmed && now_ms - p->silent_ms >
+				   p->config->shipper.segment_silence_ms + TRIM_EVERY_MS) {
+		p->trimmed = true;
+#ifdef __GLIBC__
+		malloc_trim(0);
+#endif
+	}
+}
+
 static void watch_signals(struct program *p)
 {
 	uint64_t ms = daemon_watchdog_ms();
@@ -391,6 +416,10 @@ static void watch_signals(struct program *p)
 	uv_signal_init(&p->loop, &p->hangup);
 	uv_timer_init(&p->loop, &p->watchdog);
 	uv_timer_init(&p->loop, &p->renewing);
+	uv_timer_init(&p->loop, &p->trimming);
+	p->trimming.data = p;
+	uv_timer_start(&p->trimming, on_trimming, TRIM_EVERY_MS,
+		       TRIM_EVERY_MS);
 	p->renewing.data = p;
 	uv_timer_start(&p->renewing, on_renewing,
 		       p->config->shipper.renew_check_ms,
@@ -558,12 +587,13 @@ static int run(struct program *p)
 
 /* What is freed goes back to the system: large buffers come from mmap at a fixed
  * threshold (by default it grows with the first of them that is freed), and the
- * worker threads share one arena with the loop. */
+ * worker threads share one arena with the loop.  Buffers that come and go with every
+ * batch stay, until on_trimming(). */
 static void keep_memory_small(void)
 {
 #ifdef __GLIBC__
 	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
-	mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
 	mallopt(M_ARENA_MAX, 1);
 #endif
 }
