@@ -20,6 +20,7 @@ struct walk {
 	void (*cb)(void *arg, const struct seen_record *r);
 	void *arg;
 	bool lenient;
+	unsigned foreign;
 	char dir[STORE_PATH];
 	struct buf body, line;
 };
@@ -118,6 +119,10 @@ static int on_device(void *arg, const char *name, bool is_dir)
 		    memcmp(&names->list[i].id, &names->list[i + 1].id,
 			   sizeof names->list[i].id) != 0) {
 			rc = read_segment(w, &names->list[i]);
+			if (rc == ERR_NOT_OURS) {
+				w->foreign++;
+				rc = 0;
+			}
 			rc = w->lenient ? 0 : rc;
 		}
 	}
@@ -126,7 +131,8 @@ static int on_device(void *arg, const char *name, bool is_dir)
 }
 
 int check_store(struct sys *sys, const char *dir, bool lenient,
-		void (*cb)(void *arg, const struct seen_record *r), void *arg)
+		void (*cb)(void *arg, const struct seen_record *r), void *arg,
+		unsigned *foreign)
 {
 	struct walk w = {
 		.sys = sys, .cb = cb, .arg = arg, .lenient = lenient};
@@ -134,6 +140,7 @@ int check_store(struct sys *sys, const char *dir, bool lenient,
 	char why[512];
 	int rc;
 
+	*foreign = 0;
 	buf_init(&w.body, LIMIT_BATCH_DECODED + 4096);
 	buf_init(&w.line, BODY_LINE_MAX);
 	rc = store_open_read(&w.store, sys, dir, why);
@@ -148,5 +155,6 @@ int check_store(struct sys *sys, const char *dir, bool lenient,
 	buf_fini(&w.body);
 	buf_fini(&w.line);
 	store_fini(&w.store, true);
+	*foreign = w.foreign;
 	return rc;
 }

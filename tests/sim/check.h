@@ -12,8 +12,10 @@ struct seen_record {
 
 /* Calls cb for every record that counts (taken by its envelope), by segment.
  * lenient: damaged segments are read as far as they are whole.  Returns 0, or the
- * first error: a store that can't be read to its end. */
+ * first error: a store that can't be read to its end.  *foreign counts segments
+ * that are sealed for another store: nobody can open them here. */
 int check_store(struct sys *sys, const char *dir, bool lenient,
-		void (*cb)(void *arg, const struct seen_record *r), void *arg);
+		void (*cb)(void *arg, const struct seen_record *r), void *arg,
+		unsigned *foreign);
 
 #endif

@@ -668,6 +668,16 @@ void disk_restore(struct node *n, const char *dir, struct disk_backup *b)
 	disk_backup_free(b);
 }
 
+bool disk_backup_has(const struct disk_backup *b, const char *path)
+{
+	const struct saved_file *f = b == NULL ? NULL : b->files;
+
+	while (f != NULL && strcmp(f->path, path) != 0) {
+		f = f->next;
+	}
+	return f != NULL;
+}
+
 void disk_backup_free(struct disk_backup *b)
 {
 	while (b != NULL && b->files != NULL) {

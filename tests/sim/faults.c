@@ -70,7 +70,7 @@ static void clone_device(struct rig *r)
 	disk_restore(to->node, "/log", from->logs);
 	disk_restore(to->node, "/state", from->state);
 	from->logs = from->state = NULL;
-	r->rolled_back = r->cloned = true;
+	r->rolled_back = r->moved = true;
 	to->used = true;
 	/* A copied disk keeps its machine id; a careful copy has a new one. */
 	to->machine[0] = (uint8_t)(1 + world_rnd(r->w, 2));
@@ -96,12 +96,11 @@ static void flip_device(struct rig *r)
 {
 	struct device *d = &r->devices[0];
 
-	static const char *const files[] = {".spool", "streams", "detect"};
-
 	/* As if its disk had done it while the machine was off. */
 	rig_kill(d->node, true);
 	r->rolled_back |=
-		disk_flip(d->node, "/state", files[world_rnd(r->w, 3)]);
+		disk_flip(d->node, "/state",
+			  world_rnd(r->w, 3) == 0 ? "detect" : ".spool");
 }
 
 static void happen_to_host(struct rig *r, struct host *h, enum event_kind kind)

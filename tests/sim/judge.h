@@ -39,6 +39,8 @@ enum { HELD_BEFORE = 1, /* this store, until it was put back: must be told */
  * missing from now on. */
 void judge_remember(struct rig *r, struct host *h, uint8_t held);
 void judge(struct rig *r, struct host *h, struct verdict *out);
-bool verdict_is_good(const struct verdict *v);
+/* moved: a machine was put back or copied: then a line may be doubled without a flag
+ * (docs/delivery.md, limits). */
+bool verdict_is_good(const struct verdict *v, bool moved);
 
 #endif

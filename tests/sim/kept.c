@@ -477,8 +477,9 @@ static void on_record(void *arg, const struct seen_record *seen)
 static bool check(struct run *r)
 {
 	const struct story *s = r->story;
-	unsigned lost = 0, doubled = 0;
-	int rc = check_store(node_sys(r->cn), "/store", false, on_record, r);
+	unsigned lost = 0, doubled = 0, foreign;
+	int rc = check_store(node_sys(r->cn), "/store", false, on_record, r,
+			     &foreign);
 
 	for (unsigned i = 0; i < r->n_lines; i++) {
 		const struct given *g = &r->lines[i];

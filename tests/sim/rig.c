@@ -142,6 +142,7 @@ static void on_said(void *arg, struct node *from, uint8_t type,
 static void put_back(struct device *d)
 {
 	d->restore = false;
+	d->rig->moved = true;
 	disk_restore(d->node, "/log", d->logs);
 	disk_restore(d->node, "/state", d->state);
 	d->logs = d->state = NULL;
@@ -260,7 +261,10 @@ static void start_host(void *arg)
 		return;
 	}
 	if (h->restore) {
-		lapse(h, h->backup == NULL ? HELD_ELSEWHERE : HELD_BEFORE);
+		/* A backup of nothing: it comes back as another store. */
+		lapse(h, disk_backup_has(h->backup, "/store/store.id")
+				 ? HELD_BEFORE
+				 : HELD_ELSEWHERE);
 		disk_restore(h->node, "/store", h->backup);
 		h->restore = false;
 		h->backup = NULL;

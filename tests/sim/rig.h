@@ -82,7 +82,7 @@ struct rig {
 	unsigned deaths, agent_deaths, refused, broken_promises;
 	bool met;         /* something was acknowledged */
 	bool rolled_back; /* a store, a device was put back, copied or damaged */
-	bool cloned;
+	bool moved;       /* a device was put back, or copied */
 };
 
 /* yaml: added to the agent's configuration; may be NULL. */

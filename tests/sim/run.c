@@ -128,7 +128,7 @@ static bool sentence(struct rig *r, const struct plan *p,
 {
 	const struct scenario *sc = p->scenario;
 	uint64_t calls = node_calls(r->devices[0].node);
-	bool ok = verdict_is_good(v) && r->refused == 0 &&
+	bool ok = verdict_is_good(v, r->moved) && r->refused == 0 &&
 		  r->broken_promises == 0 && all_stopped(r) &&
 		  (v->repeated == 0 || may_repeat(r)) &&
 		  (v->told == 0 || r->rolled_back);
@@ -182,6 +182,7 @@ void run_one(const struct plan *p, struct run_outcome *out)
 	out->ok = sentence(r, p, &v);
 	out->repeated = v.repeated;
 	out->told = v.told;
+	out->doubled = v.doubled;
 	rig_fini(r);
 	free(r);
 }

@@ -22,6 +22,7 @@ struct run_outcome {
 	unsigned deaths;
 	unsigned repeated;   /* bytes that are there once more, flagged */
 	unsigned told;       /* bytes told as lost, rightly */
+	unsigned doubled;    /* bytes twice, not flagged, by a machine put back */
 	bool excused;        /* something was put back, copied or damaged */
 };
 

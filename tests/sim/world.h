@@ -95,6 +95,7 @@ bool disk_flip(struct node *n, const char *dir, const char *suffix);
 struct disk_backup;
 struct disk_backup *disk_back_up(struct node *n, const char *dir);
 void disk_restore(struct node *n, const char *dir, struct disk_backup *b);
+bool disk_backup_has(const struct disk_backup *b, const char *path);
 void disk_backup_free(struct disk_backup *b);
 
 /* ---- the network ---- */
