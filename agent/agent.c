@@ -30,6 +30,9 @@ struct save {
 	bool busy;
 	bool streams, detect; /* what is being written */
 	struct buf streams_bytes, detect_bytes;
+	/* Of a source, until it is written. */
+	const char *source_name;
+	struct buf source_bytes;
 	int rc;
 };
 
@@ -350,6 +353,10 @@ static void run_save(struct sys_work *w)
 		s->rc = checkpoint_save(a->sys, dir, "detect", &a->secret,
 					buf_slice(&s->detect_bytes));
 	}
+	if (s->source_name != NULL && s->rc == 0) {
+		s->rc = checkpoint_save(a->sys, dir, s->source_name, &a->secret,
+					buf_slice(&s->source_bytes));
+	}
 }
 
 static void finish_stop(struct agent *a);
@@ -408,6 +415,10 @@ static void save_done(struct sys_work *w)
 	a->unsaved = s->rc != 0 ? a->unsaved + 1 : 0;
 	a->streams_dirty = a->streams_dirty || (s->rc != 0 && !a->stopping);
 	a->unnamed = a->unnamed || (s->streams && s->rc != 0);
+	if (s->rc == 0) {
+		s->source_name = NULL;
+		buf_fini(&s->source_bytes);
+	}
 	a->hold_given_up = a->hold_given_up && s->rc != 0;
 	buf_fini(&s->streams_bytes);
 	buf_wipe(&s->detect_bytes);
@@ -444,6 +455,24 @@ static int encode_streams(struct agent *a, struct buf *out)
 	buf_fini(&shipping);
 	stream_states_free(states, n);
 	return rc;
+}
+
+/* Whether a source has something to save; at most one at a time is written. */
+static bool take_source_state(struct agent *a, bool last)
+{
+	struct save *s = &a->save;
+
+	for (size_t i = 0; i < a->open.n && s->source_name == NULL; i++) {
+		const struct source_ops *ops = a->open.list[i]->ops;
+
+		if (ops->save != NULL &&
+		    ops->save(a->open.list[i], &s->source_bytes, last) == 1) {
+			s->source_name = ops->name;
+		} else {
+			buf_clear(&s->source_bytes);
+		}
+	}
+	return s->source_name != NULL;
 }
 
 static int start_save(struct agent *a, bool detect)
@@ -530,7 +559,7 @@ static void on_tick(void *arg)
 	}
 	if (a->reading && !a->save.busy &&
 	    (a->streams_dirty || a->acked_bytes >= SAVE_ACKED_BYTES ||
-	     detect)) {
+	     detect || take_source_state(a, false))) {
 		start_save(a, detect);
 	}
 	sys_timer_set(a->sys, a->tick, TICK_MS);
@@ -659,6 +688,32 @@ static int make_shipper(struct agent *a, const struct agent_params *params,
 	return rc != 0 ? rc : shipper_new(&a->shipper, &sp);
 }
 
+/* What they saved themselves. */
+static int load_sources(struct agent *a)
+{
+	struct buf bytes;
+	int rc = 0;
+
+	buf_init(&bytes, CHECKPOINT_MAX);
+	for (size_t i = 0; i < a->open.n && rc == 0; i++) {
+		const struct source_ops *ops = a->open.list[i]->ops;
+
+		if (ops->load == NULL) {
+			continue;
+		}
+		rc = checkpoint_load(a->sys, a->config->daemon.state_dir, ops->name,
+				     &a->secret, &bytes);
+		if (rc == 0 && bytes.n > 0 &&
+		    ops->load(a->open.list[i], buf_slice(&bytes)) != 0) {
+			log_warn("what a source saved has another form and is not used",
+				 "path=%s/%s", a->config->daemon.state_dir, ops->name);
+		}
+		buf_clear(&bytes);
+	}
+	buf_wipe(&bytes);
+	return rc;
+}
+
 static int make_stages(struct agent *a, const struct agent_params *params)
 {
 	struct pipeline_params pp = {
@@ -692,6 +747,7 @@ static int make_stages(struct agent *a, const struct agent_params *params)
 		rc = open_sources(&a->open, a->loop, a->sys, a->config,
 				  a->stream_secret, params->before, a->pipeline,
 				  &a->tail_cbs, a);
+		rc = rc != 0 ? rc : load_sources(a);
 	}
 	return rc;
 }
@@ -730,6 +786,7 @@ int agent_new(struct agent **out, const struct agent_params *params)
 					      source_lost};
 	buf_init(&a->save.streams_bytes, STATE_MAX);
 	buf_init(&a->save.detect_bytes, CHECKPOINT_MAX);
+	buf_init(&a->save.source_bytes, STATE_MAX);
 	rc = device_secret_load(&a->secret, a->sys, dir);
 	if (rc != 0) {
 		log_error("cannot read or make the device's secret; the state "
@@ -782,6 +839,7 @@ void agent_free(struct agent *a)
 	sys_timer_free(a->sys, a->save_wait);
 	buf_fini(&a->save.streams_bytes);
 	buf_wipe(&a->save.detect_bytes);
+	buf_fini(&a->save.source_bytes);
 	explicit_bzero(&a->secret, sizeof a->secret);
 	explicit_bzero(a->stream_secret, sizeof a->stream_secret);
 	free(a);
@@ -888,6 +946,7 @@ static void final_save(void *arg)
 		return;
 	}
 	a->final_saved = true;
+	take_source_state(a, true);
 	if (start_save(a, may_save_detect(a)) != 0) {
 		finish_stop(a);
 	}

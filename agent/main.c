@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/allow.h"
 #include "common/control.h"
 #include "common/daemon.h"
 #include "common/err.h"
@@ -233,7 +234,7 @@ static void allow_glob(struct sandbox_paths *p, const char *glob)
 	}
 }
 
-static int close_sandbox(const struct agent_config *c,
+static int close_sandbox(const struct agent_config *c, const struct strlist *own,
 			 char why[static SANDBOX_WHY])
 {
 	struct sandbox_paths *p;
@@ -274,6 +275,7 @@ static int close_sandbox(const struct agent_config *c,
 	if (c->daemon.control[0] != '\0') {
 		sandbox_allow_folder_of(p, c->daemon.control, SANDBOX_WRITE);
 	}
+	allow_watched(p, c, own);
 	rc = sandbox_enter(SANDBOX_AGENT, p->list, p->n, why);
 	free(p);
 	return rc;
@@ -525,14 +527,14 @@ static int run(struct program *p)
 		}
 		daemon_notify("STATUS=starting");
 		memcpy(p->before.boot, boot, sizeof p->before.boot);
-		open_early(&p->before, c);
+		open_early(&p->before, c, p->args.config_path);
 		rc = daemon_drop(c->daemon.user, true, why);
 	}
 	if (rc == 0) {
 		rc = lock_spool(p, why);
 	}
 	if (rc == 0) {
-		rc = close_sandbox(c, why);
+		rc = close_sandbox(c, &p->before.own, why);
 	}
 	if (rc == 0) {
 		rc = uv_loop_init(&p->loop);
@@ -635,6 +637,7 @@ int main(int argc, char **argv)
 		rc = run(p);
 	}
 	sockets_close(&p->sockets);
+	strlist_fini(&p->before.own);
 	identity_free(p->identity);
 	agent_config_free(p->config);
 	free(p);

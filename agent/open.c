@@ -1,7 +1,10 @@
 #include "agent/open.h"
 
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "agent/health.h"
 #include "common/err.h"
@@ -9,7 +12,9 @@
 #include "common/sys_uv.h"
 #include "sources/command.h"
 #include "sources/kmsg.h"
+#include "sources/names.h"
 #include "sources/syslog.h"
+#include "sources/watch.h"
 
 /* ---- commands ---- */
 
@@ -74,7 +79,7 @@ static int open_commands(struct open_sources *o, uv_loop_t *loop,
 
 /* ---- the kernel's log ---- */
 
-void open_early(struct open_before *before, const struct agent_config *config)
+static void open_log(struct open_before *before, const struct agent_config *config)
 {
 	if (!config->sources.read_kernel) {
 		return;
@@ -87,13 +92,55 @@ void open_early(struct open_before *before, const struct agent_config *config)
 	}
 }
 
+/* A path that as a pattern stands for itself. */
+static bool is_plain(const char *path, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strchr("*?[\\", path[i]) != NULL) {
+			return false;
+		}
+	}
+	return n > 0 && path[0] == '/';
+}
+
+/* Who changes this program decides what is seen. */
+static void name_own(struct open_before *before, const char *config_path)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+
+	if (n > 0 && (size_t)n < sizeof path && is_plain(path, (size_t)n)) {
+		strlist_add(&before->own, slice(path, (size_t)n));
+	}
+	if (realpath(config_path, path) != NULL && is_plain(path, strlen(path))) {
+		strlist_add(&before->own, slice_str(path));
+	}
+}
+
+void open_early(struct open_before *before, const struct agent_config *config,
+		const char *config_path)
+{
+	open_log(before, config);
+	if (config->sources.watch.enabled) {
+		name_own(before, config_path);
+	}
+}
+
+static void host_name(char host[static UV_MAXHOSTNAMESIZE])
+{
+	size_t room = UV_MAXHOSTNAMESIZE;
+
+	if (uv_os_gethostname(host, &room) != 0) {
+		snprintf(host, UV_MAXHOSTNAMESIZE, "localhost");
+	}
+}
+
 static int open_kernel(struct open_sources *o, uv_loop_t *loop,
 		       const struct agent_config *config, const unsigned char *secret,
 		       const struct open_before *before, const struct tail_callbacks *cb,
 		       void *arg)
 {
-	char host[UV_MAXHOSTNAMESIZE] = "";
-	size_t room = sizeof host;
+	char host[UV_MAXHOSTNAMESIZE];
 	struct kmsg_params params = {
 		.loop = loop, .sys = o->sys, .fd = before->kernel, .host = host,
 		.secret = secret, .cb = cb, .arg = arg,
@@ -109,10 +156,30 @@ static int open_kernel(struct open_sources *o, uv_loop_t *loop,
 		return 0;
 	}
 	memcpy(params.boot, before->boot, sizeof params.boot);
-	if (uv_os_gethostname(host, &room) != 0) {
-		snprintf(host, sizeof host, "localhost");
-	}
+	host_name(host);
 	rc = kmsg_new(&o->list[o->n], &params);
+	o->n += rc == 0;
+	return rc;
+}
+
+/* ---- watched files ---- */
+
+static int open_watch(struct open_sources *o, const struct agent_config *config,
+		      const unsigned char *secret, const struct open_before *before,
+		      const struct tail_callbacks *cb, void *arg)
+{
+	char host[UV_MAXHOSTNAMESIZE];
+	struct watch_params params = {
+		.sys = o->sys, .options = &config->sources, .more = &before->own,
+		.host = host, .secret = secret, .cb = cb, .arg = arg,
+	};
+	int rc;
+
+	if (!config->sources.watch.enabled) {
+		return 0;
+	}
+	host_name(host);
+	rc = watch_new(&o->list[o->n], &params);
 	o->n += rc == 0;
 	return rc;
 }
@@ -135,6 +202,6 @@ int open_sources(struct open_sources *o, uv_loop_t *loop, struct sys *sys,
 				&config->sources, secret, cb, arg);
 		o->n += rc == 0;
 	}
-	return rc != 0 ? rc
-		       : open_kernel(o, loop, config, secret, &before, cb, arg);
+	rc = rc != 0 ? rc : open_kernel(o, loop, config, secret, &before, cb, arg);
+	return rc != 0 ? rc : open_watch(o, config, secret, &before, cb, arg);
 }

@@ -15,11 +15,13 @@ struct open_before {
 	struct sockets *sockets; /* of sources.syslog; NULL: none */
 	int kernel;           /* /dev/kmsg, or why not (UV_E*) */
 	uint8_t boot[16];     /* the kernel's boot id */
+	struct strlist own;   /* this program and its configuration, to be watched */
 };
 #define OPEN_NOTHING ((struct open_before){.runner = -1, .kernel = -1})
 
 /* Opens what needs rights.  What can't be is logged, and told once there is a pipeline. */
-void open_early(struct open_before *before, const struct agent_config *config);
+void open_early(struct open_before *before, const struct agent_config *config,
+		const char *config_path);
 
 struct open_sources {
 	struct source *list[SOURCES_MAX];
@@ -28,7 +30,7 @@ struct open_sources {
 	struct sys *sys;
 };
 
-/* Takes over what is in before.  cb: gets every line, with arg; kept, as config and
+/* Takes over the descriptors in before.  cb: gets every line, with arg; kept, as config and
  * secret (STREAM_SECRET bytes) are.  What can't be opened is logged and left out but for
  * lack of memory (UV_ENOMEM); what is in o then is to be freed. */
 int open_sources(struct open_sources *o, uv_loop_t *loop, struct sys *sys,

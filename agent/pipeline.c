@@ -172,13 +172,14 @@ static int open_zones(struct pipeline *p)
 	const struct sources_options *o = &p->config->sources;
 	int rc;
 
-	p->zones = calloc(o->n_files + o->n_commands + o->n_syslog + 1,
+	p->zones = calloc(o->n_files + o->n_commands + o->n_syslog + 2,
 			  sizeof *p->zones);
 	if (p->zones == NULL) {
 		return UV_ENOMEM;
 	}
 	/* Of what the configuration does not mention, such as standard input. */
 	rc = open_zone(p, "local");
+	rc = rc != 0 ? rc : open_zone(p, "UTC");
 	for (size_t i = 0; i < o->n_files && rc == 0; i++) {
 		rc = open_zone(p, o->files[i].zone);
 	}

@@ -70,7 +70,7 @@ static void number(struct nest *n, const char *name, struct slice value)
 static bool is_number(enum event_field id)
 {
 	return id == FIELD_SOURCE_PORT || id == FIELD_DESTINATION_PORT ||
-	       id == FIELD_HTTP_STATUS;
+	       id == FIELD_HTTP_STATUS || id == FIELD_FILE_SIZE;
 }
 
 static void event_fields(struct nest *n, const struct event *e,

@@ -44,6 +44,12 @@
 	X(PROCESS_EXECUTABLE, "process.executable")           \
 	X(PROCESS_WORKING_DIRECTORY, "process.working_directory") \
 	X(FILE_PATH, "file.path")                             \
+	X(FILE_UID, "file.uid")                               \
+	X(FILE_GID, "file.gid")                               \
+	X(FILE_MODE, "file.mode")                             \
+	X(FILE_SIZE, "file.size")                             \
+	X(FILE_MTIME, "file.mtime")                           \
+	X(FILE_SHA256, "file.hash.sha256")                    \
 	X(PACKAGE_NAME, "package.name")                       \
 	X(PACKAGE_VERSION, "package.version")                 \
 	X(URL_PATH, "url.path")                               \

@@ -92,6 +92,10 @@ static uint64_t rights(unsigned access, bool is_dir)
 {
 	uint64_t r = FILE_READ;
 
+	if (access == SANDBOX_LIST) {
+		/* A rule that allows nothing is refused. */
+		return is_dir ? FOLDER_READ : FILE_READ;
+	}
 	if (is_dir) {
 		r |= FOLDER_READ;
 	}

@@ -16,6 +16,7 @@ enum sandbox_access {
 	SANDBOX_READ = 1 << 0,  /* a file, or everything below a folder */
 	SANDBOX_WRITE = 1 << 1, /* and write, create, rename, remove there */
 	SANDBOX_EXEC = 1 << 2,  /* and run (helper only) */
+	SANDBOX_LIST = 1 << 3,  /* alone: the names below a folder, no contents */
 };
 
 struct sandbox_path {

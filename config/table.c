@@ -280,6 +280,29 @@ static const struct option agent_options[] = {
 	 DURATION(S, sources.last_line_timeout_ms, 100, HOUR), "5s", RESTART,
 	 "How long to wait for the end of a line that has no newline yet."},
 
+	{"watch.enabled", BOOL(S, sources.watch.enabled), "true", RESTART,
+	 "Tell when one of the files below is made, changed, replaced or deleted: with "
+	 "its owner, mode, size, time and SHA-256 before and after, never its contents. "
+	 "The agent's program and its configuration are always among them."},
+	{"watch.paths", PATHS(S, sources.watch.paths, 0, LIST_MAX),
+	 "[/etc/passwd, /etc/shadow, /etc/group, /etc/gshadow, /etc/sudoers, "
+	 "/etc/sudoers.d/*, /etc/ssh/sshd_config, /etc/ssh/sshd_config.d/*, "
+	 "/root/.ssh/authorized_keys*, /home/*/.ssh/authorized_keys*, "
+	 "/etc/dropbear/authorized_keys, /etc/nftables.conf, /etc/iptables/*, "
+	 "/etc/ufw/*.rules, /etc/config/firewall, /etc/crontab, /etc/cron.*/*, "
+	 "/etc/crontabs/*, /var/spool/cron/crontabs/*, /var/spool/cron/*]",
+	 RESTART, "Absolute paths or globs of the files to watch."},
+	{"watch.exclude", PATHS(S, sources.watch.exclude, 0, LIST_MAX), "[]", RESTART,
+	 "Files that match one of these globs are not watched."},
+	{"watch.poll", DURATION(S, sources.watch.poll_ms, 100, DAY), "30s", RESTART,
+	 "How often to look at all of them, beside what the kernel tells at once."},
+	{"watch.hash_interval", DURATION(S, sources.watch.hash_ms, 100, 7 * DAY), "1h",
+	 RESTART,
+	 "How often to read all of them again, also those whose size and time are as "
+	 "they were."},
+	{"watch.hash_max", SIZE(S, sources.watch.hash_max, 4 * KIB, 1 * GIB), "16MiB",
+	 RESTART, "Of a larger file only size, time, owner and mode are watched."},
+
 	{"redact.enabled", BOOL(S, redact.enabled), "true", RESTART,
 	 "Mask passwords, keys and tokens before anything else sees a line."},
 	{"redact.off", TEXTS(S, redact.off, 0, LIST_MAX), "[]", RESTART,
@@ -396,6 +419,7 @@ static const struct option agent_options[] = {
 static const struct section agent_sections[] = {
 	{"identity", "Who this device is, and whom it believes."},
 	{"sources", "Where lines come from."},
+	{"watch", "Files that should hardly ever change."},
 	{"redact", "Secrets are taken out of every line first."},
 	{"detectors", "What is watched for."},
 	{"alerts", "How findings become alerts."},

@@ -36,7 +36,7 @@ typedef bool family_fn(struct context *c);
 family_fn family_sshd, family_pam, family_sudo, family_su, family_login,
 	family_dropbear, family_accounts, family_logind, family_cron,
 	family_desktop, family_ftp, family_mail, family_web, family_openvpn,
-	family_router, family_audit;
+	family_router, family_audit, family_watch;
 
 /* Numbers for slot_key(): programs that write about one connection share one. */
 enum { SLOTS_SSHD = 1, SLOTS_OTHER, SLOTS_SUDO, SLOTS_DROPBEAR };

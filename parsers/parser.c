@@ -251,6 +251,7 @@ static const struct program programs[] = {
 	PROGRAM("php-fpm", family_router),
 	PROGRAM("audisp-syslog", family_audit),
 	PROGRAM("audispd", family_audit),
+	PROGRAM("nightjar-watch", family_watch),
 };
 
 static family_fn *search(struct slice name)

@@ -66,6 +66,16 @@ struct sources_syslog {
 	enum sources_overflow overflow;
 };
 
+/* Files that are watched, not read. */
+struct sources_watch {
+	bool enabled;
+	struct strlist paths;   /* absolute globs */
+	struct strlist exclude;
+	uint64_t poll_ms;       /* stat of all of them */
+	uint64_t hash_ms;       /* hash of all of them */
+	uint64_t hash_max;      /* bytes; larger ones are not hashed */
+};
+
 struct sources_options {
 	struct sources_file *files;
 	size_t n_files;
@@ -73,6 +83,7 @@ struct sources_options {
 	size_t n_commands;
 	struct sources_syslog *syslog;
 	size_t n_syslog;
+	struct sources_watch watch;
 	bool read_kernel;              /* /dev/kmsg */
 	bool read_stdin;               /* lines from standard input as well */
 	uint64_t line_max;             /* bytes, LIMIT_LINE_MAX at most */

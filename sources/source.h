@@ -29,7 +29,14 @@ struct source_ops {
 	void (*free)(struct source *s);
 	void (*status)(const struct source *s, struct json *j); /* members */
 
-	/* The rest as for the tail (tail_restore() ...), NULL together. */
+	/* What the source itself must know at its next start, in a file of its name; NULL
+	 * together.  save: appends it to out and returns 1, or 0: nothing has changed that
+	 * may be saved yet; last: it is the last time.  load: before start(); what can't be
+	 * used is an error, and then not used. */
+	int (*save)(struct source *s, struct buf *out, bool last);
+	int (*load)(struct source *s, struct slice saved);
+
+	/* The rest as for the tail (tail_restore() ...), each may be NULL. */
 	int (*restore)(struct source *s, const struct stream_state *states, size_t n);
 	int (*watermark)(struct source *s, const struct stream_id *id,
 			 uint64_t position, uint64_t h);
