@@ -70,7 +70,7 @@ static void clone_device(struct rig *r)
 	disk_restore(to->node, "/log", from->logs);
 	disk_restore(to->node, "/state", from->state);
 	from->logs = from->state = NULL;
-	r->rolled_back = r->moved = true;
+	r->rolled_back = r->moved = r->cloned = true;
 	to->used = true;
 	/* A copied disk keeps its machine id; a careful copy has a new one. */
 	to->machine[0] = (uint8_t)(1 + world_rnd(r->w, 2));

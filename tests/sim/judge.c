@@ -352,3 +352,8 @@ bool verdict_is_good(const struct verdict *v, bool moved)
 	return v->rc == 0 && v->lost == 0 && (v->doubled == 0 || moved) &&
 	       v->gaps == 0 && v->wrong == 0;
 }
+
+bool verdict_is_mixed(const struct verdict *v)
+{
+	return v->rc == 0 && (v->lost > 0 || v->wrong > 0);
+}

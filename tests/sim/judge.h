@@ -42,5 +42,8 @@ void judge(struct rig *r, struct host *h, struct verdict *out);
 /* moved: a machine was put back or copied: then a line may be doubled without a flag
  * (docs/delivery.md, limits). */
 bool verdict_is_good(const struct verdict *v, bool moved);
+/* Two machines have gone on with one stream, and it has lines of both: what the one
+ * had at a place of the other's is lost (likewise). */
+bool verdict_is_mixed(const struct verdict *v);
 
 #endif

@@ -83,6 +83,7 @@ struct rig {
 	bool met;         /* something was acknowledged */
 	bool rolled_back; /* a store, a device was put back, copied or damaged */
 	bool moved;       /* a device was put back, or copied */
+	bool cloned;      /* and the copy and the original both go on */
 };
 
 /* yaml: added to the agent's configuration; may be NULL. */
