@@ -156,6 +156,10 @@ static const struct option syslog_options[] = {
 	 .words = overflow_words},
 	{"receive_buffer", SIZE(S, receive_buffer, 4 * KIB, 256 * MIB), "4MiB", RESTART,
 	 "The kernel's buffer for what has not been read yet (SO_RCVBUF)."},
+	{"policy", WORD(S, about.full), "default", RESTART,
+	 "When the spool is full: stop reading, or give up the oldest or the newest of "
+	 "this source's lines; by default as spool.policy says.",
+	 .words = full_words},
 	{"label", TEXT(S, about.label, 0, 64), "\"\"", RESTART,
 	 "A word of your own that travels with the stream."},
 	{"program", TEXT(S, about.program, 0, 64), "\"\"", RESTART,

@@ -306,9 +306,7 @@ int lane_add(struct lane_state *ln, const struct record *r, bool with_time)
 	return 0;
 }
 
-/* What was given up is reported as soon as there is room, not only when the
- * stream has another line. */
-static void report_lost(struct lane_state *ln)
+void lane_report_lost(struct lane_state *ln)
 {
 	for (size_t i = ln->n_lost; i > 0; i--) {
 		const struct lost *lost = &ln->lost[i - 1];
@@ -564,7 +562,7 @@ void lane_tick(struct lane_state *ln, int64_t now_ns)
 		}
 		return;
 	}
-	report_lost(ln);
+	lane_report_lost(ln);
 	if (s != NULL && !s->closed && s->n > 0 &&
 	    (is_silent(ln, s, now_ns) ||
 	     (s->acked == (int64_t)s->n - 1 &&
@@ -607,10 +605,22 @@ int lane_acked(struct lane_state *ln, struct seg *seg, int64_t index,
 
 /* ---- questions ---- */
 
+/* Lines that can't be read again were given up, and nobody was told yet. */
+static bool owes_lost(const struct lane_state *ln)
+{
+	for (size_t i = 0; i < ln->n_lost; i++) {
+		if (ln->lane == LANE_KEPT && ln->sh->n_keys > 0 &&
+		    ln->lost[i].end > ln->lost[i].start) {
+			return true;
+		}
+	}
+	return false;
+}
+
 bool lane_settled(const struct lane_state *ln)
 {
-	return ln->filling == 0 && !ln->job.busy && !ln->job.pending &&
-	       ln->gap_before == NULL;
+	return ln->filling == 0 && !owes_lost(ln) && !ln->job.busy &&
+	       !ln->job.pending && ln->gap_before == NULL;
 }
 
 bool lane_delivered(const struct lane_state *ln)

@@ -270,6 +270,9 @@ uint64_t lane_lowest(const struct lane_state *ln, const struct stream_id *id);
 
 /* ---- lane.c ---- */
 
+/* What was given up is reported as soon as there is room, not only when the
+ * stream has another line. */
+void lane_report_lost(struct lane_state *ln);
 /* What the stream owes; NULL: nothing. */
 struct lost *lane_find_lost(struct lane_state *ln, const struct stream_id *id);
 /* What a job has sealed goes; large buffers of all streams but the first are given

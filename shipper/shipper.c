@@ -373,6 +373,7 @@ void shipper_check_stop(struct shipper *s)
 		return;
 	}
 	for (int i = 0; i < QUEUE_NR; i++) {
+		lane_report_lost(&s->lanes[i]);
 		lane_close_batch(&s->lanes[i]);
 		delivered = delivered && lane_delivered(&s->lanes[i]);
 		spooled = spooled && lane_spooled(&s->lanes[i]);

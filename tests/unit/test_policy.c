@@ -1,0 +1,399 @@
+/* Three sources that can't be read again, each with a policy of its own, and a spool
+ * that is too small for them: every byte that was taken is in the spool once, as a line
+ * or in a gap record, and no source loses anything by another's policy. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "common/sys_uv.h"
+#include "shipper/shipper.h"
+#include "shipper/spool.h"
+#include "wire/body.h"
+#include "wire/crypto.h"
+
+enum { STREAMS = 3, SPOOL_MAX = 256 * 1024, LINE = 400, ATTEMPTS = 4000 };
+
+struct fixture {
+	char dir[64];
+	uv_loop_t loop;
+	struct sys_uv sys;
+	struct net net;
+	struct seal_secret key;
+	struct shipper_options options;
+	struct shipper *shipper;
+	bool stopped;
+
+	struct stream_id id[STREAMS];
+	uint64_t end[STREAMS];    /* of what was taken */
+	uint64_t found[STREAMS];  /* so far, while the spool is read */
+	uint64_t lost[STREAMS], lines[STREAMS];
+	unsigned refused[STREAMS];
+	uint64_t spool_bytes;
+
+	struct opener *opener; /* of the file that is being read */
+	char *bytes;
+};
+
+static enum queue queue_at(int i)
+{
+	return queue_of(LANE_KEPT, (enum spool_policy)i);
+}
+
+/* ---- what a shipper asks ---- */
+
+static uint64_t hash_at(void *arg, const struct stream_id *id, uint64_t position)
+{
+	(void)arg;
+	(void)id;
+	return position;
+}
+
+static void on_msg_stream(void *arg, const struct msg_stream *w)
+{
+	(void)arg;
+	(void)w;
+}
+
+static void on_welcome(void *arg, struct slice streams)
+{
+	(void)arg;
+	(void)streams;
+}
+
+static int no_rewind(void *arg, const struct msg_stream *w, bool proved)
+{
+	(void)arg;
+	(void)w;
+	(void)proved;
+	return UV_ENOENT;
+}
+
+static int list_streams(void *arg, struct buf *list)
+{
+	(void)arg;
+	(void)list;
+	return 0;
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static int sign(void *arg, const struct head *h, struct buf *out)
+{
+	(void)arg;
+	(void)h;
+	(void)out;
+	return 0;
+}
+
+static const struct shipper_cbs cbs = {
+	.hash_at = hash_at,
+	.acked = on_msg_stream,
+	.welcome = on_welcome,
+	.rewind = no_rewind,
+	.list_streams = list_streams,
+	.room = nothing,
+	.sign = sign,
+	.changed = nothing,
+};
+
+static int no_dial(struct net *n, const char *host, uint16_t port,
+		   const struct link_cbs *link_cbs, void *arg, struct link **out)
+{
+	(void)n;
+	(void)host;
+	(void)port;
+	(void)link_cbs;
+	(void)arg;
+	(void)out;
+	return UV_ENETUNREACH;
+}
+
+/* ---- life ---- */
+
+/* As shipper_save() writes it: a key to seal to, and nothing else. */
+static void saved_state(const struct fixture *f, struct buf *out)
+{
+	static const char zeros[16];
+
+	assert_int_equal(buf_add_u8(out, 2), 0);
+	assert_int_equal(buf_add_u8(out, 1), 0);
+	assert_int_equal(buf_add(out, f->key.pub.public_key, 32), 0);
+	assert_int_equal(buf_add(out, f->key.pub.id, 8), 0);
+	assert_int_equal(buf_add_u8(out, 0), 0);
+	assert_int_equal(buf_add(out, zeros, 16), 0);
+	for (int i = 0; i < QUEUE_NR; i++) {
+		assert_int_equal(buf_add_u64(out, 0), 0);
+	}
+	assert_int_equal(buf_add_varint(out, 0), 0); /* head */
+	assert_int_equal(buf_add_u8(out, 0), 0);     /* another store */
+	assert_int_equal(buf_add(out, zeros, 16), 0);
+	assert_int_equal(buf_add_varint(out, 0), 0);
+	assert_int_equal(buf_add_u32(out, 0), 0);
+	assert_int_equal(buf_add_u64(out, 0), 0);
+}
+
+static void make_shipper(struct fixture *f)
+{
+	static const struct net_ops ops = {.dial = no_dial};
+	struct shipper_params params = {
+		.sys = &f->sys.sys,
+		.net = &f->net,
+		.options = &f->options,
+		.cbs = &cbs,
+		.arg = f,
+		.software = "test",
+	};
+	struct buf saved;
+
+	buf_init(&saved, 4096);
+	saved_state(f, &saved);
+	params.saved = buf_slice(&saved);
+	f->net.ops = &ops;
+	assert_int_equal(shipper_new(&f->shipper, &params), 0);
+	buf_fini(&saved);
+	shipper_start(f->shipper);
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof *f);
+
+	assert_non_null(f);
+	log_set_level(LOG_LEVEL_ERROR);
+	strcpy(f->dir, "/tmp/test_policy.XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	assert_int_equal(crypto_init(), 0);
+	assert_int_equal(uv_loop_init(&f->loop), 0);
+	sys_uv_init(&f->sys, &f->loop);
+	assert_int_equal(seal_secret_new(&f->key, sys_plain()), 0);
+	f->options = (struct shipper_options){
+		.spool_dir = f->dir,
+		.spool_max = SPOOL_MAX,
+		.memory_max = 4 << 20,
+		.batch_delay_ms = 5,
+		.batch_max = 8192,
+		.segment_max = 24 * 1024,
+		.segment_age_ms = 60000,
+		.segment_silence_ms = 60000,
+		.window_log = 15,
+		.level = 1,
+		.reconnect_min_ms = 1000,
+		.reconnect_max_ms = 1000,
+	};
+	assert_int_equal(hostlist_add(&f->options.collectors,
+				      SLICE_LIT("nobody"), 1, 0),
+			 0);
+	for (int i = 0; i < STREAMS; i++) {
+		f->id[i].b[0] = (uint8_t)(i + 1);
+	}
+	make_shipper(f);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+	char command[128];
+
+	shipper_free(f->shipper);
+	while (uv_loop_close(&f->loop) == UV_EBUSY) {
+		uv_run(&f->loop, UV_RUN_NOWAIT);
+	}
+	hostlist_fini(&f->options.collectors);
+	snprintf(command, sizeof command, "rm -rf %s", f->dir);
+	assert_int_equal(system(command), 0);
+	free(f);
+	return 0;
+}
+
+static void on_stopped(void *arg)
+{
+	((struct fixture *)arg)->stopped = true;
+}
+
+/* ---- giving lines ---- */
+
+/* false: there was no room. */
+static bool give(struct fixture *f, int i)
+{
+	char text[LINE];
+	struct record r = {
+		.stream = f->id[i],
+		.start = f->end[i],
+		.end = f->end[i] + LINE + 1,
+		.line = slice(text, sizeof text),
+		.observed_ns = 1,
+		.header.time_ns = TIME_NONE,
+	};
+
+	for (size_t k = 0; k < sizeof text; k++) {
+		text[k] = (char)('!' + rand() % 90);
+	}
+	if (shipper_reserve(f->shipper, queue_at(i), &r.stream, LINE) != 0 ||
+	    shipper_add(f->shipper, queue_at(i), &r, false) != 0) {
+		f->refused[i]++;
+		return false;
+	}
+	f->end[i] = r.end;
+	return true;
+}
+
+static void run_for(struct fixture *f, int turns)
+{
+	for (int i = 0; i < turns; i++) {
+		uv_run(&f->loop, UV_RUN_NOWAIT);
+		uv_sleep(1);
+	}
+}
+
+/* ---- reading the spool ---- */
+
+static int on_segment(void *arg, const struct spool_found *s)
+{
+	struct fixture *f = arg;
+	size_t n;
+
+	opener_free(f->opener);
+	free(f->bytes);
+	assert_int_equal(opener_new(&f->opener, s->header, &f->key, 1), 0);
+	assert_int_equal(sys_read_file(sys_plain(), s->path, UINT32_MAX,
+				       &f->bytes, &n),
+			 0);
+	f->spool_bytes += n;
+	return 0;
+}
+
+/* Each record goes on where the one before has ended. */
+static void take_record(struct fixture *f, const struct record *r)
+{
+	int i = r->stream.b[0] - 1;
+
+	assert_in_range(i, 0, STREAMS - 1);
+	assert_int_equal(r->start, f->found[i]);
+	f->found[i] = r->end;
+	if ((r->flags & RECORD_GAP) != 0) {
+		f->lost[i] += r->end - r->start;
+		assert_true(slice_starts(
+			r->line, i == SPOOL_DROP_OLDEST
+					 ? SLICE_LIT("spool-full drop-oldest")
+					 : SLICE_LIT("spool-full drop-newest")));
+	} else {
+		f->lines[i]++;
+		assert_int_equal(r->line.n, LINE);
+	}
+}
+
+static int on_batch(void *arg, struct spool_place place,
+		    const struct batch_head *h)
+{
+	struct fixture *f = arg;
+	struct batch_head head;
+	struct body_reader reader;
+	struct record r;
+	struct buf body, line;
+	int rc;
+
+	(void)h;
+	buf_init(&body, LIMIT_BATCH_DECODED + 65536);
+	buf_init(&line, BODY_LINE_MAX);
+	assert_int_equal(opener_open(f->opener,
+				     slice(f->bytes + place.offset, place.len),
+				     &head, &body),
+			 0);
+	body_reader_init(&reader, &head, buf_slice(&body), &line);
+	while ((rc = body_next(&reader, &r)) == 1) {
+		take_record(f, &r);
+	}
+	assert_int_equal(rc, 0);
+	buf_fini(&body);
+	buf_fini(&line);
+	return 0;
+}
+
+static int on_end(void *arg, uint64_t size, size_t n)
+{
+	(void)arg;
+	(void)size;
+	assert_true(n > 0);
+	return 0;
+}
+
+static int no_loss(void *arg, const struct spool_loss *loss)
+{
+	(void)arg;
+	(void)loss;
+	fail_msg("the spool is damaged");
+	return 0;
+}
+
+static void read_spool(struct fixture *f)
+{
+	static const struct spool_visitor visitor = {on_segment, on_batch, on_end,
+						     no_loss};
+
+	f->spool_bytes = 0;
+	assert_int_equal(spool_look(sys_plain(), f->dir, &visitor, f), 0);
+	opener_free(f->opener);
+	free(f->bytes);
+	f->opener = NULL;
+	f->bytes = NULL;
+}
+
+static void each_source_has_its_own_way_and_nothing_is_unaccounted(void **state)
+{
+	struct fixture *f = *state;
+	unsigned seed = (unsigned)uv_hrtime();
+
+	print_message("seed %u\n", seed);
+	srand(seed);
+	for (int n = 0; n < ATTEMPTS; n++) {
+		give(f, rand() % STREAMS);
+		if (n % 8 == 0) {
+			run_for(f, 1);
+		}
+	}
+	run_for(f, 700); /* Beyond a tick. */
+	shipper_stop(f->shipper, 0, on_stopped, f);
+	for (int i = 0; i < 20000 && !f->stopped; i++) {
+		run_for(f, 1);
+	}
+	assert_true(f->stopped);
+	read_spool(f);
+	for (int i = 0; i < STREAMS; i++) {
+		assert_int_equal(f->found[i], f->end[i]);
+		assert_int_equal(f->lost[i] + f->lines[i] * (LINE + 1),
+				 f->end[i]);
+	}
+	/* Who waits loses nothing, and is refused; the others are not. */
+	assert_int_equal(f->lost[SPOOL_PAUSE], 0);
+	assert_true(f->refused[SPOOL_PAUSE] > 100);
+	assert_true(f->lines[SPOOL_PAUSE] > 50);
+	assert_true(f->lost[SPOOL_DROP_OLDEST] > 0);
+	assert_true(f->lost[SPOOL_DROP_NEWEST] > 0);
+	/* A stop may go beyond by one batch of each queue. */
+	assert_true(f->spool_bytes < SPOOL_MAX + STREAMS * 10240);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			each_source_has_its_own_way_and_nothing_is_unaccounted,
+			set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
