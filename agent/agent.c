@@ -794,6 +794,13 @@ int agent_new(struct agent **out, const struct agent_params *params)
 			  "path=%s/secret error=\"%s\"", dir, err_str(rc));
 		goto err;
 	}
+	/* What is found here is built upon; who wrote it may have been killed before
+	 * its name was synced. */
+	rc = sys_sync_dir(a->sys, dir);
+	if (rc != 0) {
+		log_warn("cannot sync the state folder",
+			 "path=%s error=\"%s\"", dir, err_str(rc));
+	}
 	rc = device_secret_stream_hash(&a->secret, a->stream_secret);
 	if (rc == 0) {
 		rc = sys_timer_new(a->sys, &a->tick, on_tick, a);

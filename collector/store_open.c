@@ -318,6 +318,15 @@ int store_open(struct store *s, struct sys *sys, const char *dir,
 	if (rc == 0) {
 		rc = load_id(s, true, why);
 	}
+	/* Who made them may have been killed before their names were synced; without
+	 * them nothing that is sealed from here on could be opened. */
+	for (size_t i = 0; i < 2 && rc == 0; i++) {
+		snprintf(path, sizeof path, "%s%s", s->dir, below[i]);
+		rc = sys_sync_dir(s->sys, path);
+		if (rc != 0) {
+			complain(why, rc, path, "cannot be synced");
+		}
+	}
 	if (rc != 0) {
 		store_fini(s, true);
 	}
