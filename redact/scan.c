@@ -39,7 +39,7 @@ static const char sample[] =
 
 enum { WORDS = (sizeof sample + 63) / 64 };
 
-enum { WINDOW_LOG = 13, WINDOW_BITS = 1 << WINDOW_LOG };
+enum { WINDOW_LOG = 10, WINDOWS = 1 << WINDOW_LOG };
 
 /* A pattern's window as a number: what is compared first, so it lies close. */
 struct quick {
@@ -65,11 +65,15 @@ struct scan {
 	uint16_t first[SCAN_BUCKETS + 1];
 	struct pattern *patterns; /* sorted by bucket */
 	struct quick *quick;      /* of the pattern with the same index */
-	/* Bit window_hash(window) is set for each window without classes; what has
-	 * some is in loose[loose_first[b]] to loose[loose_first[b + 1] - 1]. */
-	uint64_t windows[WINDOW_BITS / 64];
+	/* Patterns whose window holds no class, chained by window_hash() of it: index + 1
+	 * of the first, and of what comes after each.  What has some is in
+	 * loose[loose_first[b]] to loose[loose_first[b + 1] - 1]. */
+	uint16_t windows[WINDOWS];
+	uint16_t *after;
 	uint16_t *loose;
 	uint16_t loose_first[SCAN_BUCKETS + 1];
+	uint16_t loose_buckets; /* bit b: there are some in bucket b */
+	uint8_t classes[256];   /* bit t: the byte is of class t */
 };
 
 /* Of both cases of a letter, the same. */
@@ -88,33 +92,26 @@ static bool is_alpha(char c)
 	return lower(c) >= 'a' && lower(c) <= 'z';
 }
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
+/* The bytes of each class but SCAN_PRINT. */
+static const char *const class_bytes[8] = {
+	[1] = "=:\"'\\>]%(",
+	[2] = "0123456789abcdefABCDEF",
+	[3] = "0123456789",
+	[4] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-+/",
+	[5] = "=:?\"' -",
+	[7] = "pPuUawcAXsk",
+};
 
 /* Does byte c stand for pattern byte t? */
 static bool accepts(char t, bool fold, char c)
 {
-	switch (t) {
-	case 1:
-		return c != '\0' && strchr("=:\"'\\>]%(", c) != NULL;
-	case 2:
-		return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f');
-	case 3:
-		return is_digit(c);
-	case 4:
-		return is_digit(c) || is_alpha(c) ||
-		       (c != '\0' && strchr("_-+/", c) != NULL);
-	case 5:
-		return c != '\0' && strchr("=:?\"' -", c) != NULL;
-	case 6:
+	if (t == SCAN_PRINT[0]) {
 		return c >= ' ' && c <= '~';
-	case 7:
-		return c != '\0' && strchr("pPuUawcAXsk", c) != NULL;
-	default:
-		return t == c || (fold && is_alpha(t) && lower(t) == lower(c));
 	}
+	if (t > 0 && t < 8) {
+		return c != '\0' && strchr(class_bytes[(unsigned char)t], c) != NULL;
+	}
+	return t == c || (fold && is_alpha(t) && lower(t) == lower(c));
 }
 
 /* ---- windows and buckets ---- */
@@ -292,9 +289,11 @@ static void fill_windows(struct scan *s, size_t k)
 	if (q->mask == UINT32_MAX) {
 		unsigned h = window_hash(q->want);
 
-		s->windows[h / 64] |= UINT64_C(1) << h % 64;
+		s->after[k] = s->windows[h];
+		s->windows[h] = (uint16_t)(k + 1);
 		return;
 	}
+	s->loose_buckets |= (uint16_t)(1u << s->patterns[k].bucket);
 	s->loose[s->loose_first[SCAN_BUCKETS]] = (uint16_t)k;
 	for (unsigned b = s->patterns[k].bucket + 1u; b <= SCAN_BUCKETS; b++) {
 		s->loose_first[b]++;
@@ -304,6 +303,14 @@ static void fill_windows(struct scan *s, size_t k)
 static void fill_tables(struct scan *s)
 {
 	struct scan_tables *t = &s->tables;
+
+	for (unsigned c = 0; c < 256; c++) {
+		for (unsigned k = 1; k < 8; k++) {
+			if (accepts((char)k, false, (char)c)) {
+				s->classes[c] |= (uint8_t)(1u << k);
+			}
+		}
+	}
 
 	for (size_t k = 0; k < s->n_patterns; k++) {
 		const struct pattern *p = &s->patterns[k];
@@ -392,10 +399,11 @@ int scan_new(struct scan **out, const struct scan_literal *literals, size_t n)
 	}
 	s->patterns = calloc(2 * n + 1, sizeof *s->patterns);
 	s->quick = calloc(2 * n + 1, sizeof *s->quick);
+	s->after = calloc(2 * n + 1, sizeof *s->after);
 	s->loose = calloc(2 * n + 1, sizeof *s->loose);
 	own = calloc(2 * n + 1, sizeof *own);
-	if (s->patterns == NULL || s->quick == NULL || s->loose == NULL ||
-	    own == NULL) {
+	if (s->patterns == NULL || s->quick == NULL || s->after == NULL ||
+	    s->loose == NULL || own == NULL) {
 		goto err_free;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -428,6 +436,7 @@ void scan_free(struct scan *s)
 	if (s != NULL) {
 		free(s->patterns);
 		free(s->quick);
+		free(s->after);
 		free(s->loose);
 		free(s);
 	}
@@ -471,8 +480,8 @@ int scan_use(struct scan *s, enum scan_engine engine)
 /* ---- looking ---- */
 
 /* The whole pattern stands around its window at `place`. */
-static bool pattern_at(const struct pattern *pt, const char *p, size_t place,
-		       size_t n)
+static bool pattern_at(const struct scan *s, const struct pattern *pt, const char *p,
+		       size_t place, size_t n)
 {
 	size_t at;
 
@@ -486,7 +495,7 @@ static bool pattern_at(const struct pattern *pt, const char *p, size_t place,
 
 		bool same = t >= ' ' ? t == c || (pt->fold && is_alpha(t) &&
 						  (t ^ c) == 0x20)
-				     : accepts(t, false, c);
+				     : (s->classes[(unsigned char)c] >> t & 1) != 0;
 
 		if (!same) {
 			return false;
@@ -513,7 +522,7 @@ size_t scan_hits(const struct scan *s, const char *p, size_t place, size_t n,
 			size_t len = pt->n;
 
 			if (found == SCAN_HITS ||
-			    !pattern_at(pt, p, place, n)) {
+			    !pattern_at(s, pt, p, place, n)) {
 				continue;
 			}
 			if (pt->sep) {
@@ -534,29 +543,26 @@ static inline bool quick_at(const struct scan *s, unsigned k, uint32_t window,
 	const struct quick *q = &s->quick[k];
 
 	return ((window | q->fold) & q->mask) == q->want &&
-	       pattern_at(&s->patterns[k], p, place, n);
+	       pattern_at(s, &s->patterns[k], p, place, n);
 }
 
-/* Nearly all of what the tables let through is no window at all, and only the few
- * patterns with classes in theirs are to be tried. */
+/* Nearly all of what the tables let through is no window at all. */
 static bool check(const struct scan *s, const char *p, size_t place, size_t n)
 {
-	unsigned buckets = scan_buckets(&s->tables, p + place), h;
-	const uint16_t *first = s->loose_first;
+	unsigned buckets = scan_buckets(&s->tables, p + place) & s->loose_buckets;
 	uint32_t window;
-	bool known;
 
 	memcpy(&window, p + place, sizeof window);
-	h = window_hash(window);
-	known = (s->windows[h / 64] >> h % 64 & 1) != 0;
+	for (unsigned k = s->windows[window_hash(window)]; k != 0; k = s->after[k - 1]) {
+		if (quick_at(s, k - 1, window, p, place, n)) {
+			return true;
+		}
+	}
 	for (; buckets != 0; buckets &= buckets - 1) {
 		unsigned b = (unsigned)__builtin_ctz(buckets);
 
-		for (unsigned k = known ? s->first[b] : first[b],
-			      end = known ? s->first[b + 1] : first[b + 1];
-		     k < end; k++) {
-			if (quick_at(s, known ? k : s->loose[k], window, p, place,
-				     n)) {
+		for (unsigned i = s->loose_first[b]; i < s->loose_first[b + 1]; i++) {
+			if (quick_at(s, s->loose[i], window, p, place, n)) {
 				return true;
 			}
 		}
