@@ -208,6 +208,7 @@ static bool is_new(struct detect *d, const struct rule *r)
 	struct slice v[RULE_GROUP_BY * 2];
 	uint32_t now = seconds(d->t_ms), learned;
 	uint32_t forget = seconds(f->forget_ms);
+	uint64_t group, value;
 	struct seen_slot *s;
 	bool known;
 
@@ -215,7 +216,11 @@ static bool is_new(struct detect *d, const struct rule *r)
 	    !engine_values(d->record, f->fields, f->n_fields, v + f->n_per)) {
 		return false;
 	}
-	s = seen_add(&d->seen, engine_hash(d, r->salt, v, f->n_per));
+	group = engine_hash(d, r->salt, v, f->n_per);
+	seen_prefetch(&d->seen, group);
+	value = engine_hash(d, ~r->salt, v, (size_t)f->n_per + f->n_fields);
+	seen_prefetch(&d->seen, value);
+	s = seen_add(&d->seen, group);
 	if (s == NULL) {
 		return false;
 	}
@@ -224,8 +229,7 @@ static bool is_new(struct detect *d, const struct rule *r)
 	}
 	s->last_s = now > s->last_s ? now : s->last_s;
 	learned = now - s->first_s;
-	s = seen_add(&d->seen, engine_hash(d, ~r->salt, v,
-					   (size_t)f->n_per + f->n_fields));
+	s = seen_add(&d->seen, value);
 	if (s == NULL) {
 		return false;
 	}
@@ -395,6 +399,9 @@ static void ask_ahead(struct detect *d)
 		d->asks_of[i] = (uint8_t)n;
 	}
 	d->n_asked = i;
+	for (size_t k = 0; k < n; k++) {
+		windows_prefetch_group(&d->windows, d->asks[k].hash);
+	}
 }
 
 /* The listeners of matched rule i. */

@@ -30,4 +30,12 @@ struct seen_slot *seen_find(const struct seen *s, uint64_t hash);
  * until the next seen_add(). */
 struct seen_slot *seen_add(struct seen *s, uint64_t hash);
 
+/* Has the memory of the value's place fetched. */
+static inline void seen_prefetch(const struct seen *s, uint64_t hash)
+{
+	if (s->n_slots > 0) {
+		__builtin_prefetch(&s->slots[(uint32_t)hash & (s->n_slots - 1)], 1);
+	}
+}
+
 #endif

@@ -100,10 +100,8 @@ static int save_windows(const struct windows *w, struct buf *out)
 {
 	int rc = buf_add_varint(out, w->n);
 
-	for (uint32_t i = 0; rc == 0 && i < w->slots; i++) {
-		if (w->groups[i].hash != 0) {
-			rc = save_group(&w->groups[i], out);
-		}
+	for (uint32_t i = 0; rc == 0 && i < w->n; i++) {
+		rc = save_group(&w->groups[i], out);
 	}
 	rc = rc == 0 ? buf_add_varint(out, w->n_episodes) : rc;
 	for (uint32_t i = 0; rc == 0 && i < w->n_episodes; i++) {
@@ -227,6 +225,12 @@ static int restore_episode(struct detect *d, struct reader *r)
 	}
 	for (unsigned i = 0; i < 3; i++) {
 		counts[i] = reader_varint_max(r, INT64_MAX / 4);
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		/* What is told of them is in nanoseconds. */
+		if (times[i] > INT64_MAX / 1000000 || times[i] < -INT64_MAX / 1000000) {
+			return ERR_MALFORMED;
+		}
 	}
 	frozen = reader_u8(r);
 	if (restore_texts(r, texts, &n_values, &n) != 0 || frozen > 1) {

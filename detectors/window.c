@@ -5,19 +5,20 @@
 #include <string.h>
 
 enum {
-	SLOTS_FIRST = 64,
-	LOOK_AT = 8,   /* slots weighed against each other in a full table */
-	SWEEP_EACH = 2, /* slots that the hand looks at for each new group */
+	GROUPS_FIRST = 64,
+	LOOK_AT = 8,    /* groups weighed against each other when all are used */
+	SWEEP_EACH = 2, /* groups that the hand looks at for each new one */
 };
 
-void windows_init(struct windows *w, uint32_t max_slots, uint32_t max_episodes)
+void windows_init(struct windows *w, uint32_t max_groups, uint32_t max_episodes)
 {
-	*w = (struct windows){.max_slots = SLOTS_FIRST,
-			      .max_episodes = max_episodes};
-	while (w->max_slots <= max_slots / 2) {
-		w->max_slots *= 2;
+	uint32_t power = GROUPS_FIRST;
+
+	while (power <= max_groups / 2) {
+		power *= 2;
 	}
-	w->heap_max = (size_t)w->max_slots * sizeof *w->groups;
+	*w = (struct windows){.max = power / 8 * 7, .max_episodes = max_episodes};
+	w->heap_max = (size_t)power * sizeof *w->groups;
 }
 
 static void free_stamps(struct windows *w, struct group *g)
@@ -30,41 +31,45 @@ static void free_stamps(struct windows *w, struct group *g)
 
 void windows_fini(struct windows *w)
 {
-	for (uint32_t i = 0; i < w->slots; i++) {
-		if (w->groups[i].hash != 0) {
-			free_stamps(w, &w->groups[i]);
-		}
+	uint32_t max = w->max, max_episodes = w->max_episodes;
+
+	for (uint32_t i = 0; i < w->n; i++) {
+		free_stamps(w, &w->groups[i]);
 	}
 	for (uint32_t i = 0; i < w->room_episodes; i++) {
 		free(w->episodes[i].values);
 	}
 	free(w->groups);
+	free(w->places);
 	free(w->episodes);
 	free(w->heap);
-	windows_init(w, w->max_slots, w->max_episodes);
+	windows_init(w, max / 7 * 8, max_episodes);
 }
 
 /* ---- the table ---- */
 
-static uint32_t home(const struct windows *w, uint64_t hash)
+/* The place of the group with this hash, or the free one where it would be. */
+static inline struct place *find_place(const struct windows *w, uint64_t hash)
 {
-	return (uint32_t)hash & (w->slots - 1);
+	uint32_t i = (uint32_t)hash & w->mask;
+
+	while (w->places[i].group != 0 &&
+	       (w->places[i].hash != (uint32_t)hash ||
+		w->groups[w->places[i].group - 1].hash != hash)) {
+		i = (i + 1) & w->mask;
+	}
+	return &w->places[i];
 }
 
 static inline struct group *find(const struct windows *w, uint64_t hash)
 {
-	uint32_t i;
+	const struct place *p;
 
-	if (w->slots == 0) {
+	if (w->n == 0) {
 		return NULL;
 	}
-	for (i = home(w, hash); w->groups[i].hash != 0;
-	     i = (i + 1) & (w->slots - 1)) {
-		if (w->groups[i].hash == hash) {
-			return &w->groups[i];
-		}
-	}
-	return NULL;
+	p = find_place(w, hash);
+	return p->group == 0 ? NULL : &w->groups[p->group - 1];
 }
 
 struct group *windows_find(const struct windows *w, uint64_t hash)
@@ -73,25 +78,34 @@ struct group *windows_find(const struct windows *w, uint64_t hash)
 }
 
 /* Backward shift deletion (Knuth, TAOCP 3, 6.4, algorithm R). */
-static void drop_slot(struct windows *w, uint32_t i)
+static void free_place(struct windows *w, uint32_t i)
 {
-	uint32_t mask = w->slots - 1, j = i;
+	uint32_t j = i;
 
-	free_stamps(w, &w->groups[i]);
 	for (;;) {
-		uint32_t from;
-
-		j = (j + 1) & mask;
-		if (w->groups[j].hash == 0) {
+		j = (j + 1) & w->mask;
+		if (w->places[j].group == 0) {
 			break;
 		}
-		from = home(w, w->groups[j].hash);
-		if (((j - from) & mask) >= ((j - i) & mask)) {
-			w->groups[i] = w->groups[j];
+		if (((j - w->places[j].hash) & w->mask) >= ((j - i) & w->mask)) {
+			w->places[i] = w->places[j];
 			i = j;
 		}
 	}
-	w->groups[i] = (struct group){.hash = 0};
+	w->places[i].group = 0;
+}
+
+/* The last group takes the place of the one that goes. */
+static void drop(struct windows *w, uint32_t i)
+{
+	uint32_t last = w->n - 1;
+
+	free_stamps(w, &w->groups[i]);
+	free_place(w, (uint32_t)(find_place(w, w->groups[i].hash) - w->places));
+	if (i != last) {
+		find_place(w, w->groups[last].hash)->group = i + 1;
+		w->groups[i] = w->groups[last];
+	}
 	w->n--;
 }
 
@@ -100,17 +114,14 @@ static bool over(const struct group *g, int64_t now_ms)
 	return g->episode == 0 && g->until_ms < now_ms;
 }
 
-/* A few slots for each new group, so that what is over goes before the table
- * has to grow. */
+/* A few for each new group, so that what is over goes before there have to be
+ * more. */
 static void sweep_some(struct windows *w, int64_t now_ms)
 {
-	for (unsigned i = 0; i < SWEEP_EACH; i++) {
-		struct group *g;
-
-		w->hand = (w->hand + 1) & (w->slots - 1);
-		g = &w->groups[w->hand];
-		if (g->hash != 0 && over(g, now_ms)) {
-			drop_slot(w, w->hand);
+	for (unsigned i = 0; i < SWEEP_EACH && w->n > 0; i++) {
+		w->hand = w->hand + 1 < w->n ? w->hand + 1 : 0;
+		if (over(&w->groups[w->hand], now_ms)) {
+			drop(w, w->hand);
 		}
 	}
 }
@@ -119,63 +130,58 @@ void windows_sweep(struct windows *w, int64_t now_ms)
 {
 	uint32_t i = 0;
 
-	/* What a deletion shifts into slot i is looked at again. */
-	while (i < w->slots) {
-		if (w->groups[i].hash != 0 && over(&w->groups[i], now_ms)) {
-			drop_slot(w, i);
+	/* What takes the place of a group is looked at in turn. */
+	while (i < w->n) {
+		if (over(&w->groups[i], now_ms)) {
+			drop(w, i);
 		} else {
 			i++;
 		}
 	}
 }
 
-static struct group *place(struct windows *w, uint64_t hash)
-{
-	uint32_t i = home(w, hash);
-
-	while (w->groups[i].hash != 0) {
-		i = (i + 1) & (w->slots - 1);
-	}
-	w->groups[i].hash = hash;
-	w->n++;
-	return &w->groups[i];
-}
-
+/* Room for twice as many, or for the most that there may be. */
 static bool enlarge(struct windows *w)
 {
-	struct group *old = w->groups;
-	uint32_t n = w->slots;
+	uint32_t room = w->room == 0 ? GROUPS_FIRST : w->room * 2, places;
+	struct group *groups;
+	struct place *p;
 
-	if (n >= w->max_slots) {
+	room = room < w->max ? room : w->max;
+	if (room <= w->room) {
 		return false;
 	}
-	w->groups = calloc(n == 0 ? SLOTS_FIRST : (size_t)n * 2, sizeof *old);
-	if (w->groups == NULL) {
-		w->groups = old;
+	for (places = GROUPS_FIRST * 2; places < room * 2; places *= 2) {
+	}
+	p = calloc(places, sizeof *p);
+	groups = p == NULL ? NULL : realloc(w->groups, room * sizeof *groups);
+	if (groups == NULL) {
+		free(p);
 		return false;
 	}
-	w->slots = n == 0 ? SLOTS_FIRST : n * 2;
-	w->n = 0;
-	for (uint32_t i = 0; i < n; i++) {
-		if (old[i].hash != 0) {
-			*place(w, old[i].hash) = old[i];
-		}
+	free(w->places);
+	w->groups = groups;
+	w->places = p;
+	w->room = room;
+	w->mask = places - 1;
+	for (uint32_t i = 0; i < w->n; i++) {
+		*find_place(w, groups[i].hash) =
+			(struct place){(uint32_t)groups[i].hash, i + 1};
 	}
-	free(old);
 	return true;
 }
 
-/* Of the groups behind the new one's home: one that is over, else the one with
+/* Of a few groups where the new one's hash points: one that is over, else the one with
  * the fewest events, the longest ago. */
 static bool evict(struct windows *w, uint64_t hash, int64_t now_ms)
 {
-	uint32_t mask = w->slots - 1, best = UINT32_MAX;
+	uint32_t best = UINT32_MAX, from = (uint32_t)(hash >> 32) % w->n;
 
-	for (uint32_t k = 0; k < LOOK_AT; k++) {
-		uint32_t i = (home(w, hash) + k) & mask;
+	for (uint32_t k = 0; k < LOOK_AT && k < w->n; k++) {
+		uint32_t i = (from + k) % w->n;
 		const struct group *g = &w->groups[i];
 
-		if (g->hash == 0 || g->episode != 0) {
+		if (g->episode != 0) {
 			continue;
 		}
 		if (over(g, now_ms)) {
@@ -192,7 +198,7 @@ static bool evict(struct windows *w, uint64_t hash, int64_t now_ms)
 		return false;
 	}
 	w->evicted += !over(&w->groups[best], now_ms);
-	drop_slot(w, best);
+	drop(w, best);
 	return true;
 }
 
@@ -209,14 +215,15 @@ struct group *windows_add(struct windows *w, uint64_t hash, int64_t now_ms)
 		}
 		return g;
 	}
-	if (w->slots > 0) {
-		sweep_some(w, now_ms);
-	}
-	if (w->n >= w->slots / 8 * 7 && !enlarge(w) &&
-	    (w->slots == 0 || !evict(w, hash, now_ms))) {
+	sweep_some(w, now_ms);
+	if (w->n == w->room && !enlarge(w) &&
+	    (w->n == 0 || !evict(w, hash, now_ms))) {
 		return NULL;
 	}
-	return place(w, hash);
+	g = &w->groups[w->n++];
+	*g = (struct group){.hash = hash};
+	*find_place(w, hash) = (struct place){(uint32_t)hash, w->n};
+	return g;
 }
 
 /* ---- stamps ---- */

@@ -8,10 +8,12 @@
  * begins when a group fulfils its condition and ends when the group is silent
  * for a timespan.
  *
- * Memory    64 bytes a slot, up to max slots of which seven in eight are used;
- *           longer lists of times live on the heap, together at most as large as
- *           the full table.  A full table gives up, of the few slots behind the
- *           new group's own, the group that is over or else the one with the
+ * Memory    64 bytes a group, in one piece without holes, up to max groups; 16 more
+ *           for the places in which they are looked up, at most half of them
+ *           used, so that what is new costs hardly more than what is known; longer
+ *           lists of times live on the heap, together at most as large as all
+ *           groups.  When there are as many as may be, of a few that the new one's
+ *           hash points at the group goes that is over, or else the one with the
  *           least progress; that is counted.
  * Not thread-safe.
  */
@@ -27,7 +29,7 @@
 struct rule;
 
 enum {
-	GROUP_INLINE = 4,    /* stamps inside the slot */
+	GROUP_INLINE = 4,    /* stamps inside the group */
 	STAMPS_MAX = 8192,   /* in one group */
 	STAGE_BITS = 4,      /* a stamp is time_ms << 4 | stage */
 	GROUP_VALUE_MAX = 256, /* bytes of a group value kept by an episode ... */
@@ -37,7 +39,7 @@ enum {
 };
 
 struct group {
-	uint64_t hash;     /* 0: the slot is free */
+	uint64_t hash;     /* never 0 */
 	int64_t until_ms;  /* when the watermark is here, it is over */
 	union {
 		int64_t in[GROUP_INLINE];
@@ -71,11 +73,18 @@ struct episode {
 	uint8_t n_values;
 };
 
+/* Where a group is looked up: open addressing by the low bits of its hash. */
+struct place {
+	uint32_t hash;  /* those bits */
+	uint32_t group; /* index + 1; 0: the place is free */
+};
+
 struct windows {
-	struct group *groups;
-	uint32_t slots; /* power of two, or 0 */
-	uint32_t n, max_slots;
-	uint32_t hand;  /* slot that is looked at next for being over */
+	struct group *groups; /* n of them in use */
+	struct place *places;
+	uint32_t n, room, max;
+	uint32_t mask;  /* one less than the places, a power of two */
+	uint32_t hand;  /* group that is looked at next for being over */
 	size_t heap_bytes, heap_max;
 	size_t text_bytes; /* of all episodes */
 	struct episode *episodes;
@@ -84,16 +93,29 @@ struct windows {
 	uint64_t evicted;
 };
 
-void windows_init(struct windows *w, uint32_t max_slots, uint32_t max_episodes);
+/* max_groups: as a power of two (rounded down, at least 64), of which seven in eight
+ * are used. */
+void windows_init(struct windows *w, uint32_t max_groups, uint32_t max_episodes);
 void windows_fini(struct windows *w);
 
 /* The group, or NULL.  Pointers to groups hold until the next windows_add(). */
 struct group *windows_find(const struct windows *w, uint64_t hash);
-/* Has the memory of the group's place fetched. */
+/* Have the memory fetched in which the group is looked up, and then, when that is
+ * there, the group itself. */
 static inline void windows_prefetch(const struct windows *w, uint64_t hash)
 {
-	if (w->slots > 0) {
-		__builtin_prefetch(&w->groups[(uint32_t)hash & (w->slots - 1)], 1);
+	if (w->n > 0) {
+		__builtin_prefetch(&w->places[(uint32_t)hash & w->mask]);
+	}
+}
+static inline void windows_prefetch_group(const struct windows *w, uint64_t hash)
+{
+	if (w->n > 0) {
+		const struct place *p = &w->places[(uint32_t)hash & w->mask];
+
+		if (p->group != 0) {
+			__builtin_prefetch(&w->groups[p->group - 1], 1);
+		}
 	}
 }
 /* The group, made when it is new.  now_ms: the watermark.  NULL: no memory. */
