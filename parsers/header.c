@@ -450,7 +450,8 @@ static bool read_5424(struct header_reader *r, struct slice s,
 	if (!TAKE(&s, "1 ")) {
 		return false;
 	}
-	if (!TAKE(&s, "-") && !stamp_iso(r, &s, observed_ns, &ns)) {
+	if (!TAKE(&s, "-") && !stamp_iso_again(&r->iso, &s, &ns) &&
+	    !stamp_iso(r, &s, observed_ns, &ns)) {
 		return false;
 	}
 	if (!TAKE(&s, " ") || !take_until(&s, ' ', &host) ||
@@ -543,6 +544,8 @@ void header_read(struct header_reader *r, struct slice line,
 	stamp = s;
 	if (stamp_bsd_again(&r->bsd, &s, observed_ns, &ns)) {
 		h->format = HEADER_RFC3164;
+	} else if (stamp_iso_again(&r->iso, &s, &ns)) {
+		h->format = HEADER_ISO;
 	} else if (s.n > 0 && !is_digit(s.p[0]) &&
 		   stamp_bsd(r, &s, observed_ns, &ns)) {
 		h->format = HEADER_RFC3164;

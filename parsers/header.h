@@ -9,6 +9,8 @@
 #ifndef PARSERS_HEADER_H
 #define PARSERS_HEADER_H
 
+#include <endian.h>
+
 #include "common/record.h"
 #include "parsers/zone.h"
 
@@ -59,7 +61,10 @@ void header_read(struct header_reader *r, struct slice line,
 		 int64_t observed_ns, struct header *h,
 		 struct header_more *more);
 
-enum { BSD_MINUTE = 13 }; /* "Nov 22 15:37:" */
+enum {
+	BSD_MINUTE = 13, /* "Nov 22 15:37:" */
+	ISO_MINUTE = 17, /* "2026-11-22T15:37:" */
+};
 
 /* stamp_bsd() for a stamp of the minute seen last, without a year or a fraction;
  * false when it is not that. */
@@ -84,6 +89,59 @@ static inline bool stamp_bsd_again(const struct stamp_cache *c, struct slice *s,
 	*ns = (c->minute_s + (int64_t)(ten * 10 + one)) * 1000000000;
 	s->p += 15;
 	s->n -= 15;
+	return true;
+}
+
+/* The number of the six digits behind the two bytes at p, all at once: pairs are
+ * joined, then those (D. Lemire, "Quickly parsing eight digits"). */
+static inline bool stamp_micros(const char *p, uint32_t *out)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t word;
+
+	memcpy(&word, p, sizeof word);
+	word = le64toh(word) >> 16;
+	/* See slice_digits(); two zeros behind them stand for the digits missing. */
+	word |= ones * '0' & ~(~UINT64_C(0) >> 16);
+	if (((word | (word - ones * '0') | (word + ones * (0x7f - '9'))) &
+	     ones * 0x80) != 0) {
+		return false;
+	}
+	word -= ones * '0';
+	word = (word * 10 + (word >> 8)) & UINT64_C(0x00ff00ff00ff00ff);
+	word = (word * 100 + (word >> 16)) & UINT64_C(0x0000ffff0000ffff);
+	word = word * 10000 + (word >> 32);
+	*out = (uint32_t)word / 100;
+	return true;
+}
+
+/* stamp_iso() for "2026-11-22T15:37:46.123456+01:00" of the minute and with the zone
+ * seen last. */
+static inline bool stamp_iso_again(const struct stamp_cache *c, struct slice *s,
+				   int64_t *ns)
+{
+	const char *p = s->p;
+	size_t end = 26u + c->zone_n;
+	unsigned ten, one;
+	uint32_t micros;
+
+	if (c->zone_n == 0 || c->n != ISO_MINUTE || s->n <= end ||
+	    p[end] != ' ' || p[19] != '.' ||
+	    memcmp(p, c->text, ISO_MINUTE) != 0 ||
+	    (c->zone_n == 6 ? memcmp(p + 26, c->zone, 6) != 0
+			    : memcmp(p + 26, c->zone, c->zone_n) != 0)) {
+		return false;
+	}
+	ten = (unsigned)(unsigned char)p[17] - '0';
+	one = (unsigned)(unsigned char)p[18] - '0';
+	if (ten > 6 || one > 9 || ten * 10 + one > 60 ||
+	    !stamp_micros(p + 18, &micros)) {
+		return false;
+	}
+	*ns = (c->minute_s - c->zone_s + (int64_t)(ten * 10 + one)) * 1000000000 +
+	      (int64_t)micros * 1000;
+	s->p += end;
+	s->n -= end;
 	return true;
 }
 

@@ -1,12 +1,6 @@
-#include <endian.h>
-
 #include "common/timefmt.h"
 #include "parsers/header.h"
 #include "parsers/scan.h"
-
-enum {
-	ISO_MINUTE = 17, /* "2026-11-22T15:37:" */
-};
 
 #define HOUR_NS (3600 * NS_PER_S)
 /* How far ahead of the reader's clock a stamp without a year may be: a day of
@@ -260,55 +254,6 @@ static bool iso_minute(const char *p, int64_t *local_s)
 	return true;
 }
 
-/* The number of the six digits behind the two bytes at p, all at once: pairs are
- * joined, then those (D. Lemire, "Quickly parsing eight digits"). */
-static inline bool six(const char *p, uint32_t *out)
-{
-	const uint64_t ones = UINT64_C(0x0101010101010101);
-	uint64_t word;
-
-	memcpy(&word, p, sizeof word);
-	word = le64toh(word) >> 16;
-	/* See slice_digits(): two zeros behind them stand for the digits missing. */
-	word |= ones * '0' & ~(~UINT64_C(0) >> 16);
-	if (((word | (word - ones * '0') | (word + ones * (0x7f - '9'))) &
-	     ones * 0x80) != 0) {
-		return false;
-	}
-	word -= ones * '0';
-	word = (word * 10 + (word >> 8)) & UINT64_C(0x00ff00ff00ff00ff);
-	word = (word * 100 + (word >> 16)) & UINT64_C(0x0000ffff0000ffff);
-	word = word * 10000 + (word >> 32);
-	*out = (uint32_t)word / 100;
-	return true;
-}
-
-/* "2026-11-22T15:37:46.123456+01:00" of the minute and with the zone seen last. */
-static bool stamp_iso_again(const struct stamp_cache *c, struct slice *s,
-			    int64_t *ns)
-{
-	const char *p = s->p;
-	size_t end = 26u + c->zone_n;
-	uint32_t micros;
-	int second;
-
-	if (c->zone_n == 0 || c->n != ISO_MINUTE || s->n <= end ||
-	    p[end] != ' ' || p[19] != '.' ||
-	    memcmp(p, c->text, ISO_MINUTE) != 0 ||
-	    !slice_eq_short(slice(p + 26, c->zone_n),
-			    slice(c->zone, c->zone_n)) ||
-	    (second = two(p + 17)) < 0 || second > 60) {
-		return false;
-	}
-	if (!six(p + 18, &micros)) {
-		return false;
-	}
-	*ns = (c->minute_s - c->zone_s + second) * NS_PER_S +
-	      (int64_t)micros * 1000;
-	*s = slice_skip(*s, end);
-	return true;
-}
-
 static void remember_zone(struct stamp_cache *c, struct slice zone, int offset_s)
 {
 	c->zone_n = 0;
@@ -328,9 +273,6 @@ bool stamp_iso(struct header_reader *r, struct slice *s, int64_t observed_ns,
 	int64_t local_s, unix_s, frac;
 	int second, offset_s;
 
-	if (stamp_iso_again(&r->iso, s, ns)) {
-		return true;
-	}
 	if (t.n < 19 || (second = two(t.p + 17)) < 0 || second > 60) {
 		return false;
 	}
