@@ -374,7 +374,7 @@ static const struct option agent_options[] = {
 	 DURATION(S, shipper.segment_silence_ms, SECOND, HOUR), "30s", RESTART,
 	 "A segment ends when no line has come for so long; the memory of the "
 	 "compressor is then given back."},
-	{"shipping.window_log", NUMBER(S, shipper.window_log, 10, 27), "21", RESTART,
+	{"shipping.window_log", NUMBER(S, shipper.window_log, 10, 27), "20", RESTART,
 	 "Window of the compressor as a power of two. More costs memory at both "
 	 "ends; the collector may allow less."},
 	{"shipping.level", NUMBER(S, shipper.level, 1, 19), "2", RESTART,
@@ -478,7 +478,7 @@ static const struct option collector_options_table[] = {
 	 "Batches that arrive within it are synced and acknowledged together."},
 	{"store.decoders_max", NUMBER(S, collector.decoders_max, 1, 4096), "16",
 	 RESTART,
-	 "Segments kept open for reading, about 2.5 MiB each at the default window."},
+	 "Segments kept open for reading, about 1.5 MiB each at the agents' default window."},
 
 	{"output.file", PATH_OR_NONE(S, collector.output_file), "\"\"", RESTART,
 	 "File that every record is appended to as a line of JSON; \"\" for none.",

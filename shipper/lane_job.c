@@ -11,7 +11,7 @@
  * more batches, and the same records are sealed again into a new one after
  * RETRY_MS: nothing is ever appended behind a failed write.
  */
-enum { RETRY_MS = 1000, HEAD_EVERY_S = 10 };
+enum { RETRY_MS = 1000, HEAD_EVERY_S = 10, ALERT_WINDOW_LOG = 17 };
 
 static size_t body_size(const struct job *job)
 {
@@ -39,18 +39,29 @@ static bool fits(const struct lane_state *ln, const struct seg *s)
 	       s->n_streams + ln->job.head.n_streams <= LIMIT_SEGMENT_STREAMS;
 }
 
+/* As far as the compressor looks back.  Alerts resemble those just before them: a
+ * long memory of them is not worth its room. */
+static uint8_t window_of(const struct lane_state *ln)
+{
+	const struct shipper *sh = ln->sh;
+	uint8_t window = (uint8_t)sh->options->window_log;
+
+	if (ln->lane == LANE_ALERT && window > ALERT_WINDOW_LOG) {
+		window = ALERT_WINDOW_LOG;
+	}
+	return sh->window_log != 0 && sh->window_log < window ? sh->window_log
+							      : window;
+}
+
 static int make_sealer(struct seg *s)
 {
 	struct shipper *sh = s->lane->sh;
-	uint8_t window = (uint8_t)sh->options->window_log;
 	struct sealer_params params = {
 		.lane = s->lane->lane,
 		.number = s->info.number,
 		.device = sh->device,
 		.created_ms = sys_wall_ns(sh->sys) / 1000000,
-		.window_log = sh->window_log != 0 && sh->window_log < window
-				      ? sh->window_log
-				      : window,
+		.window_log = window_of(s->lane),
 		.level = (int)sh->options->level,
 		.head_every_s = HEAD_EVERY_S,
 		.recipients = sh->keys,
