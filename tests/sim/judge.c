@@ -144,6 +144,13 @@ static void wrong(struct court *c, const struct item *i, const char *what)
 	}
 }
 
+/* A fork's gap: what is before it is in another stream. */
+static bool is_fork_gap(const struct court *c, const struct item *i)
+{
+	return (i->flags & RECORD_GAP) != 0 && i->n == 4 &&
+	       memcmp(c->texts.p + i->text, "fork", 4) == 0;
+}
+
 static void mark(struct court *c, const struct known *k, const struct item *i,
 		 uint64_t from)
 {
@@ -162,6 +169,8 @@ static void mark(struct court *c, const struct known *k, const struct item *i,
 
 		if (c->v == NULL) {
 			m->held |= (i->flags & RECORD_GAP) == 0 ? c->held : 0;
+		} else if (is_fork_gap(c, i)) {
+			m->trimmed = 1;
 		} else if ((i->flags & RECORD_GAP) != 0) {
 			m->gap = (uint8_t)(m->gap + (m->gap < 100));
 		} else if (k->fork) {
@@ -239,9 +248,7 @@ static uint64_t hear_stream(struct court *c, const struct item *v, size_t n)
 			   ((r->flags & RECORD_EXTENDS) == 0 || r->end <= w)) {
 			wrong(c, r, "out of order, or twice in its stream");
 		}
-		if ((r->flags & RECORD_ALERT) == 0 &&
-		    !(is_gap && r->n == 4 &&
-		      memcmp(c->texts.p + r->text, "fork", 4) == 0)) {
+		if ((r->flags & RECORD_ALERT) == 0) {
 			mark(c, k, r, from);
 		}
 		w = r->end > w ? r->end : w;
@@ -297,7 +304,7 @@ static int walk(struct court *c, struct host *h, bool lenient)
 /* ---- the sentence ---- */
 
 static void weigh(struct verdict *v, const struct mark *m, int content,
-		  size_t at)
+		  size_t at, size_t first_line)
 {
 	unsigned copies = m->data + m->fork;
 	bool excused = m->held || m->dead;
@@ -307,8 +314,11 @@ static void weigh(struct verdict *v, const struct mark *m, int content,
 		v->doubled++;
 		bad = true;
 	} else if (copies == 0 && m->gap == 0) {
-		bad = !m->dead && (m->held & HELD_ELSEWHERE) == 0;
+		bool shared = m->trimmed && at < first_line;
+
+		bad = !m->dead && (m->held & HELD_ELSEWHERE) == 0 && !shared;
 		v->lost += bad;
+		v->trimmed += shared;
 		v->elsewhere += (m->held & HELD_ELSEWHERE) != 0;
 	} else if ((m->gap > 0 && (copies > 0 || !excused)) || m->gap > 1) {
 		v->gaps++;
@@ -327,13 +337,14 @@ void judge(struct rig *r, struct host *h, struct verdict *out)
 {
 	struct court c = {.rig = r, .host = h, .v = out};
 	struct truth *t = &r->truth;
+	size_t first = r->devices[0].writer.same_first_line ? TRUTH_FIRST : 0;
 
 	*out = (struct verdict){.content = -1};
 	out->rc = walk(&c, h, false);
 	for (size_t i = 0; i < t->n; i++) {
 		for (size_t at = t->contents[i].shared; at < t->contents[i].n;
 		     at++) {
-			weigh(out, &t->contents[i].marks[at], (int)i, at);
+			weigh(out, &t->contents[i].marks[at], (int)i, at, first);
 		}
 	}
 }

@@ -7,6 +7,8 @@
  *   or records in streams that say of themselves that they may repeat others;
  *   or one gap record, and then another store has it, or this one had it when it was
  *   put back, or the bytes were destroyed unread;
+ *   or a fork's word that another stream has it, where two logs have one and the same
+ *   first line;
  *   or nothing, and then another store has it, or this one had it when it was damaged.
  *
  * The records of a stream stand in the order in which they were written and leave
@@ -24,6 +26,7 @@ struct verdict {
 	unsigned wrong;    /* records: not what was written, out of order, a hole */
 	unsigned repeated; /* bytes that are there once more, flagged */
 	unsigned told;     /* bytes told as lost, rightly */
+	unsigned trimmed;  /* bytes of a first line that another log has as well */
 	unsigned elsewhere; /* bytes that only another store has */
 	unsigned alerts;   /* records */
 	size_t first;      /* offset of the first bad byte in its content */

@@ -76,6 +76,8 @@ static void append(struct writer *w, unsigned file, const char *p, size_t n)
 			static const char first[] =
 				"Nov 22 15:00:00 host logger: log begins\n";
 
+			_Static_assert(sizeof first - 1 == TRUTH_FIRST,
+				       "as truth.h says");
 			append(w, file, first, sizeof first - 1);
 		}
 	}

@@ -15,7 +15,8 @@
 
 #include "tests/sim/world.h"
 
-enum { TRUTH_CONTENTS = 64, TRUTH_FILES = 3, TRUTH_LINE = 4096 };
+enum { TRUTH_CONTENTS = 64, TRUTH_FILES = 3, TRUTH_LINE = 4096,
+       TRUTH_FIRST = 40 /* bytes of the first line that files may share */ };
 
 /* Of one byte. */
 struct mark {
@@ -23,6 +24,7 @@ struct mark {
 	uint8_t fork;   /* likewise, in streams that say that they may repeat */
 	uint8_t gap;    /* gap records over it */
 	uint8_t held;   /* by a store, see judge.h */
+	uint8_t trimmed; /* a fork says that another stream has it */
 	uint8_t dead;   /* destroyed before anybody had to have read it */
 };
 
