@@ -560,9 +560,9 @@ static void pace_status(struct client *c, struct json *j)
 	int64_t wall_ns = sys_wall_ns(sh->sys);
 
 	json_object(j, "pace");
-	json_u64(j, "bytes_per_second", pace_rate(&sh->pace, wall_ns));
-	json_u64(j, "budget_day", sh->options->budget_day);
-	json_u64(j, "sent_today", pace_today(&sh->pace, wall_ns));
+	json_u64(j, "bytes_a_second_at_most", pace_rate(&sh->pace, wall_ns));
+	json_u64(j, "budget_day_bytes", sh->options->budget_day);
+	json_u64(j, "sent_today_bytes", pace_today(&sh->pace, wall_ns));
 	json_cstr(j, "waiting_for", pace_wait_name(sh->pace.wait));
 	json_object_end(j);
 }

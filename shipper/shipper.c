@@ -419,6 +419,23 @@ bool shipper_connected(const struct shipper *s)
 	return client_is_welcome(s->client);
 }
 
+static uint64_t files_open(const struct shipper *s)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < QUEUE_NR; i++) {
+		const struct lane_state *ln = &s->lanes[i];
+
+		for (const struct seg *seg = ln->first; seg != NULL;
+		     seg = seg->next) {
+			/* A job's file is the job's to look at; it has one. */
+			n += (lane_busy(ln) && ln->job.seg == seg) ||
+			     seg->file.fd >= 0;
+		}
+	}
+	return n;
+}
+
 void shipper_renew(struct shipper *s)
 {
 	client_renew(s->client);
@@ -453,7 +470,10 @@ void shipper_status(struct shipper *s, struct json *j)
 	json_u64(j, "acknowledgements", s->acks);
 	json_u64(j, "gaps", s->gaps);
 	json_u64(j, "memory_bytes", s->memory);
+	json_u64(j, "memory_max_bytes", s->options->memory_max);
 	json_u64(j, "spool_bytes", s->spool_bytes);
+	json_u64(j, "spool_max_bytes", s->options->spool_max);
+	json_u64(j, "spool_files_open", files_open(s));
 	json_u64(j, "spool_losses", s->spool_losses);
 	json_bool(j, "spooling", s->spooling);
 }

@@ -261,6 +261,44 @@ def one_store():
     verify(a)
 
 
+def two_policies():
+    """Sources of one lane under two policies take turns on it: segments of two queues, over kills of both ends."""
+    identities()
+    a = collector("a", free_port())
+    gw = agent("localhost:%d" % a.port, sources="{files: [{paths: [%s]}, {paths: [%s], policy: drop-oldest}]}" % (
+        FOLDER / "agent/app.log", FOLDER / "agent/other.log"))
+    other = gw.folder / "other.log"
+    other.touch()
+    a.start()
+    gw.start()
+    ours = gw.lines
+
+    def both(n):
+        for i in range(n):
+            gw.lines = ours if i % 2 == 0 else other
+            write(gw, 1, 0.01)
+
+    both(100)
+    a.kill()
+    both(100)
+    a.start()
+    both(100)
+    gw.kill()
+    both(50)
+    gw.start()
+    both(100)
+    gw.kill(signal.SIGTERM)
+    both(20)
+    gw.start()
+    settled(a.store)
+    once(a.store)
+    lanes = gw.status()["shipping"]["lanes"]
+    if lanes["file"]["records"] == 0 or lanes["file.oldest"]["records"] == 0:
+        fail("not two queues: %s" % lanes)
+    gw.kill(signal.SIGTERM)
+    verify(a)
+
+
 def certificate_of(pki, name):
     return (pki / (name + ".crt")).read_bytes()
 
@@ -490,7 +528,7 @@ def budget():
     wait_for("status tells that lines wait for the budget",
              lambda: gw.status()["shipping"]["connection"]["pace"]["waiting_for"] == "budget")
     pace = gw.status()["shipping"]["connection"]["pace"]
-    if pace["sent_today"] > 2 << 20:
+    if pace["sent_today_bytes"] > 2 << 20:
         fail("more than the budget was sent: %s" % pace)
     with open(gw.lines, "a") as f:
         for i in range(30):
@@ -502,7 +540,7 @@ def budget():
     gw.kill()
     gw.start()
     time.sleep(3)
-    if gw.status()["shipping"]["connection"]["pace"]["sent_today"] < 1 << 20:
+    if gw.status()["shipping"]["connection"]["pace"]["sent_today_bytes"] < 1 << 20:
         fail("a restart forgot what was sent today")
     gw.kill()
 
@@ -511,7 +549,7 @@ def main():
     FOLDER.mkdir(mode=0o711, exist_ok=True)
     os.chmod(FOLDER, 0o755)
     try:
-        tests = {f.__name__: f for f in (fail_over, one_store, renewed, full_disk, damaged, disk_writes, budget)}
+        tests = {f.__name__: f for f in (fail_over, one_store, two_policies, renewed, full_disk, damaged, disk_writes, budget)}
         tests[TEST]()
         for log in FOLDER.glob("*.log"):
             text = log.read_text(errors="replace")
