@@ -68,10 +68,12 @@ int file_add(struct tail *t, const char *path, int fd,
 	f->tail = t;
 	f->state = FILE_NEW;
 	f->fd = fd;
+	f->packed = content_kind_of(path, t->sys, fd);
+	f->packed_size = st->size;
 	f->dev = st->dev;
 	f->ino = st->ino;
 	f->nlink = st->nlink;
-	f->size = st->size;
+	f->size = f->packed != CONTENT_PLAIN ? 0 : st->size;
 	f->mtime_ns = st->mtime_ns;
 	f->good_mtime_ns = st->mtime_ns;
 	f->idle_since_ns = sys_mono_ns(t->sys);
@@ -84,6 +86,8 @@ int file_add(struct tail *t, const char *path, int fd,
 
 void file_close(struct file *f)
 {
+	content_close(f->content);
+	f->content = NULL;
 	if (f->fd >= 0) {
 		sys_close(f->tail->sys, f->fd); /* Was only read from. */
 		f->fd = -1;
@@ -111,6 +115,24 @@ void file_free(struct file *f)
 	free(f->path);
 	free(f->family);
 	free(f);
+}
+
+int64_t file_pread(void *file, void *buf, size_t n, uint64_t offset)
+{
+	struct file *f = file;
+	int rc;
+
+	if (f->packed == CONTENT_PLAIN) {
+		return sys_pread(f->tail->sys, f->fd, buf, n, offset);
+	}
+	if (f->content == NULL) {
+		rc = content_open(&f->content, f->tail->sys, f->fd, f->packed,
+				 f->tail->buf_room);
+		if (rc != 0) {
+			return rc;
+		}
+	}
+	return content_pread(f->content, buf, n, offset);
 }
 
 int file_set_path(struct file *f, const char *path)
@@ -183,7 +205,7 @@ static struct known *remember(struct file *f)
 	s->st.path = NULL;
 	k->st.position = s->position;
 	stream_note_top(&k->st, s);
-	k->st.size = f->size;
+	k->st.size = file_disk_size(f);
 	k->st.mtime_ns = f->mtime_ns;
 	k->good_mtime_ns = f->good_mtime_ns;
 	k->st.seen_ns = sys_wall_ns(f->tail->sys);

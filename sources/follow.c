@@ -121,8 +121,10 @@ static struct slice read_on(struct file *f, bool *ok)
 		return SLICE_NONE;
 	}
 	do {
-		got = sys_pread(t->sys, f->fd, t->buf + n, t->buf_room - n,
-				from + n);
+		got = file_pread(f, t->buf + n, t->buf_room - n, from + n);
+		if (got == UV_EAGAIN) {
+			return SLICE_NONE; /* Ready still. */
+		}
 		if (got < 0) {
 			tail_trouble(t, f->path, (int)got,
 				     "cannot read a log file, trying again");
@@ -243,7 +245,7 @@ static void look_at_new(struct file *f)
 		return;
 	}
 	f->ready = false;
-	if (st.size != f->size) {
+	if (st.size != file_disk_size(f)) {
 		f->idle_polls = 0;
 		f->idle_since_ns = sys_mono_ns(f->tail->sys);
 	}
@@ -252,10 +254,16 @@ static void look_at_new(struct file *f)
 		 * and cut meanwhile. */
 		search_add(f->tail, f->path, f->good_mtime_ns);
 	}
-	f->size = st.size;
-	f->mtime_ns = st.mtime_ns;
+	if (f->packed != CONTENT_PLAIN) {
+		packed_changed(f, &st);
+	} else {
+		f->size = st.size;
+		f->mtime_ns = st.mtime_ns;
+	}
 	f->good_mtime_ns = f->gone ? f->good_mtime_ns : st.mtime_ns;
-	if (st.size > 0) {
+	if (st.size > 0 && f->packed != CONTENT_PLAIN && !f->unpacked) {
+		packed_begin(f);
+	} else if (f->size > 0) {
 		identify_begin(f);
 	}
 }
@@ -279,6 +287,9 @@ static int64_t idle_ms(const struct file *f)
 /* Whether nothing more is to be expected of a file whose name is gone. */
 static bool at_rest(const struct file *f)
 {
+	if (f->packed != CONTENT_PLAIN) {
+		return packed_done(f);
+	}
 	if ((!f->gone && f->in_glob) || f->ready || f->full || f->paused) {
 		return false;
 	}
@@ -321,7 +332,11 @@ void follow_poll(struct file *f)
 		return;
 	}
 	f->nlink = st.nlink;
-	if (f->state == FILE_READING && st.size < f->size) {
+	if (f->packed != CONTENT_PLAIN) {
+		packed_changed(f, &st);
+		st.size = f->size;
+		f->idle_polls++;
+	} else if (f->state == FILE_READING && st.size < f->size) {
 		f->shrunk = true;
 		f->size = st.size;
 		rewritten(f);

@@ -247,6 +247,7 @@ bool names_is_numbered(const char *path, const char *of)
 {
 	struct slice name = base_of(path);
 
+	cut_one_of(&name, compressed, sizeof compressed / sizeof compressed[0]);
 	while (name.n > base_of(of).n &&
 	       (cut_one_of(&name, old, sizeof old / sizeof old[0]) ||
 		cut_number(&name))) {

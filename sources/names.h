@@ -40,8 +40,9 @@ bool names_is_rotation(const char *path, const char *of);
 /* Either is a rotation of the other, or both are of a third name, or the base
  * names are equal.  NULL (unknown) is related to everything. */
 bool names_related(const char *a, const char *b);
-/* path is that of `of` with nothing but numbers, dates or ".old" added: what
- * rotation makes of a name, and hardly anybody else. */
+/* path is that of `of` with nothing but numbers, dates or ".old" added, and perhaps
+ * the suffix of a compressed file: what rotation makes of a name, and hardly anybody
+ * else. */
 bool names_is_numbered(const char *path, const char *of);
 /* How many bytes of a base name are left when the numbers, dates and ".old" that
  * rotation adds are taken off its end; all of them when there are none. */

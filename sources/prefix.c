@@ -63,8 +63,8 @@ static void note_lines(struct prefix *p, const char *buf, size_t n)
 	}
 }
 
-int prefix_step(struct prefix *p, struct sys *sys, int fd, uint64_t target,
-		char *buf, size_t room)
+int prefix_step(struct prefix *p, prefix_read_fn read, void *src,
+		uint64_t target, char *buf, size_t room)
 {
 	size_t want = target - p->at < room ? (size_t)(target - p->at) : room;
 	size_t n, keep;
@@ -73,7 +73,10 @@ int prefix_step(struct prefix *p, struct sys *sys, int fd, uint64_t target,
 	if (want == 0) {
 		return 0;
 	}
-	got = sys_pread(sys, fd, buf, want, p->at);
+	got = read(src, buf, want, p->at);
+	if (got == UV_EAGAIN) {
+		return 0;
+	}
 	if (got <= 0) {
 		return got == 0 ? UV_EOF : (int)got;
 	}

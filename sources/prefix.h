@@ -6,7 +6,6 @@
 #ifndef SOURCES_PREFIX_H
 #define SOURCES_PREFIX_H
 
-#include "common/sys.h"
 #include "sources/stream.h"
 
 struct prefix {
@@ -27,11 +26,15 @@ void prefix_start(struct prefix *p, const unsigned char *secret);
 /* Both initialised. */
 void prefix_copy(struct prefix *to, const struct prefix *from);
 
+/* As sys_pread(), of whatever src is; UV_EAGAIN: call again. */
+typedef int64_t (*prefix_read_fn)(void *src, void *buf, size_t n,
+				  uint64_t offset);
+
 /* Reads on towards target, at most room bytes into buf.  0: made progress (or is
  * there: p->at == target), and buf is zero again; UV_EOF: the file is shorter; or
- * sys_pread()'s error. */
-int prefix_step(struct prefix *p, struct sys *sys, int fd, uint64_t target,
-		char *buf, size_t room);
+ * the error of read. */
+int prefix_step(struct prefix *p, prefix_read_fn read, void *src,
+		uint64_t target, char *buf, size_t room);
 
 /* Safe on a zeroed one.  Keeps nothing of what was read; start it, or copy to it,
  * before the next use. */

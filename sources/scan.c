@@ -297,6 +297,11 @@ static void seen_again(struct file *f, const char *path)
 	f->gone = false;
 }
 
+static bool is_packed(const char *path)
+{
+	return content_kind_of_name(path) != CONTENT_PLAIN;
+}
+
 static int on_match(void *arg, const char *path)
 {
 	struct matching *m = arg;
@@ -323,7 +328,7 @@ static int on_match(void *arg, const char *path)
 	}
 	f = file_find(t, st.dev, st.ino);
 	if (f != NULL && f->state == FILE_SKIPPED &&
-	    (f->size != st.size || f->mtime_ns != st.mtime_ns)) {
+	    (file_disk_size(f) != st.size || f->mtime_ns != st.mtime_ns)) {
 		file_free(f);
 		f = NULL;
 	}
@@ -334,11 +339,11 @@ static int on_match(void *arg, const char *path)
 	k = known_by_inode(t, st.dev, st.ino);
 	if (k != NULL) {
 		/* Smaller than what was read of it: it is something else. */
-		k->present = st.size >= known_furthest(k);
+		k->present = st.size >= known_furthest(k) || is_packed(path);
 		k->st.seen_ns = sys_wall_ns(t->sys);
 		if ((k->live || known_done(k)) && k->st.size == st.size &&
 		    k->st.mtime_ns == st.mtime_ns &&
-		    k->st.position == st.size) {
+		    (k->st.position == st.size || is_packed(path))) {
 			return 0;
 		}
 	}

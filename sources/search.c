@@ -13,6 +13,7 @@
 #include "sources/tail_impl.h"
 
 enum { SIBLINGS = 32 }; /* looked into in one search */
+#define NS_PER_S 1000000000
 
 struct sibling {
 	char *path;
@@ -83,6 +84,26 @@ static bool read_already(const struct siblings *s, const struct sys_stat *st)
 		other->st.mtime_ns == st->mtime_ns);
 }
 
+/* What compresses keeps the time of last writing, of which seconds are left at worst;
+ * the size says nothing. */
+static bool packed_worth_a_look(const struct siblings *s, const char *path,
+				const struct sys_stat *st, struct sibling *out)
+{
+	const struct known *k = s->k;
+	int64_t coarse = st->mtime_ns + NS_PER_S;
+	bool numbered = names_is_numbered(path, s->path);
+
+	*out = (struct sibling){
+		.mtime_ns = st->mtime_ns,
+		.unseen = numbered && s->since_ns != INT64_MAX &&
+			  coarse > s->since_ns,
+	};
+	if (!content_can(content_kind_of_name(path))) {
+		return false;
+	}
+	return out->unseen || (k != NULL && coarse > k->st.mtime_ns);
+}
+
 /* Whether a file may be what is searched; fills in *out. */
 static bool worth_a_look(const struct siblings *s, const char *path,
 			 const struct sys_stat *st, struct sibling *out)
@@ -91,6 +112,9 @@ static bool worth_a_look(const struct siblings *s, const char *path,
 
 	if (st->size == 0 || read_already(s, st)) {
 		return false;
+	}
+	if (content_kind_of_name(path) != CONTENT_PLAIN) {
+		return packed_worth_a_look(s, path, st, out);
 	}
 	*out = (struct sibling){
 		.mtime_ns = st->mtime_ns,
@@ -116,10 +140,7 @@ static int on_entry(void *arg, const char *name, bool is_dir)
 	    scan_source_of(s->tail, path) >= 0) {
 		return 0; /* What a glob matches, the scan finds. */
 	}
-	if (names_compressed(path)) {
-		s->compressed = true;
-		return 0;
-	}
+	s->compressed |= !content_can(content_kind_of_name(path));
 	rc = sys_stat(s->tail->sys, path, &st);
 	if (rc == 0 && worth_a_look(s, path, &st, &new)) {
 		rc = keep(s, path, &new);
@@ -214,12 +235,18 @@ static void search_rest(struct tail *t, struct known *k)
 	struct siblings s = {.tail = t, .path = k->st.path, .k = k,
 			     .since_ns = INT64_MAX};
 
+	if (known_blank(k)) {
+		/* It can't be proved to be anything: what is not older and not
+		 * known comes under a stream of its own. */
+		s.since_ns = k->good_mtime_ns;
+	}
 	if (file_wake_copies(t, &k->st.id)) {
 		k->wait_polls = 1;
 		return;
 	}
 	if (search(&s) > 0) {
 		k->searching = true;
+		k->unread_copy = s.compressed;
 		k->search_failed = s.error != 0;
 	} else if (s.error != 0) {
 		k->wait_polls = 1; /* Not known to be gone: ask again. */
@@ -236,6 +263,23 @@ static struct look *look_of(struct tail *t, const char *path)
 		}
 	}
 	return NULL;
+}
+
+void search_again_for(struct tail *t, const struct file *f)
+{
+	for (size_t i = 0; i < t->n_known; i++) {
+		struct known *k = t->known[i];
+
+		if (k->searching && names_related(f->path, k->st.path)) {
+			k->unread_copy = true;
+			k->search_failed |= sys_wall_ns(t->sys) - f->mtime_ns <
+					    TAIL_YOUNG_NS;
+		}
+	}
+	if (f->unseen && f->family != NULL &&
+	    sys_wall_ns(t->sys) - f->mtime_ns < TAIL_YOUNG_NS) {
+		search_later(t, f->family, f->mtime_ns);
+	}
 }
 
 void search_later(struct tail *t, const char *path, int64_t since_ns)
@@ -399,7 +443,7 @@ bool search_step(struct tail *t)
 			k->wait_polls = 1;
 		} else if (k->searching) {
 			/* Every sibling was judged, and none was it. */
-			not_found(t, k, false);
+			not_found(t, k, k->unread_copy);
 			return true;
 		}
 		if (k->wait_polls == 0 && k->searches < TAIL_SEARCHES &&

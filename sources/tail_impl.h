@@ -4,13 +4,16 @@
  *   scan.c      which files are there: globs, watches, names
  *   files.c     the open files: made, parked, closed
  *   follow.c    one open file: read on, hand on, its end
- *   identify.c  which stream a file belongs to: proofs by content
+ *   packed.c    compressed files: looked through once before they count
+ *   identify.c  which stream a file belongs to: proofs by content (with candidates.c,
+ *               proof.c, outcome.c)
  *   search.c    streams whose file is gone: their rest, among its siblings
  *   remember.c  the streams without an open file
  *
  * An incarnation of a file goes
  *
- *	 NEW ----------------------------> READING ---------> (finished)
+ *	 NEW (compressed: UNPACKING, then NEW again)
+ *	  |------------------------------> READING ---------> (finished)
  *	  |  bytes, and a stream it may     ^   |
  *	  v  belong to                      |   | rewritten in place,
  *	 PROVING ----> RESUMING ------------'   | tail_fork(), tail_rewind()
@@ -27,6 +30,7 @@
 #include "sources/names.h"
 #include "sources/prefix.h"
 #include "sources/tail.h"
+#include "sources/content.h"
 
 enum {
 	TAIL_MAX_OPEN = 1024,
@@ -45,9 +49,11 @@ enum {
 };
 /* Two changes of a directory within it may leave the same time. */
 #define TAIL_COARSE_NS 2000000000
+/* A compressed file that changed since may still be being written. */
+#define TAIL_YOUNG_NS 60000000000
 
-enum file_state { FILE_NEW, FILE_PROVING, FILE_RESUMING, FILE_READING,
-		  FILE_SKIPPED };
+enum file_state { FILE_NEW, FILE_UNPACKING, FILE_PROVING, FILE_RESUMING,
+		  FILE_READING, FILE_SKIPPED };
 
 struct file {
 	struct tail *tail;
@@ -69,9 +75,16 @@ struct file {
 	bool check_name;     /* an event named it */
 	bool shrunk;         /* it was cut, and that is not dealt with yet */
 	bool paused;         /* an error: wait for the next poll */
+	bool waits;          /* NEW until what it may be a copy of was read */
 	uint32_t nlink;
-	uint64_t size;       /* when it was last looked at */
+	uint64_t size;       /* of the content, when it was last looked at */
 	int64_t mtime_ns;
+	/* A compressed file: positions are those of its content, whose size is known
+	 * once it was decoded to the end and its trailer found right. */
+	enum content_kind packed;
+	struct content *content;
+	bool unpacked;        /* size is right */
+	uint64_t packed_size; /* on disk */
 	/* mtime when its name and content were last right (a sibling's: when it
 	 * was found): an incarnation that came later is not older. */
 	int64_t good_mtime_ns;
@@ -120,6 +133,7 @@ struct known {
 	bool searching;      /* siblings are looked into for it ... */
 	bool replaced;       /* blank, and its file got a new stream */
 	bool search_failed;  /* ... but not all of them */
+	bool unread_copy;    /* one is compressed, and can't be read */
 };
 
 /* A place of a stream where H is known, to be compared with a file's. */
@@ -249,6 +263,13 @@ int file_add(struct tail *t, const char *path, int fd,
 void file_free(struct file *f);
 void file_close(struct file *f);
 int file_set_path(struct file *f, const char *path);
+/* As sys_pread(), of the content; UV_EAGAIN: call again.  file: a struct file. */
+int64_t file_pread(void *file, void *buf, size_t n, uint64_t offset);
+/* Its size on disk. */
+static inline uint64_t file_disk_size(const struct file *f)
+{
+	return f->packed != CONTENT_PLAIN ? f->packed_size : f->size;
+}
 /* Makes f->s and f->reserve (if there is none); UV_ENOMEM. */
 int file_new_stream(struct file *f);
 void file_drop_stream(struct file *f);
@@ -271,6 +292,16 @@ void follow_check(struct file *f);
 void follow_poll(struct file *f);
 /* READING from where f->s stands; opened() when the stream has an id. */
 void follow_begin(struct file *f);
+
+/* packed.c */
+/* f is NEW, compressed, and has bytes: decode it to its end, then identify it. */
+void packed_begin(struct file *f);
+/* One step of that. */
+void packed_step(struct file *f);
+/* The file on disk is not what it was: what is known of its content is void. */
+void packed_changed(struct file *f, const struct sys_stat *st);
+/* It was read to its end, acknowledged, and is closed until it changes. */
+bool packed_done(const struct file *f);
 
 /* identify.c */
 /* f is NEW and has bytes: find out whose they are. */
@@ -298,6 +329,9 @@ void search_poll(struct tail *t);
 /* Look for incarnations of the name that nobody has seen, written since then
  * (mtime, Unix ns).  When out of memory, this is logged and not done. */
 void search_add(struct tail *t, const char *path, int64_t since_ns);
+/* A sibling can't be judged before it was written to its end: those who look for their
+ * rest ask again. */
+void search_again_for(struct tail *t, const struct file *f);
 /* Likewise, but not before the next poll. */
 void search_later(struct tail *t, const char *path, int64_t since_ns);
 /* The entries of a directory that is looked into have changed. */

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "tests/support/tail_sink.h"
+#include "tests/support/world_compress.h"
 
 static char glob_log[] = "/var/log/app.log";
 static char glob_all[] = "/var/log/app.log*";
@@ -262,6 +263,168 @@ static void a_copy_made_while_down_is_read_on(void **state)
 	expect_lines(&b, 0, 200);
 	assert_int_equal(b.k.gaps, 0);
 	assert_int_equal(b.k.forks, 0);
+	bench_fini(&b);
+}
+
+/* Read half, rotated and compressed while down, read on from the right byte. */
+static void compressed_while_down(enum content_kind kind, bool in_glob, bool copy)
+{
+	struct bench b;
+
+	bench_init(&b, in_glob ? glob_all : glob_log);
+	sink_start(&b.k);
+	write_lines(&b, "/var/log/app.log", 0, 50);
+	settle(&b, 10);
+	sink_checkpoint(&b.k);
+	sink_crash(&b.k);
+	write_lines(&b, "/var/log/app.log", 50, 4000);
+	if (copy) {
+		world_copy(&b.w, "/var/log/app.log", "/var/log/app.log.1");
+		world_truncate(&b.w, "/var/log/app.log");
+	} else {
+		world_rename(&b.w, "/var/log/app.log", "/var/log/app.log.1");
+	}
+	world_compress(&b.w, "/var/log/app.log.1", kind, NULL, NULL);
+	write_lines(&b, "/var/log/app.log", 4000, 4100);
+	sink_start(&b.k);
+	settle(&b, 10000);
+	expect_lines(&b, 0, 4100);
+	assert_int_equal(b.k.gaps, 0);
+	assert_int_equal(b.k.forks, 0);
+	/* It is closed when it was read, and not read again. */
+	settle(&b, 5000);
+	assert_int_equal(b.w.open_fds, 1);
+	sink_checkpoint(&b.k);
+	sink_crash(&b.k);
+	sink_start(&b.k);
+	settle(&b, 5000);
+	expect_lines(&b, 0, 4100);
+	bench_fini(&b);
+}
+
+static void what_was_compressed_while_down_is_read_on(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 12; i++) {
+		compressed_while_down(compress_kind((uint64_t)i % 3),
+				      i / 3 % 2 != 0, i / 6 != 0);
+	}
+}
+
+static void a_compressed_file_counts_when_its_trailer_is_there(void **state)
+{
+	struct bench b;
+	struct world_inode *in;
+	size_t whole;
+
+	(void)state;
+	bench_init(&b, glob_all);
+	write_lines(&b, "/var/log/app.log.1", 0, 300);
+	world_compress(&b.w, "/var/log/app.log.1", CONTENT_GZIP, NULL, NULL);
+	in = world_name_of(&b.w, "/var/log/app.log.1.gz")->inode;
+	whole = in->n;
+	in->n -= 3;
+	sink_start(&b.k);
+	settle(&b, 5000);
+	assert_int_equal(b.k.n_stored, 0);
+	in->n = whole;
+	in->mtime_ns = b.w.now_ns;
+	settle(&b, 5000);
+	expect_lines(&b, 0, 300);
+	bench_fini(&b);
+}
+
+static void a_damaged_compressed_copy_is_a_gap(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, glob_log);
+	sink_start(&b.k);
+	write_lines(&b, "/var/log/app.log", 0, 50);
+	settle(&b, 10);
+	sink_checkpoint(&b.k);
+	sink_crash(&b.k);
+	write_lines(&b, "/var/log/app.log", 50, 100);
+	world_rename(&b.w, "/var/log/app.log", "/var/log/app.log.1");
+	world_compress(&b.w, "/var/log/app.log.1", CONTENT_GZIP, NULL, NULL);
+	world_name_of(&b.w, "/var/log/app.log.1.gz")->inode->data[200] ^= 1;
+	write_lines(&b, "/var/log/app.log", 100, 110);
+	sink_start(&b.k);
+	settle(&b, 120000);
+	assert_int_equal(b.k.gaps, 1);
+	assert_int_equal(b.k.n_stored, 60);
+	assert_string_equal(b.k.gap_reason,
+			    "rotated and compressed before it was read to its "
+			    "end");
+	bench_fini(&b);
+}
+
+static void a_second_name_for_a_file_doubles_nothing(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, glob_all);
+	sink_start(&b.k);
+	write_lines(&b, "/var/log/app.log", 0, 20);
+	settle(&b, 10);
+	world_link(&b.w, "/var/log/app.log", "/var/log/app.log.same");
+	write_lines(&b, "/var/log/app.log", 20, 40);
+	settle(&b, 3000);
+	world_unlink(&b.w, "/var/log/app.log");
+	write_lines(&b, "/var/log/app.log.same", 40, 60);
+	settle(&b, 3000);
+	expect_lines(&b, 0, 60);
+	assert_int_equal(b.k.opened, 1);
+	assert_int_equal(b.k.forks, 0);
+	bench_fini(&b);
+}
+
+static void a_file_restored_from_backup_repeats_nothing(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, glob_log);
+	sink_start(&b.k);
+	write_lines(&b, "/var/log/app.log", 0, 50);
+	settle(&b, 10);
+	sink_checkpoint(&b.k);
+	sink_crash(&b.k);
+	/* The same bytes in another inode, and then more of them. */
+	world_copy(&b.w, "/var/log/app.log", "/tmp/backup");
+	world_unlink(&b.w, "/var/log/app.log");
+	world_rename(&b.w, "/tmp/backup", "/var/log/app.log");
+	write_lines(&b, "/var/log/app.log", 50, 60);
+	sink_start(&b.k);
+	settle(&b, 3000);
+	expect_lines(&b, 0, 60);
+	assert_int_equal(b.k.forks, 0);
+	assert_int_equal(b.k.gaps, 0);
+	bench_fini(&b);
+}
+
+static void a_copy_of_a_file_that_was_cut_and_refilled_is_found(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, glob_log);
+	b.w.watching = false;
+	sink_start(&b.k);
+	settle(&b, 10);
+	/* Two bytes were seen, and the next incarnation begins with the same. */
+	world_append(&b.w, "/var/log/app.log", "li");
+	settle(&b, 1500);
+	world_append(&b.w, "/var/log/app.log", "ne A\n");
+	world_copy(&b.w, "/var/log/app.log", "/var/log/app.log.1");
+	world_truncate(&b.w, "/var/log/app.log");
+	world_append(&b.w, "/var/log/app.log", "line B of the next\n");
+	settle(&b, 5000);
+	assert_int_equal(count(&b, "line A"), 1);
+	assert_int_equal(count(&b, "line B of the next"), 1);
+	assert_int_equal(b.k.n_stored, 2);
 	bench_fini(&b);
 }
 
@@ -934,6 +1097,14 @@ int main(void)
 		cmocka_unit_test(a_truncated_file_that_has_regrown_is_seen),
 		cmocka_unit_test(a_replacement_of_the_same_size_is_seen),
 		cmocka_unit_test(a_copy_made_while_down_is_read_on),
+		cmocka_unit_test(what_was_compressed_while_down_is_read_on),
+		cmocka_unit_test(
+			a_compressed_file_counts_when_its_trailer_is_there),
+		cmocka_unit_test(a_damaged_compressed_copy_is_a_gap),
+		cmocka_unit_test(a_second_name_for_a_file_doubles_nothing),
+		cmocka_unit_test(a_file_restored_from_backup_repeats_nothing),
+		cmocka_unit_test(
+			a_copy_of_a_file_that_was_cut_and_refilled_is_found),
 		cmocka_unit_test(a_short_copy_made_while_down_is_a_fork),
 		cmocka_unit_test(a_stale_copy_in_the_glob_is_skipped),
 		cmocka_unit_test(a_rename_inside_the_glob_reads_nothing_twice),

@@ -1,0 +1,321 @@
+/* Which stream a file belongs to.
+ *
+ * H over the beginning of the file is compared with every place where H of a
+ * candidate stream is known: one of the same inode, or of a related name.  The
+ * longest proven prefix wins.  On the same inode any match is proof; on another
+ * it has to be longer than what different files are known to share: at least
+ * TAIL_STRONG bytes, or all of the file, and more than the first line.  What the match
+ * means:
+ *
+ *   a remembered stream, up to where it would go on    it goes on here
+ *   a remembered stream, at an earlier place only      a new stream from there, fork
+ *   a stream that another file gives, rotation name    a stale copy: skipped
+ *   likewise, any other name                           a separate stream, fork
+ *   nothing                                            a new stream
+ *
+ * `fork` says that its lines may repeat another's.  Only what was proven equal
+ * is ever left out.
+ */
+#include "common/log.h"
+#include "sources/identify_impl.h"
+
+/* More than files are known to share: or all that there is of it, beyond the first
+ * line. */
+static bool strong(const struct job *j, const struct candidate *c,
+		   const struct file *f)
+{
+	return (c->best >= TAIL_STRONG || c->best == f->size) &&
+	       j->prefix.first_line > 0 && c->best > j->prefix.first_line;
+}
+
+/* A remembered stream's copy that is too short to prove much. */
+static bool weak_rest(const struct file *f, const struct job *j,
+		      const struct candidate *c, const struct known *k)
+{
+	return c->matched && !c->open && !c->same_inode && c->best > 0 &&
+	       !strong(j, c, f) && known_continues(k, c->best, f->size, !f->in_glob) &&
+	       !known_done(k);
+}
+
+/* A stream whose file was cut while this process read it is looked for, and here is a
+ * file with all that was ever read, not older than that: a copy made just before.  To
+ * call it a fork would lose what is not acknowledged yet if it has to be read again. */
+static bool just_copied(const struct file *f, const struct candidate *c,
+			const struct known *k)
+{
+	return k->ours && c->best > 0 && c->best == known_furthest(k) &&
+	       ((k->cut && f->mtime_ns >= k->good_mtime_ns) ||
+		(!f->in_glob && k->searching));
+}
+
+struct verdict {
+	const struct candidate *rest; /* a remembered stream's */
+	struct known *k;              /* ... which is this one */
+	const struct candidate *copy; /* of what another file gives */
+	const struct candidate *short_copy; /* likewise, by less than is strong */
+	const struct candidate *weak;
+	struct known *weak_k;
+	bool may_repeat; /* lines of a stream that can't be proved to be another */
+
+};
+
+static bool rather(const struct file *f, const struct candidate *a,
+		   const struct known *ka, const struct verdict *v)
+{
+	const struct candidate *b = v->rest;
+	bool a_on, b_on;
+
+	if (b == NULL || a->best != b->best) {
+		return b == NULL || a->best > b->best;
+	}
+	a_on = known_continues(ka, a->best, f->size, !f->in_glob);
+	b_on = known_continues(v->k, b->best, f->size, !f->in_glob);
+	if (a_on != b_on) {
+		return a_on;
+	}
+	if (a->same_inode != b->same_inode) {
+		return a->same_inode;
+	}
+	return !known_done(ka) && known_done(v->k);
+}
+
+static struct verdict judge(const struct file *f, const struct job *j)
+{
+	struct tail *t = f->tail;
+	struct verdict v = {0};
+
+	for (size_t i = 0; i < j->n_candidates; i++) {
+		const struct candidate *c = &j->candidates[i];
+		struct known *k = c->open ? NULL : known_find(t, &c->id);
+
+		v.may_repeat |= k != NULL && k->st.acked == 0 &&
+				(!k->live || k->st.position > 0) &&
+				(k->st.top.position == 0 ||
+				 k->st.top.position > f->size) &&
+				!known_done(k) && !k->present;
+		if (!c->matched) {
+			continue;
+		}
+		v.may_repeat |= !c->disproved;
+		if (c->open || (k != NULL && k->present && !c->same_inode)) {
+			if (strong(j, c, f) &&
+			    (v.copy == NULL || c->best > v.copy->best)) {
+				v.copy = c;
+			} else if (!c->disproved) {
+				v.short_copy = c;
+			}
+		} else if (k != NULL && (c->same_inode || strong(j, c, f) ||
+					 just_copied(f, c, k))) {
+			if (rather(f, c, k, &v)) {
+				v.rest = c;
+				v.k = k;
+			}
+		} else if (k != NULL && weak_rest(f, j, c, k) &&
+			   (f->in_glob || k->searching) &&
+			   (v.weak == NULL || c->best > v.weak->best)) {
+			v.weak = c;
+			v.weak_k = k;
+		}
+	}
+	return v;
+}
+
+/* The whole file, short as it may be, equals a whole stream. */
+static bool is_known(const struct file *f, const struct job *j)
+{
+	for (size_t i = 0; i < j->n_candidates; i++) {
+		const struct candidate *c = &j->candidates[i];
+
+		if (c->matched && c->best > 0 && c->best == f->size) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Of the file that bears this name nothing was handed on yet: there is nothing by
+ * which a copy of it could be known. */
+static bool unread(const struct tail *t, const char *path)
+{
+	for (size_t i = 0; i < t->n_files; i++) {
+		const struct file *f = t->files[i];
+
+		if (f->in_glob && !f->gone && f->size > 0 &&
+		    (f->s == NULL || f->s->position == 0) &&
+		    strcmp(f->path, path) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Probably the stream's rest, but files as short may begin alike: what is not
+ * acknowledged comes under a stream of its own.  When that one begins, and not
+ * before, this one is over. */
+static void weak_sibling(struct file *f, struct known *k)
+{
+	if (f->size <= k->st.acked) {
+		known_give_up(k);
+		file_free(f);
+		return;
+	}
+	f->instead = true;
+	f->instead_of = k->st.id;
+	if (k->st.acked > 0) {
+		outcome_fork(f, k->st.acked, k->st.h);
+	} else {
+		outcome_new(f, true);
+	}
+}
+
+/* A file found beside a stream whose rest is searched: it is that rest, or none
+ * of our business; unless it came and went while nobody looked. */
+static void decide_sibling(struct file *f, const struct job *j,
+			   const struct verdict *v)
+{
+	if (v->rest != NULL && known_continues(v->k, v->rest->best, f->size, true)) {
+		outcome_go_on(f, v->k, v->rest, j);
+	} else if (v->weak != NULL) {
+		weak_sibling(f, v->weak_k);
+	} else if (f->unseen && v->rest != NULL && v->copy == NULL &&
+		   v->rest->best < f->size) {
+		outcome_fork(f, v->rest->best, v->rest->best_h);
+	} else if ((f->unseen || outcome_blank_of(f) != NULL) && v->rest == NULL &&
+		   v->copy == NULL && !is_known(f, j)) {
+		if (unread(f->tail, f->family)) {
+			search_later(f->tail, f->family, f->mtime_ns);
+			file_free(f);
+		} else {
+			outcome_new(f, true); /* No proof that it is new. */
+		}
+	} else {
+		file_free(f);
+	}
+}
+
+static bool is_stale_copy(const struct file *f, const struct candidate *c)
+{
+	struct tail *t = f->tail;
+	const struct known *k = c->open ? NULL : known_find(t, &c->id);
+	const struct file *other = c->open ? file_of(t, &c->id) : NULL;
+	const struct stream_state *st = k != NULL ? &k->st : NULL;
+	uint64_t full = k != NULL ? known_full(k) : 0;
+
+	if (other != NULL && other->s != NULL) {
+		st = &other->s->st;
+		full = other->s->position;
+	}
+	if (st != NULL && st->path != NULL && c->best == f->size &&
+	    (f->packed != CONTENT_PLAIN || names_compressed(st->path))) {
+		/* One is what became of the other, and keeps its time. */
+		return true;
+	}
+	if (st == NULL || st->path == NULL || c->same_inode ||
+	    !names_is_rotation(f->path, st->path) ||
+	    f->mtime_ns < st->born_ns) {
+		return false;
+	}
+	/* Wholly a prefix; or a copy of a file that gives the rest itself. */
+	return c->best == f->size ||
+	       ((other != NULL || k->present) && c->best == full);
+}
+
+/* f begins like an open file and is more than what was read of that one: if that one
+ * was cut meanwhile, f is a copy with its rest, and has to be judged anew. */
+static bool original_was_cut(const struct file *f, const struct candidate *c)
+{
+	struct file *other = c != NULL && c->open ? file_of(f->tail, &c->id)
+						  : NULL;
+
+	if (other == NULL || other->state != FILE_READING ||
+	    c->best >= f->size) {
+		return false;
+	}
+	follow_check(other);
+	return other->state != FILE_READING;
+}
+
+static bool disproved(const struct job *j, const struct file *other)
+{
+	for (size_t i = 0; i < j->n_candidates; i++) {
+		const struct candidate *c = &j->candidates[i];
+
+		if (c->open && c->disproved && other->s->has_id &&
+		    stream_id_eq(&c->id, &other->s->st.id)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* f may be a copy of an open file, most of which was not read yet: when it was, there
+ * is more to tell by. */
+static bool better_later(const struct file *f, const struct job *j)
+{
+	struct tail *t = f->tail;
+
+	for (size_t i = 0; i < t->n_files; i++) {
+		const struct file *other = t->files[i];
+
+		if (other != f && other->state == FILE_READING &&
+		    other->s->position < other->size &&
+		    other->s->position < f->size &&
+		    (other->full || f->polls < TAIL_SETTLE_MAX) &&
+		    names_related(f->path, other->path) &&
+		    (f->packed != CONTENT_PLAIN ||
+		     names_is_rotation(f->path, other->path)) &&
+		    !disproved(j, other)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+void proof_decide(struct file *f, const struct job *j)
+{
+	struct verdict v = judge(f, j);
+	bool rest_first;
+
+	if (original_was_cut(f, v.copy) || original_was_cut(f, v.short_copy)) {
+		identify_again(f);
+		return;
+	}
+	if (f->in_glob && better_later(f, j) &&
+	    !(v.rest != NULL &&
+	      known_continues(v.k, v.rest->best, f->size, false))) {
+		f->state = FILE_NEW;
+		f->waits = true;
+		return; /* The next poll looks again. */
+	}
+	log_debug("looked into the beginning of a log file",
+		  "path=%s size=%llu sibling=%d unseen=%d rest_from=%lld "
+		  "copy_to=%lld weak=%d", f->path, (unsigned long long)f->size,
+		  !f->in_glob, f->unseen,
+		  v.rest != NULL ? (long long)v.rest->best : -1,
+		  v.copy != NULL ? (long long)v.copy->best : -1,
+		  v.weak != NULL);
+	rest_first = v.rest != NULL && (v.copy == NULL ||
+					     v.rest->best >= v.copy->best);
+
+	if (!f->in_glob) {
+		decide_sibling(f, j, &v);
+	} else if (rest_first && known_continues(v.k, v.rest->best, f->size, false)) {
+		outcome_go_on(f, v.k, v.rest, j);
+	} else if (rest_first && is_stale_copy(f, v.rest)) {
+		outcome_skip(f, &v.rest->id, v.rest->best, v.rest->best_h);
+	} else if (rest_first && !v.k->live && v.rest->best > v.k->st.acked) {
+		/* What lies between was handed on, but not acknowledged. */
+		outcome_fork(f, v.k->st.acked, v.k->st.h);
+	} else if (rest_first) {
+		outcome_fork(f, v.rest->best, v.rest->best_h);
+	} else if (v.copy != NULL && is_stale_copy(f, v.copy)) {
+		outcome_skip(f, &v.copy->id, v.copy->best, v.copy->best_h);
+	} else if (v.weak != NULL && v.weak_k->st.acked > j->prefix.first_line &&
+		   v.weak->best >= v.weak_k->st.acked) {
+		f->instead = true;
+		f->instead_of = v.weak_k->st.id;
+		outcome_fork(f, v.weak_k->st.acked, v.weak_k->st.h);
+	} else {
+		outcome_new(f, v.copy != NULL || v.weak != NULL || v.may_repeat);
+	}
+}

@@ -1,0 +1,223 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/err.h"
+#include "tests/support/memory_sys.h"
+#include "tests/support/compress.h"
+
+enum { N = 700000, WINDOW = 300000 };
+
+static char *text; /* N bytes that compress somewhat */
+
+static int make_text(void **state)
+{
+	uint64_t r = 88172645463325252u;
+
+	(void)state;
+	text = malloc(N);
+	for (size_t i = 0; text != NULL && i < N; i++) {
+		r ^= r << 13;
+		r ^= r >> 7;
+		r ^= r << 17;
+		text[i] = (char)(i % 61 == 60 ? '\n' : 'a' + (r >> 20) % 16);
+	}
+	return text == NULL;
+}
+
+static int drop_text(void **state)
+{
+	(void)state;
+	free(text);
+	return 0;
+}
+
+/* All of the content in pieces of `piece` bytes into out (of n bytes): how many, or the
+ * error. */
+static int64_t read_all(const void *packed, size_t packed_n,
+			enum content_kind kind, size_t piece, char *out, size_t n)
+{
+	struct memory_sys m;
+	struct content *u;
+	uint64_t at = 0;
+	int64_t got;
+
+	memory_sys_init(&m, "x", packed, packed_n);
+	assert_int_equal(content_open(&u, &m.sys, 3, kind, WINDOW), 0);
+	do {
+		size_t want = n - at < piece ? n - at : piece;
+
+		got = content_pread(u, out + at, want > 0 ? want : 1, at);
+		if (got > 0) {
+			at += (uint64_t)got;
+		}
+		assert_true(at <= n);
+	} while (got > 0 || got == UV_EAGAIN);
+	content_close(u);
+	return got < 0 ? got : (int64_t)at;
+}
+
+static void what_was_compressed_is_read_whole_in_any_pieces(void **state)
+{
+	static const size_t pieces[] = {7, 4096, 100001, WINDOW};
+	unsigned char *packed = malloc(compress_bound(N));
+	char *out = malloc(N + 1);
+
+	(void)state;
+	for (uint64_t k = 0; k < 3; k++) {
+		enum content_kind kind = compress_kind(k);
+		size_t n = compress_bytes(kind, text, N, packed);
+
+		for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+			assert_int_equal(read_all(packed, n, kind, pieces[i],
+						  out, N + 1), N);
+			assert_memory_equal(out, text, N);
+		}
+	}
+	free(packed);
+	free(out);
+}
+
+static void several_members_are_one_content(void **state)
+{
+	unsigned char *packed = malloc(2 * compress_bound(1000));
+	char out[2001];
+
+	(void)state;
+	for (uint64_t k = 0; k < 3; k++) {
+		enum content_kind kind = compress_kind(k);
+		size_t n = compress_bytes(kind, text, 1000, packed);
+
+		n += compress_bytes(kind, text + 1000, 1000, packed + n);
+		assert_int_equal(read_all(packed, n, kind, 300, out, sizeof out),
+				 2000);
+		assert_memory_equal(out, text, 2000);
+	}
+	free(packed);
+}
+
+static void without_its_trailer_nothing_counts(void **state)
+{
+	unsigned char *packed = malloc(compress_bound(3000));
+	char out[3001];
+
+	(void)state;
+	for (uint64_t k = 0; k < 3; k++) {
+		enum content_kind kind = compress_kind(k);
+		size_t n = compress_bytes(kind, text, 3000, packed);
+
+		for (size_t cut = 0; cut < n; cut++) {
+			assert_int_equal(read_all(packed, cut, kind, 1000, out,
+						  sizeof out), ERR_TRUNCATED);
+		}
+	}
+	free(packed);
+}
+
+/* zstd's frames as the library writes them here bear no checksum. */
+static void a_flipped_byte_never_passes_the_checksum(void **state)
+{
+	unsigned char *packed = malloc(compress_bound(3000));
+	char out[200000];
+
+	(void)state;
+	for (uint64_t k = 0; k < 3; k++) {
+		enum content_kind kind = compress_kind(k);
+		size_t n = compress_bytes(kind, text, 3000, packed);
+
+		for (size_t i = 0; i < n && kind != CONTENT_ZSTD; i++) {
+			int64_t got;
+
+			packed[i] ^= 0x55;
+			got = read_all(packed, n, kind, 1000, out, sizeof out);
+			/* A name or a time in gzip's head may be anything. */
+			assert_true(got < 0 ||
+				    (got == 3000 &&
+				     memcmp(out, text, 3000) == 0));
+			packed[i] ^= 0x55;
+		}
+	}
+	free(packed);
+}
+
+static void one_may_go_back(void **state)
+{
+	unsigned char *packed = malloc(compress_bound(N));
+	struct memory_sys m;
+	struct content *u;
+	char out[100];
+	static const uint64_t places[] = {0, 650000, 649000, 10, 300000, 5};
+
+	(void)state;
+	for (uint64_t k = 0; k < 3; k++) {
+		enum content_kind kind = compress_kind(k);
+		size_t n = compress_bytes(kind, text, N, packed);
+
+		memory_sys_init(&m, "x", packed, n);
+		assert_int_equal(content_open(&u, &m.sys, 3, kind, WINDOW), 0);
+		for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+			int64_t got;
+
+			do {
+				got = content_pread(u, out, sizeof out, places[i]);
+			} while (got == UV_EAGAIN);
+			assert_int_equal(got, sizeof out);
+			assert_memory_equal(out, text + places[i], sizeof out);
+		}
+		content_close(u);
+	}
+	free(packed);
+}
+
+static void a_window_beyond_the_limit_is_refused(void **state)
+{
+	size_t room = ZSTD_compressBound(N);
+	unsigned char *packed = malloc(room);
+	ZSTD_CCtx *c = ZSTD_createCCtx();
+	ZSTD_inBuffer in = {text, N, 0};
+	ZSTD_outBuffer out = {packed, room, 0};
+	char content[100];
+
+	(void)state;
+	ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, 27);
+	while (ZSTD_compressStream2(c, &out, &in, ZSTD_e_continue) != 0 &&
+	       in.pos < in.size) {
+	}
+	while (ZSTD_compressStream2(c, &out, &in, ZSTD_e_end) != 0) {
+	}
+	assert_int_equal(read_all(packed, out.pos, CONTENT_ZSTD, 100, content,
+				  sizeof content), ERR_LIMIT);
+	ZSTD_freeCCtx(c);
+	free(packed);
+}
+
+static void a_plain_file_may_bear_any_name(void **state)
+{
+	struct memory_sys m;
+
+	(void)state;
+	memory_sys_init(&m, "x", (const uint8_t *)"plain text\n", 11);
+	assert_int_equal(content_kind_of("/log/a.gz", &m.sys, 3), CONTENT_PLAIN);
+	memory_sys_init(&m, "x", (const uint8_t *)"\x1f\x8b\x08", 3);
+	assert_int_equal(content_kind_of("/log/a.gz", &m.sys, 3), CONTENT_GZIP);
+	assert_int_equal(content_kind_of("/log/a", &m.sys, 3), CONTENT_PLAIN);
+	assert_false(content_can(CONTENT_BZIP2));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_compressed_is_read_whole_in_any_pieces),
+		cmocka_unit_test(several_members_are_one_content),
+		cmocka_unit_test(without_its_trailer_nothing_counts),
+		cmocka_unit_test(a_flipped_byte_never_passes_the_checksum),
+		cmocka_unit_test(one_may_go_back),
+		cmocka_unit_test(a_window_beyond_the_limit_is_refused),
+		cmocka_unit_test(a_plain_file_may_bear_any_name),
+	};
+
+	return cmocka_run_group_tests(tests, make_text, drop_text);
+}
