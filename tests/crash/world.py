@@ -1,5 +1,7 @@
 """The place of a crash test: two network name spaces with a link between them, an agent and a collector as they
 are shipped, writers that log, and the files they log to."""
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -104,9 +106,6 @@ class Writer:
         self.process = subprocess.Popen([program, str(path), str(ident), str(rate), str(seed), str(lock)],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
 
-    def freeze(self, frozen):
-        self.process.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
-
     def reopen(self):
         self.process.send_signal(signal.SIGHUP)
 
@@ -186,6 +185,13 @@ class World:
                 self.writers.append(Writer(str(program), self.logs / name, number,
                                            max(1, int(rate * self.rate / writers)), self.seed * 1000 + number,
                                            self.lock if lock else "", errors))
+
+    @contextlib.contextmanager
+    def nobody_writes(self):
+        """Every writer that takes the lock waits, none of them in the middle of a line."""
+        with open(self.lock, "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def daemons(self):
         return (self.agent, self.collector)
