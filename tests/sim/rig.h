@@ -34,6 +34,8 @@ struct device {
 	struct writer_backup written;
 	bool restore;
 	unsigned alone; /* starts without a collector in reach */
+	unsigned starts;
+	int64_t up_ns;  /* since when it runs; INT64_MAX: it does not */
 };
 
 /* What a collector has acknowledged of a stream. */

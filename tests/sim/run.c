@@ -103,6 +103,19 @@ static bool may_repeat(const struct rig *r)
 	       (r->agent_deaths > 0 && d->alone > 0);
 }
 
+/* What an agent that was started anew can't know of a log that was rotated meanwhile:
+ * its state could not be saved, or the times of files tell nothing, since the clock has
+ * jumped (docs/delivery.md, limits). */
+static bool is_limit(const struct rig *r, const struct verdict *v)
+{
+	const struct device *d = &r->devices[0];
+
+	return v->rc == 0 && v->wrong == 0 && v->gaps == 0 && d->starts > 1 &&
+	       (v->doubled == 0 || r->moved) &&
+	       (disk_faults(d->node) > 0 ||
+		(r->happened >> AGENT_CLOCK_JUMPS & 1) != 0);
+}
+
 static bool all_stopped(const struct rig *r)
 {
 	for (int i = 0; i < RIG_DEVICES; i++) {
@@ -136,7 +149,7 @@ static bool sentence(struct rig *r, const struct plan *p,
 	const struct scenario *sc = p->scenario;
 	uint64_t calls = node_calls(r->devices[0].node);
 	bool ok = (verdict_is_good(v, r->moved) ||
-		   (r->cloned && verdict_is_mixed(v))) &&
+		   (r->cloned && verdict_is_mixed(v)) || is_limit(r, v)) &&
 		  r->refused == 0 &&
 		  r->broken_promises == 0 && all_stopped(r) &&
 		  (v->repeated == 0 || may_repeat(r)) &&
@@ -193,6 +206,7 @@ void run_one(const struct plan *p, struct run_outcome *out)
 	out->told = v.told;
 	out->doubled = v.doubled;
 	out->mixed = r->cloned && verdict_is_mixed(&v);
+	out->limited = v.lost > 0 && !out->mixed;
 	rig_fini(r);
 	free(r);
 }

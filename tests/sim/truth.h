@@ -33,6 +33,7 @@ struct content {
 	struct mark *marks;
 	size_t n, room;
 	int parent;    /* -1: none */
+	bool is_copy;  /* its parent goes on as well, on another machine */
 	size_t shared; /* with it */
 };
 
@@ -54,6 +55,9 @@ struct writer {
 	bool long_lines, same_first_line;
 	bool enabled;
 	const bool *met; /* this device has been heard by a collector */
+	const int64_t *up_ns; /* since when its agent runs; INT64_MAX: it does not */
+	int64_t born_ns[TRUTH_FILES]; /* the first file of this name; 0: none yet */
+	bool seen[TRUTH_FILES];       /* the agent has had time to see one */
 	int content[TRUTH_FILES]; /* -1: there is no such file */
 	char tail[TRUTH_LINE];    /* the rest of a line begun */
 	unsigned tail_file;
