@@ -16,7 +16,6 @@
  */
 enum {
 	ALERT_DELAY_MS = 5,
-	RECORD_OVERHEAD = 32, /* the most that a record's table entry takes */
 	SLOT_KEEP = 16 * 1024, /* a slot's buffer above this is freed */
 	GAP_TEXT = 64,
 };
@@ -114,106 +113,6 @@ static struct slot *new_slot(struct lane_state *ln,
 	return s;
 }
 
-/* ---- giving up the newest, by policy ---- */
-
-struct lost *lane_find_lost(struct lane_state *ln, const struct stream_id *id)
-{
-	for (size_t i = 0; i < ln->n_lost; i++) {
-		if (memcmp(&ln->lost[i].id, id, sizeof *id) == 0) {
-			return &ln->lost[i];
-		}
-	}
-	return NULL;
-}
-
-/* The spool is full and the policy is to give up what comes in now. */
-static bool gives_up(struct lane_state *ln, const struct stream_id *id)
-{
-	return queue_policy(ln->queue) == SPOOL_DROP_NEWEST &&
-	       lane_goes_to_file(ln) &&
-	       !lane_fits_spool(ln, ln->filling) &&
-	       (ln->n_lost < LOST_STREAMS || lane_find_lost(ln, id) != NULL);
-}
-
-/* Counted, and owed as a gap record. */
-static void give_up(struct lane_state *ln, const struct record *r)
-{
-	struct lost *lost = lane_find_lost(ln, &r->stream);
-
-	if (lost == NULL) {
-		lost = &ln->lost[ln->n_lost++];
-		*lost = (struct lost){r->stream, r->start, r->start, 0,
-				      "spool-full drop-newest"};
-	}
-	lost->end = r->end;
-	lost->count++;
-	ln->dropped++;
-}
-
-/* The gap record that a stream owes, before its next record at `next`. */
-static int add_owed_gap(struct lane_state *ln, struct slot *s, uint64_t next)
-{
-	struct lost *lost = lane_find_lost(ln, &s->id);
-	char text[GAP_TEXT];
-	struct record r;
-	int rc;
-
-	if (lost == NULL) {
-		return 0;
-	}
-	r = (struct record){.stream = s->id,
-			    .start = lost->start,
-			    .end = next > lost->end ? next : lost->end,
-			    .flags = RECORD_GAP,
-			    .observed_ns = sys_wall_ns(ln->sh->sys),
-			    .header.time_ns = TIME_NONE};
-	r.line = slice_str(lost->reason);
-	if (lost->count > 0) {
-		r.line = slice(text, (size_t)snprintf(
-					     text, sizeof text, "%s lines=%llu",
-					     lost->reason,
-					     (unsigned long long)lost->count));
-	}
-	rc = body_add(&s->section, &r, false);
-	if (rc == 0) {
-		*lost = ln->lost[--ln->n_lost];
-		ln->filling += r.line.n + RECORD_OVERHEAD;
-		ln->sh->gaps++;
-	}
-	return rc;
-}
-
-/* The gap over what another store holds, before the stream's first record here. */
-static int add_held_gap(struct lane_state *ln, struct slot *s,
-			const struct record *next)
-{
-	struct held *held = &ln->sh->elsewhere;
-	struct record r;
-	uint64_t start;
-	int rc;
-
-	/* Behind records that are in the batch already it has no place: they will
-	 * be refused, and all come again. */
-	if (s->section.count > 0 ||
-	    held_owed(held, &s->id, next->start, &start) == 0) {
-		return 0;
-	}
-	r = (struct record){.stream = s->id,
-			    .start = start,
-			    .end = next->start,
-			    .flags = RECORD_GAP,
-			    .line = slice_str(held->reason),
-			    .observed_ns = sys_wall_ns(ln->sh->sys),
-			    .header.time_ns = TIME_NONE};
-	rc = body_add(&s->section, &r, false);
-	if (rc == 0) {
-		held_told(held, &s->id);
-		ln->filling += r.line.n + RECORD_OVERHEAD;
-		ln->sh->gaps++;
-	}
-	return rc;
-}
-
 static void arm_delay(struct lane_state *ln)
 {
 	uint64_t ms = ln->lane == LANE_ALERT ? ALERT_DELAY_MS
@@ -243,7 +142,7 @@ static size_t batch_limit(const struct lane_state *ln)
 static int make_room(struct lane_state *ln, const struct stream_id *id,
 		     size_t n)
 {
-	size_t need = n + RECORD_OVERHEAD;
+	size_t need = n + LANE_RECORD_OVERHEAD;
 
 	if (need > LIMIT_BATCH_DECODED / 2) {
 		return UV_EINVAL;
@@ -262,7 +161,7 @@ int lane_reserve(struct lane_state *ln, const struct stream_id *id, size_t n)
 {
 	int rc = make_room(ln, id, n);
 
-	return rc == ERR_AGAIN && gives_up(ln, id) ? 0 : rc;
+	return rc == ERR_AGAIN && lane_gives_up(ln, id) ? 0 : rc;
 }
 
 int lane_add(struct lane_state *ln, const struct record *r, bool with_time)
@@ -271,8 +170,8 @@ int lane_add(struct lane_state *ln, const struct record *r, bool with_time)
 	size_t before;
 	int rc = make_room(ln, &r->stream, r->line.n);
 
-	if (rc == ERR_AGAIN && gives_up(ln, &r->stream)) {
-		give_up(ln, r);
+	if (rc == ERR_AGAIN && lane_gives_up(ln, &r->stream)) {
+		lane_give_up(ln, r);
 		return 0;
 	}
 	if (rc != 0) {
@@ -289,10 +188,7 @@ int lane_add(struct lane_state *ln, const struct record *r, bool with_time)
 	if (s == NULL) {
 		s = new_slot(ln, &r->stream, r->start);
 	}
-	rc = add_held_gap(ln, s, r);
-	if (rc == 0) {
-		rc = add_owed_gap(ln, s, r->start);
-	}
+	rc = lane_add_gaps(ln, s, r);
 	before = body_section_size(&s->section);
 	if (rc == 0) {
 		rc = body_add(&s->section, r, with_time);
@@ -322,7 +218,7 @@ void lane_report_lost(struct lane_state *ln)
 		if (s == NULL) {
 			s = new_slot(ln, &lost->id, lost->start);
 		}
-		if (add_owed_gap(ln, s, lost->end) != 0) {
+		if (lane_add_lost(ln, s, lost->end) != 0) {
 			return;
 		}
 		arm_delay(ln);
@@ -605,21 +501,9 @@ int lane_acked(struct lane_state *ln, struct seg *seg, int64_t index,
 
 /* ---- questions ---- */
 
-/* Lines that can't be read again were given up, and nobody was told yet. */
-static bool owes_lost(const struct lane_state *ln)
-{
-	for (size_t i = 0; i < ln->n_lost; i++) {
-		if (ln->lane == LANE_KEPT && ln->sh->n_keys > 0 &&
-		    ln->lost[i].end > ln->lost[i].start) {
-			return true;
-		}
-	}
-	return false;
-}
-
 bool lane_settled(const struct lane_state *ln)
 {
-	return ln->filling == 0 && !owes_lost(ln) && !ln->job.busy &&
+	return ln->filling == 0 && !lane_owes_lost(ln) && !ln->job.busy &&
 	       !ln->job.pending && ln->gap_before == NULL;
 }
 

@@ -57,6 +57,7 @@ struct seg {
 	struct spool_file file;  /* .path NULL: in memory only */
 	uint64_t counted;        /* of its file, in shipper.spool_bytes */
 	uint64_t decoded;        /* bytes before compression */
+	uint64_t records;
 	size_t memory;           /* bytes of its batches in memory */
 	int64_t opened_ns, added_ns; /* monotonic */
 
@@ -150,7 +151,7 @@ struct lane_state {
 	unsigned failures; /* of jobs, in a row; then only on_retry() starts one */
 
 	uint64_t last_number;
-	uint64_t records, dropped; /* added; given up by policy, ever */
+	uint64_t records, dropped; /* added; given up and told as a gap, ever */
 	int64_t closed_index;      /* of the last closed segment, for heads; -1 */
 	struct hash32 closed_hash;
 };
@@ -233,6 +234,24 @@ void lane_retry(void *arg);
  * the lane is idle and there is room. */
 void lane_spool_next(struct lane_state *ln);
 
+/* ---- lane_lost.c ---- */
+
+enum { LANE_RECORD_OVERHEAD = 32 }; /* the most that a record's table entry takes */
+
+/* What the stream owes; NULL: nothing. */
+struct lost *lane_find_lost(struct lane_state *ln, const struct stream_id *id);
+/* The spool is full and the policy is to give up what comes in now. */
+bool lane_gives_up(struct lane_state *ln, const struct stream_id *id);
+/* Counted, and owed as a gap record. */
+void lane_give_up(struct lane_state *ln, const struct record *r);
+/* Adds the gap record that the slot's stream owes, before its next record at `next`. */
+int lane_add_lost(struct lane_state *ln, struct slot *s, uint64_t next);
+/* Likewise, and the one over what another store holds. */
+int lane_add_gaps(struct lane_state *ln, struct slot *s,
+		  const struct record *next);
+/* Lines that can't be read again were given up, and nobody was told yet. */
+bool lane_owes_lost(const struct lane_state *ln);
+
 /* ---- lane_owed.c ---- */
 
 /* Takes note of it; the segments of the file are adopted already.  UV_ENOMEM. */
@@ -273,8 +292,6 @@ uint64_t lane_lowest(const struct lane_state *ln, const struct stream_id *id);
 /* What was given up is reported as soon as there is room, not only when the
  * stream has another line. */
 void lane_report_lost(struct lane_state *ln);
-/* What the stream owes; NULL: nothing. */
-struct lost *lane_find_lost(struct lane_state *ln, const struct stream_id *id);
 /* What a job has sealed goes; large buffers of all streams but the first are given
  * back. */
 void lane_shrink_texts(struct job *job);

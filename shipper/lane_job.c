@@ -238,6 +238,7 @@ static void gap_done(struct lane_state *ln)
 			lane_drop_seg(ln, s); /* The new gap covers it. */
 		}
 	}
+	ln->dropped += old->records;
 	lane_drop_seg(ln, old);
 }
 

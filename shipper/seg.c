@@ -205,6 +205,7 @@ static int note_stream(struct seg *s, const struct batch_stream *b)
 {
 	struct seg_stream *p;
 
+	s->records += b->count;
 	for (size_t i = 0; i < s->n_streams; i++) {
 		p = &s->streams[i];
 		if (memcmp(&p->id, &b->id, sizeof b->id) == 0) {
