@@ -999,6 +999,16 @@ uint64_t agent_lines(const struct agent *a)
 	return pipeline_lines(a->pipeline);
 }
 
+int agent_reload(struct agent *a, struct config_errors *errs)
+{
+	int rc = pipeline_reload(a->pipeline, errs);
+
+	if (rc == 0 && !a->stopping) {
+		tail_reload(a->tail);
+	}
+	return rc;
+}
+
 void agent_status(const struct agent *a, struct json *j)
 {
 	struct tail_stats ts;

@@ -48,6 +48,10 @@ void agent_renew(struct agent *a);
 
 /* Lines handed on so far. */
 uint64_t agent_lines(const struct agent *a);
+/* The configuration has changed under its address: as pipeline_reload(), and files are
+ * looked for by the new globs. */
+int agent_reload(struct agent *a, struct config_errors *errs);
+
 /* Members of the status object. */
 void agent_status(const struct agent *a, struct json *j);
 

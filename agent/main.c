@@ -17,6 +17,7 @@
 
 #include "agent/agent.h"
 #include "agent/allow.h"
+#include "agent/reload.h"
 #include "common/control.h"
 #include "common/daemon.h"
 #include "common/err.h"
@@ -35,7 +36,9 @@ enum { HOOKS_GRACE_MS = 3000, TRIM_EVERY_MS = 5000 };
 
 struct program {
 	struct daemon_args args;
+	char config_path[PATH_MAX]; /* absolute */
 	struct agent_config *config;
+	struct sandbox_paths *allowed; /* NULL: no sandbox */
 
 	uv_loop_t loop;
 	struct sys_uv sys;
@@ -234,7 +237,9 @@ static void allow_glob(struct sandbox_paths *p, const char *glob)
 	}
 }
 
-static int close_sandbox(const struct agent_config *c, const struct strlist *own,
+/* *allowed: what it was closed with, to be freed. */
+static int close_sandbox(const struct agent_config *c, const char *config_path,
+			 const struct strlist *own, struct sandbox_paths **allowed,
 			 char why[static SANDBOX_WHY])
 {
 	struct sandbox_paths *p;
@@ -276,8 +281,9 @@ static int close_sandbox(const struct agent_config *c, const struct strlist *own
 		sandbox_allow_folder_of(p, c->daemon.control, SANDBOX_WRITE);
 	}
 	allow_watched(p, c, own);
+	sandbox_allow_folder_of(p, config_path, SANDBOX_READ); /* For a reload. */
 	rc = sandbox_enter(SANDBOX_AGENT, p->list, p->n, why);
-	free(p);
+	*allowed = p;
 	return rc;
 }
 
@@ -327,8 +333,30 @@ static int on_status(void *arg, struct slice args, struct buf *reply)
 	return json_end(&j);
 }
 
+static int reload(struct program *p, struct buf *reply)
+{
+	const struct reload r = {p->config_path, p->config, p->agent, p->allowed};
+	struct json j = json_begin(reply);
+	int rc;
+
+	daemon_notify("RELOADING=1");
+	rc = reload_agent(&r, &j);
+	daemon_notify("READY=1");
+	if (rc == UV_ENOMEM) {
+		return rc;
+	}
+	return json_end(&j);
+}
+
+static int on_reload(void *arg, struct slice args, struct buf *reply)
+{
+	(void)args;
+	return reload(arg, reply);
+}
+
 static const struct control_handler handlers[] = {
 	{"status", on_status},
+	{"reload", on_reload},
 	{NULL, NULL},
 };
 
@@ -368,8 +396,13 @@ static void on_signal(uv_signal_t *handle, int number)
 	struct program *p = handle->data;
 
 	if (number == SIGHUP) {
-		log_warn("reloading is not supported yet; restart to take up "
-			 "a changed configuration");
+		struct buf reply;
+
+		buf_init(&reply, CONTROL_REPLY);
+		if (!p->stopping) {
+			reload(p, &reply); /* It has said everything. */
+		}
+		buf_fini(&reply);
 		return;
 	}
 	if (p->stopping) {
@@ -534,7 +567,8 @@ static int run(struct program *p)
 		rc = lock_spool(p, why);
 	}
 	if (rc == 0) {
-		rc = close_sandbox(c, &p->before.own, why);
+		rc = close_sandbox(c, p->config_path, &p->before.own, &p->allowed,
+				   why);
 	}
 	if (rc == 0) {
 		rc = uv_loop_init(&p->loop);
@@ -629,6 +663,9 @@ int main(int argc, char **argv)
 		free(p);
 		return EXIT_FAILURE;
 	}
+	if (realpath(p->args.config_path, p->config_path) == NULL) {
+		snprintf(p->config_path, sizeof p->config_path, "%s", p->args.config_path);
+	}
 	if (p->args.check_only) {
 		printf("%s: configuration OK\n", p->args.config_path);
 		rc = 0;
@@ -638,6 +675,7 @@ int main(int argc, char **argv)
 	}
 	sockets_close(&p->sockets);
 	strlist_fini(&p->before.own);
+	free(p->allowed);
 	identity_free(p->identity);
 	agent_config_free(p->config);
 	free(p);

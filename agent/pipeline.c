@@ -1,196 +1,11 @@
-#include "agent/pipeline.h"
+#include "agent/pipeline_impl.h"
 
 #include <stdlib.h>
-#include <xxhash.h>
 
 #include "common/err.h"
 #include "common/log.h"
-#include "common/reader.h"
-#include "parsers/parser.h"
-
-enum {
-	LINE_ROOM = LIMIT_LINE_MAX * 2,
-	SAVE_VERSION = 2, /* 1: without the alerts that wait */
-	GAPS_MAX = 64,
-	REASON_MAX = 256,
-	RESERVE_MAX = LIMIT_BATCH_DECODED / 2 - 64, /* what a batch can hold */
-	CURSORS_MAX = STREAM_TABLE_MAX,
-	DETECT_STATE_MAX = 256 * 1024 * 1024,
-};
-
-/* One stream as the pipeline sees it.  Outlives the tail's struct until the
- * collector has what was added, since a batch that closes later asks for H. */
-struct ps {
-	struct ps *next;
-	struct stream *s; /* NULL once the tail has closed it */
-	struct stream_id id;
-	enum queue queue;
-	bool has_id;
-	bool told;        /* its opening record was added */
-	bool tell_again;  /* the collector keeps another store since then */
-	bool begins_late; /* new, and not at 0: what is before is a gap */
-	struct parser *parser;
-	struct redact_state redact;
-	uint64_t ship_from, detect_from; /* W and D when it was opened */
-	uint64_t end;     /* of the last record added */
-	uint64_t h;       /* H there, if it is known */
-	bool h_known;
-	uint64_t acked;
-};
-
-/* Opened once for each name. */
-struct named_zone {
-	const char *name; /* the configuration's */
-	struct zone *zone;
-};
-
-struct cursor {
-	struct stream_id id;
-	uint64_t detect;
-};
-
-struct waiting_alert {
-	char *json;
-	size_t n;
-	int64_t time_ns;
-};
-
-/* "The rest was not found", until the shipper has room for it. */
-struct waiting_gap {
-	struct stream_id id;
-	uint64_t from;
-	const char *reason;
-};
-
-struct pipeline {
-	struct sys *sys;
-	const struct agent_config *config;
-	struct tail *tail;
-	struct input *input; /* NULL: none */
-	struct source *const *sources;
-	size_t n_sources;
-	struct shipper *shipper;
-	void (*on_alert)(void *arg, const struct alert *a);
-	void *arg;
-
-	struct redact *redact;
-	struct detect *detect; /* NULL: switched off */
-	struct alerts *alerts;
-	struct named_zone *zones; /* of all sources */
-	size_t n_zones;
-	struct buf scratch;
-	struct ps *streams, *last;
-
-	/* The lane of alerts is a stream of its own, new in every process. */
-	struct stream_id alert_stream;
-	uint64_t alert_position;
-	XXH3_state_t *alert_hash;
-	unsigned char *secret_copy;
-	struct waiting_alert *waiting;
-	size_t n_waiting, waiting_room;
-	struct waiting_gap gaps[GAPS_MAX];
-	size_t n_gaps;
-
-	struct cursor *cursors; /* restored */
-	size_t n_cursors;
-
-	uint64_t lines, bytes, redacted, cut, understood, alerts_count,
-		alerts_lost;
-};
 
 /* ---- life ---- */
-
-static void on_rule_error(void *arg, const char *file, unsigned line,
-			  unsigned column, const char *text)
-{
-	char quoted[300];
-
-	(void)arg;
-	log_warn("a rule can't be used; the others are",
-		 "at=%s:%u:%u reason=%s", file, line, column,
-		 log_quote(quoted, sizeof quoted, slice_str(text)));
-}
-
-static int load_rules(struct pipeline *p)
-{
-	const struct detectors_options *o = &p->config->detectors;
-	int rc = 0;
-
-	for (size_t i = 0; i < o->packs.n && rc >= 0; i++) {
-		rc = detect_load_dir(p->detect, p->sys, o->packs.v[i],
-				     on_rule_error, NULL);
-		if (rc < 0) {
-			log_error("cannot read a folder of rules",
-				  "path=%s error=\"%s\"", o->packs.v[i],
-				  err_str(rc));
-		}
-	}
-	if (rc >= 0 && o->packs.n == 0) {
-		rc = detect_load_defaults(p->detect, on_rule_error, NULL);
-	}
-	if (rc >= 0) {
-		rc = detect_compile(p->detect, on_rule_error, NULL);
-	}
-	if (rc >= 0) {
-		log_info("rules are loaded", "rules=%d", rc);
-		return 0;
-	}
-	return rc;
-}
-
-static const struct zone *zone_named(const struct pipeline *p, const char *name)
-{
-	for (size_t i = 0; i < p->n_zones; i++) {
-		if (strcmp(p->zones[i].name, name) == 0) {
-			return p->zones[i].zone;
-		}
-	}
-	return NULL;
-}
-
-/* p->zones has room. */
-static int open_zone(struct pipeline *p, const char *name)
-{
-	struct named_zone *z = &p->zones[p->n_zones];
-	int rc = 0;
-
-	if (zone_named(p, name) == NULL) {
-		rc = zone_open(&z->zone, p->sys, name);
-		z->name = name;
-		p->n_zones += rc == 0;
-	}
-	if (rc != 0) {
-		log_error("cannot use the time zone of a source; name "
-			  "one as in /usr/share/zoneinfo, or an offset",
-			  "zone=%s error=\"%s\"", name, err_str(rc));
-	}
-	return rc;
-}
-
-static int open_zones(struct pipeline *p)
-{
-	const struct sources_options *o = &p->config->sources;
-	int rc;
-
-	p->zones = calloc(o->n_files + o->n_commands + o->n_syslog + 2,
-			  sizeof *p->zones);
-	if (p->zones == NULL) {
-		return UV_ENOMEM;
-	}
-	/* Of what the configuration does not mention, such as standard input. */
-	rc = open_zone(p, "local");
-	rc = rc != 0 ? rc : open_zone(p, "UTC");
-	for (size_t i = 0; i < o->n_files && rc == 0; i++) {
-		rc = open_zone(p, o->files[i].zone);
-	}
-	for (size_t i = 0; i < o->n_commands && rc == 0; i++) {
-		rc = open_zone(p, o->commands[i].about.zone);
-	}
-	for (size_t i = 0; i < o->n_syslog && rc == 0; i++) {
-		rc = open_zone(p, o->syslog[i].about.zone);
-	}
-	return rc;
-}
 
 static int begin_alert_stream(struct pipeline *p)
 {
@@ -205,7 +20,6 @@ static int begin_alert_stream(struct pipeline *p)
 
 int pipeline_new(struct pipeline **out, const struct pipeline_params *params)
 {
-	const struct agent_config *c = params->config;
 	struct pipeline *p = calloc(1, sizeof *p);
 	int rc;
 
@@ -214,7 +28,9 @@ int pipeline_new(struct pipeline **out, const struct pipeline_params *params)
 		return UV_ENOMEM;
 	}
 	p->sys = params->sys;
-	p->config = c;
+	p->config = params->config;
+	p->device = params->device;
+	memcpy(p->key, params->key, sizeof p->key);
 	p->on_alert = params->on_alert;
 	p->arg = params->arg;
 	buf_init(&p->scratch, LINE_ROOM);
@@ -224,23 +40,11 @@ int pipeline_new(struct pipeline **out, const struct pipeline_params *params)
 		goto err;
 	}
 	memcpy(p->secret_copy, params->stream_secret, STREAM_SECRET);
-	rc = redact_new(&p->redact, &c->redact);
-	if (rc == 0) {
-		rc = open_zones(p);
-	}
+	rc = pipeline_open_zones(p);
 	if (rc == 0) {
 		rc = begin_alert_stream(p);
 	}
-	if (rc == 0 && c->detectors.enabled) {
-		rc = detect_new(&p->detect, &c->detectors, params->key);
-		if (rc == 0) {
-			rc = load_rules(p);
-		}
-	}
-	if (rc == 0) {
-		rc = alerts_new(&p->alerts, &c->alerts,
-				slice_str(params->device), params->key);
-	}
+	rc = rc != 0 ? rc : pipeline_make(p, &p->made, NULL);
 	if (rc != 0) {
 		goto err;
 	}
@@ -275,12 +79,11 @@ void pipeline_free(struct pipeline *p)
 	free(p->waiting);
 	for (size_t i = 0; i < p->n_zones; i++) {
 		zone_free(p->zones[i].zone);
+		free(p->zones[i].name);
 	}
 	free(p->zones);
 	free(p->cursors);
-	redact_free(p->redact);
-	detect_free(p->detect);
-	alerts_free(p->alerts);
+	pipeline_unmake(&p->made);
 	buf_wipe(&p->scratch);
 	XXH3_freeState(p->alert_hash);
 	if (p->secret_copy != NULL) {
@@ -302,7 +105,7 @@ void pipeline_connect(struct pipeline *p, struct tail *tail,
 static const struct zone *zone_of(const struct pipeline *p,
 				  const struct stream *s)
 {
-	return zone_named(p, s->about != NULL
+	return pipeline_zone(p, s->about != NULL
 				     ? s->about->zone
 				     : p->config->sources.files[s->source].zone);
 }
@@ -629,7 +432,7 @@ static struct waiting_alert *waiting_place(struct pipeline *p)
 	return &p->waiting[p->n_waiting];
 }
 
-static int keep_alert(struct pipeline *p, struct slice json, int64_t time_ns)
+int pipeline_keep_alert(struct pipeline *p, struct slice json, int64_t time_ns)
 {
 	struct waiting_alert *w = waiting_place(p);
 	char *copy = w == NULL ? NULL : malloc(json.n == 0 ? 1 : json.n);
@@ -651,7 +454,7 @@ static void on_alert(void *arg, const struct alert *a)
 
 	p->alerts_count++;
 	p->on_alert(p->arg, a);
-	if (p->shipper != NULL && keep_alert(p, a->json, a->last_ns) != 0) {
+	if (p->shipper != NULL && pipeline_keep_alert(p, a->json, a->last_ns) != 0) {
 		p->alerts_lost++;
 	}
 }
@@ -659,7 +462,7 @@ static void on_alert(void *arg, const struct alert *a)
 static void on_finding(void *arg, const struct finding *f)
 {
 	struct pipeline *p = arg;
-	int rc = alerts_finding(p->alerts, f, on_alert, p);
+	int rc = alerts_finding(p->made.alerts, f, on_alert, p);
 
 	if (rc != 0) {
 		log_error("an alert could not be made", "rule=%s error=\"%s\"",
@@ -679,15 +482,15 @@ struct slice pipeline_mask(struct pipeline *p, struct slice line)
 	struct slice out = line;
 
 	if (p->config->redact.enabled) {
-		redact_line(p->redact, &state, line, &p->scratch, &out);
+		redact_line(p->made.redact, &state, line, &p->scratch, &out);
 	}
 	return out;
 }
 
 void pipeline_advance(struct pipeline *p, int64_t now_ns)
 {
-	if (p->detect != NULL) {
-		detect_advance(p->detect, now_ns, on_finding, p);
+	if (p->made.detect != NULL) {
+		detect_advance(p->made.detect, now_ns, on_finding, p);
 		flush_alerts(p);
 	}
 }
@@ -809,8 +612,8 @@ static bool take_line(struct pipeline *p, struct ps *ps,
 		ps->end = line->end;
 		ps->h_known = false;
 	}
-	if (p->detect != NULL && line->end > ps->detect_from) {
-		detect_record(p->detect, &r, on_finding, p);
+	if (p->made.detect != NULL && line->end > ps->detect_from) {
+		detect_record(p->made.detect, &r, on_finding, p);
 	}
 	p->lines++;
 	p->cut += (line->flags & RECORD_CUT) != 0;
@@ -886,7 +689,7 @@ static size_t on_chunk(void *arg, struct stream *s, struct slice data,
 	}
 	p->last = ps;
 	now_ns = sys_wall_ns(p->sys);
-	chunk = redact_chunk(p->redact, data.p, data.n);
+	chunk = redact_chunk(p->made.redact, data.p, data.n);
 	for (;;) {
 		struct lines before_lines = s->lines;
 		struct slice before = rest;
@@ -916,7 +719,7 @@ static int on_entry(void *arg, struct stream *s, const struct line *line,
 		return ERR_AGAIN;
 	}
 	p->last = ps;
-	chunk = redact_chunk(p->redact, line->text.p, line->text.n);
+	chunk = redact_chunk(p->made.redact, line->text.p, line->text.n);
 	if (!take_line(p, ps, &chunk, line, sys_wall_ns(p->sys))) {
 		return ERR_AGAIN;
 	}
@@ -1039,64 +842,6 @@ void pipeline_set_sources(struct pipeline *p, struct source *const *list, size_t
 	p->n_sources = n;
 }
 
-/* ---- what is remembered ---- */
-
-struct state_list {
-	struct stream_state *v;
-	size_t n;
-};
-
-/* The tail may have heard of it from the collector, without a place. */
-static int add_state(void *arg, const struct stream_state *st)
-{
-	struct state_list *l = arg;
-	struct stream_state *at, *v;
-	size_t i = 0;
-
-	while (i < l->n && !stream_id_eq(&l->v[i].id, &st->id)) {
-		i++;
-	}
-	if (i < l->n) {
-		stream_state_fini(&l->v[i]);
-		return stream_state_copy(&l->v[i], st);
-	}
-	if (l->n == STREAM_TABLE_MAX) {
-		stream_state_fini(&l->v[--l->n]);
-	}
-	v = realloc(l->v, (l->n + 1) * sizeof *v);
-	if (v == NULL) {
-		return UV_ENOMEM;
-	}
-	l->v = v;
-	at = &v[l->n];
-	if (stream_state_copy(at, st) != 0) {
-		return UV_ENOMEM;
-	}
-	l->n++;
-	return 0;
-}
-
-int pipeline_states(struct pipeline *p, struct stream_state **out, size_t *n)
-{
-	struct state_list l = {NULL, 0};
-	int rc = tail_states(p->tail, &l.v, &l.n);
-
-	for (size_t i = 0; i < p->n_sources && rc == 0; i++) {
-		const struct source_ops *ops = p->sources[i]->ops;
-
-		if (ops->states != NULL) {
-			rc = ops->states(p->sources[i], add_state, &l);
-		}
-	}
-	if (rc != 0) {
-		stream_states_free(l.v, l.n);
-		return rc;
-	}
-	*out = l.v;
-	*n = l.n;
-	return 0;
-}
-
 void pipeline_set_input(struct pipeline *p, struct input *input)
 {
 	p->input = input;
@@ -1105,140 +850,6 @@ void pipeline_set_input(struct pipeline *p, struct input *input)
 uint64_t pipeline_lines(const struct pipeline *p)
 {
 	return p->lines;
-}
-
-/* ---- saving ----
- * version (8 bit), number of cursors (varint), each: id (16 bytes), D (varint); alerts'
- * state (blob), detectors' state (blob), number of alerts that wait for their lane
- * (varint), each: time (64 bit), JSON (blob). */
-
-static int save_cursors(struct pipeline *p, struct buf *out)
-{
-	struct stream_state *states;
-	size_t n;
-	int rc = pipeline_states(p, &states, &n);
-
-	if (rc != 0) {
-		return rc;
-	}
-	rc = buf_add_varint(out, n);
-	for (size_t i = 0; i < n && rc == 0; i++) {
-		rc = buf_add(out, &states[i].id, sizeof states[i].id);
-		if (rc == 0) {
-			rc = buf_add_varint(out, states[i].detect);
-		}
-	}
-	stream_states_free(states, n);
-	return rc;
-}
-
-static int add_blob(struct buf *out, const struct buf *b)
-{
-	int rc = buf_add_varint(out, b->n);
-
-	return rc != 0 ? rc : buf_add_slice(out, buf_slice(b));
-}
-
-/* The detectors are past them: nothing else would bring them back. */
-static int save_waiting(const struct pipeline *p, struct buf *out)
-{
-	int rc = buf_add_varint(out, p->n_waiting);
-
-	for (size_t i = 0; i < p->n_waiting && rc == 0; i++) {
-		rc = buf_add_u64(out, (uint64_t)p->waiting[i].time_ns);
-		if (rc == 0) {
-			rc = buf_add_varint(out, p->waiting[i].n);
-		}
-		if (rc == 0) {
-			rc = buf_add(out, p->waiting[i].json,
-				     p->waiting[i].n);
-		}
-	}
-	return rc;
-}
-
-int pipeline_save(struct pipeline *p, struct buf *out)
-{
-	struct buf part;
-	int rc = buf_add_u8(out, SAVE_VERSION);
-
-	buf_init(&part, DETECT_STATE_MAX);
-	if (rc == 0) {
-		rc = save_cursors(p, out);
-	}
-	if (rc == 0) {
-		rc = alerts_save(p->alerts, &part);
-	}
-	if (rc == 0) {
-		rc = add_blob(out, &part);
-	}
-	buf_clear(&part);
-	if (rc == 0 && p->detect != NULL) {
-		rc = detect_save(p->detect, &part);
-	}
-	if (rc == 0) {
-		rc = add_blob(out, &part);
-	}
-	if (rc == 0) {
-		rc = save_waiting(p, out);
-	}
-	buf_wipe(&part);
-	return rc;
-}
-
-static int restore_waiting(struct pipeline *p, struct reader *r)
-{
-	uint64_t n = reader_varint_max(r, PIPELINE_ALERTS);
-
-	for (uint64_t i = 0; i < n; i++) {
-		int64_t time_ns = (int64_t)reader_u64(r);
-		struct slice json = reader_blob(r, LIMIT_ALERT_JSON);
-		int rc = reader_ok(r) ? keep_alert(p, json, time_ns)
-				      : ERR_TRUNCATED;
-
-		if (rc != 0) {
-			return rc;
-		}
-	}
-	return 0;
-}
-
-int pipeline_restore(struct pipeline *p, struct slice saved)
-{
-	struct reader r = reader(saved);
-	uint8_t version = reader_u8(&r);
-	struct slice state;
-	uint64_t n;
-	int rc;
-
-	if (version < 1 || version > SAVE_VERSION) {
-		return ERR_VERSION;
-	}
-	n = reader_varint_max(&r, CURSORS_MAX);
-	p->cursors = calloc(n == 0 ? 1 : n, sizeof *p->cursors);
-	if (p->cursors == NULL) {
-		return UV_ENOMEM;
-	}
-	for (uint64_t i = 0; i < n; i++) {
-		reader_copy(&r, &p->cursors[i].id, sizeof p->cursors[i].id);
-		p->cursors[i].detect = reader_varint(&r);
-	}
-	state = reader_blob(&r, DETECT_STATE_MAX);
-	rc = reader_ok(&r) ? alerts_restore(p->alerts, state) : ERR_TRUNCATED;
-	state = reader_blob(&r, DETECT_STATE_MAX);
-	if (rc == 0 && version > 1) {
-		rc = restore_waiting(p, &r);
-	}
-	if (rc == 0 && !reader_done(&r)) {
-		rc = ERR_MALFORMED;
-	}
-	if (rc == 0 && p->detect != NULL && state.n > 0) {
-		rc = detect_restore(p->detect, state);
-	}
-	if (rc == 0) {
-		p->n_cursors = (size_t)n;
-	}
-	return rc;
 }
 
 /* ---- telling ---- */
@@ -1265,10 +876,10 @@ void pipeline_status(const struct pipeline *p, struct json *j)
 		}
 	}
 	json_object_end(j);
-	if (p->detect != NULL) {
+	if (p->made.detect != NULL) {
 		struct detect_stats st;
 
-		detect_stats(p->detect, &st);
+		detect_stats(p->made.detect, &st);
 		json_object(j, "detectors");
 		json_u64(j, "rules", st.rules);
 		json_u64(j, "findings", st.findings);

@@ -93,6 +93,11 @@ struct slice pipeline_mask(struct pipeline *p, struct slice line);
 /* Windows end although no line says so; now and then, with the wall clock. */
 void pipeline_advance(struct pipeline *p, int64_t now_ns);
 
+/* The configuration has changed under its address: redaction, rules and alerts are made
+ * anew, and take over what the old ones know.  On an error everything is as it was, and
+ * errs says why: ERR_CONFIG, UV_E*. */
+int pipeline_reload(struct pipeline *p, struct config_errors *errs);
+
 /* State of detectors and alerts, with the cursor D of every stream. */
 int pipeline_save(struct pipeline *p, struct buf *out);
 /* Before the first line. */

@@ -23,6 +23,7 @@ int cmd_parse(int argc, char **argv);
 int cmd_redact(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_search(int argc, char **argv);
+int cmd_reload(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_config(int argc, char **argv);

@@ -10,6 +10,7 @@ const struct command commands[] = {
 	{"parse", "log lines as JSON: what each of them means", cmd_parse},
 	{"pki", "identities: an authority, devices, collectors", cmd_pki},
 	{"redact", "lines with their secrets masked", cmd_redact},
+	{"reload", "a running agent or collector reads its configuration anew", cmd_reload},
 	{"replay", "the detectors over finished logs", cmd_replay},
 	{"search", "records and alerts of a collector's store", cmd_search},
 	{"spool", "what waits on a device for its collector", cmd_spool},

@@ -10,8 +10,8 @@
  *           described in struct config_errors, one line each, all of them up
  *           to CONFIG_ERRORS_MAX; the call then returns ERR_CONFIG.
  *
- * A changed file: load it into a fresh struct and ask agent_config_pinned() what
- * of it has to wait for a restart (today: everything).  Nothing is changed in place.
+ * A changed file: load it into a fresh struct, ask agent_config_pinned() what of it has
+ * to wait for a restart, and exchange the rest with agent_config_swap_live().
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
@@ -22,6 +22,7 @@
 #include "alerts/options.h"
 #include "collector/options.h"
 #include "common/buf.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "detectors/options.h"
 #include "hooks/options.h"
@@ -99,6 +100,18 @@ size_t agent_config_pinned(const struct agent_config *now,
 size_t collector_config_pinned(const struct collector_config *now,
 			       const struct collector_config *next,
 			       struct config_errors *errs);
+
+/* Exchanges the options that can change while the daemon runs.  What points to the
+ * structs stays good; what points to a string or an array in them does not: it has to
+ * be told.  Done twice, nothing has happened. */
+void agent_config_swap_live(struct agent_config *a, struct agent_config *b);
+void collector_config_swap_live(struct collector_config *a, struct collector_config *b);
+
+/* What came of a reload, as JSON {"ok", "errors", "restart", "notes"} and in the log.
+ * restart: as agent_config_pinned() gives it. */
+void config_answer(struct json *j, bool taken, const char *path,
+		   const struct config_errors *errs, const struct config_errors *restart,
+		   const struct config_errors *notes);
 
 enum config_kind { CONFIG_AGENT, CONFIG_COLLECTOR };
 

@@ -37,6 +37,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 #define RESTART RELOAD_RESTART
+#define LIVE RELOAD_LIVE
 
 #define KIB UINT64_C(1024)
 #define MIB (1024 * KIB)
@@ -66,23 +67,23 @@ static const char *const level_words[] = {"error", "warn", "info", "debug", NULL
 
 #define S struct sources_file
 static const struct option file_options[] = {
-	{"paths", PATHS(S, paths, 1, LIST_MAX), NULL, RESTART,
+	{"paths", PATHS(S, paths, 1, LIST_MAX), NULL, LIVE,
 	 "Absolute paths or globs (*, ?, [...]) of the files to read. Files that "
 	 "appear later are found as well.",
 	 .example = "[/var/log/myapp/*.log]"},
-	{"exclude", PATHS(S, exclude, 0, LIST_MAX), "[]", RESTART,
+	{"exclude", PATHS(S, exclude, 0, LIST_MAX), "[]", LIVE,
 	 "Files that match one of these globs are left alone."},
-	{"zone", TEXT(S, zone, 1, 128), "local", RESTART,
+	{"zone", TEXT(S, zone, 1, 128), "local", LIVE,
 	 "Time zone of stamps that name none: local, UTC, an offset such as "
 	 "+02:00, a name such as Europe/Berlin, or a POSIX rule."},
-	{"from", WORD(S, from), "beginning", RESTART,
+	{"from", WORD(S, from), "beginning", LIVE,
 	 "Where to start in a file that is there at the very first start.",
 	 .words = from_words},
-	{"label", TEXT(S, label, 0, 64), "\"\"", RESTART,
+	{"label", TEXT(S, label, 0, 64), "\"\"", LIVE,
 	 "A word of your own that travels with the stream."},
-	{"program", TEXT(S, program, 0, 64), "\"\"", RESTART,
+	{"program", TEXT(S, program, 0, 64), "\"\"", LIVE,
 	 "Program of lines whose header names none, so that rules for it apply."},
-	{"policy", WORD(S, full), "default", RESTART,
+	{"policy", WORD(S, full), "default", LIVE,
 	 "When the spool is full: stop reading (the default: files wait), or give up "
 	 "the oldest or the newest of this source's lines. What is lost is reported as "
 	 "a gap.",
@@ -234,7 +235,7 @@ static const struct option agent_options[] = {
 	 "User to become when started as root."},
 	{"control", SOCKET(S, daemon.control), CONFIG_AGENT_CONTROL, RESTART,
 	 "Socket that nightjar status asks; \"\" for none."},
-	{"log_level", WORD(S, daemon.log_level), "info", RESTART,
+	{"log_level", WORD(S, daemon.log_level), "info", LIVE,
 	 "What the agent says about itself on standard error.",
 	 .words = level_words},
 	{"sandbox", BOOL(S, daemon.sandbox), "true", RESTART,
@@ -257,7 +258,7 @@ static const struct option agent_options[] = {
 	{"sources.files", ITEMS(S, sources.files, ITEMS_MAX),
 	 "[{paths: [/var/log/auth.log, /var/log/syslog, /var/log/messages, "
 	 "/var/log/secure]}]",
-	 RESTART, "Log files to read. Those that are not there are waited for.",
+	 LIVE, "Log files to read. Those that are not there are waited for.",
 	 .items = &file_schema, .port = FIELD(size_t, S, sources.n_files)},
 	{"sources.commands", ITEMS(S, sources.commands, ITEMS_MAX), "[]", RESTART,
 	 "Programs whose output is read, such as logread -f. They run as the agent's "
@@ -307,60 +308,60 @@ static const struct option agent_options[] = {
 	{"watch.hash_max", SIZE(S, sources.watch.hash_max, 4 * KIB, 1 * GIB), "16MiB",
 	 RESTART, "Of a larger file only size, time, owner and mode are watched."},
 
-	{"redact.enabled", BOOL(S, redact.enabled), "true", RESTART,
+	{"redact.enabled", BOOL(S, redact.enabled), "true", LIVE,
 	 "Mask passwords, keys and tokens before anything else sees a line."},
-	{"redact.off", TEXTS(S, redact.off, 0, LIST_MAX), "[]", RESTART,
+	{"redact.off", TEXTS(S, redact.off, 0, LIST_MAX), "[]", LIVE,
 	 "Names of redaction rules that are not used (docs/redaction.md has them)."},
-	{"redact.keys", TEXTS(S, redact.keys, 0, LIST_MAX), "[]", RESTART,
+	{"redact.keys", TEXTS(S, redact.keys, 0, LIST_MAX), "[]", LIVE,
 	 "More names whose values are secrets, as in door_pin=1234."},
-	{"redact.tokens", TEXTS(S, redact.tokens, 0, LIST_MAX), "[]", RESTART,
+	{"redact.tokens", TEXTS(S, redact.tokens, 0, LIST_MAX), "[]", LIVE,
 	 "More beginnings of tokens, as in acme_..."},
-	{"redact.except", TEXTS(S, redact.except, 0, LIST_MAX), "[]", RESTART,
+	{"redact.except", TEXTS(S, redact.except, 0, LIST_MAX), "[]", LIVE,
 	 "Exact values that are no secrets and stay as they are."},
 
-	{"detectors.enabled", BOOL(S, detectors.enabled), "true", RESTART,
+	{"detectors.enabled", BOOL(S, detectors.enabled), "true", LIVE,
 	 "Watch the lines for what the rules describe."},
-	{"detectors.packs", PATHS(S, detectors.packs, 0, LIST_MAX), "[]", RESTART,
+	{"detectors.packs", PATHS(S, detectors.packs, 0, LIST_MAX), "[]", LIVE,
 	 "Folders of rules (Sigma, YAML) to use in place of those built into the "
 	 "program, which are also in /usr/share/nightjar/packs. A rule in a later "
 	 "folder replaces one with the same id in an earlier.",
 	 .example = "[/usr/share/nightjar/packs, /etc/nightjar/packs]"},
 	{"detectors.disabled", TEXTS(S, detectors.disabled, 0, LIST_MAX), "[]",
-	 RESTART, "Ids of rules to leave out."},
+	 LIVE, "Ids of rules to leave out."},
 	{"detectors.lateness", DURATION(S, detectors.lateness_ms, 0, DAY), "5m",
-	 RESTART, "How late a line may come, by its own stamp, and still be on time."},
+	 LIVE, "How late a line may come, by its own stamp, and still be on time."},
 	{"detectors.ahead", DURATION(S, detectors.ahead_ms, SECOND, DAY), "10m",
-	 RESTART,
+	 LIVE,
 	 "A stamp further ahead of the clock does not make later lines late."},
 	{"detectors.groups_max",
-	 NUMBER(S, detectors.groups_max, 64, 16777216), "65536", RESTART,
+	 NUMBER(S, detectors.groups_max, 64, 16777216), "65536", LIVE,
 	 "Exact counters (an address, a user ...) of all rules together; beyond, "
 	 "counting is approximate."},
 	{"detectors.first_seen_max",
-	 NUMBER(S, detectors.first_seen_max, 64, 16777216), "65536", RESTART,
+	 NUMBER(S, detectors.first_seen_max, 64, 16777216), "65536", LIVE,
 	 "Values remembered by rules that watch for new ones."},
 
-	{"alerts.min_severity", WORD(S, alerts.min_severity), "low", RESTART,
+	{"alerts.min_severity", WORD(S, alerts.min_severity), "low", LIVE,
 	 "What is found below this severity raises no alert.",
 	 .words = severity_words},
 	{"alerts.cooldown", DURATION(S, alerts.cooldown_ms, 0, 7 * DAY), "1h",
-	 RESTART,
+	 LIVE,
 	 "After an alert, the same rule about the same thing is quiet for so long, "
 	 "unless the rule says otherwise."},
 	{"alerts.evidence_lines",
-	 NUMBER(S, alerts.evidence_lines, 0, LIMIT_EVIDENCE_LINES), "5", RESTART,
+	 NUMBER(S, alerts.evidence_lines, 0, LIMIT_EVIDENCE_LINES), "5", LIVE,
 	 "Redacted lines to show in an alert."},
 	{"alerts.tracked_max", NUMBER(S, alerts.tracked_max, 16, 1048576), "4096",
-	 RESTART, "Alerts whose cooldown is remembered."},
+	 LIVE, "Alerts whose cooldown is remembered."},
 
 	HOOKS_OPTION(S),
 
 	{"shipping.memory_max", SIZE(S, shipper.memory_max, 1 * MIB, 1 * GIB),
-	 "4MiB", RESTART,
+	 "4MiB", LIVE,
 	 "Memory for what the collector has not acknowledged yet. When it is full, "
 	 "reading pauses."},
 	{"shipping.batch_delay", DURATION(S, shipper.batch_delay_ms, 10, 10 * MINUTE),
-	 "1s", RESTART, "How long a line may wait for others to travel with."},
+	 "1s", LIVE, "How long a line may wait for others to travel with."},
 	{"shipping.batch_max",
 	 SIZE(S, shipper.batch_max, 4 * KIB, LIMIT_BATCH_DECODED), "256KiB", RESTART,
 	 "A batch of lines is closed at this size, before compression."},
@@ -380,29 +381,29 @@ static const struct option agent_options[] = {
 	{"shipping.level", NUMBER(S, shipper.level, 1, 19), "2", RESTART,
 	 "Compression level of zstd."},
 	{"shipping.reconnect_min",
-	 DURATION(S, shipper.reconnect_min_ms, 100, HOUR), "1s", RESTART,
+	 DURATION(S, shipper.reconnect_min_ms, 100, HOUR), "1s", LIVE,
 	 "Pause after the first failed connection; doubled after each further one ..."},
 	{"shipping.reconnect_max",
-	 DURATION(S, shipper.reconnect_max_ms, 100, DAY), "2m", RESTART,
+	 DURATION(S, shipper.reconnect_max_ms, 100, DAY), "2m", LIVE,
 	 "... up to this. Pauses vary at random, so that a fleet does not come back "
 	 "at once."},
 	{"shipping.reconnect_spread",
-	 DURATION(S, shipper.reconnect_spread_ms, 0, HOUR), "5s", RESTART,
+	 DURATION(S, shipper.reconnect_spread_ms, 0, HOUR), "5s", LIVE,
 	 "When a connection that had lasted ends, the first try waits for a random time "
 	 "up to this. With ten thousand devices take a minute."},
 	{"shipping.return_after", DURATION(S, shipper.return_after_ms, 0, 7 * DAY),
-	 "10m", RESTART,
+	 "10m", LIVE,
 	 "With several collectors: after so long with another one the preferred is "
 	 "tried again. 0s: never."},
-	{"shipping.bandwidth", SIZE(S, shipper.bandwidth, 0, 1 * TIB), "0B", RESTART,
+	{"shipping.bandwidth", SIZE(S, shipper.bandwidth, 0, 1 * TIB), "0B", LIVE,
 	 "Bytes a second that may be sent; 0B for no limit. Alerts do not wait."},
 	{"shipping.bandwidth_night", SIZE(S, shipper.bandwidth_night, 0, 1 * TIB), "0B",
-	 RESTART, "The same for the hours of shipping.night."},
-	{"shipping.night", SPAN(S, shipper.night), "\"\"", RESTART,
+	 LIVE, "The same for the hours of shipping.night."},
+	{"shipping.night", SPAN(S, shipper.night), "\"\"", LIVE,
 	 "Hours of the day, local time, in which shipping.bandwidth_night holds; \"\" "
 	 "for none.",
 	 .example = "22:00-06:00"},
-	{"shipping.budget_day", SIZE(S, shipper.budget_day, 0, 1 * TIB), "0B", RESTART,
+	{"shipping.budget_day", SIZE(S, shipper.budget_day, 0, 1 * TIB), "0B", LIVE,
 	 "Bytes that may be sent in a day, for links that are paid for by volume; 0B for "
 	 "no limit, else at least 2MiB. What is over it waits for local midnight; alerts "
 	 "do not, but count."},
@@ -410,7 +411,7 @@ static const struct option agent_options[] = {
 	{"spool.directory", PATH(S, shipper.spool_dir), "/var/lib/nightjar/spool",
 	 RESTART,
 	 "Folder for sealed lines while the collector is away."},
-	{"spool.max", SIZE(S, shipper.spool_max, 1 * MIB, 1 * TIB), "256MiB", RESTART,
+	{"spool.max", SIZE(S, shipper.spool_max, 1 * MIB, 1 * TIB), "256MiB", LIVE,
 	 "What the spool may take on disk."},
 	{"spool.policy", WORD(S, shipper.spool_policy), "pause", RESTART,
 	 "When the spool is full: stop reading, or give up the oldest or the newest "
@@ -450,7 +451,7 @@ static const struct option collector_options_table[] = {
 	 "User to become when started as root."},
 	{"control", SOCKET(S, daemon.control), CONFIG_COLLECTOR_CONTROL, RESTART,
 	 "Socket that nightjar status asks; \"\" for none."},
-	{"log_level", WORD(S, daemon.log_level), "info", RESTART,
+	{"log_level", WORD(S, daemon.log_level), "info", LIVE,
 	 "What the collector says about itself on standard error.",
 	 .words = level_words},
 	{"sandbox", BOOL(S, daemon.sandbox), "true", RESTART,
@@ -474,7 +475,7 @@ static const struct option collector_options_table[] = {
 	{"store.directory", PATH(S, collector.store_dir),
 	 "/var/lib/nightjar-collector/store", RESTART, "Folder of what devices sent."},
 	{"store.sync_interval", DURATION(S, collector.sync_interval_ms, 1, 10 * SECOND),
-	 "20ms", RESTART,
+	 "20ms", LIVE,
 	 "Batches that arrive within it are synced and acknowledged together."},
 	{"store.decoders_max", NUMBER(S, collector.decoders_max, 1, 4096), "16",
 	 RESTART,
@@ -487,7 +488,7 @@ static const struct option collector_options_table[] = {
 	HOOKS_OPTION(S),
 
 	{"limits.devices", NUMBER(S, collector.max_devices, 1, 1000000), "10000",
-	 RESTART, "Devices connected at one time."},
+	 LIVE, "Devices connected at one time."},
 	{"limits.per_address", NUMBER(S, collector.max_per_address, 1, 1000000), "256",
 	 RESTART, "Connections from one address."},
 	{"limits.handshakes", NUMBER(S, collector.max_handshakes, 1, 10000), "64",

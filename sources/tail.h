@@ -141,6 +141,11 @@ int tail_verify(struct tail *t, const struct stream_id *id, uint64_t position,
  * not seen for longest are left out first.  UV_ENOMEM. */
 int tail_states(struct tail *t, struct stream_state **out, size_t *n);
 
+/* options->files has changed: from now on these are read.  Streams of files that no
+ * entry names any more are closed (TAIL_EVICTED, from inside this call), and read on
+ * should they be named again; the others go on where they are. */
+void tail_reload(struct tail *t);
+
 struct tail_stats {
 	uint64_t open, remembered, bytes, lagging_bytes, gaps, forks, errors;
 };

@@ -1,0 +1,123 @@
+/* nightjar reload: a running agent or collector reads its configuration anew. */
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "common/control.h"
+#include "common/err.h"
+#include "config/config.h"
+
+static void help(void)
+{
+	fputs("Usage: nightjar reload [OPTION]...\n\n"
+	      "Asks the agent on this machine, or the collector if there is no agent, to read\n"
+	      "its configuration anew.  A bad one changes nothing, and why is printed with file,\n"
+	      "line and column.  Options that take effect only after a restart are named.\n\n"
+	      "  --agent      the agent (" CONFIG_AGENT_CONTROL ")\n"
+	      "  --collector  the collector (" CONFIG_COLLECTOR_CONTROL ")\n"
+	      "  -s SOCKET    the daemon whose `control` option is SOCKET\n"
+	      "  --help       this text\n\n"
+	      "Exit status: 0 taken over, 1 refused or nobody there, 2 used wrongly.\n\n"
+	      "Example: nightjar reload --agent\n",
+	      stdout);
+}
+
+/* Paths and the like are others' to choose. */
+static void print_list(const json_t *answer, const char *name, FILE *to)
+{
+	const json_t *list = json_object_get(answer, name), *text;
+	size_t i;
+
+	json_array_foreach(list, i, text) {
+		const char *s = json_string_value(text);
+
+		for (; s != NULL && *s != '\0'; s++) {
+			unsigned char c = (unsigned char)*s;
+
+			if (c < 0x20 || c == 0x7f) {
+				fprintf(to, "\\x%02x", c);
+			} else {
+				fputc(c, to);
+			}
+		}
+		fputc('\n', to);
+	}
+}
+
+static int tell(struct slice reply)
+{
+	json_t *answer = json_loadb(reply.p, reply.n, 0, NULL);
+	bool ok = json_is_true(json_object_get(answer, "ok"));
+
+	if (answer == NULL || json_object_get(answer, "ok") == NULL) {
+		fputs("nightjar reload: the daemon does not know how; is it older?\n", stderr);
+	}
+	print_list(answer, "errors", stderr);
+	print_list(answer, "restart", stdout);
+	print_list(answer, "notes", stdout);
+	puts(ok ? "reloaded" : "not reloaded: everything is as it was");
+	json_decref(answer);
+	return ok ? 0 : 1;
+}
+
+static int ask(const char *socket, struct buf *reply)
+{
+	int rc;
+
+	if (socket != NULL) {
+		return control_ask(socket, "reload", reply);
+	}
+	rc = control_ask(CONFIG_AGENT_CONTROL, "reload", reply);
+	return rc == UV_ENOENT || rc == UV_ECONNREFUSED
+		       ? control_ask(CONFIG_COLLECTOR_CONTROL, "reload", reply)
+		       : rc;
+}
+
+int cmd_reload(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"agent", no_argument, NULL, 'a'},
+		{"collector", no_argument, NULL, 'c'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	const char *socket = NULL;
+	struct buf reply;
+	int opt, rc;
+
+	while ((opt = getopt_long(argc, argv, "s:", options, NULL)) != -1) {
+		switch (opt) {
+		case 'a':
+			socket = CONFIG_AGENT_CONTROL;
+			break;
+		case 'c':
+			socket = CONFIG_COLLECTOR_CONTROL;
+			break;
+		case 's':
+			socket = optarg;
+			break;
+		case 'h':
+			help();
+			return 0;
+		default:
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "nightjar reload: unexpected \"%s\"\n", argv[optind]);
+		return 2;
+	}
+	buf_init(&reply, CONTROL_REPLY);
+	rc = ask(socket, &reply);
+	if (rc != 0) {
+		fprintf(stderr, "nightjar reload: %s\n", err_str(rc));
+		buf_fini(&reply);
+		return 1;
+	}
+	rc = tell(buf_slice(&reply));
+	buf_fini(&reply);
+	return rc;
+}
