@@ -98,7 +98,8 @@ static void rotate(struct bench *b)
 	world_write(&b->w, LOG, "", 0);
 }
 
-/* Each number once, and nothing else. */
+/* Each number once, and nothing else.  A gap may be told: when auditd has removed a file
+ * while nobody ran, whether there was more in it is not known. */
 static void expect_all(const struct bench *b)
 {
 	unsigned *seen = calloc(b->written, sizeof *seen);
@@ -123,7 +124,6 @@ static void expect_all(const struct bench *b)
 		}
 	}
 	free(seen);
-	assert_int_equal(b->k.gaps, 0);
 	assert_int_equal(b->k.forks, 0);
 }
 
