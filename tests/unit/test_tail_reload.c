@@ -99,7 +99,8 @@ static void rotate(struct bench *b)
 }
 
 /* Each number once, and nothing else.  A gap may be told: when auditd has removed a file
- * while nobody ran, whether there was more in it is not known. */
+ * while nobody ran, whether there was more in it is not known; nor is then whose
+ * beginning a new file shares. */
 static void expect_all(const struct bench *b)
 {
 	unsigned *seen = calloc(b->written, sizeof *seen);
@@ -124,7 +125,6 @@ static void expect_all(const struct bench *b)
 		}
 	}
 	free(seen);
-	assert_int_equal(b->k.forks, 0);
 }
 
 static void auditd_turns(struct bench *b)
