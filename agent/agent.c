@@ -213,6 +213,22 @@ static void take_watermark(struct agent *a, const struct msg_stream *w)
 	}
 }
 
+/* A stream is named on disk before it is sent (hold_until_named()).  One of which
+ * nothing is acknowledged, nothing is held here, and the only collector there is knows
+ * nothing was never sent, or what was sent of it will not be taken any more: this
+ * session fences the one that sent it. */
+static void expect_unsent(struct agent *a)
+{
+	bool only = a->config->shipper.collectors.n == 1;
+
+	for (size_t i = 0; i < a->n_restored; i++) {
+		struct stream_state *st = &a->restored[i];
+
+		st->unsent = only && st->acked == st->start &&
+			     shipper_lowest(a->shipper, &st->id) == UINT64_MAX;
+	}
+}
+
 static void cb_welcome(void *arg, struct slice streams)
 {
 	struct agent *a = arg;
@@ -226,6 +242,9 @@ static void cb_welcome(void *arg, struct slice streams)
 	if (n > 0) {
 		qsort(states, n, sizeof *states, by_id);
 	}
+	if (!a->reading) {
+		expect_unsent(a);
+	}
 	while (msg_streams_next(&streams, &w) == 1) {
 		raised_said(&a->raised, &w);
 		key.id = w.id;
@@ -233,6 +252,7 @@ static void cb_welcome(void *arg, struct slice streams)
 			    : bsearch(&key, states, n, sizeof *states, by_id);
 		if (st != NULL) {
 			compare(a, st, &w);
+			st->unsent = st->unsent && w.received == 0;
 		}
 		take_watermark(a, &w);
 	}

@@ -58,7 +58,8 @@ struct known *outcome_blank_of(const struct file *f)
 /* A stream that was just opened when the process died, on the same inode:
  * nothing proves that it goes on here, and nothing else will.  Its lines come
  * under a new stream, and it is forgotten as soon as every file at hand was looked
- * into (another may be its copy).  Returns whether there was one. */
+ * into (another may be its copy).  Returns whether there was one of which somebody may
+ * hold something. */
 static bool replace_blank(const struct file *f)
 {
 	struct known *k = outcome_blank_of(f);
@@ -66,7 +67,7 @@ static bool replace_blank(const struct file *f)
 	if (k != NULL) {
 		k->replaced = true;
 	}
-	return k != NULL;
+	return k != NULL && !k->st.unsent;
 }
 
 /* Whether a stream of a related name is blank: any file may repeat it. */
@@ -75,7 +76,7 @@ static bool near_blank(const struct file *f)
 	for (size_t i = 0; i < f->tail->n_known; i++) {
 		const struct known *k = f->tail->known[i];
 
-		if (k->st.path != NULL && known_blank(k) &&
+		if (k->st.path != NULL && known_blank(k) && !k->st.unsent &&
 		    names_related(f->path, k->st.path)) {
 			return true;
 		}

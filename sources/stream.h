@@ -53,6 +53,7 @@ struct stream_state {
 	bool finished;        /* rotated away (or truncated) and read to its end */
 	bool gap_told;        /* its rest was not found, and that was reported */
 	bool fork;            /* may repeat lines of another stream */
+	bool unsent;          /* not saved: nobody but us has ever had a byte of it */
 	uint32_t n_rungs;
 	struct stream_rung rungs[STREAM_RUNGS]; /* ascending, all below W */
 };
