@@ -48,9 +48,10 @@ static int take_segments(struct client *c, struct slice list)
 			return ERR_PROTOCOL;
 		}
 		if (m.index >= (int64_t)s->n && s->recovered) {
-			/* A kill cut it short in the spool; lines of files are
-			 * read again, others sent again and compared. */
-			s->doubtful = s->info.lane == LANE_FILE;
+			/* A kill cut it short in the spool: what is left is sent
+			 * again and compared.  To read it again instead would
+			 * give up everything behind it, whose files need not be
+			 * there any more. */
 			continue;
 		}
 		if (m.index >= (int64_t)s->n ||
