@@ -155,6 +155,7 @@ static void mark(struct court *c, const struct known *k, const struct item *i,
 		 uint64_t from)
 {
 	struct truth *t = &c->rig->truth;
+	bool open = (i->flags & RECORD_GAP_OPEN) != 0;
 	int content = 0;
 
 	if (k->contents == 0 || k->contents == UINT64_MAX) {
@@ -163,11 +164,13 @@ static void mark(struct court *c, const struct known *k, const struct item *i,
 	while ((k->contents >> content & 1) == 0) {
 		content++;
 	}
-	for (uint64_t at = from; at < i->end && at < t->contents[content].n;
-	     at++) {
+	for (uint64_t at = from;
+	     (open || at < i->end) && at < t->contents[content].n; at++) {
 		struct mark *m = truth_mark(t, content, (size_t)at);
 
-		if (c->v == NULL) {
+		if (open) {
+			m->missed = 1;
+		} else if (c->v == NULL) {
 			m->held |= (i->flags & RECORD_GAP) == 0 ? c->held : 0;
 		} else if (is_fork_gap(c, i)) {
 			m->trimmed = 1;
@@ -238,6 +241,9 @@ static uint64_t hear_stream(struct court *c, const struct item *v, size_t n)
 
 		if (c->v != NULL && (r->flags & RECORD_ALERT) != 0) {
 			c->v->alerts++;
+		}
+		if ((r->flags & RECORD_GAP_OPEN) != 0) {
+			mark(c, k, r, from);
 		}
 		if ((r->flags & RECORD_ALERT) == 0 && !is_about_lines(r)) {
 			continue;
@@ -316,8 +322,12 @@ static void weigh(struct verdict *v, const struct mark *m, int content,
 	} else if (copies == 0 && m->gap == 0) {
 		bool shared = m->trimmed && at < first_line;
 
-		bad = !m->dead && (m->held & HELD_ELSEWHERE) == 0 && !shared;
+		bool told = m->missed && m->held != 0;
+
+		bad = !m->dead && (m->held & HELD_ELSEWHERE) == 0 && !shared &&
+		      !told;
 		v->lost += bad;
+		v->told += told;
 		v->trimmed += shared;
 		v->elsewhere += (m->held & HELD_ELSEWHERE) != 0;
 	} else if ((m->gap > 0 && (copies > 0 || !excused)) || m->gap > 1) {

@@ -24,6 +24,7 @@ struct mark {
 	uint8_t fork;   /* likewise, in streams that say that they may repeat */
 	uint8_t gap;    /* gap records over it */
 	uint8_t held;   /* by a store, see judge.h */
+	uint8_t missed; /* "the rest was not found" stands before it */
 	uint8_t trimmed; /* a fork says that another stream has it */
 	uint8_t dead;   /* destroyed before anybody had to have read it */
 };
