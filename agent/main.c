@@ -260,6 +260,13 @@ static int close_sandbox(const struct agent_config *c, const char *config_path,
 			allow_glob(p, c->sources.files[i].paths.v[k]);
 		}
 	}
+	for (size_t i = 0; i < c->sources.n_journals; i++) {
+		const struct strlist *dirs = &c->sources.journals[i].directories;
+
+		for (size_t k = 0; k < dirs->n; k++) {
+			sandbox_allow(p, dirs->v[k], SANDBOX_READ);
+		}
+	}
 	for (size_t i = 0; i < c->detectors.packs.n; i++) {
 		sandbox_allow(p, c->detectors.packs.v[i], SANDBOX_READ);
 	}

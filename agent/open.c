@@ -13,6 +13,7 @@
 #include "sources/command.h"
 #include "sources/kmsg.h"
 #include "sources/names.h"
+#include "sources/journal.h"
 #include "sources/syslog.h"
 #include "sources/watch.h"
 
@@ -200,6 +201,11 @@ int open_sources(struct open_sources *o, uv_loop_t *loop, struct sys *sys,
 	if (rc == 0 && before.sockets != NULL && before.sockets->n > 0) {
 		rc = syslog_new(&o->list[o->n], loop, sys, before.sockets, &socket_calls,
 				&config->sources, secret, cb, arg);
+		o->n += rc == 0;
+	}
+	for (size_t i = 0; i < config->sources.n_journals && rc == 0; i++) {
+		rc = journal_new(&o->list[o->n], sys, journal_calls(), &config->sources,
+				 &config->sources.journals[i], secret, cb, arg);
 		o->n += rc == 0;
 	}
 	rc = rc != 0 ? rc : open_kernel(o, loop, config, secret, &before, cb, arg);

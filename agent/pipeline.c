@@ -762,7 +762,7 @@ static int on_lost(void *arg, struct stream *s, uint64_t from, uint64_t to,
 		}
 	}
 	rc = shipper_add(p->shipper, ps->queue, &r, false);
-	if (rc == 0) {
+	if (rc == 0 && to > from) {
 		ps->end = to;
 		ps->h = 0; /* Nobody can prove what was lost. */
 		ps->h_known = true;

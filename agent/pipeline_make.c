@@ -68,6 +68,9 @@ int pipeline_open_zones(struct pipeline *p)
 	for (size_t i = 0; i < o->n_syslog && rc == 0; i++) {
 		rc = open_zone(p, o->syslog[i].about.zone);
 	}
+	for (size_t i = 0; i < o->n_journals && rc == 0; i++) {
+		rc = open_zone(p, o->journals[i].about.zone);
+	}
 	return rc;
 }
 

@@ -1,6 +1,7 @@
 #include "common/ecs.h"
 
-enum { DEPTH_MAX = 4 };
+enum { DEPTH_MAX = 4, DATA_NAME = 64, DATA_VALUE = 1024, DATA_NAMES = 32,
+       DATA_ELEMENTS = 8 };
 
 /* Turns "a.b.c" into objects inside one another.  Fields must come grouped by
  * their prefix, as EVENT_FIELDS are; the objects that the next field does not
@@ -90,6 +91,126 @@ static void event_fields(struct nest *n, const struct event *e,
 	}
 }
 
+/* ---- RFC 5424's structured data ---- */
+
+/* Up to c, which is skipped; whole rest and false when there is none. */
+static bool until(struct slice *s, char c, struct slice *out)
+{
+	const char *p = s->n == 0 ? NULL : memchr(s->p, c, s->n);
+
+	if (p == NULL) {
+		return false;
+	}
+	*out = slice(s->p, (size_t)(p - s->p));
+	*s = slice_skip(*s, out->n + 1);
+	return true;
+}
+
+static bool key_of(struct slice s, char out[static DATA_NAME])
+{
+	if (s.n == 0 || s.n >= DATA_NAME) {
+		return false;
+	}
+	memcpy(out, s.p, s.n);
+	out[s.n] = '\0';
+	return true;
+}
+
+/* The value in quotes, without its escapes. */
+static bool take_value(struct slice *s, char out[static DATA_VALUE], size_t *n)
+{
+	*n = 0;
+	while (s->n > 0 && s->p[0] != '"') {
+		if (s->p[0] == '\\' && s->n > 1 &&
+		    (s->p[1] == '"' || s->p[1] == '\\' || s->p[1] == ']')) {
+			*s = slice_skip(*s, 1);
+		}
+		if (*n < DATA_VALUE) {
+			out[(*n)++] = s->p[0];
+		}
+		*s = slice_skip(*s, 1);
+	}
+	if (s->n == 0) {
+		return false;
+	}
+	*s = slice_skip(*s, 1);
+	return true;
+}
+
+/* "[id name="value" ...]": at most so many elements and names, since each is an object's
+ * member. */
+static void structured_data(struct json *j, struct slice s)
+{
+	char key[DATA_NAME], value[DATA_VALUE];
+	struct slice part;
+	size_t n;
+
+	for (int elements = 0; elements < DATA_ELEMENTS && s.n > 1 && s.p[0] == '['; elements++) {
+		size_t end = 1;
+
+		while (end < s.n && s.p[end] != ' ' && s.p[end] != ']') {
+			end++;
+		}
+		if (end == s.n || !key_of(slice(s.p + 1, end - 1), key)) {
+			return;
+		}
+		s = slice_skip(s, end);
+		json_object(j, key);
+		for (int i = 0; i < DATA_NAMES && s.n > 0 && s.p[0] == ' '; i++) {
+			s = slice_skip(s, 1);
+			if (!until(&s, '=', &part) || !key_of(part, key) || s.n == 0 ||
+			    s.p[0] != '"') {
+				break;
+			}
+			s = slice_skip(s, 1);
+			if (!take_value(&s, value, &n)) {
+				break;
+			}
+			json_string(j, key, slice(value, n));
+		}
+		json_object_end(j);
+		if (s.n == 0 || s.p[0] != ']') {
+			return;
+		}
+		s = slice_skip(s, 1);
+	}
+}
+
+static const char *const severities[] = {"Emergency", "Alert", "Critical", "Error",
+					 "Warning", "Notice", "Informational", "Debug"};
+static const char *const facilities[] = {
+	"kernel", "user-level", "mail", "system", "security/authorization", "syslogd",
+	"line printer", "network news", "UUCP", "clock", "security/authorization", "FTP",
+	"NTP", "log audit", "log alert", "clock", "local0", "local1", "local2", "local3",
+	"local4", "local5", "local6", "local7"};
+
+/* ECS 8, "Log fields"; the names are RFC 5424's. */
+static void syslog_fields(struct nest *n, const struct header *h)
+{
+	const char *key;
+	unsigned facility = (unsigned)h->priority / 8, severity = (unsigned)h->priority % 8;
+
+	if (h->priority >= 0 && h->format != HEADER_NONE && facility < 24) {
+		key = enter(n, "log.syslog.priority");
+		json_i64(n->j, key, h->priority);
+		key = enter(n, "log.syslog.facility.code");
+		json_u64(n->j, key, facility);
+		text(n, "log.syslog.facility.name", slice_str(facilities[facility]));
+		key = enter(n, "log.syslog.severity.code");
+		json_u64(n->j, key, severity);
+		text(n, "log.syslog.severity.name", slice_str(severities[severity]));
+	}
+	if (h->msgid.n > 0) {
+		text(n, "log.syslog.msgid", h->msgid);
+	}
+	if (h->structured.n > 0) {
+		key = enter(n, "log.syslog.structured_data");
+		json_object(n->j, key);
+		structured_data(n->j, h->structured);
+		json_object_end(n->j);
+	}
+}
+
 void ecs_write(struct json *j, const struct record *r)
 {
 	struct nest n = {.j = j};
@@ -100,11 +221,7 @@ void ecs_write(struct json *j, const struct record *r)
 		json_time(j, "@timestamp", record_time_ns(r));
 	}
 	json_string(j, "message", h->message.p != NULL ? h->message : r->line);
-	if (h->priority >= 0 && h->format != HEADER_NONE) {
-		const char *key = enter(&n, "log.syslog.priority");
-
-		json_i64(j, key, h->priority);
-	}
+	syslog_fields(&n, h);
 	if (h->host.n > 0) {
 		text(&n, "host.hostname", h->host);
 	}

@@ -13,7 +13,8 @@
 /* Writes the members of one record into an object that the caller has opened
  * and will close, and may add its own members to (device, stream, position):
  * @timestamp (the stamp's time, else the time of reading; left out when there is
- * neither), message (the whole line when it has no header), log.syslog.priority,
+ * neither), message (the whole line when it has no header), log.syslog (priority,
+ * facility, severity, msgid and structured data as far as the header has them),
  * host.hostname, process.name, process.pid, and whatever fields the event has,
  * event.outcome and auth.attempts (of a line with an outcome, unless one) among
  * them.  Ports, pids and status codes are numbers; one that is none is left

@@ -36,6 +36,8 @@ struct header {
 	struct slice program; /* without path, pid or "(pam_unix)" */
 	struct slice pid;     /* digits, or empty */
 	struct slice message; /* what stands behind the header */
+	struct slice msgid;   /* RFC 5424's, empty when there is none */
+	struct slice structured; /* likewise: "[id name="value" ...]...", or empty */
 };
 
 /* What a record is, beside its text (bits; wire format, docs/segment.md). */

@@ -43,6 +43,44 @@ void check_command(struct reading *r, const void *settings, const struct doc_nod
 	}
 }
 
+void check_journal(struct reading *r, const void *settings, const struct doc_node *at)
+{
+	(void)settings;
+#ifndef NIGHTJAR_JOURNAL
+	reading_error(r, at->mark, "%sthis build can't read the journal (meson option journal, "
+		      "libsystemd)", r->prefix);
+#else
+	(void)r;
+	(void)at;
+#endif
+}
+
+static void check_folders(struct reading *r, const struct strlist *a,
+			  const struct strlist *b, const struct doc_node *at)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		for (size_t k = 0; k < b->n; k++) {
+			if (strcmp(a->v[i], b->v[k]) == 0) {
+				reading_error(r, settings_mark(at, "sources.journal"),
+					      "sources.journal: two entries have the "
+					      "folder \"%s\"", a->v[i]);
+			}
+		}
+	}
+}
+
+/* A folder is read once: its streams have one place. */
+static void check_journals(struct reading *r, const struct sources_options *o,
+			   const struct doc_node *at)
+{
+	for (size_t i = 0; i < o->n_journals; i++) {
+		for (size_t other = 0; other < i; other++) {
+			check_folders(r, &o->journals[i].directories,
+				      &o->journals[other].directories, at);
+		}
+	}
+}
+
 void check_syslog(struct reading *r, const void *settings, const struct doc_node *at)
 {
 	const struct sources_syslog *o = settings;
@@ -102,6 +140,7 @@ void check_agent(struct reading *r, const void *settings, const struct doc_node 
 	const struct shipper_options *s = &c->shipper;
 
 	check_hooks(r, &c->hooks, at);
+	check_journals(r, &c->sources, at);
 	check_words(r, &c->redact.keys, "redact.keys", at);
 	check_words(r, &c->redact.tokens, "redact.tokens", at);
 	if (s->reconnect_min_ms > s->reconnect_max_ms) {
@@ -131,8 +170,8 @@ void check_agent(struct reading *r, const void *settings, const struct doc_node 
 			      "largest batch fits");
 	}
 	if (c->sources.n_files == 0 && c->sources.n_commands == 0 &&
-	    c->sources.n_syslog == 0 && !c->sources.read_kernel &&
-	    !c->sources.read_stdin) {
+	    c->sources.n_syslog == 0 && c->sources.n_journals == 0 &&
+	    !c->sources.read_kernel && !c->sources.read_stdin) {
 		reading_error(r, settings_mark(at, "sources.files"),
 			      "there is nothing to read: name files in sources.files "
 			      "or set sources.stdin: true");

@@ -48,7 +48,7 @@
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
 
-enum { PATH_LENGTH = 4095, ITEMS_MAX = 64, SYSLOG_MAX = 32, LIST_MAX = 256 };
+enum { PATH_LENGTH = 4095, ITEMS_MAX = 64, SYSLOG_MAX = 32, JOURNALS_MAX = 8, LIST_MAX = 256 };
 
 /* In the order of the enums that they stand for. */
 static const char *const syslog_words[] = {"unix", "unix-stream", "udp", "tcp", NULL};
@@ -118,6 +118,37 @@ static const struct option command_options[] = {
 static const struct schema command_schema = {
 	"sources.commands", sizeof(struct sources_command), command_options,
 	COUNT(command_options), NULL, check_command,
+};
+
+#define S struct sources_journal
+static const struct option journal_options[] = {
+	{"directories", PATHS(S, directories, 1, LIST_MAX),
+	 "[/var/log/journal, /run/log/journal]", RESTART,
+	 "Folders of journal files; those one level below are read as well."},
+	{"names", TEXTS(S, names, 0, LIST_MAX), "[]", RESTART,
+	 "Which files: globs for what stands in front of @ or .journal in a file's name. "
+	 "Empty: all.",
+	 .example = "[system, user-1000]"},
+	{"units", TEXTS(S, units, 0, LIST_MAX), "[]", RESTART,
+	 "Which units' entries: names or globs. Empty: all.",
+	 .example = "[ssh.service, cron.service]"},
+	{"fields", TEXTS(S, fields, 0, LIST_MAX),
+	 "[_SYSTEMD_UNIT, _SYSTEMD_USER_UNIT, _UID, _COMM, _EXE, _TRANSPORT, _BOOT_ID]",
+	 RESTART, "Fields that are kept beside the message (systemd.journal-fields(7))."},
+	{"from", WORD(S, from), "beginning", RESTART,
+	 "Where to start at the very first start.", .words = from_words},
+	{"label", TEXT(S, about.label, 0, 64), "\"\"", RESTART,
+	 "A word of your own that travels with the streams."},
+	{"program", TEXT(S, about.program, 0, 64), "\"\"", RESTART,
+	 "Program of entries that name none, so that rules for it apply."},
+	{"zone", TEXT(S, about.zone, 1, 128), "UTC", RESTART,
+	 "The journal's stamps are UTC; this is for stamps inside messages."},
+};
+#undef S
+
+static const struct schema journal_schema = {
+	"sources.journal", sizeof(struct sources_journal), journal_options,
+	COUNT(journal_options), NULL, check_journal,
 };
 
 #define S struct sources_syslog
@@ -272,6 +303,10 @@ static const struct option agent_options[] = {
 	 "Read the kernel's own log (/dev/kmsg) by its sequence numbers. Needs a start as "
 	 "root or CAP_SYSLOG. Where a syslog daemon writes the kernel's lines into a file "
 	 "that is read as well, they come twice."},
+	{"sources.journal", ITEMS(S, sources.journals, JOURNALS_MAX), "[]", RESTART,
+	 "The systemd journal, all boots of it. What rsyslog writes to a log file as well is "
+	 "then read twice, unless sources.files leaves that out.",
+	 .items = &journal_schema, .port = FIELD(size_t, S, sources.n_journals)},
 	{"sources.stdin", BOOL(S, sources.read_stdin), "false", RESTART,
 	 "Read lines from standard input as well."},
 	{"sources.line_max", SIZE(S, sources.line_max, 256, LIMIT_LINE_MAX),

@@ -444,7 +444,7 @@ static bool skip_structured_data(struct slice *s)
 static bool read_5424(struct header_reader *r, struct slice s,
 		      int64_t observed_ns, struct header *h)
 {
-	struct slice host, app, proc, msgid;
+	struct slice host, app, proc, msgid, data;
 	int64_t ns = TIME_NONE;
 
 	if (!TAKE(&s, "1 ")) {
@@ -457,8 +457,15 @@ static bool read_5424(struct header_reader *r, struct slice s,
 	if (!TAKE(&s, " ") || !take_until(&s, ' ', &host) ||
 	    !take_until(&s, ' ', &app) || !take_until(&s, ' ', &proc) ||
 	    !take_until(&s, ' ', &msgid) || host.n == 0 || app.n == 0 ||
-	    proc.n == 0 || msgid.n == 0 || !skip_structured_data(&s) ||
-	    (s.n > 0 && !TAKE(&s, " "))) {
+	    proc.n == 0 || msgid.n == 0) {
+		return false;
+	}
+	data = s;
+	if (!skip_structured_data(&s)) {
+		return false;
+	}
+	data.n -= s.n;
+	if (s.n > 0 && !TAKE(&s, " ")) {
 		return false;
 	}
 	TAKE(&s, "\xef\xbb\xbf"); /* The BOM says that it is UTF-8. */
@@ -467,6 +474,8 @@ static bool read_5424(struct header_reader *r, struct slice s,
 	h->host = nil(host);
 	h->program = base_name(nil(app));
 	h->pid = nil(proc);
+	h->msgid = nil(msgid);
+	h->structured = nil(data);
 	for (size_t i = 0; i < h->pid.n; i++) {
 		if (!is_digit(h->pid.p[i])) {
 			h->pid = SLICE_NONE; /* A name, not a number. */
@@ -532,8 +541,8 @@ void header_read(struct header_reader *r, struct slice line,
 	struct slice s = line, stamp;
 	int64_t ns;
 
-	*h = (struct header){HEADER_NONE, TIME_NONE, -1, SLICE_NONE,
-			     SLICE_NONE, SLICE_NONE, line};
+	*h = (struct header){HEADER_NONE, TIME_NONE, -1, SLICE_NONE, SLICE_NONE,
+			     SLICE_NONE, line, SLICE_NONE, SLICE_NONE};
 	*more = (struct header_more){SLICE_NONE, false, NULL};
 	if (take_priority(&s, &h->priority)) {
 		h->message = s;

@@ -76,6 +76,16 @@ struct sources_watch {
 	uint64_t hash_max;      /* bytes; larger ones are not hashed */
 };
 
+/* Folders of the systemd journal. */
+struct sources_journal {
+	struct strlist directories; /* absolute; with the folders in them */
+	struct strlist names;  /* globs of files' names: "system", "user-*"; empty: all */
+	struct strlist units;  /* globs; empty: all */
+	struct strlist fields; /* that are kept beside the message */
+	enum sources_from from;
+	struct sources_about about;
+};
+
 struct sources_options {
 	struct sources_file *files;
 	size_t n_files;
@@ -85,6 +95,8 @@ struct sources_options {
 	size_t n_syslog;
 	struct sources_watch watch;
 	bool read_kernel;              /* /dev/kmsg */
+	struct sources_journal *journals;
+	size_t n_journals;
 	bool read_stdin;               /* lines from standard input as well */
 	uint64_t line_max;             /* bytes, LIMIT_LINE_MAX at most */
 	uint64_t poll_interval_ms;     /* looking at files without a notification */

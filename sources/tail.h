@@ -73,8 +73,8 @@ struct tail_callbacks {
 	 * UV_ENOMEM: not now, offer it again; s->position is the source's to move. */
 	int (*entry)(void *arg, struct stream *s, const struct line *line,
 		     uint64_t h);
-	/* [from, to) of s, where its last record
-	 * ended, is lost: a gap record.  reason: for people, nothing secret in it.
+	/* [from, to) of s, where its last record ended, is lost: a gap record (from ==
+	 * to: where, is not known).  reason: for people, nothing secret in it.
 	 * ERR_AGAIN or UV_ENOMEM: not now, ask again. */
 	int (*lost)(void *arg, struct stream *s, uint64_t from, uint64_t to,
 		    struct slice reason);

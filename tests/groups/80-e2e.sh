@@ -18,12 +18,14 @@ else
 	end_to_end
 fi
 
-# Messages on sockets, from real senders.
+# Messages on sockets, from real senders; a journal, from a real journald.
+systemd_journal() { tests/integration/journal.py "$BUILD" "$WORK/journal"; }
 syslog_sockets() { tests/integration/sockets.py "$BUILD" "$WORK/sockets"; }
 if [ ! -x "$BUILD/agent/nightjar-agent" ] || [ ! -x "$BUILD/collector/nightjar-collector" ]; then
 	skip sockets "no daemons in ${BUILD##*/}"
 else
 	try sockets syslog_sockets
+	try journal systemd_journal
 fi
 
 # What is wrong is refused, in a line that says so.

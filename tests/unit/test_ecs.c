@@ -72,7 +72,9 @@ static void header_and_event_nest(void **state)
 	assert_string_equal(
 		text, "{\"@timestamp\":\"1970-01-01T00:00:00Z\","
 		      "\"message\":\"Failed password\","
-		      "\"log\":{\"syslog\":{\"priority\":38}},"
+		      "\"log\":{\"syslog\":{\"priority\":38,"
+		      "\"facility\":{\"code\":4,\"name\":\"security/authorization\"},"
+		      "\"severity\":{\"code\":6,\"name\":\"Informational\"}}},"
 		      "\"host\":{\"hostname\":\"gw\"},"
 		      "\"event\":{\"action\":\"ssh_login\","
 		      "\"outcome\":\"failure\"},"
@@ -81,6 +83,42 @@ static void header_and_event_nest(void **state)
 		      "\"source\":{\"port\":22},"
 		      "\"auth\":{\"attempts\":3},"
 		      "\"process\":{\"name\":\"sshd\",\"pid\":12}}");
+}
+
+static void structured_data_is_an_object_for_each_element(void **state)
+{
+	struct record r = empty_record();
+	char text[1024];
+
+	(void)state;
+	r.line = SLICE_LIT("x");
+	r.header.msgid = SLICE_LIT("ID47");
+	r.header.structured =
+		SLICE_LIT("[a@1 x=\"1\" y=\"q\\\"b\\]\\\\n\"][empty][b@1 z=\"\"]");
+	render(&r, text, sizeof text);
+	assert_string_equal(
+		text, "{\"message\":\"x\",\"log\":{\"syslog\":{\"msgid\":\"ID47\","
+		      "\"structured_data\":{\"a@1\":{\"x\":\"1\",\"y\":\"q\\\"b]\\\\n\"},"
+		      "\"empty\":{},\"b@1\":{\"z\":\"\"}}}}}");
+}
+
+static void structured_data_that_is_none_ends_where_it_goes_wrong(void **state)
+{
+	static const char *const cases[] = {
+		"[", "[]", "[a", "[a b", "[a b=]", "[a b=\"", "[a b=\"c", "[a b=\"c\"",
+		"[a b=\"c\" ",
+		"[a  b=\"c\"]", "[=\"]", "[a =\"\"]", "x[a b=\"c\"]",
+	};
+	struct record r = empty_record();
+	char text[1024];
+
+	(void)state;
+	r.line = SLICE_LIT("x");
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		r.header.structured = slice_str(cases[i]);
+		render(&r, text, sizeof text);
+		assert_int_equal(text[strlen(text) - 1], '}');
+	}
 }
 
 static void every_field_at_once_opens_each_group_once(void **state)
@@ -118,6 +156,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_bare_line_has_its_message_only),
 		cmocka_unit_test(header_and_event_nest),
+		cmocka_unit_test(structured_data_is_an_object_for_each_element),
+		cmocka_unit_test(structured_data_that_is_none_ends_where_it_goes_wrong),
 		cmocka_unit_test(every_field_at_once_opens_each_group_once),
 	};
 

@@ -1,0 +1,139 @@
+/* journal_impl: what journal.c (folders, life) and journal_chain.c (reading) share;
+ * private. */
+#ifndef SOURCES_JOURNAL_IMPL_H
+#define SOURCES_JOURNAL_IMPL_H
+
+#include "sources/journal.h"
+#include "sources/journal_file.h"
+
+enum {
+	JOURNAL_REASON = 96,
+	JOURNAL_WATCHES = 64,
+	JOURNAL_TOLD = 64,
+	JOURNAL_CHAINS = 1024,
+	JOURNAL_KNOWN = 4096,
+	SKIP_RECORD = 4096,   /* entries left out by choice, in one record */
+};
+
+struct chain {
+	struct chain *next;
+	struct journal *journal;
+	struct stream stream;
+	char *dir;
+	char family[JOURNAL_FAMILY];
+	uint8_t seqnum_id[16];
+	bool placed;       /* where its reading begins is decided */
+	bool announced;    /* opened() was called */
+
+	struct journal_reader *reader; /* NULL: no file is open */
+	int fd;
+	char *path;        /* of that file when it was opened, for people */
+	unsigned failures; /* to open one, in a row */
+	bool holding;      /* the reader stands at an entry that was not taken */
+	uint64_t begun;    /* the file is read from there on, 0: it is damaged ... */
+	uint64_t read;     /* ... and gave so many entries */
+	int64_t stuck_ns;  /* since when more should be there than can be read; 0 */
+	int64_t missing_ns; /* since when files that are not read are gone; 0 */
+	uint64_t skip_to;  /* above position: entries up to there are left out by choice */
+
+	int64_t doubt_ns;  /* a hole was seen then, and is judged after the next scan; 0 */
+	uint64_t hole_to;  /* [position, hole_to) is lost, and is to be told; 0 */
+	char hole_reason[JOURNAL_REASON];
+	char note[JOURNAL_REASON]; /* of a loss without a place, to be told; "" */
+};
+
+/* What the collector or the last process knew; until its chain is found. */
+struct known_chain {
+	struct stream_id id;
+	uint64_t acked, h, detect;
+};
+
+/* A hole that was told. */
+struct told {
+	const struct chain *chain;
+	uint64_t from, to;
+};
+
+struct dir_watch {
+	char *dir;
+	struct sys_watch *w; /* NULL: none to be had */
+};
+
+struct journal {
+	struct source source; /* first */
+	struct sys *sys;
+	const struct journal_calls *calls;
+	const struct sources_options *options;
+	const struct sources_journal *settings;
+	const struct tail_callbacks *cb;
+	void *arg;
+	unsigned char secret[STREAM_SECRET];
+	struct sys_timer *soon, *poll;
+	bool started, stopped, scan_wanted;
+	bool first_start; /* nothing was restored */
+	int64_t scanned_ns;
+	struct journal_files files;
+	struct chain *chains;
+	size_t n_chains;
+	struct stream_state *restored; /* of chains that were not found yet */
+	size_t n_restored;
+	struct known_chain *known;
+	size_t n_known;
+	struct dir_watch watches[JOURNAL_WATCHES];
+	size_t n_watches;
+	struct told told[JOURNAL_TOLD]; /* a ring of the last ones */
+	size_t n_told;
+	struct buf text;
+	uint64_t entries, left_out, gaps, lost, damaged;
+	uint64_t told_errors; /* files that can't be read, when that was logged */
+};
+
+/* journal_loss.c */
+/* Opens the file and a reader on it. */
+int journal_open(struct journal *j, const char *path, int *fd,
+		 struct journal_reader **out);
+/* The open file's name now: it was rotated, maybe. */
+const char *chain_file_name(const struct chain *c, const struct journal_header *h);
+/* A file of this name that can't be read. */
+bool chain_any_damaged(const struct chain *c);
+/* [position, to) has no entries in this chain: those that are in no other one are lost,
+ * and hole_to is set. */
+void chain_set_hole(struct chain *c, uint64_t to, const char *why);
+/* Numbers are missing.  The files were looked at before the entry behind the hole was
+ * there, maybe: true after the next look, which has every one that is before it. */
+bool chain_hole_is_certain(struct chain *c);
+/* The file was read to its end.  libsystemd passes over some damage by itself; the header
+ * knows how many entries there are.  Where they stood is not known: the gap is an empty
+ * range, at the end. */
+void chain_note_missing(struct chain *c, const struct journal_header *h);
+
+/* journal_chain.c */
+/* Reads some entries; true: there may be more at once. */
+bool chain_step(struct chain *c);
+/* Closes the file; the position stays. */
+void chain_close_file(struct chain *c);
+/* Tells of entries left out by choice, and of files that went unread. */
+void chain_tick(struct chain *c, int64_t now_ns);
+/* After a scan: the chain knows how far its files go. */
+void chain_scanned(struct chain *c, int64_t now_ns);
+/* Ends the stream for the next stage (closed()); it may begin again. */
+void chain_leave(struct chain *c, enum tail_close why);
+
+/* journal.c */
+/* The chain is another stream from now on, that begins at the first entry there is. */
+int chain_fork(struct chain *c);
+
+/* Where reading stands. */
+static inline uint64_t chain_at(const struct chain *c)
+{
+	return c->skip_to > c->stream.position ? c->skip_to : c->stream.position;
+}
+
+static inline bool chain_has(const struct chain *c, const struct journal_file *f)
+{
+	return strlen(c->dir) == f->dir_n && memcmp(c->dir, f->path, f->dir_n) == 0 &&
+	       strcmp(c->family, f->family) == 0 && f->error == 0 &&
+	       memcmp(c->seqnum_id, f->header.seqnum_id, 16) == 0;
+}
+
+#endif
