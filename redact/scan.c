@@ -262,6 +262,32 @@ static void deal(struct places *s, struct pattern *patterns, struct nibbles *own
 	}
 }
 
+/* Windows and buckets for what has none; nearly always all were planned. */
+static int deal_all(struct pattern *patterns, size_t n)
+{
+	struct places *places;
+	struct nibbles *own;
+	size_t planned = 0;
+	int rc = 0;
+
+	while (planned < n && patterns[planned].planned) {
+		planned++;
+	}
+	if (planned == n) {
+		return 0;
+	}
+	places = places_new();
+	own = calloc(n, sizeof *own);
+	if (places == NULL || own == NULL) {
+		rc = UV_ENOMEM;
+	} else {
+		deal(places, patterns, own, n);
+	}
+	free(own);
+	free(places);
+	return rc;
+}
+
 /* The bytes of the window that are no classes, folded where the pattern is. */
 static void fill_quick(struct quick *q, const struct pattern *p)
 {
@@ -379,8 +405,6 @@ static size_t add_patterns(struct pattern *out, const struct scan_literal *l,
 
 int scan_new(struct scan **out, const struct scan_literal *literals, size_t n)
 {
-	struct places *places = places_new();
-	struct nibbles *own = NULL;
 	struct scan *s = NULL;
 	int rc = UV_ENOMEM;
 
@@ -394,23 +418,25 @@ int scan_new(struct scan **out, const struct scan_literal *literals, size_t n)
 		}
 	}
 	s = calloc(1, sizeof *s);
-	if (s == NULL || places == NULL) {
+	if (s == NULL) {
 		goto err_free;
 	}
 	s->patterns = calloc(2 * n + 1, sizeof *s->patterns);
 	s->quick = calloc(2 * n + 1, sizeof *s->quick);
 	s->after = calloc(2 * n + 1, sizeof *s->after);
 	s->loose = calloc(2 * n + 1, sizeof *s->loose);
-	own = calloc(2 * n + 1, sizeof *own);
 	if (s->patterns == NULL || s->quick == NULL || s->after == NULL ||
-	    s->loose == NULL || own == NULL) {
+	    s->loose == NULL) {
 		goto err_free;
 	}
 	for (size_t i = 0; i < n; i++) {
 		s->n_patterns += add_patterns(s->patterns + s->n_patterns,
 					      &literals[i], (uint16_t)i);
 	}
-	deal(places, s->patterns, own, s->n_patterns);
+	rc = deal_all(s->patterns, s->n_patterns);
+	if (rc != 0) {
+		goto err_free;
+	}
 	qsort(s->patterns, s->n_patterns, sizeof *s->patterns, by_bucket);
 	for (size_t i = 0; i < s->n_patterns; i++) {
 		for (unsigned b = s->patterns[i].bucket + 1u; b <= SCAN_BUCKETS; b++) {
@@ -419,14 +445,10 @@ int scan_new(struct scan **out, const struct scan_literal *literals, size_t n)
 	}
 	fill_tables(s);
 	rc = scan_use(s, SCAN_BEST);
-	free(own);
-	free(places);
 	*out = s;
 	return rc;
 
 err_free:
-	free(own);
-	free(places);
 	scan_free(s);
 	return rc;
 }
