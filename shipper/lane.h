@@ -210,7 +210,8 @@ int seg_adopt_batch(struct seg *s, struct spool_place place,
 struct seg *lane_adopt(struct lane_state *ln, const struct spool_found *found);
 /* The store has what an ack says of a stream; it may be one of the segments'. */
 void lane_note_durable(struct lane_state *ln, const struct msg_stream *w);
-/* From now on that is what the store before has. */
+/* From now on that is what the store before has, and segments that it has whole go:
+ * they are sealed for it. */
 void lane_note_held(struct lane_state *ln);
 /* Removes it from the queue, from memory and from the disk. */
 void lane_drop_seg(struct lane_state *ln, struct seg *seg);

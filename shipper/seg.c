@@ -174,12 +174,31 @@ void lane_note_durable(struct lane_state *ln, const struct msg_stream *w)
 	}
 }
 
+static bool is_held(const struct lane_state *ln, const struct seg *s)
+{
+	for (size_t i = 0; i < s->n_streams; i++) {
+		if (s->streams[i].held < s->streams[i].end) {
+			return false;
+		}
+	}
+	return s->n > 0 && !(lane_busy(ln) && ln->job.seg == s) &&
+	       ln->gap_before != s && ln->abandon != s && !lane_owes(ln, s);
+}
+
 void lane_note_held(struct lane_state *ln)
 {
-	for (struct seg *s = ln->first; s != NULL; s = s->next) {
+	for (struct seg *s = ln->first, *next; s != NULL; s = next) {
+		next = s->next;
 		for (size_t i = 0; i < s->n_streams; i++) {
 			s->streams[i].held = s->streams[i].durable;
 			s->streams[i].durable = 0;
+		}
+		if (is_held(ln, s)) {
+			/* The open one is the last. */
+			if (!s->closed) {
+				lane_close_segment(ln);
+			}
+			lane_drop_seg(ln, s);
 		}
 	}
 }

@@ -14,6 +14,7 @@ one() { # TEST: in a mount space of its own where that is possible
 	"${space[@]}" python3 tests/integration/spool.py "$BUILD" "$WORK/spool/$1" "$1"
 }
 try fail-over one fail_over
+try kept-fail-over one kept_fail_over
 try one-store one one_store
 try two-policies one two_policies
 try renewed one renewed

@@ -232,6 +232,48 @@ def fail_over():
     verify(a, b)
 
 
+def kept_fail_over():
+    """The same for lines that can't be read again: the gap over what the other store has comes with the first of
+    them that the new one gets."""
+    global written
+    identities()
+    a, b = collector("a", free_port()), collector("b", free_port())
+    gw = agent("[localhost:%d, localhost:%d]" % (a.port, b.port), ", return_after: 2s",
+               sources="{files: [], stdin: true}")
+    a.start()
+    b.start()
+    gw.start(stdin=subprocess.PIPE)
+
+    def say(n):
+        global written
+        for _ in range(n):
+            gw.process.stdin.write(b"Nov 22 15:00:00 host app: line %06d of many\n" % written)
+            written += 1
+        gw.process.stdin.flush()
+        settled(a.store, b.store)
+        wait_for("all of it is acknowledged", lambda: all(
+            v["unacknowledged_batches"] == 0 for v in gw.status()["shipping"]["lanes"].values()))
+
+    def at(c):
+        connection = gw.status()["shipping"]["connection"]
+        return connection["port"] == c.port and connection["state"] == "connected"
+
+    say(100)
+    a.kill()
+    wait_for("the agent is at the second", lambda: at(b))
+    say(100)
+    a.start()
+    wait_for("the agent is back at the first", lambda: at(a))
+    say(100)
+    gw.process.stdin.close()
+    gw.kill(signal.SIGTERM)
+    once(a.store, b.store)
+    for c in (a, b):
+        if len(stored(c.store)[0]) == 0 or not any("held-by" in g for g in stored(c.store)[1]):
+            fail("%s: %d lines, gaps %s" % (c.name, len(stored(c.store)[0]), stored(c.store)[1]))
+    verify(a, b)
+
+
 def one_store():
     """A second collector over the same store takes over when the first dies: the same store, so nothing moves."""
     identities()
@@ -549,7 +591,7 @@ def main():
     FOLDER.mkdir(mode=0o711, exist_ok=True)
     os.chmod(FOLDER, 0o755)
     try:
-        tests = {f.__name__: f for f in (fail_over, one_store, two_policies, renewed, full_disk, damaged, disk_writes, budget)}
+        tests = {f.__name__: f for f in (fail_over, kept_fail_over, one_store, two_policies, renewed, full_disk, damaged, disk_writes, budget)}
         tests[TEST]()
         for log in FOLDER.glob("*.log"):
             text = log.read_text(errors="replace")
