@@ -203,6 +203,11 @@ int open_sources(struct open_sources *o, uv_loop_t *loop, struct sys *sys,
 				&config->sources, secret, cb, arg);
 		o->n += rc == 0;
 	}
+	if (rc == 0 && config->sources.n_journals > 0 && journal_calls() == NULL) {
+		log_error("this build can't read the journal: take sources.journal out, or "
+			  "build with libsystemd (meson option journal)");
+		return UV_ENOTSUP;
+	}
 	for (size_t i = 0; i < config->sources.n_journals && rc == 0; i++) {
 		rc = journal_new(&o->list[o->n], sys, journal_calls(), &config->sources,
 				 &config->sources.journals[i], secret, cb, arg);

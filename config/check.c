@@ -43,18 +43,6 @@ void check_command(struct reading *r, const void *settings, const struct doc_nod
 	}
 }
 
-void check_journal(struct reading *r, const void *settings, const struct doc_node *at)
-{
-	(void)settings;
-#ifndef NIGHTJAR_JOURNAL
-	reading_error(r, at->mark, "%sthis build can't read the journal (meson option journal, "
-		      "libsystemd)", r->prefix);
-#else
-	(void)r;
-	(void)at;
-#endif
-}
-
 static void check_folders(struct reading *r, const struct strlist *a,
 			  const struct strlist *b, const struct doc_node *at)
 {

@@ -37,7 +37,6 @@ void check_collector(struct reading *r, const void *settings,
 		     const struct doc_node *at);
 void check_command(struct reading *r, const void *settings, const struct doc_node *at);
 void check_hook(struct reading *r, const void *settings, const struct doc_node *at);
-void check_journal(struct reading *r, const void *settings, const struct doc_node *at);
 void check_syslog(struct reading *r, const void *settings, const struct doc_node *at);
 
 #endif

@@ -148,7 +148,7 @@ static const struct option journal_options[] = {
 
 static const struct schema journal_schema = {
 	"sources.journal", sizeof(struct sources_journal), journal_options,
-	COUNT(journal_options), NULL, check_journal,
+	COUNT(journal_options), NULL, NULL,
 };
 
 #define S struct sources_syslog
