@@ -370,8 +370,8 @@ static void run_save(struct sys_work *w)
 					buf_slice(&s->streams_bytes));
 	}
 	if (s->detect && s->rc == 0) {
-		s->rc = checkpoint_save(a->sys, dir, "detect", &a->secret,
-					buf_slice(&s->detect_bytes));
+		s->rc = checkpoint_save_buf(a->sys, dir, "detect", &a->secret,
+					    &s->detect_bytes);
 	}
 	if (s->source_name != NULL && s->rc == 0) {
 		s->rc = checkpoint_save(a->sys, dir, s->source_name, &a->secret,

@@ -36,6 +36,18 @@ int checkpoint_save(struct sys *sys, const char *dir, const char *name,
 	return rc;
 }
 
+int checkpoint_save_buf(struct sys *sys, const char *dir, const char *name,
+			const struct device_secret *secret, struct buf *plain)
+{
+	char path[PATH_MAX];
+	int rc = path_of(path, dir, name);
+
+	if (rc == 0) {
+		rc = local_seal_buf(secret, sys, name, plain);
+	}
+	return rc == 0 ? sys_replace(sys, dir, path, plain->p, plain->n, 0600) : rc;
+}
+
 static void set_aside(struct sys *sys, const char *path, int why)
 {
 	char aside[PATH_MAX + 16];

@@ -27,6 +27,10 @@ enum { CHECKPOINT_MAX = 300 * 1024 * 1024 };
 int checkpoint_save(struct sys *sys, const char *dir, const char *name,
 		    const struct device_secret *secret, struct slice plain);
 
+/* The same of bytes that are used up by it: they are sealed where they stand. */
+int checkpoint_save_buf(struct sys *sys, const char *dir, const char *name,
+			const struct device_secret *secret, struct buf *plain);
+
 /* Reads name into plain; empty when there is none or it was set aside.  Only
  * UV_ENOMEM is an error. */
 int checkpoint_load(struct sys *sys, const char *dir, const char *name,

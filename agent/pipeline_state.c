@@ -87,11 +87,21 @@ static int save_cursors(struct pipeline *p, struct buf *out)
 	return rc;
 }
 
-static int add_blob(struct buf *out, const struct buf *b)
+/* What was appended from `at` on becomes a blob: its length goes before it. */
+static int make_blob(struct buf *out, size_t at)
 {
-	int rc = buf_add_varint(out, b->n);
+	size_t n = out->n - at, k;
+	char length[16];
+	int rc = n > DETECT_STATE_MAX ? ERR_TOO_LARGE : buf_add_varint(out, n);
 
-	return rc != 0 ? rc : buf_add_slice(out, buf_slice(b));
+	if (rc != 0) {
+		return rc;
+	}
+	k = out->n - at - n;
+	memcpy(length, out->p + at + n, k);
+	memmove(out->p + at + k, out->p + at, n);
+	memcpy(out->p + at, length, k);
+	return 0;
 }
 
 /* The detectors are past them: nothing else would bring them back. */
@@ -114,31 +124,27 @@ static int save_waiting(const struct pipeline *p, struct buf *out)
 
 int pipeline_save(struct pipeline *p, struct buf *out)
 {
-	struct buf part;
+	size_t at;
 	int rc = buf_add_u8(out, SAVE_VERSION);
 
-	buf_init(&part, DETECT_STATE_MAX);
 	if (rc == 0) {
 		rc = save_cursors(p, out);
 	}
+	at = out->n;
 	if (rc == 0) {
-		rc = alerts_save(p->made.alerts, &part);
+		rc = alerts_save(p->made.alerts, out);
 	}
 	if (rc == 0) {
-		rc = add_blob(out, &part);
+		rc = make_blob(out, at);
 	}
-	buf_clear(&part);
+	at = out->n;
 	if (rc == 0 && p->made.detect != NULL) {
-		rc = detect_save(p->made.detect, &part);
+		rc = detect_save(p->made.detect, out);
 	}
 	if (rc == 0) {
-		rc = add_blob(out, &part);
+		rc = make_blob(out, at);
 	}
-	if (rc == 0) {
-		rc = save_waiting(p, out);
-	}
-	buf_wipe(&part);
-	return rc;
+	return rc == 0 ? save_waiting(p, out) : rc;
 }
 
 static int restore_waiting(struct pipeline *p, struct reader *r)

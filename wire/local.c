@@ -93,10 +93,10 @@ static int seal_key(const struct device_secret *d, const char *purpose,
 	return derive(d, slice(name, (size_t)n), key, AEAD_KEY);
 }
 
-int local_seal(const struct device_secret *d, struct sys *sys,
-	       const char *purpose, struct slice plain, struct buf *out)
+/* Seals what stands in b behind `at` and a nonce's room.  Room for the tag is there. */
+static int seal_at(const struct device_secret *d, struct sys *sys,
+		   const char *purpose, struct buf *b, size_t at)
 {
-	size_t was = out->n;
 	uint8_t key[AEAD_KEY], nonce[AEAD_NONCE];
 	int rc = sys_random(sys, nonce, sizeof nonce);
 
@@ -104,21 +104,47 @@ int local_seal(const struct device_secret *d, struct sys *sys,
 		rc = seal_key(d, purpose, key);
 	}
 	if (rc == 0) {
-		rc = buf_reserve(out, sizeof nonce + plain.n + AEAD_TAG);
+		memcpy(b->p + at, nonce, sizeof nonce);
+		rc = aead_seal(key, nonce, slice_str(purpose),
+			       (uint8_t *)b->p + at + sizeof nonce,
+			       b->n - at - sizeof nonce);
 	}
+	explicit_bzero(key, sizeof key);
 	if (rc == 0) {
-		rc = buf_add(out, nonce, sizeof nonce);
+		b->n += AEAD_TAG;
 	}
+	return rc;
+}
+
+int local_seal(const struct device_secret *d, struct sys *sys,
+	       const char *purpose, struct slice plain, struct buf *out)
+{
+	size_t was = out->n;
+	int rc = buf_reserve(out, AEAD_NONCE + plain.n + AEAD_TAG);
+
 	if (rc == 0) {
+		out->n += AEAD_NONCE;
 		rc = buf_add_slice(out, plain);
 	}
 	if (rc == 0) {
-		rc = aead_seal(key, nonce, slice_str(purpose),
-			       (uint8_t *)out->p + was + sizeof nonce,
-			       plain.n);
+		rc = seal_at(d, sys, purpose, out, was);
 	}
-	out->n = rc == 0 ? out->n + AEAD_TAG : was;
-	explicit_bzero(key, sizeof key);
+	if (rc != 0) {
+		out->n = was;
+	}
+	return rc;
+}
+
+int local_seal_buf(const struct device_secret *d, struct sys *sys,
+		   const char *purpose, struct buf *b)
+{
+	int rc = buf_reserve(b, AEAD_NONCE + AEAD_TAG);
+
+	if (rc == 0) {
+		memmove(b->p + AEAD_NONCE, b->p, b->n);
+		b->n += AEAD_NONCE;
+		rc = seal_at(d, sys, purpose, b, 0);
+	}
 	return rc;
 }
 

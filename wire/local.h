@@ -29,6 +29,10 @@ int device_secret_stream_hash(const struct device_secret *d,
 /* Appends nonce, ciphertext and tag.  purpose: a constant, "streams". */
 int local_seal(const struct device_secret *d, struct sys *sys,
 	       const char *purpose, struct slice plain, struct buf *out);
+/* The same in place, for what is too large to be there twice.  After an error b is of no
+ * more use. */
+int local_seal_buf(const struct device_secret *d, struct sys *sys,
+		   const char *purpose, struct buf *b);
 /* ERR_AUTH: not ours, another purpose, or damaged. */
 int local_open(const struct device_secret *d, const char *purpose,
 	       struct slice sealed, struct buf *plain);
