@@ -172,8 +172,9 @@ int store_segment_load(struct store *s, struct device *d,
 		g->name.part = r.name.part;
 		g->bytes = r.entries.offset;
 	}
-	if (rc < 0 && rc > ERR_FULL) {
-		/* The system's: what follows may be there all the same. */
+	if (rc < 0 && (rc > ERR_FULL || r.limit != INT64_MAX)) {
+		/* The system's: what follows may be there all the same.  Or a later
+		 * part follows the damage: nothing can be written before it. */
 		segment_reader_close(&r);
 		d->segments = g->next;
 		d->n_segments--;
