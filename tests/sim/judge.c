@@ -136,10 +136,11 @@ static void wrong(struct court *c, const struct item *i, const char *what)
 {
 	if (c->v != NULL) {
 		if (c->v->wrong++ == 0) {
-			printf("%s: %02x%02x [%llu,%llu)\n", what,
-			       i->stream.b[0], i->stream.b[1],
-			       (unsigned long long)i->start,
-			       (unsigned long long)i->end);
+			snprintf(c->v->what, sizeof c->v->what,
+				 "%s: %02x%02x [%llu,%llu)", what,
+				 i->stream.b[0], i->stream.b[1],
+				 (unsigned long long)i->start,
+				 (unsigned long long)i->end);
 		}
 	}
 }
@@ -214,7 +215,7 @@ static bool may_be_missing(const struct court *c, const struct known *k,
 	int content = 0;
 
 	if (k->contents == 0 || k->contents == UINT64_MAX) {
-		return c->foreign > 0;
+		return c->foreign > 0 || c->rig->damaged;
 	}
 	while ((k->contents >> content & 1) == 0) {
 		content++;
@@ -269,9 +270,8 @@ static void keeps_word(struct court *c, const struct item *of, uint64_t w)
 		const struct promise *p = &c->host->promises[i];
 
 		if (memcmp(&p->id, &of->stream, sizeof p->id) == 0 &&
-		    w < p->durable && (c->foreign == 0 ||
-				       known(c->rig, &p->id)->contents !=
-					       UINT64_MAX)) {
+		    w < p->durable &&
+		    !may_be_missing(c, known(c->rig, &p->id), w, p->durable)) {
 			wrong(c, of, "an acknowledged line is gone");
 		}
 	}

@@ -31,6 +31,7 @@ struct verdict {
 	unsigned alerts;   /* records */
 	size_t first;      /* offset of the first bad byte in its content */
 	int content;
+	char what[128];    /* is wrong with the first such record */
 };
 
 /* Who has held a byte (bits of mark.held). */

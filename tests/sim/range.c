@@ -218,7 +218,7 @@ unsigned range_run(uint64_t from, uint64_t runs, unsigned jobs,
 	printf("seeds %llu to %llu: %llu runs, %llu failed; %llu deaths; in %llu "
 	       "something was put back, copied or damaged, in %llu a line stands "
 	       "there twice, flagged, in %llu without a flag (by a machine that "
-	       "was put back or copied), in %llu lines of two clones are mixed, in %llu lines are lost by a "
+	       "was put back or copied), in %llu lines of two such machines are mixed, in %llu lines are lost or doubled by a "
 	       "limit that is written down, in "
 	       "%llu lines are told as lost, rightly; "
 	       "%.1f runs a second\n",

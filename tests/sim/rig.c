@@ -274,6 +274,7 @@ static void start_host(void *arg)
 	}
 	if (h->flip) {
 		lapse(h, HELD_ELSEWHERE);
+		h->rig->damaged = true;
 		disk_flip(h->node, "/store/devices", NULL);
 		h->flip = false;
 	}

@@ -84,6 +84,7 @@ struct rig {
 	unsigned deaths, agent_deaths, refused, broken_promises;
 	bool met;         /* something was acknowledged */
 	bool rolled_back; /* a store, a device was put back, copied or damaged */
+	bool damaged;     /* a bit of a store has turned */
 	bool moved;       /* a device was put back, or copied */
 	bool cloned;      /* and the copy and the original both go on */
 };

@@ -111,7 +111,6 @@ static bool is_limit(const struct rig *r, const struct verdict *v)
 	const struct device *d = &r->devices[0];
 
 	return v->rc == 0 && v->wrong == 0 && v->gaps == 0 && d->starts > 1 &&
-	       (v->doubled == 0 || r->moved) &&
 	       (disk_faults(d->node) > 0 ||
 		(r->happened >> AGENT_CLOCK_JUMPS & 1) != 0);
 }
@@ -149,7 +148,7 @@ static bool sentence(struct rig *r, const struct plan *p,
 	const struct scenario *sc = p->scenario;
 	uint64_t calls = node_calls(r->devices[0].node);
 	bool ok = (verdict_is_good(v, r->moved) ||
-		   (r->cloned && verdict_is_mixed(v)) || is_limit(r, v)) &&
+		   (r->moved && verdict_is_mixed(v)) || is_limit(r, v)) &&
 		  r->refused == 0 &&
 		  r->broken_promises == 0 && all_stopped(r) &&
 		  (v->repeated == 0 || may_repeat(r)) &&
@@ -164,12 +163,13 @@ static bool sentence(struct rig *r, const struct plan *p,
 		       "not %u, repeated and flagged %u, rightly told %u; first "
 		       "at %zu of log %d; records wrong %u, alerts %u; refused to "
 		       "start %u, promises broken %u, stopped %d, calls %llu, "
-		       "events %llx, store: %s\n",
+		       "events %llx, store: %s%s%s\n",
 		       sc != NULL ? sc->name : "drawn", v->lost, v->doubled,
 		       v->gaps, v->repeated, v->told, v->first, v->content,
 		       v->wrong, v->alerts, r->refused, r->broken_promises,
 		       all_stopped(r), (unsigned long long)calls,
-		       (unsigned long long)r->happened, err_str(v->rc));
+		       (unsigned long long)r->happened, err_str(v->rc),
+		       v->what[0] == '\0' ? "" : "; ", v->what);
 		print_again(p);
 	}
 	return ok;
@@ -204,9 +204,10 @@ void run_one(const struct plan *p, struct run_outcome *out)
 	out->ok = sentence(r, p, &v);
 	out->repeated = v.repeated;
 	out->told = v.told;
-	out->doubled = v.doubled;
-	out->mixed = r->cloned && verdict_is_mixed(&v);
-	out->limited = v.lost > 0 && !out->mixed;
+	out->doubled = r->moved ? v.doubled : 0;
+	out->mixed = r->moved && verdict_is_mixed(&v);
+	out->limited = !out->mixed &&
+		       (v.lost > 0 || (v.doubled > 0 && !r->moved));
 	rig_fini(r);
 	free(r);
 }

@@ -23,8 +23,8 @@ struct run_outcome {
 	unsigned repeated;   /* bytes that are there once more, flagged */
 	unsigned told;       /* bytes told as lost, rightly */
 	unsigned doubled;    /* bytes twice, not flagged, by a machine put back */
-	bool limited;        /* lines are lost, and docs/delivery.md says why */
-	bool mixed;          /* lines of two clones in one stream: the known limit */
+	bool limited;        /* lost or doubled lines, and docs/delivery.md says why */
+	bool mixed;          /* lines of two copies of a machine in one stream */
 	bool excused;        /* something was put back, copied or damaged */
 };
 
