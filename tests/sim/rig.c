@@ -278,6 +278,7 @@ static void start_host(void *arg)
 		disk_flip(h->node, "/store/devices", NULL);
 		h->flip = false;
 	}
+	h->stopping = false;
 	node_revive(h->node);
 	if (collector_new(&h->collector, &p, why) != 0) {
 		h->collector = NULL;
@@ -308,8 +309,9 @@ static void on_host_stopped(void *arg)
 
 void rig_stop_host(struct host *h)
 {
-	if (h->collector != NULL && node_alive(h->node) &&
+	if (h->collector != NULL && !h->stopping && node_alive(h->node) &&
 	    !node_dying(h->node)) {
+		h->stopping = true;
 		collector_stop(h->collector, on_host_stopped, h);
 	}
 }

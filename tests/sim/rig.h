@@ -49,7 +49,7 @@ struct host {
 	struct node *node;
 	struct collector *collector;
 	struct collector_options options;
-	bool away;
+	bool away, stopping;
 	struct disk_backup *backup;
 	bool restore; /* starts from the backup; without one: wiped */
 	bool flip;    /* a bit turns before it starts */
