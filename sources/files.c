@@ -7,12 +7,30 @@
 
 struct file *file_find(const struct tail *t, uint64_t dev, uint64_t ino)
 {
-	for (size_t i = 0; i < t->n_files; i++) {
-		if (t->files[i]->ino == ino && t->files[i]->dev == dev) {
-			return t->files[i];
-		}
+	struct file *f = t->files_by_ino[tail_ino_chain(dev, ino)];
+
+	while (f != NULL && (f->ino != ino || f->dev != dev)) {
+		f = f->next_by_ino;
 	}
-	return NULL;
+	return f;
+}
+
+static void chain(struct file *f)
+{
+	struct file **at = &f->tail->files_by_ino[tail_ino_chain(f->dev, f->ino)];
+
+	f->next_by_ino = *at;
+	*at = f;
+}
+
+static void unchain(const struct file *f)
+{
+	struct file **at = &f->tail->files_by_ino[tail_ino_chain(f->dev, f->ino)];
+
+	while (*at != f) {
+		at = &(*at)->next_by_ino;
+	}
+	*at = f->next_by_ino;
 }
 
 struct file *file_of(const struct tail *t, const struct stream_id *id)
@@ -79,6 +97,7 @@ int file_add(struct tail *t, const char *path, int fd,
 	f->idle_since_ns = sys_mono_ns(t->sys);
 	f->ready = true;
 	t->files[t->n_files++] = f;
+	chain(f);
 	t->n_open++;
 	*out = f;
 	return 0;
@@ -106,6 +125,7 @@ void file_free(struct file *f)
 		known_put(t, f->resume);
 	}
 	known_free(f->reserve);
+	unchain(f);
 	for (size_t i = 0; i < t->n_files; i++) {
 		if (t->files[i] == f) {
 			t->files[i] = t->files[--t->n_files];
@@ -302,13 +322,10 @@ static bool better_victim(const struct file *a, const struct file *b)
 				   : a->idle_since_ns < b->idle_since_ns);
 }
 
-bool file_make_room(struct tail *t)
+static struct file *find_victim(const struct tail *t)
 {
 	struct file *victim = NULL;
 
-	if (t->n_open < t->max_open) {
-		return true;
-	}
 	for (size_t i = 0; i < t->n_files; i++) {
 		struct file *f = t->files[i];
 		bool acked = drained(f) &&
@@ -320,10 +337,34 @@ bool file_make_room(struct tail *t)
 			victim = f;
 		}
 	}
-	if (victim == NULL) {
-		return false;
+	return victim;
+}
+
+bool file_may_make_room(const struct tail *t)
+{
+	return t->n_open < t->max_open || find_victim(t) != NULL;
+}
+
+bool file_make_room(struct tail *t)
+{
+	while (t->n_open >= t->max_open) {
+		struct file *victim = find_victim(t);
+
+		if (victim == NULL) {
+			return false;
+		}
+		file_park(victim, victim->gone ? TAIL_ROTATED : TAIL_EVICTED);
+		file_free(victim);
 	}
-	file_park(victim, victim->gone ? TAIL_ROTATED : TAIL_EVICTED);
-	file_free(victim);
 	return true;
+}
+
+void file_out_of_descriptors(struct tail *t)
+{
+	size_t few = t->n_open > TAIL_FEWEST_OPEN + TAIL_SPARE_FDS
+			     ? t->n_open - TAIL_SPARE_FDS
+			     : TAIL_FEWEST_OPEN;
+
+	t->max_open = few < t->max_open ? few : t->max_open;
+	file_make_room(t);
 }

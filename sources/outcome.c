@@ -36,8 +36,7 @@ static void disown(const struct file *f, const struct known *but)
 		struct known *k = f->tail->known[i];
 
 		if (k != but && candidate_same_inode(f, k)) {
-			k->st.dev = 0;
-			k->st.ino = 0;
+			known_place(f->tail, k, 0, 0);
 			k->present = false;
 		}
 	}
@@ -218,8 +217,7 @@ static void nothing_more(struct file *f, struct known *k, bool copy)
 		k->present = true;
 	}
 	/* From here on, this is where the stream is found again. */
-	k->st.dev = f->dev;
-	k->st.ino = f->ino;
+	known_place(f->tail, k, f->dev, f->ino);
 	k->st.size = file_disk_size(f);
 	k->st.mtime_ns = f->mtime_ns;
 	k->st.seen_ns = sys_wall_ns(f->tail->sys);

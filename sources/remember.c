@@ -1,27 +1,72 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "sources/tail_impl.h"
 
+static size_t id_chain(const struct stream_id *id)
+{
+	uint64_t h;
+
+	memcpy(&h, id->b, sizeof h); /* Random bytes. */
+	return h % TAIL_INDEX;
+}
+
 struct known *known_find(const struct tail *t, const struct stream_id *id)
 {
-	for (size_t i = 0; i < t->n_known; i++) {
-		if (stream_id_eq(&t->known[i]->st.id, id)) {
-			return t->known[i];
-		}
+	struct known *k = t->known_by_id[id_chain(id)];
+
+	while (k != NULL && !stream_id_eq(&k->st.id, id)) {
+		k = k->next_by_id;
 	}
-	return NULL;
+	return k;
 }
 
 struct known *known_by_inode(const struct tail *t, uint64_t dev, uint64_t ino)
 {
-	for (size_t i = 0; i < t->n_known; i++) {
-		struct known *k = t->known[i];
+	struct known *k = t->known_by_ino[tail_ino_chain(dev, ino)];
 
-		if (k->st.ino == ino && k->st.dev == dev && ino != 0) {
-			return k;
-		}
+	while (k != NULL && (k->st.ino != ino || k->st.dev != dev || ino == 0)) {
+		k = k->next_by_ino;
 	}
-	return NULL;
+	return k;
+}
+
+static void chain_ino(struct tail *t, struct known *k)
+{
+	struct known **at = &t->known_by_ino[tail_ino_chain(k->st.dev,
+							    k->st.ino)];
+
+	k->next_by_ino = *at;
+	*at = k;
+}
+
+static void unchain_ino(struct tail *t, struct known *k)
+{
+	struct known **at = &t->known_by_ino[tail_ino_chain(k->st.dev,
+							    k->st.ino)];
+
+	while (*at != k) {
+		at = &(*at)->next_by_ino;
+	}
+	*at = k->next_by_ino;
+}
+
+static void unchain_id(struct tail *t, struct known *k)
+{
+	struct known **at = &t->known_by_id[id_chain(&k->st.id)];
+
+	while (*at != k) {
+		at = &(*at)->next_by_id;
+	}
+	*at = k->next_by_id;
+}
+
+void known_place(struct tail *t, struct known *k, uint64_t dev, uint64_t ino)
+{
+	unchain_ino(t, k);
+	k->st.dev = dev;
+	k->st.ino = ino;
+	chain_ino(t, k);
 }
 
 static bool rather_forget(const struct known *a, const struct known *b)
@@ -42,11 +87,16 @@ void known_put(struct tail *t, struct known *k)
 				at = i;
 			}
 		}
+		unchain_ino(t, t->known[at]);
+		unchain_id(t, t->known[at]);
 		known_free(t->known[at]);
 	} else {
 		t->n_known++;
 	}
 	t->known[at] = k;
+	chain_ino(t, k);
+	k->next_by_id = t->known_by_id[id_chain(&k->st.id)];
+	t->known_by_id[id_chain(&k->st.id)] = k;
 }
 
 void known_take(struct tail *t, struct known *k)
@@ -54,6 +104,8 @@ void known_take(struct tail *t, struct known *k)
 	for (size_t i = 0; i < t->n_known; i++) {
 		if (t->known[i] == k) {
 			t->known[i] = t->known[--t->n_known];
+			unchain_ino(t, k);
+			unchain_id(t, k);
 			return;
 		}
 	}

@@ -228,14 +228,26 @@ int scan_open(struct tail *t, const char *path, uint32_t source, bool in_glob,
 	int fd, rc;
 
 	*out = NULL;
+	if (t->starved) {
+		return UV_EMFILE; /* Said already; the others first. */
+	}
 	if (!file_make_room(t)) {
-		tail_trouble(t, path, UV_EMFILE,
-			     "too many open log files, waiting for one to fall "
-			     "quiet (narrow the globs)");
+		t->starved = true;
+		tail_trouble(t, "log files", UV_EMFILE,
+			     "more log files than sources.max_open have something "
+			     "to read; they take turns");
 		return UV_EMFILE;
 	}
 	/* Not to hang on a FIFO that took the file's name meanwhile. */
 	fd = sys_open(t->sys, path, O_RDONLY | O_NONBLOCK, 0);
+	if (fd == UV_EMFILE || fd == UV_ENFILE) {
+		t->starved = true;
+		file_out_of_descriptors(t);
+		tail_trouble(t, "log files", fd,
+			     "no descriptors are left, keeping fewer log files "
+			     "open; they take turns (raise LimitNOFILE)");
+		return fd;
+	}
 	if (fd < 0) {
 		if (fd != UV_ENOENT) {
 			tail_trouble(t, path, fd,
@@ -378,6 +390,7 @@ void scan_run(struct tail *t)
 		t->known[i]->present = false;
 	}
 	t->scan_failed = false;
+	t->starved = false;
 	t->scan_wanted = false;
 	t->last_scan_ns = sys_mono_ns(t->sys);
 	for (size_t i = 0; i < t->options->n_files; i++) {

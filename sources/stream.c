@@ -238,8 +238,16 @@ static int add_varints(struct buf *out, const uint64_t *v, size_t n)
 	return rc;
 }
 
-static int encode_state(const struct stream_state *st, struct buf *out)
+/* Of n_rungs those that are spread best, at most keep. */
+static uint32_t nth_rung(const struct stream_state *st, uint32_t i, uint32_t keep)
 {
+	return st->n_rungs <= keep ? i : (i + 1) * st->n_rungs / keep - 1;
+}
+
+static int encode_state(const struct stream_state *st, uint32_t keep,
+			struct buf *out)
+{
+	uint32_t n_rungs = st->n_rungs < keep ? st->n_rungs : keep;
 	struct slice path = slice_str(st->path);
 	uint8_t flags = (uint8_t)((st->finished ? FLAG_FINISHED : 0) |
 				  (st->gap_told ? FLAG_GAP_TOLD : 0) |
@@ -248,7 +256,7 @@ static int encode_state(const struct stream_state *st, struct buf *out)
 		st->dev, st->ino, st->start, st->acked, st->detect,
 		st->position, st->size, zigzag(st->mtime_ns),
 		zigzag(st->born_ns), zigzag(st->seen_ns), st->top.position,
-		st->n_rungs,
+		n_rungs,
 	};
 	uint64_t below = 0;
 	int rc;
@@ -264,10 +272,12 @@ static int encode_state(const struct stream_state *st, struct buf *out)
 	rc = rc != 0 ? rc : buf_add_u64(out, st->top.h);
 	rc = rc != 0 ? rc : add_varints(out, numbers,
 					sizeof numbers / sizeof numbers[0]);
-	for (uint32_t i = 0; rc == 0 && i < st->n_rungs; i++) {
-		rc = buf_add_varint(out, st->rungs[i].position - below);
-		rc = rc != 0 ? rc : buf_add_u64(out, st->rungs[i].h);
-		below = st->rungs[i].position;
+	for (uint32_t i = 0; rc == 0 && i < n_rungs; i++) {
+		const struct stream_rung *r = &st->rungs[nth_rung(st, i, keep)];
+
+		rc = buf_add_varint(out, r->position - below);
+		rc = rc != 0 ? rc : buf_add_u64(out, r->h);
+		below = r->position;
 	}
 	return rc;
 }
@@ -285,7 +295,10 @@ int stream_table_encode(const struct stream_state *states, size_t n,
 	rc = rc != 0 ? rc : buf_add_u8(out, TABLE_VERSION);
 	rc = rc != 0 ? rc : buf_add_varint(out, n);
 	for (size_t i = 0; rc == 0 && i < n; i++) {
-		rc = encode_state(&states[i], out);
+		rc = encode_state(&states[i],
+				  n > STREAM_TABLE_MANY ? STREAM_RUNGS_FEW
+							: STREAM_RUNGS,
+				  out);
 	}
 	if (rc != 0) {
 		out->n = before;

@@ -25,7 +25,9 @@ enum {
 	STREAM_LAST = 64,        /* bytes compared before each read */
 	STREAM_SECRET = 192,     /* bytes of the hash secret */
 	STREAM_PATH_MAX = 4096,  /* bytes of a path, in the table */
-	STREAM_TABLE_MAX = 4096, /* streams in a table */
+	STREAM_TABLE_MAX = 16384, /* streams in a table */
+	STREAM_TABLE_MANY = 1024, /* beyond, fewer rungs of each are written */
+	STREAM_RUNGS_FEW = 8,
 };
 
 struct XXH3_state_s; /* xxhash's; opaque here */
@@ -142,7 +144,8 @@ static inline bool stream_id_eq(const struct stream_id *a,
 	return memcmp(a->b, b->b, sizeof a->b) == 0;
 }
 
-/* A table of states as bytes (docs/state.md): appended to out.  UV_ENOMEM,
+/* A table of states as bytes (docs/state.md): appended to out; of very many states not
+ * every rung.  UV_ENOMEM,
  * ERR_TOO_LARGE (also for more than STREAM_TABLE_MAX). */
 int stream_table_encode(const struct stream_state *states, size_t n,
 			struct buf *out);

@@ -140,6 +140,8 @@ static void on_work(void *arg)
 	more |= search_step(t);
 	if (more || any_runnable(t)) {
 		tail_wake(t);
+	} else if (t->starved && file_may_make_room(t)) {
+		t->scan_wanted = true; /* The others' turn. */
 	}
 	if (t->scan_wanted) {
 		tail_want_scan(t);
@@ -257,7 +259,7 @@ static void raise_position(struct stream_state *st)
 }
 
 /* Two ends' knowledge of one stream. */
-static int merge(struct known *k, const struct stream_state *st)
+static int merge(struct tail *t, struct known *k, const struct stream_state *st)
 {
 	bool place = k->st.path == NULL && st->path != NULL;
 
@@ -266,8 +268,7 @@ static int merge(struct known *k, const struct stream_state *st)
 		if (k->st.path == NULL) {
 			return UV_ENOMEM;
 		}
-		k->st.dev = st->dev;
-		k->st.ino = st->ino;
+		known_place(t, k, st->dev, st->ino);
 		k->st.start = st->start;
 		k->st.detect = st->detect;
 		k->st.size = st->size;
@@ -300,7 +301,7 @@ int tail_restore(struct tail *t, const struct stream_state *states, size_t n)
 		int rc;
 
 		if (k != NULL) {
-			rc = merge(k, &states[i]);
+			rc = merge(t, k, &states[i]);
 			if (rc != 0) {
 				return rc;
 			}

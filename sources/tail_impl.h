@@ -34,7 +34,10 @@
 
 enum {
 	TAIL_MAX_OPEN = 1024,
-	TAIL_MAX_FILES = 8192,  /* open, or skipped */
+	TAIL_MAX_FILES = 16384, /* open, or skipped */
+	TAIL_INDEX = 4096,      /* chains in each index */
+	TAIL_SPARE_FDS = 16,    /* left to others when descriptors run out */
+	TAIL_FEWEST_OPEN = 8,
 	TAIL_MAX_WATCHES = 512,
 	TAIL_MAX_VERIFY = 64,
 	TAIL_MAX_TROUBLES = 256, /* paths whose error was logged */
@@ -112,11 +115,13 @@ struct file {
 	bool opened;           /* opened() was called for s */
 	struct known *resume;  /* RESUMING a stream; NULL: a new one from `to` */
 	struct known *reserve; /* with s: so that parking it can't fail */
+	struct file *next_by_ino; /* in a chain of tail.files_by_ino */
 };
 
 /* A stream without an open file. */
 struct known {
-	struct stream_state st;
+	struct stream_state st; /* its inode: known_place() only, while in the table */
+	struct known *next_by_ino, *next_by_id; /* chains of the tail's indexes */
 	uint32_t source;
 	/* Its reader in this process had come to st.position and nothing above W is
 	 * lost: it goes on there. */
@@ -206,6 +211,7 @@ struct tail {
 	bool scanned;     /* once at least */
 	bool scan_wanted;
 	bool scan_failed; /* a directory could not be listed */
+	bool starved;     /* the last scan found no room for a file */
 	int64_t last_scan_ns;
 	struct sys_timer *work, *poll, *soon;
 
@@ -213,6 +219,8 @@ struct tail {
 	size_t n_files, room_files, n_open, next_file;
 	struct known **known; /* STREAM_TABLE_MAX */
 	size_t n_known;
+	struct file *files_by_ino[TAIL_INDEX];
+	struct known *known_by_ino[TAIL_INDEX], *known_by_id[TAIL_INDEX];
 	struct watch *watches[TAIL_MAX_WATCHES];
 	size_t n_watches;
 	struct look *looks;
@@ -279,8 +287,12 @@ void file_park(struct file *f, enum tail_close why);
 /* The stream is not read any more: what was skipped as its copy may be its
  * continuation.  True: there is such a file, the next scan opens it. */
 bool file_wake_copies(struct tail *t, const struct stream_id *id);
+/* The system gave none: from now on fewer files are open at once than now, so that the
+ * rest of the process has some. */
+void file_out_of_descriptors(struct tail *t);
 /* Room for one more open file: may close an idle one. */
 bool file_make_room(struct tail *t);
+bool file_may_make_room(const struct tail *t);
 
 /* follow.c */
 /* One read's worth of work; clears f->ready when there is no more. */
@@ -346,6 +358,12 @@ struct known *known_by_inode(const struct tail *t, uint64_t dev, uint64_t ino);
 /* Into the table; when it is full, the finished one that was seen longest ago
  * goes, or else the oldest. */
 void known_put(struct tail *t, struct known *k);
+/* k, in the table, is on this inode now; 0, 0: on none. */
+void known_place(struct tail *t, struct known *k, uint64_t dev, uint64_t ino);
+static inline size_t tail_ino_chain(uint64_t dev, uint64_t ino)
+{
+	return ((ino ^ dev << 20) * 0x9e3779b97f4a7c15u >> 52) % TAIL_INDEX;
+}
 /* Takes k out of the table; the caller owns it. */
 void known_take(struct tail *t, struct known *k);
 void known_free(struct known *k);
