@@ -9,9 +9,9 @@ if [ ! -x "$sim" ]; then
 	exit 0
 fi
 SEED=${SEED:-1}
-agent_every=1 collector_every=1 runs=150
+agent_every=1 collector_every=1 runs=150 drawn=300
 if [ "$LONG" = 1 ]; then
-	runs=5000
+	runs=5000 drawn=5000
 	SEED=$(date +%s)
 fi
 
@@ -22,4 +22,6 @@ simulate() { # ARGUMENT...
 try kill-agent simulate --kill agent --every $agent_every
 try kill-collector simulate --kill collector --every $collector_every
 try random simulate --scenario plain --kills --runs $runs
+try drawn simulate --runs $drawn
+try seeds "$sim" --seeds tests/sim/seeds.txt
 exit 0
