@@ -28,6 +28,14 @@ else
 	try journal systemd_journal
 fi
 
+# Commands, the kernel's log, watched files, reload.
+other_sources() { tests/integration/sources.py "$BUILD" "$WORK/sources"; }
+if [ ! -x "$BUILD/agent/nightjar-agent" ] || [ ! -x "$BUILD/collector/nightjar-collector" ]; then
+	skip sources "no daemons in ${BUILD##*/}"
+else
+	try sources other_sources
+fi
+
 # What is wrong is refused, in a line that says so.
 if [ ! -x "$BUILD/agent/nightjar-agent" ] || [ ! -x "$BUILD/collector/nightjar-collector" ]; then
 	skip bad-input "no daemons in ${BUILD##*/}"
