@@ -1,5 +1,6 @@
 /* fault_sys: the real struct sys with one call that fails: the n-th, with a chosen
- * error (set real to one with a loop for timers, work and watches).  Only what a unit test needs; one at a time. */
+ * error (set real to one with a loop for timers, work and watches).  Only what a unit
+ * test needs; one at a time. */
 #ifndef TESTS_SUPPORT_FAULT_SYS_H
 #define TESTS_SUPPORT_FAULT_SYS_H
 

@@ -363,7 +363,8 @@ static void the_fields_of_a_device_follow_it(void **state)
 static void escapes_are_undone_but_for_control_characters(void **state)
 {
 	(void)state;
-	expect_text("6,1,2,-;\\xc3\\xa4 \\x5c \\x0aNov 22 15:00:00 gw sshd[1]: x \\x1b[0m \\x7f \\xzz \\x5",
+	expect_text("6,1,2,-;\\xc3\\xa4 \\x5c \\x0aNov 22 15:00:00 gw sshd[1]: x "
+		    "\\x1b[0m \\x7f \\xzz \\x5",
 		    "<6>" STAMP " gw kernel: \xc3\xa4 \\ \\x0aNov 22 15:00:00 gw sshd[1]: x "
 		    "\\x1b[0m \\x7f \\xzz \\x5");
 }
