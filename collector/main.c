@@ -219,7 +219,7 @@ static void list_paths(struct sandbox_paths *p, const struct collector_config *c
 	}
 }
 
-static int close_sandbox(const struct collector_config *c,
+static int close_sandbox(const struct collector_config *c, const char *config_path,
 			 char why[static SANDBOX_WHY])
 {
 	struct sandbox_paths *p;
@@ -235,6 +235,7 @@ static int close_sandbox(const struct collector_config *c,
 		return UV_ENOMEM;
 	}
 	list_paths(p, c);
+	sandbox_allow_folder_of(p, config_path, SANDBOX_READ); /* For a reload. */
 	rc = sandbox_enter(SANDBOX_COLLECTOR, p->list, p->n, why);
 	free(p);
 	return rc;
@@ -285,8 +286,20 @@ static int on_status(void *arg, struct slice args, struct buf *reply)
 	return json_end(&j);
 }
 
+static void reload(struct program *p, struct json *j);
+
+static int on_reload(void *arg, struct slice args, struct buf *reply)
+{
+	struct json j = json_begin(reply);
+
+	(void)args;
+	reload(arg, &j);
+	return json_end(&j);
+}
+
 static const struct control_handler handlers[] = {
 	{"status", on_status},
+	{"reload", on_reload},
 	{NULL, NULL},
 };
 
@@ -348,11 +361,30 @@ static void take_identity(struct program *p, struct identity *fresh)
 		 identity_name(fresh));
 }
 
-/* At SIGHUP, whether it has changed or not. */
-static void reload(struct program *p)
+/* The new configuration is checked as a whole beside the old; then what can change is
+ * exchanged in place, where it is read each time that it is needed. */
+static void reload_config(struct program *p, struct json *j)
+{
+	static const struct config_errors none;
+	struct config_errors errs = {0}, restart = {0};
+	struct collector_config *next;
+	int rc = config_load_collector(p->args.config_path, &next, &errs);
+
+	if (rc == 0) {
+		collector_config_pinned(p->config, next, &restart);
+		collector_config_swap_live(p->config, next);
+		collector_config_free(next); /* What was in use until now. */
+		log_set_level(p->config->daemon.log_level);
+	}
+	config_answer(j, rc == 0, p->args.config_path, &errs, &restart, &none);
+}
+
+/* The certificate too, whether it has changed or not. */
+static void reload(struct program *p, struct json *j)
 {
 	struct identity *fresh;
 
+	reload_config(p, j);
 	if (load_identity(&p->config->collector, &fresh) != 0) {
 		log_error("keeping the certificate that is in use");
 	} else {
@@ -381,7 +413,13 @@ static void on_signal(uv_signal_t *handle, int number)
 	struct program *p = handle->data;
 
 	if (number == SIGHUP) {
-		reload(p);
+		struct buf unused;
+		struct json j;
+
+		buf_init(&unused, CONTROL_REPLY);
+		j = json_begin(&unused);
+		reload(p, &j); /* It has said everything in the log. */
+		buf_fini(&unused);
 	} else {
 		stop(p, number);
 	}
@@ -505,7 +543,7 @@ static int confine(struct program *p, char why[static HELPER_WHY])
 	if (rc == 0) {
 		rc = lock_store(p, why);
 	}
-	return rc == 0 ? close_sandbox(c, why) : rc;
+	return rc == 0 ? close_sandbox(c, p->args.config_path, why) : rc;
 }
 
 static int start(struct program *p, char why[static COLLECTOR_WHY])

@@ -169,6 +169,13 @@ def reload(fleet):
     fleet.write()
     os.kill(pid, signal.SIGHUP)
     why = sockets.delivered(fleet, {("new", 1), ("new", 2)})
+    collector = fleet.folder / "collector.yaml"
+    collector.write_text(collector.read_text() + "limits: {devices: 7}\noutput: {file: %s/store/out}\n" % fleet.folder)
+    done = subprocess.run([str(fleet.build / "cli/nightjar"), "reload", "-s", str(fleet.folder / "collector/control")],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    held("a collector reloads and names what needs a restart",
+         done.returncode == 0 and "output.file: takes effect after a restart" in done.stdout and
+         "limits.devices" not in done.stdout, done.stdout)
     held("SIGHUP does the same, and a file that is named again is read on", not why, why)
 
 
