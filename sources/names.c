@@ -223,6 +223,23 @@ static bool cut_number(struct slice *name)
 	return true;
 }
 
+/* It ends in nothing that a rotation's suffix ends in. */
+static bool is_plain(const char *base)
+{
+	static const char ends[][3] = {"gz", "xz", "st", "ld", "ak", "ve", "ig"};
+	size_t n = strlen(base);
+
+	if (n < 2 || isdigit((unsigned char)base[n - 1])) {
+		return false;
+	}
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+		if (memcmp(base + n - 2, ends[i], 2) == 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
 size_t names_unrotated(const char *base)
 {
 	struct slice name = slice_str(base);
@@ -256,8 +273,25 @@ bool names_is_numbered(const char *path, const char *of)
 	       !slice_eq(base_of(path), base_of(of));
 }
 
+/* Names that end alike in letters, as most do, lose nothing to a rotation's suffix:
+ * they are related only when one is the other's beginning. */
+static bool plainly_apart(const char *a, const char *b)
+{
+	size_t same = 0;
+
+	while (a[same] == b[same] && a[same] != '\0') {
+		same++;
+	}
+	return a[same] != '\0' && b[same] != '\0' && is_plain(a) &&
+	       is_plain(b);
+}
+
 bool names_related(const char *a, const char *b)
 {
+	if (a != NULL && b != NULL &&
+	    plainly_apart(names_base(a), names_base(b))) {
+		return false;
+	}
 	return a == NULL || b == NULL || slice_eq(stem(a), stem(b)) ||
 	       names_is_rotation(a, b) || names_is_rotation(b, a);
 }

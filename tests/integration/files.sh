@@ -6,6 +6,7 @@ cat=$1 dir=$2 case=$3
 log=$dir/log
 mkdir -p "$log"
 pid=
+poll=100
 forks_allowed=0 # of files that nobody saw while they bore their name
 gaps_allowed=0  # of files that were taken away while nobody looked
 
@@ -13,7 +14,7 @@ skip() { echo "$1"; exit 77; }
 fail() { echo "$1"; tail -n 5 "$dir/err" 2>/dev/null; exit 1; }
 
 start() { # GLOB...
-	"$cat" --state "$dir/state" --poll 100 "$@" >>"$dir/out" 2>>"$dir/err" &
+	"$cat" --state "$dir/state" --poll "$poll" "$@" >>"$dir/out" 2>>"$dir/err" &
 	pid=$!
 }
 stop() {
@@ -184,12 +185,13 @@ many_files() {
 		echo "first line of $i" >"$log/$i.log"
 	done
 	ulimit -n 1024
+	poll=1000
 	start "$log/*.log"
-	expect 10000 120
+	expect 10000 240
 	for i in $(seq 10000 10 19999); do
 		echo "second line of $i" >>"$log/$i.log"
 	done
-	expect 11000 60
+	expect 11000 120
 	stop
 	start "$log/*.log"
 	sleep 3
