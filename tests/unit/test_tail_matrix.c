@@ -79,16 +79,22 @@ static int line_text(char out[static LINE_ROOM], int number)
 			60 + number * 7 % 61, number);
 }
 
+/* 0: no such file, or an empty one. */
+static size_t size_of(struct world *w, const char *path)
+{
+	const struct world_name *name = world_name(w, path);
+
+	return name == NULL ? 0 : name->inode->n;
+}
+
 static void write_some(struct chaos *c, int n)
 {
 	char line[LINE_ROOM];
 
-	if (c->banner && (world_name(&c->w, LOG) == NULL ||
-			  world_name(&c->w, LOG)->inode->n == 0)) {
+	if (c->banner && size_of(&c->w, LOG) == 0) {
 		world_append(&c->w, LOG, "# every file begins like this\n");
 	}
-	c->first[c->written] = world_name(&c->w, LOG) == NULL ||
-			       world_name(&c->w, LOG)->inode->n < 31;
+	c->first[c->written] = size_of(&c->w, LOG) < 31;
 	for (; n > 0 && c->written < LINES_MAX; n--) {
 		int len = line_text(line, c->written++);
 		/* In two pieces, now and then with a pause between them. */
@@ -221,6 +227,7 @@ static void change_links(struct chaos *c)
 /* What is destroyed may be lost, and nothing else. */
 static void destroy(struct chaos *c)
 {
+	const struct world_name *name;
 	char path[64];
 	uint64_t ino;
 
@@ -240,10 +247,9 @@ static void destroy(struct chaos *c)
 	case 2:
 		/* The number of the inode is another file's at once, unless somebody
 		 * holds it open. */
-		if (world_name(&c->w, LOG) != NULL &&
-		    world_name(&c->w, LOG)->inode->fds == 0 &&
-		    world_name(&c->w, LOG)->inode->nlink == 1) {
-			ino = world_name(&c->w, LOG)->inode->ino;
+		name = world_name(&c->w, LOG);
+		if (name != NULL && name->inode->fds == 0 && name->inode->nlink == 1) {
+			ino = name->inode->ino;
 			world_unlink(&c->w, LOG);
 			world_create(&c->w, LOG, ino);
 		}
