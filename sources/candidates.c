@@ -225,6 +225,9 @@ int candidates_collect(struct job *j, struct file *f)
 	return 0;
 }
 
+/* Two places of one stream may contradict each other: when two clones of a machine went
+ * on with it, the collector's word is of the other one's bytes.  Nobody's place above
+ * the first one that is wrong counts then. */
 void candidates_compare(struct job *j)
 {
 	uint64_t h = prefix_hash(&j->prefix);
@@ -236,7 +239,7 @@ void candidates_compare(struct job *j)
 
 		if (p->h != h) {
 			c->disproved = true;
-		} else {
+		} else if (!c->disproved) {
 			c->matched = true;
 			c->best = p->position;
 			c->best_h = h;

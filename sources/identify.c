@@ -115,7 +115,10 @@ static void resume_end(struct job *j, int rc)
 		f->unchecked = true;
 		f->to = f->check_at = j->prefix.line_start;
 	} else if (!equal) {
-		identify_again(f); /* Rewritten since it was proved. */
+		/* Rewritten since it was proved; and should what is known
+		 * contradict itself, it is asked once a poll and not for ever. */
+		identify_again(f);
+		f->paused = true;
 	} else {
 		outcome_resumed(f, p);
 	}

@@ -153,7 +153,8 @@ struct candidate {
 	bool open;       /* another file's; else in tail.known */
 	bool same_inode;
 	bool matched;
-	bool disproved;  /* at some place the file holds something else */
+	bool disproved;  /* at some place the file holds something else: what is
+			  * said of places above it is void */
 	uint64_t best;   /* the highest position that matched */
 	uint64_t best_h;
 };
