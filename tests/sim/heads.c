@@ -8,7 +8,8 @@
 #include "tests/sim/rig.h"
 
 /* Used: the optimiser of the whole program sees no call to it. */
-int __wrap_head_verify(struct head *out, struct slice bytes, struct slice spki) __attribute__((used));
+int __wrap_head_verify(struct head *out, struct slice bytes, struct slice spki)
+	__attribute__((used));
 
 static uint64_t signature_of(const struct head *h, struct slice key)
 {

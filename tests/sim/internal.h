@@ -62,6 +62,7 @@ struct world {
 	struct sim_link *links;
 	struct sim_net *nets;
 	uint64_t sets;
+	uint64_t n_events;
 	uint64_t trace; /* hash of everything that has happened */
 	struct network network;
 	void (*watch)(void *arg, struct node *from, uint8_t type,

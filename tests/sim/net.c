@@ -179,7 +179,6 @@ static void half_open(struct sim_link *l)
 		return;
 	}
 	far->peer = l->peer = NULL;
-	
 	world_at(l->w, l->node,
 		 l->w->now_ns + (int64_t)(20 + world_rnd(l->w, 120)) * second,
 		 on_reset, l, NULL);

@@ -42,7 +42,8 @@ static void stop_device(struct rig *r, struct device *d, int64_t wait_ns)
 	d->away = false;
 	rig_start_device(d);
 	world_run(r->w, world_now_ns(r->w) + wait_ns);
-	for (int k = 0; k < 10 && !d->stopped; k++) {
+	for (int k = 0; k < 10 && !d->stopped && !world_is_restless(r->w);
+	     k++) {
 		if (d->agent == NULL) {
 			d->away = false; /* Killed while it stopped. */
 			rig_start_device(d);
@@ -81,7 +82,7 @@ static void drive(struct rig *r, const struct plan *p)
 	rig_arm(r);
 	writer_start(&r->devices[0].writer, second);
 	world_run(r->w, (int64_t)until_ms * MS);
-	while (rig_is_writing(r)) {
+	while (rig_is_writing(r) && !world_is_restless(r->w)) {
 		world_run(r->w, world_now_ns(r->w) + second);
 	}
 	if (p->scenario == NULL) {

@@ -7,6 +7,9 @@
 #include "common/err.h"
 #include "tests/sim/internal.h"
 
+/* A hundred times what a busy run has. */
+enum { EVENTS_MAX = 3000000 };
+
 /* Things that can't fail in a simulation: no memory ends it. */
 void *sim_alloc(size_t n)
 {
@@ -95,9 +98,15 @@ static void bury(struct world *w)
 	}
 }
 
+bool world_is_restless(const struct world *w)
+{
+	return w->n_events >= EVENTS_MAX;
+}
+
 void world_run(struct world *w, int64_t until_ns)
 {
-	while (w->events != NULL && w->events->at_ns <= until_ns) {
+	while (w->events != NULL && w->events->at_ns <= until_ns &&
+	       w->n_events++ < EVENTS_MAX) {
 		struct event_ *e = w->events;
 
 		w->events = e->next;

@@ -43,6 +43,9 @@ void world_after(struct world *w, struct node *n, int64_t ns,
 /* A hash of every call, message and moment until now: two runs of one seed agree. */
 uint64_t world_trace(const struct world *w);
 
+/* It has had so many events that something turns in a circle; no more happen. */
+bool world_is_restless(const struct world *w);
+
 /* Runs events until `until_ns` or until there are none.  When a node died in an event,
  * on_death (see node_new) is called right after it. */
 void world_run(struct world *w, int64_t until_ns);
