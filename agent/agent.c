@@ -783,6 +783,18 @@ static void on_start_wait(void *arg)
 	}
 }
 
+/* What is found in the state folder is built upon; who wrote it may have been killed
+ * before its name was synced. */
+static void sync_names(struct sys *sys, const char *dir)
+{
+	int rc = sys_sync_dir(sys, dir);
+
+	if (rc != 0) {
+		log_warn("cannot sync the state folder",
+			 "path=%s error=\"%s\"", dir, err_str(rc));
+	}
+}
+
 int agent_new(struct agent **out, const struct agent_params *params)
 {
 	struct agent *a = calloc(1, sizeof *a);
@@ -814,13 +826,7 @@ int agent_new(struct agent **out, const struct agent_params *params)
 			  "path=%s/secret error=\"%s\"", dir, err_str(rc));
 		goto err;
 	}
-	/* What is found here is built upon; who wrote it may have been killed before
-	 * its name was synced. */
-	rc = sys_sync_dir(a->sys, dir);
-	if (rc != 0) {
-		log_warn("cannot sync the state folder",
-			 "path=%s error=\"%s\"", dir, err_str(rc));
-	}
+	sync_names(a->sys, dir);
 	rc = device_secret_stream_hash(&a->secret, a->stream_secret);
 	if (rc == 0) {
 		rc = sys_timer_new(a->sys, &a->tick, on_tick, a);
