@@ -292,8 +292,13 @@ bool names_related(const char *a, const char *b)
 	    plainly_apart(names_base(a), names_base(b))) {
 		return false;
 	}
-	return a == NULL || b == NULL || slice_eq(stem(a), stem(b)) ||
-	       names_is_rotation(a, b) || names_is_rotation(b, a);
+	if (a == NULL || b == NULL || slice_eq(stem(a), stem(b))) {
+		return true;
+	}
+	/* Also of "log.link" and "log.1.gz" one may be the other's copy. */
+	return names_is_rotation(a, b) || names_is_rotation(b, a) ||
+	       is_rotation(base_of(a), stem(b)) ||
+	       is_rotation(base_of(b), stem(a));
 }
 
 bool names_compressed(const char *path)
