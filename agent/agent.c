@@ -1,553 +1,21 @@
-#include "agent/agent.h"
+#include "agent/internal.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "agent/checkpoint.h"
-#include "agent/raised.h"
-#include "agent/open.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "wire/local.h"
 
 enum {
 	TICK_MS = 1000,
 	START_WAIT_MS = 3000,
 	STOP_WAIT_MS = 5000,
 	SAVE_ACKED_BYTES = 1024 * 1024,
-	FIRST_DETECT_SAVE_S = 30,
-	DETECT_SAVE_S = 3600,
 	IDLE_S = 5,
-	SAVE_RETRY_MS = 100, /* while streams wait for it */
-	HOLD_MAX_S = 10,
-	STATE_MAX = 16 * 1024 * 1024,
-};
-static const int64_t second = INT64_C(1000000000);
-
-/* One save at a time, on a worker thread. */
-struct save {
-	struct sys_work work;
-	bool busy;
-	bool streams, detect; /* what is being written */
-	struct buf streams_bytes, detect_bytes;
-	/* Of a source, until it is written. */
-	const char *source_name;
-	struct buf source_bytes;
-	int rc;
 };
 
-struct agent {
-	struct sys *sys;
-	const struct agent_config *config;
-	struct net *net;
-	int (*sign)(void *arg, const struct head *h, struct buf *out);
-	void (*dialing)(void *arg);
-	void *arg;
-	struct device_secret secret;
-	unsigned char stream_secret[STREAM_HASH_SECRET];
-
-	struct pipeline *pipeline;
-	struct tail *tail;
-	uv_loop_t *loop;
-	struct input *input; /* standard input; NULL: not read */
-	struct open_sources open; /* the others */
-	struct shipper *shipper;
-	struct tail_callbacks tail_cbs;
-
-	struct stream_state *restored; /* until reading begins */
-	size_t n_restored;
-	struct raised raised; /* streams read on behind the spool */
-	bool reading;
-	struct sys_timer *tick, *start_wait, *save_wait;
-
-	struct save save;
-	bool streams_dirty;
-	/* A stream began that no saved table names yet: until then nothing of it is
-	 * sent (shipper_hold()). */
-	bool unnamed;
-	bool holding;
-	bool hold_given_up; /* until a save succeeds */
-	int64_t held_ns; /* since when */
-	unsigned unsaved; /* saves that failed, in a row */
-	uint64_t acked_bytes; /* since the last save */
-	uint64_t saved_lines;
-	int64_t started_ns, detect_saved_ns;
-	uint64_t idle_lines; /* handed on when that last changed ... */
-	int64_t idle_ns;     /* ... at this monotonic time */
-
-	bool stopping, final_saved;
-	void (*stop_cb)(void *arg);
-	void *stop_arg;
-};
-
-static void begin_reading(struct agent *a);
 static void final_save(void *arg);
-
-/* ---- what the shipper asks ---- */
-
-static uint64_t cb_hash_at(void *arg, const struct stream_id *id,
-			   uint64_t position)
-{
-	struct agent *a = arg;
-
-	return pipeline_hash_at(a->pipeline, id, position);
-}
-
-static void cb_acked(void *arg, const struct msg_stream *w)
-{
-	struct agent *a = arg;
-
-	raised_said(&a->raised, w);
-	a->acked_bytes += pipeline_acked(a->pipeline, w);
-}
-
-/* Do both ends speak of the same bytes?  Only remembered places are compared:
- * the file itself may have been truncated since, and that would look the same. */
-static bool contradicts(const struct stream_state *st,
-			const struct msg_stream *w)
-{
-	if (st->acked == w->durable) {
-		return st->h != w->h_durable;
-	}
-	for (uint32_t i = 0; i < st->n_rungs; i++) {
-		if (st->rungs[i].position == w->durable) {
-			return st->rungs[i].h != w->h_durable;
-		}
-	}
-	return false;
-}
-
-static void fork_stream(struct agent *a, const struct stream_id *id)
-{
-	for (size_t i = 0; i < a->open.n; i++) {
-		const struct source_ops *ops = a->open.list[i]->ops;
-
-		if (ops->fork != NULL && ops->fork(a->open.list[i], id) == 0) {
-			return;
-		}
-	}
-	tail_fork(a->tail, id, 0);
-}
-
-/* What was known of a stream, to whoever may have it; what has no place may be
- * anybody's. */
-static int restore(struct agent *a, const struct stream_state *st)
-{
-	int rc = source_is_file(st) ? tail_restore(a->tail, st, 1) : 0;
-
-	for (size_t i = 0; i < a->open.n && rc == 0; i++) {
-		const struct source_ops *ops = a->open.list[i]->ops;
-
-		if (ops->restore != NULL) {
-			rc = ops->restore(a->open.list[i], st, 1);
-		}
-	}
-	return rc;
-}
-
-/* What the collector says of a stream that is known here.  It may hold less than it
- * had acknowledged (a restored or a new store): then W goes back.  It may hold
- * other bytes under this name (a restored disk, a cloned device): then nothing of it
- * can be trusted to continue. */
-static void compare(struct agent *a, struct stream_state *st,
-		    const struct msg_stream *w)
-{
-	if (w->received < st->acked &&
-	    w->received < shipper_lowest(a->shipper, &w->id)) {
-		log_warn("the collector holds less of a log file than it had "
-			 "acknowledged; going back",
-			 "path=%s acknowledged=%llu held=%llu",
-			 st->path == NULL ? "" : st->path,
-			 (unsigned long long)st->acked,
-			 (unsigned long long)w->received);
-		if (a->reading) {
-			pipeline_rewind(a->pipeline, w, true);
-		} else {
-			stream_state_lower(st, w->received, &w->h_received);
-		}
-	} else if (a->reading && w->durable > 0 && contradicts(st, w)) {
-		log_warn("the collector's copy of a log file differs from "
-			 "ours; the file is read again as a stream of its own",
-			 "path=%s position=%llu",
-			 st->path == NULL ? "" : st->path,
-			 (unsigned long long)w->durable);
-		fork_stream(a, &w->id);
-	}
-}
-
-static int by_id(const void *x, const void *y)
-{
-	return memcmp(&((const struct stream_state *)x)->id,
-		      &((const struct stream_state *)y)->id,
-		      sizeof(struct stream_id));
-}
-
-/* Until here nobody waits for the detectors. */
-static uint64_t detected(const struct agent *a, const struct stream_id *id,
-			 uint64_t otherwise)
-{
-	return a->config->detectors.enabled
-		       ? pipeline_restored_detect(a->pipeline, id)
-		       : otherwise;
-}
-
-/* Before reading begins a watermark says where. */
-static void take_watermark(struct agent *a, const struct msg_stream *w)
-{
-	struct stream_state st = {
-		.id = w->id,
-		.acked = w->durable,
-		.h = w->h_durable,
-		.position = w->durable,
-		.detect = detected(a, &w->id, w->durable),
-		.seen_ns = sys_wall_ns(a->sys),
-		.born_ns = sys_wall_ns(a->sys),
-	};
-
-	/* What is not durable yet proves as well whose the file is. */
-	if (w->received > w->durable) {
-		st.top = (struct stream_rung){w->received, w->h_received};
-	}
-	if (!a->reading && w->received > 0 && restore(a, &st) != 0) {
-		log_warn("no memory to remember one of the collector's streams");
-	}
-}
-
-/* A stream is named on disk before it is sent (hold_until_named()).  One of which
- * nothing is acknowledged, nothing is held here, and the only collector there is knows
- * nothing was never sent, or what was sent of it will not be taken any more: this
- * session fences the one that sent it. */
-static void expect_unsent(struct agent *a)
-{
-	bool only = a->config->shipper.collectors.n == 1;
-
-	for (size_t i = 0; i < a->n_restored; i++) {
-		struct stream_state *st = &a->restored[i];
-
-		st->unsent = only && st->acked == st->start &&
-			     shipper_lowest(a->shipper, &st->id) == UINT64_MAX;
-	}
-}
-
-static void cb_welcome(void *arg, struct slice streams)
-{
-	struct agent *a = arg;
-	struct stream_state *states = a->restored, *st, key;
-	size_t n = a->n_restored;
-	struct msg_stream w;
-
-	if (a->reading && pipeline_states(a->pipeline, &states, &n) != 0) {
-		return; /* No memory; the next welcome asks again. */
-	}
-	if (n > 0) {
-		qsort(states, n, sizeof *states, by_id);
-	}
-	if (!a->reading) {
-		expect_unsent(a);
-	}
-	while (msg_streams_next(&streams, &w) == 1) {
-		raised_said(&a->raised, &w);
-		key.id = w.id;
-		st = n == 0 ? NULL
-			    : bsearch(&key, states, n, sizeof *states, by_id);
-		if (st != NULL) {
-			compare(a, st, &w);
-			st->unsent = st->unsent && w.received == 0;
-		}
-		take_watermark(a, &w);
-	}
-	if (a->reading) {
-		stream_states_free(states, n);
-	}
-	begin_reading(a);
-}
-
-static int cb_rewind(void *arg, const struct msg_stream *w, bool proved)
-{
-	struct agent *a = arg;
-
-	return pipeline_rewind(a->pipeline, w, proved);
-}
-
-static int add_states(struct buf *list, const struct stream_state *states,
-		      size_t n)
-{
-	int rc = 0;
-
-	for (size_t i = 0; i < n && rc == 0; i++) {
-		struct msg_stream w = {states[i].id, states[i].acked,
-				       states[i].acked, states[i].h,
-				       states[i].h};
-
-		/* Finished ones too: the collector may have lost them. */
-		rc = msg_add_stream(list, &w);
-	}
-	return rc;
-}
-
-static int cb_list_streams(void *arg, struct buf *list)
-{
-	struct agent *a = arg;
-	struct stream_state *states;
-	size_t n;
-	int rc;
-
-	if (!a->reading) {
-		return add_states(list, a->restored, a->n_restored);
-	}
-	rc = pipeline_states(a->pipeline, &states, &n);
-	if (rc == 0) {
-		raised_lower(&a->raised, states, n);
-		rc = add_states(list, states, n);
-		stream_states_free(states, n);
-	}
-	return rc;
-}
-
-static void cb_room(void *arg)
-{
-	struct agent *a = arg;
-
-	if (a->reading) {
-		pipeline_resume(a->pipeline);
-	}
-}
-
-static int cb_sign(void *arg, const struct head *h, struct buf *out)
-{
-	struct agent *a = arg;
-
-	return a->sign(a->arg, h, out);
-}
-
-static void cb_moved(void *arg)
-{
-	struct agent *a = arg;
-
-	pipeline_moved(a->pipeline);
-}
-
-static void cb_dialing(void *arg)
-{
-	struct agent *a = arg;
-
-	if (a->dialing != NULL) {
-		a->dialing(a->arg);
-	}
-}
-
-static void cb_changed(void *arg)
-{
-	struct agent *a = arg;
-
-	a->streams_dirty = true;
-}
-
-static const struct shipper_cbs shipper_callbacks = {
-	.hash_at = cb_hash_at,
-	.acked = cb_acked,
-	.welcome = cb_welcome,
-	.rewind = cb_rewind,
-	.list_streams = cb_list_streams,
-	.room = cb_room,
-	.sign = cb_sign,
-	.moved = cb_moved,
-	.dialing = cb_dialing,
-	.changed = cb_changed,
-};
-
-/* ---- saving ---- */
-
-static void run_save(struct sys_work *w)
-{
-	struct agent *a = w->arg;
-	struct save *s = &a->save;
-	const char *dir = a->config->daemon.state_dir;
-
-	s->rc = 0;
-	if (s->streams) {
-		s->rc = checkpoint_save(a->sys, dir, "streams", &a->secret,
-					buf_slice(&s->streams_bytes));
-	}
-	if (s->detect && s->rc == 0) {
-		s->rc = checkpoint_save_buf(a->sys, dir, "detect", &a->secret,
-					    &s->detect_bytes);
-	}
-	if (s->source_name != NULL && s->rc == 0) {
-		s->rc = checkpoint_save(a->sys, dir, s->source_name, &a->secret,
-					buf_slice(&s->source_bytes));
-	}
-}
-
-static void finish_stop(struct agent *a);
-static int start_save(struct agent *a, bool detect);
-
-/* What is sent before the table on disk names its stream can't be recognised after a
- * crash, if the file is too short to prove what it is by content alone: its lines
- * would come twice. */
-static void hold_until_named(struct agent *a)
-{
-	a->unnamed = true;
-	a->streams_dirty = true;
-	/* After the chunk, which makes it provable. */
-	sys_timer_set(a->sys, a->tick, 0);
-	if (a->shipper != NULL && !a->holding && !a->hold_given_up) {
-		a->holding = true;
-		a->held_ns = sys_mono_ns(a->sys);
-		shipper_hold(a->shipper, true);
-	}
-}
-
-/* A save has ended.  A folder that can't be written for long must not keep the logs
- * from the collector: they would say why. */
-static void release_if_named(struct agent *a)
-{
-	bool late = a->unsaved > 0 && sys_mono_ns(a->sys) - a->held_ns >
-					      HOLD_MAX_S * second;
-
-	if (!a->holding || (a->unnamed && !late && !a->stopping)) {
-		return;
-	}
-	if (a->unnamed && late) {
-		a->hold_given_up = true;
-		log_warn("new log files are sent although the state can't be "
-			 "saved: after a crash, lines of them may be stored "
-			 "twice",
-			 "path=%s", a->config->daemon.state_dir);
-	}
-	a->holding = false;
-	shipper_hold(a->shipper, false);
-}
-
-static void save_done(struct sys_work *w)
-{
-	struct agent *a = w->arg;
-	struct save *s = &a->save;
-
-	s->busy = false;
-	if (s->rc != 0 && (a->unsaved & (a->unsaved + 1)) == 0) {
-		/* The first failure and then every doubling. */
-		log_warn("cannot save state; after a crash more lines would be "
-			 "read again",
-			 "path=%s error=\"%s\"", a->config->daemon.state_dir,
-			 err_str(s->rc));
-	}
-	a->unsaved = s->rc != 0 ? a->unsaved + 1 : 0;
-	a->streams_dirty = a->streams_dirty || (s->rc != 0 && !a->stopping);
-	a->unnamed = a->unnamed || (s->streams && s->rc != 0);
-	if (s->rc == 0) {
-		s->source_name = NULL;
-		buf_fini(&s->source_bytes);
-	}
-	a->hold_given_up = a->hold_given_up && s->rc != 0;
-	buf_fini(&s->streams_bytes);
-	buf_wipe(&s->detect_bytes);
-	release_if_named(a);
-	if (a->holding) {
-		sys_timer_set(a->sys, a->tick, s->rc != 0 ? SAVE_RETRY_MS : 0);
-	}
-	if (a->stopping && a->final_saved) {
-		finish_stop(a);
-	}
-}
-
-static int encode_streams(struct agent *a, struct buf *out)
-{
-	struct stream_state *states;
-	struct buf shipping;
-	size_t n;
-	int rc;
-
-	pipeline_settle(a->pipeline);
-	rc = pipeline_states(a->pipeline, &states, &n);
-	if (rc != 0) {
-		return rc;
-	}
-	raised_lower(&a->raised, states, n);
-	buf_init(&shipping, STATE_MAX);
-	if (a->shipper != NULL) {
-		rc = shipper_save(a->shipper, &shipping);
-	}
-	if (rc == 0) {
-		rc = checkpoint_streams_encode(states, n, buf_slice(&shipping),
-					       out);
-	}
-	buf_fini(&shipping);
-	stream_states_free(states, n);
-	return rc;
-}
-
-/* Whether a source has something to save; at most one at a time is written. */
-static bool take_source_state(struct agent *a, bool last)
-{
-	struct save *s = &a->save;
-
-	for (size_t i = 0; i < a->open.n && s->source_name == NULL; i++) {
-		const struct source_ops *ops = a->open.list[i]->ops;
-
-		if (ops->save != NULL &&
-		    ops->save(a->open.list[i], &s->source_bytes, last) == 1) {
-			s->source_name = ops->name;
-		} else {
-			buf_clear(&s->source_bytes);
-		}
-	}
-	return s->source_name != NULL;
-}
-
-static int start_save(struct agent *a, bool detect)
-{
-	struct save *s = &a->save;
-	int rc = 0;
-
-	s->streams = a->reading;
-	s->detect = detect && a->reading;
-	if (s->streams) {
-		rc = encode_streams(a, &s->streams_bytes);
-	}
-	if (rc == 0 && s->detect) {
-		rc = pipeline_save(a->pipeline, &s->detect_bytes);
-	}
-	if (rc == 0) {
-		s->work.run = run_save;
-		s->work.done = save_done;
-		s->work.arg = a;
-		rc = sys_work_submit(a->sys, &s->work);
-	}
-	if (rc != 0) {
-		log_warn("cannot save state now", "error=\"%s\"", err_str(rc));
-		buf_fini(&s->streams_bytes);
-		buf_wipe(&s->detect_bytes);
-		return rc;
-	}
-	s->busy = true;
-	a->streams_dirty = false;
-	a->unnamed = false;
-	a->acked_bytes = 0;
-	a->saved_lines = pipeline_lines(a->pipeline);
-	if (detect) {
-		a->detect_saved_ns = sys_mono_ns(a->sys);
-	}
-	return 0;
-}
-
-/* Detectors are saved with their cursors: an alert that they have raised must be on
- * disk by then, since nothing would raise it again. */
-static bool may_save_detect(const struct agent *a)
-{
-	return a->shipper == NULL || shipper_settled(a->shipper, QUEUE_ALERT);
-}
-
-static bool detect_save_due(const struct agent *a, int64_t now_ns)
-{
-	int64_t every = a->detect_saved_ns == 0 ? FIRST_DETECT_SAVE_S
-						: DETECT_SAVE_S;
-	int64_t since = a->detect_saved_ns == 0 ? a->started_ns
-						: a->detect_saved_ns;
-
-	return now_ns - since > every * second && may_save_detect(a) &&
-	       pipeline_lines(a->pipeline) != a->saved_lines;
-}
 
 /* Event time follows the lines.  Only when there is nothing left to read does the
  * clock on the wall say how late it is: a backlog of old lines is not late. */
@@ -569,7 +37,7 @@ static void on_tick(void *arg)
 {
 	struct agent *a = arg;
 	int64_t now_ns = sys_mono_ns(a->sys);
-	bool detect = detect_save_due(a, now_ns);
+	bool detect = agent_detect_save_due(a, now_ns);
 
 	if (a->stopping) {
 		return;
@@ -579,8 +47,8 @@ static void on_tick(void *arg)
 	}
 	if (a->reading && !a->save.busy &&
 	    (a->streams_dirty || a->acked_bytes >= SAVE_ACKED_BYTES ||
-	     detect || take_source_state(a, false))) {
-		start_save(a, detect);
+	     detect || agent_take_source_state(a, false))) {
+		agent_save(a, detect);
 	}
 	sys_timer_set(a->sys, a->tick, TICK_MS);
 }
@@ -592,7 +60,7 @@ static void tail_opened(void *arg, struct stream *s)
 	struct agent *a = arg;
 
 	if (s->st.acked == 0 && s->position == s->st.start) {
-		hold_until_named(a);
+		agent_hold_until_named(a);
 	}
 	a->streams_dirty = true;
 	pipeline_tail_callbacks.opened(a->pipeline, s);
@@ -681,7 +149,7 @@ static int load_state(struct agent *a, struct buf *shipping)
 	}
 	buf_wipe(&bytes);
 	for (size_t i = 0; i < a->n_restored; i++) {
-		a->restored[i].detect = detected(a, &a->restored[i].id,
+		a->restored[i].detect = agent_detected(a, &a->restored[i].id,
 						 a->restored[i].acked);
 	}
 	return rc;
@@ -694,7 +162,7 @@ static int make_shipper(struct agent *a, const struct agent_params *params,
 		.sys = a->sys,
 		.net = a->net,
 		.options = &a->config->shipper,
-		.cbs = &shipper_callbacks,
+		.cbs = &agent_shipper_callbacks,
 		.arg = a,
 		.device = params->device_hash,
 		.software = "nightjar-agent " NIGHTJAR_VERSION,
@@ -779,7 +247,7 @@ static void on_start_wait(void *arg)
 	if (!a->reading && !a->stopping) {
 		log_info("no answer from the collector yet; reading begins at "
 			 "what is known here");
-		begin_reading(a);
+		agent_begin_reading(a);
 	}
 }
 
@@ -886,7 +354,7 @@ static void take_spool_end(void *arg, const struct msg_stream *end)
 		log_warn("no memory to remember what of the spool is not "
 			 "acknowledged");
 	}
-	take_watermark(a, end);
+	agent_take_watermark(a, end);
 }
 
 static void open_input(struct agent *a)
@@ -914,7 +382,7 @@ static void start_sources(struct agent *a)
 	}
 }
 
-static void begin_reading(struct agent *a)
+void agent_begin_reading(struct agent *a)
 {
 	int rc = 0;
 
@@ -922,7 +390,7 @@ static void begin_reading(struct agent *a)
 		return;
 	}
 	for (size_t i = 0; i < a->n_restored && rc == 0; i++) {
-		rc = restore(a, &a->restored[i]);
+		rc = agent_restore_stream(a, &a->restored[i]);
 	}
 	if (rc == 0 && a->shipper != NULL) {
 		shipper_spool_ends(a->shipper, take_spool_end, a);
@@ -949,7 +417,7 @@ int agent_start(struct agent *a)
 	a->started_ns = sys_mono_ns(a->sys);
 	sys_timer_set(a->sys, a->tick, TICK_MS);
 	if (a->shipper == NULL) {
-		begin_reading(a);
+		agent_begin_reading(a);
 		return 0;
 	}
 	sys_timer_set(a->sys, a->start_wait, START_WAIT_MS);
@@ -959,7 +427,7 @@ int agent_start(struct agent *a)
 
 /* ---- stopping ---- */
 
-static void finish_stop(struct agent *a)
+void agent_finish_stop(struct agent *a)
 {
 	void (*cb)(void *arg) = a->stop_cb;
 
@@ -979,9 +447,9 @@ static void final_save(void *arg)
 		return;
 	}
 	a->final_saved = true;
-	take_source_state(a, true);
-	if (start_save(a, may_save_detect(a)) != 0) {
-		finish_stop(a);
+	agent_take_source_state(a, true);
+	if (agent_save(a, agent_may_save_detect(a)) != 0) {
+		agent_finish_stop(a);
 	}
 }
 
@@ -1003,8 +471,8 @@ void agent_stop(struct agent *a, void (*cb)(void *arg), void *arg)
 	pipeline_set_input(a->pipeline, NULL);
 	input_close(a->input);
 	a->input = NULL;
-	if (a->holding && !a->save.busy && start_save(a, false) != 0) {
-		release_if_named(a);
+	if (a->holding && !a->save.busy && agent_save(a, false) != 0) {
+		agent_release_if_named(a);
 	}
 	if (a->shipper != NULL) {
 		shipper_stop(a->shipper, STOP_WAIT_MS, on_shipper_stopped, a);
