@@ -38,7 +38,8 @@ const char *names_base(const char *path);
  * directory. */
 bool names_is_rotation(const char *path, const char *of);
 /* Either is a rotation of the other, or both are of a third name (of which one has
- * nothing but numbers and the like added), or the base names are equal.  NULL (unknown) is related to everything. */
+ * nothing but numbers and the like added), or the base names are equal.  NULL (unknown)
+ * is related to everything. */
 bool names_related(const char *a, const char *b);
 /* path is that of `of` with nothing but numbers, dates or ".old" added, and perhaps
  * the suffix of a compressed file: what rotation makes of a name, and hardly anybody
