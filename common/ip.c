@@ -56,17 +56,29 @@ static bool parse_v6(struct slice s, uint8_t out[static 16])
 	return inet_pton(AF_INET6, text, out) == 1;
 }
 
-/* The digits [from, end) make a number up to 255. */
-static inline bool octet(const char *p, unsigned from, unsigned end)
+/* The three digits at p make a number up to 255. */
+static inline bool three_fit(const char *p)
 {
-	unsigned n = end - from;
+	return ((unsigned)(unsigned char)p[0] << 16 |
+		(unsigned)(unsigned char)p[1] << 8 | (unsigned char)p[2]) <=
+	       ('2' << 16 | '5' << 8 | '5');
+}
 
-	if (n < 3) {
-		return n > 0;
+/* Four numbers, of digits only, end at these places.  How many digits each has can't
+ * be foreseen, so nothing is asked before all is known. */
+static inline bool octets(const char *p, const unsigned at[static 4])
+{
+	unsigned n0 = at[0], n1 = at[1] - at[0] - 1, n2 = at[2] - at[1] - 1,
+		 n3 = at[3] - at[2] - 1;
+
+	/* n - 1 < 3: also none that is empty. */
+	if (((n0 - 1 < 3) & (n1 - 1 < 3) & (n2 - 1 < 3) & (n3 - 1 < 3)) == 0) {
+		return false;
 	}
-	p += from;
-	return n == 3 && (p[0] < '2' || (p[0] == '2' && (p[1] < '5' ||
-							(p[1] == '5' && p[2] <= '5'))));
+	/* Where a number is shorter, what is looked at is of its neighbour. */
+	return ((n0 < 3) | three_fit(p)) & ((n1 < 3) | three_fit(p + at[1] - 3)) &
+	       ((n2 < 3) | three_fit(p + at[2] - 3)) &
+	       ((n3 < 3) | three_fit(p + at[3] - 3));
 }
 
 #if defined(__SSE2__)
@@ -125,8 +137,7 @@ bool ip_is_quad(struct slice s)
 		dots &= dots - 1;
 	}
 	at[3] = (unsigned)s.n;
-	return dots == 0 && octet(s.p, 0, at[0]) && octet(s.p, at[0] + 1, at[1]) &&
-	       octet(s.p, at[1] + 1, at[2]) && octet(s.p, at[2] + 1, at[3]);
+	return dots == 0 && octets(s.p, at);
 }
 
 bool ip_parse(struct slice s, struct ip *out)
