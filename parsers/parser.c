@@ -158,8 +158,8 @@ void slot_give(const struct slot *s, struct event *e)
 	}
 	/* The port belongs to the address beside it. */
 	if (!event_has(e, FIELD_SOURCE_PORT) && s->port_n > 0 &&
-	    (slice_eq(event_get(e, FIELD_SOURCE_IP), a) ||
-	     slice_eq(event_get(e, FIELD_SOURCE_ADDRESS), a))) {
+	    (slice_eq_short(event_get(e, FIELD_SOURCE_IP), a) ||
+	     slice_eq_short(event_get(e, FIELD_SOURCE_ADDRESS), a))) {
 		event_set(e, FIELD_SOURCE_PORT, slice(s->port, s->port_n));
 	}
 }

@@ -70,37 +70,53 @@ static void begin(struct slot *c, uint64_t key)
 	c->address_is_ip = false;
 }
 
-struct slot *slots_get(struct slots *s, uint64_t key, int64_t now_s)
+/* The way of the set that has this key, or SLOT_WAYS.  Which one it is can't be
+ * foreseen, so all are compared without a branch. */
+static inline unsigned way_of(const struct slot *set, uint64_t key)
 {
-	struct slot *set = &s->slot[(key >> 32) % SLOT_SETS * SLOT_WAYS];
+	unsigned hit = 1u << SLOT_WAYS;
+
+	for (unsigned i = 0; i < SLOT_WAYS; i++) {
+		hit |= (unsigned)(set[i].key == key) << i;
+	}
+	return (unsigned)__builtin_ctz(hit);
+}
+
+/* A free one, or else the one unused for longest. */
+static struct slot *oldest_of(const struct slots *s, struct slot *set)
+{
 	struct slot *oldest = set;
 
-	s->tick++;
-	for (int i = 0; i < SLOT_WAYS; i++) {
-		struct slot *c = &set[i];
-
-		if (c->key == key) {
-			int64_t age = now_s - c->seen_s;
-
-			/* Stamps may go back a little; far back is another. */
-			if (age > SLOT_FORGET_S || age < -SLOT_FORGET_S) {
-				begin(c, key);
-			}
-			c->seen_s = now_s;
-			c->tick = s->tick;
-			return c;
-		}
-		if (c->key == 0 ? oldest->key != 0
-				: oldest->key != 0 &&
-					  s->tick - c->tick >
-						  s->tick - oldest->tick) {
-			oldest = c;
+	for (unsigned i = 1; i < SLOT_WAYS && oldest->key != 0; i++) {
+		if (set[i].key == 0 ||
+		    s->tick - set[i].tick > s->tick - oldest->tick) {
+			oldest = &set[i];
 		}
 	}
-	begin(oldest, key);
-	oldest->seen_s = now_s;
-	oldest->tick = s->tick;
 	return oldest;
+}
+
+struct slot *slots_get(struct slots *s, uint64_t key, int64_t now_s)
+{
+	struct slot *set = &s->slot[(key >> 32) % SLOT_SETS * SLOT_WAYS], *c;
+	unsigned way = way_of(set, key);
+	int64_t age;
+
+	s->tick++;
+	if (way == SLOT_WAYS) {
+		c = oldest_of(s, set);
+		begin(c, key);
+	} else {
+		c = &set[way];
+		age = now_s - c->seen_s;
+		/* Stamps may go back a little; far back is another. */
+		if (age > SLOT_FORGET_S || age < -SLOT_FORGET_S) {
+			begin(c, key);
+		}
+	}
+	c->seen_s = now_s;
+	c->tick = s->tick;
+	return c;
 }
 
 static unsigned larger(unsigned a, unsigned b)

@@ -39,40 +39,49 @@ static bool tail_fits(struct slice t, bool want_port, struct ssh_origin *o)
 	return t.n == 0;
 }
 
-/* Where " from " stands last in the first n bytes, or SIZE_MAX.  One byte in
- * six is looked at: any occurrence covers one of them, and what the byte is says
- * where the occurrence would begin. */
+#if defined(__SSE2__)
+
+/* last_from(), 16 places where it may begin at a time, as long as there are so
+ * many; *n is then the end of what is left. */
+static inline size_t last_from_16(const char *p, size_t *n)
+{
+	const __m128i blank = _mm_set1_epi8(' '), f = _mm_set1_epi8('f');
+
+	for (; *n >= 16 + 5; *n -= 16) {
+		const char *at = p + *n - 16 - 5;
+		unsigned mask = (unsigned)_mm_movemask_epi8(_mm_and_si128(
+			_mm_and_si128(
+				_mm_cmpeq_epi8(_mm_loadu_si128((const void *)at), blank),
+				_mm_cmpeq_epi8(_mm_loadu_si128((const void *)(at + 1)), f)),
+			_mm_cmpeq_epi8(_mm_loadu_si128((const void *)(at + 5)), blank)));
+
+		while (mask != 0) {
+			unsigned i = 31u - (unsigned)__builtin_clz(mask);
+
+			if (memcmp(at + i + 1, "from", 4) == 0) {
+				return (size_t)(at + i - p);
+			}
+			mask &= ~(1u << i);
+		}
+	}
+	return SIZE_MAX;
+}
+
+#endif
+
+/* Where " from " stands last in the first n bytes, or SIZE_MAX. */
 static size_t last_from(const char *p, size_t n)
 {
-	for (size_t i = n; i >= 6; i -= 6) {
-		const char *at = p + i - 6;
-		size_t back;
+#if defined(__SSE2__)
+	size_t found = last_from_16(p, &n);
 
-		switch (*at) {
-		case 'f':
-			back = 1;
-			break;
-		case 'r':
-			back = 2;
-			break;
-		case 'o':
-			back = 3;
-			break;
-		case 'm':
-			back = 4;
-			break;
-		case ' ':
-			/* The one in front, or the one behind. */
-			if (memcmp(at, " from ", 6) == 0) {
-				return i - 6;
-			}
-			back = 5;
-			break;
-		default:
-			continue;
-		}
-		if (back <= i - 6 && memcmp(at - back, " from ", 6) == 0) {
-			return i - 6 - back;
+	if (found != SIZE_MAX) {
+		return found;
+	}
+#endif
+	for (; n >= 6; n--) {
+		if (memcmp(p + n - 6, " from ", 6) == 0) {
+			return n - 6;
 		}
 	}
 	return SIZE_MAX;
