@@ -75,6 +75,11 @@ struct detect {
 	int64_t t_ms;                /* its event time */
 	uint64_t line_at;            /* of its line in the ring, or RING_NOWHERE */
 	size_t n_matched;
+	/* The value last asked for, when it was one alone, and its hash without a
+	 * rule's salt. */
+	uint8_t asked_field; /* RULE_FIELD_NR: none yet */
+	struct slice asked_value;
+	uint64_t asked_hash;
 	/* What the first n_asked of the matched rules will ask of which groups:
 	 * hashed ahead, so that the memory is on its way. */
 	struct ask {

@@ -310,6 +310,15 @@ static inline bool known_hash(const struct detect *d, const uint8_t *fields,
 
 /* The salt of the rule is mixed into the values' hash with splitmix64's
  * finalizer: that hash is keyed, which is what keeps the table's places secret. */
+static inline uint64_t salted(const struct rule *r, uint64_t h)
+{
+	h ^= r->salt;
+	h = (h ^ h >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	h = (h ^ h >> 27) * UINT64_C(0x94d049bb133111eb);
+	h ^= h >> 31;
+	return h == 0 ? 1 : h;
+}
+
 static uint64_t group_hash(struct detect *d, const struct rule *r,
 			   const uint8_t *fields, const struct slice *values)
 {
@@ -320,11 +329,12 @@ static uint64_t group_hash(struct detect *d, const struct rule *r,
 	     !values_hash(d, fields, values, r->n_group, &h))) {
 		return engine_hash(d, r->salt, values, r->n_group);
 	}
-	h ^= r->salt;
-	h = (h ^ h >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	h = (h ^ h >> 27) * UINT64_C(0x94d049bb133111eb);
-	h ^= h >> 31;
-	return h == 0 ? 1 : h;
+	if (r->n_group == 1) {
+		d->asked_field = fields[0];
+		d->asked_value = values[0];
+		d->asked_hash = h;
+	}
+	return salted(r, h);
 }
 
 /* Which group a listener's event belongs to; false: a value is missing. */
@@ -334,6 +344,12 @@ static inline bool ask(struct detect *d, const struct listener *l, struct ask *o
 	const uint8_t *fields = r->refs[l->stage].group;
 
 	out->listener = l;
+	/* Most of those who hear of a line group by the same field. */
+	if (r->n_group == 1 && fields[0] == d->asked_field) {
+		out->values[0] = d->asked_value;
+		out->hash = salted(r, d->asked_hash);
+		return true;
+	}
 	if (!values_of(d->record, fields, r->n_group, out->values)) {
 		return false;
 	}
@@ -401,6 +417,9 @@ static void ask_ahead(struct detect *d)
 	d->n_asked = i;
 	for (size_t k = 0; k < n; k++) {
 		windows_prefetch_group(&d->windows, d->asks[k].hash);
+	}
+	for (size_t k = 0; k < n; k++) {
+		windows_prefetch_stamps(&d->windows, d->asks[k].hash);
 	}
 }
 
@@ -559,6 +578,7 @@ void detect_record(struct detect *d, const struct record *r, detect_cb cb,
 	}
 	d->record = r;
 	d->line_at = RING_NOWHERE;
+	d->asked_field = RULE_FIELD_NR;
 	match_plain(d, r);
 	ask_ahead(d);
 	for (size_t i = 0; i < d->n_matched; i++) {

@@ -6,6 +6,7 @@
 
 enum {
 	GROUPS_FIRST = 64,
+	CACHE_LINE = 64,
 	LOOK_AT = 8,    /* groups weighed against each other when all are used */
 	SWEEP_EACH = 2, /* groups that the hand looks at for each new one */
 };
@@ -153,12 +154,19 @@ static bool enlarge(struct windows *w)
 	}
 	for (places = GROUPS_FIRST * 2; places < room * 2; places *= 2) {
 	}
-	p = calloc(places, sizeof *p);
-	groups = p == NULL ? NULL : realloc(w->groups, room * sizeof *groups);
-	if (groups == NULL) {
+	/* A group begins where a line of the cache does: one is read, not two. */
+	p = aligned_alloc(CACHE_LINE, places * sizeof *p);
+	groups = aligned_alloc(CACHE_LINE, room * sizeof *groups);
+	if (p == NULL || groups == NULL) {
 		free(p);
+		free(groups);
 		return false;
 	}
+	memset(p, 0, places * sizeof *p);
+	if (w->n > 0) {
+		memcpy(groups, w->groups, w->n * sizeof *groups);
+	}
+	free(w->groups);
 	free(w->places);
 	w->groups = groups;
 	w->places = p;
@@ -272,7 +280,9 @@ void group_cut(struct windows *w, struct group *g, size_t from, size_t to)
 	if (from == to && g->n > 0) {
 		return;
 	}
-	memmove(s + from, s + to, (g->n - to) * sizeof *s);
+	if (to < g->n) {
+		memmove(s + from, s + to, (g->n - to) * sizeof *s);
+	}
 	g->n = (uint16_t)(g->n - (to - from));
 	if (g->n == 0 && g->room > 0) {
 		free_stamps(w, g);
@@ -298,7 +308,10 @@ size_t group_insert(struct windows *w, struct group *g, int64_t stamp,
 	}
 	s = group_stamps(g);
 	at = group_bound(g, stamp + 1);
-	memmove(s + at + copies, s + at, (g->n - at) * sizeof *s);
+	/* Nearly always it is the newest. */
+	if (at < g->n) {
+		memmove(s + at + copies, s + at, (g->n - at) * sizeof *s);
+	}
 	for (size_t i = 0; i < copies; i++) {
 		s[at + i] = stamp;
 	}

@@ -101,7 +101,7 @@ void windows_fini(struct windows *w);
 /* The group, or NULL.  Pointers to groups hold until the next windows_add(). */
 struct group *windows_find(const struct windows *w, uint64_t hash);
 /* Have the memory fetched in which the group is looked up, and then, when that is
- * there, the group itself. */
+ * there, the group itself, and then its newest stamp. */
 static inline void windows_prefetch(const struct windows *w, uint64_t hash)
 {
 	if (w->n > 0) {
@@ -115,6 +115,21 @@ static inline void windows_prefetch_group(const struct windows *w, uint64_t hash
 
 		if (p->group != 0) {
 			__builtin_prefetch(&w->groups[p->group - 1], 1);
+		}
+	}
+}
+static inline void windows_prefetch_stamps(const struct windows *w, uint64_t hash)
+{
+	if (w->n > 0) {
+		const struct place *p = &w->places[(uint32_t)hash & w->mask];
+		const struct group *g;
+
+		if (p->group == 0) {
+			return;
+		}
+		g = &w->groups[p->group - 1];
+		if (g->room > 0 && g->n > 0) {
+			__builtin_prefetch(&g->stamps.out[g->n - 1], 1);
 		}
 	}
 }
