@@ -354,6 +354,45 @@ static inline void one_line(struct replay *r, struct redact_chunk *chunk,
 	detect_record(r->detect, &r->r, on_finding, r);
 }
 
+#if defined(__SSE2__)
+
+/* Where the newlines are in 64 bytes, one bit a byte. */
+static inline uint64_t newlines(const char *p)
+{
+	const __m128i want = _mm_set1_epi8('\n');
+	uint64_t out = 0;
+
+	for (unsigned i = 0; i < 4; i++) {
+		__m128i v = _mm_loadu_si128((const void *)(p + 16 * i));
+
+		out |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, want))
+		       << 16 * i;
+	}
+	return out;
+}
+
+#endif
+
+/* The next newline, or NULL.  How long a line is can't be foreseen: looking at
+ * more than most lines have, without a branch, is cheaper than asking after each
+ * piece. */
+static inline const char *line_end(const char *p, const char *end)
+{
+#if defined(__SSE2__)
+	if (end - p >= 192) {
+		uint64_t a = newlines(p), b = newlines(p + 64);
+		uint64_t c = newlines(p + 128), ab = a | b;
+		uint64_t in_ab = a != 0 ? a : b, in = ab != 0 ? in_ab : c;
+
+		if (in != 0) {
+			return p + (a == 0) * 64 + (ab == 0) * 64 +
+			       __builtin_ctzll(in);
+		}
+	}
+#endif
+	return memchr(p, '\n', (size_t)(end - p));
+}
+
 /* Judges the whole lines of p[0, n); with `last` what is behind them, too.
  * Returns how many bytes were used. */
 static size_t whole_lines(struct replay *r, size_t n, bool last)
@@ -361,7 +400,7 @@ static size_t whole_lines(struct replay *r, size_t n, bool last)
 	struct redact_chunk chunk = redact_chunk(r->redact, r->p, n);
 	const char *at = r->p, *end = r->p + n, *newline;
 
-	while ((newline = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+	while ((newline = line_end(at, end)) != NULL) {
 		one_line(r, &chunk, slice(at, (size_t)(newline - at)));
 		at = newline + 1;
 	}
