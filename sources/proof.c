@@ -32,9 +32,9 @@ static bool strong(const struct job *j, const struct candidate *c,
 static bool weak_rest(const struct file *f, const struct job *j,
 		      const struct candidate *c, const struct known *k)
 {
-	return c->matched && !c->open && !c->same_inode && c->best > 0 &&
-	       !strong(j, c, f) && known_continues(k, c->best, f->size, !f->in_glob) &&
-	       !known_done(k);
+	return c->matched && !c->disproved && !c->open && !c->same_inode &&
+	       c->best > 0 && !strong(j, c, f) && !known_done(k) &&
+	       known_continues(k, c->best, f->size, !f->in_glob);
 }
 
 /* A stream whose file was cut while this process read it is looked for, and here is a
@@ -55,8 +55,8 @@ struct verdict {
 	const struct candidate *short_copy; /* likewise, by less than is strong */
 	const struct candidate *weak;
 	struct known *weak_k;
+	bool alike;      /* the first line, or a part of it, is a remembered stream's */
 	bool may_repeat; /* lines of a stream that can't be proved to be another */
-
 };
 
 static bool rather(const struct file *f, const struct candidate *a,
@@ -77,6 +77,17 @@ static bool rather(const struct file *f, const struct candidate *a,
 		return a->same_inode;
 	}
 	return !known_done(ka) && known_done(v->k);
+}
+
+static void keep_weak(struct verdict *v, const struct job *j,
+		      const struct candidate *c, struct known *k)
+{
+	if (j->prefix.first_line == 0 || c->best <= j->prefix.first_line) {
+		v->alike = true; /* Many files begin so. */
+	} else if (v->weak == NULL || c->best > v->weak->best) {
+		v->weak = c;
+		v->weak_k = k;
+	}
 }
 
 static struct verdict judge(const struct file *f, const struct job *j)
@@ -111,10 +122,8 @@ static struct verdict judge(const struct file *f, const struct job *j)
 				v.k = k;
 			}
 		} else if (k != NULL && weak_rest(f, j, c, k) &&
-			   (f->in_glob || k->searching) &&
-			   (v.weak == NULL || c->best > v.weak->best)) {
-			v.weak = c;
-			v.weak_k = k;
+			   (f->in_glob || k->searching)) {
+			keep_weak(&v, j, c, k);
 		}
 	}
 	return v;
@@ -177,6 +186,10 @@ static void decide_sibling(struct file *f, const struct job *j,
 		outcome_go_on(f, v->k, v->rest, j);
 	} else if (v->weak != NULL) {
 		weak_sibling(f, v->weak_k);
+	} else if (v->alike && v->rest == NULL && v->copy == NULL) {
+		/* Perhaps the stream's rest: no line of it is left out, and the
+		 * stream goes on being looked for. */
+		outcome_new(f, true);
 	} else if (f->unseen && v->rest != NULL && v->copy == NULL &&
 		   v->rest->best < f->size) {
 		outcome_fork(f, v->rest->best, v->rest->best_h);
@@ -316,6 +329,7 @@ void proof_decide(struct file *f, const struct job *j)
 		f->instead_of = v.weak_k->st.id;
 		outcome_fork(f, v.weak_k->st.acked, v.weak_k->st.h);
 	} else {
-		outcome_new(f, v.copy != NULL || v.weak != NULL || v.may_repeat);
+		outcome_new(f, v.copy != NULL || v.weak != NULL || v.alike ||
+				       v.may_repeat);
 	}
 }
