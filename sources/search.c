@@ -257,8 +257,11 @@ static void search_rest(struct tail *t, struct known *k)
 
 static struct look *look_of(struct tail *t, const char *path)
 {
+	uint64_t hash = tail_path_hash(path);
+
 	for (size_t i = 0; i < t->n_looks; i++) {
-		if (strcmp(t->looks[i].path, path) == 0) {
+		if (t->looks[i].path_hash == hash &&
+		    strcmp(t->looks[i].path, path) == 0) {
 			return &t->looks[i];
 		}
 	}
@@ -300,6 +303,7 @@ void search_add(struct tail *t, const char *path, int64_t since_ns)
 	if (l != NULL) {
 		l->since_ns = since_ns < l->since_ns ? since_ns : l->since_ns;
 		l->wait = false;
+		l->found = false;
 		return;
 	}
 	if (t->n_looks == t->room_looks) {
@@ -314,7 +318,11 @@ void search_add(struct tail *t, const char *path, int64_t since_ns)
 		t->looks = looks;
 		t->room_looks = room;
 	}
-	t->looks[t->n_looks] = (struct look){strdup(path), since_ns, false};
+	t->looks[t->n_looks] = (struct look){
+		.path = strdup(path),
+		.path_hash = tail_path_hash(path),
+		.since_ns = since_ns,
+	};
 	if (t->looks[t->n_looks].path != NULL) {
 		t->n_looks++;
 	}
@@ -332,6 +340,7 @@ static int on_arrival(void *arg, const char *name, bool is_dir)
 {
 	struct arrivals *a = arg;
 	char path[PATH_MAX];
+	uint64_t hash;
 	size_t n;
 
 	if (is_dir) {
@@ -343,10 +352,12 @@ static int on_arrival(void *arg, const char *name, bool is_dir)
 		     name) >= (int)sizeof path) {
 		return 0;
 	}
+	hash = tail_path_hash(path);
 	for (size_t i = 0; i < a->tail->n_files; i++) {
 		const struct file *f = a->tail->files[i];
 
-		if (f->in_glob && !f->gone && strcmp(f->path, path) == 0) {
+		if (f->path_hash == hash && f->in_glob && !f->gone &&
+		    strcmp(f->path, path) == 0) {
 			search_add(a->tail, path, f->good_mtime_ns);
 		}
 	}
@@ -401,6 +412,118 @@ void search_free(struct tail *t)
 	free(t->looks);
 }
 
+static void look_done(struct tail *t, struct look *l)
+{
+	free(l->path);
+	*l = t->looks[--t->n_looks];
+}
+
+/* Many names of one folder, as at every start: it is listed once, and only the names of
+ * which something is there are gone into one by one. */
+struct sweep {
+	struct tail *tail;
+	const char *dir; /* with its slash */
+	size_t dir_n;
+	uint64_t *hashes; /* of the paths that are looked for; ascending */
+	size_t n;
+};
+
+static int by_hash(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static bool of_sweep(const struct sweep *w, const struct look *l)
+{
+	return !l->wait && !l->found &&
+	       strncmp(l->path, w->dir, w->dir_n) == 0 &&
+	       names_base(l->path) == l->path + w->dir_n;
+}
+
+/* Whether the single search for l would take up this entry. */
+static bool swept_up(const struct sweep *w, const struct look *l, const char *path)
+{
+	struct siblings s = {.tail = w->tail, .path = l->path,
+			     .since_ns = l->since_ns};
+	struct sibling unused;
+	struct sys_stat st;
+	int rc;
+
+	if (scan_source_of(w->tail, path) >= 0) {
+		return false;
+	}
+	rc = sys_stat(w->tail->sys, path, &st);
+	return rc == 0 ? worth_a_look(&s, path, &st, &unused) : rc != UV_ENOENT;
+}
+
+static int on_swept(void *arg, const char *name, bool is_dir)
+{
+	struct sweep *w = arg;
+	char path[PATH_MAX], of[PATH_MAX];
+	size_t n = strlen(name), least = names_unrotated(name);
+
+	if (is_dir || least == n || w->dir_n + n >= sizeof path) {
+		return 0;
+	}
+	memcpy(path, w->dir, w->dir_n);
+	memcpy(path + w->dir_n, name, n + 1);
+	memcpy(of, path, w->dir_n + n);
+	/* Not all that could be cut off needs to have been added by a rotation. */
+	for (n--; n >= least && n > 0; n--) {
+		uint64_t hash;
+		struct look *l = NULL;
+
+		of[w->dir_n + n] = '\0';
+		hash = tail_path_hash(of);
+		if (bsearch(&hash, w->hashes, w->n, sizeof hash, by_hash) != NULL) {
+			l = look_of(w->tail, of);
+		}
+		if (l != NULL && !l->found) {
+			l->found = swept_up(w, l, path);
+		}
+	}
+	return 0;
+}
+
+/* Lists the folder of `first` for all that are looked for in it.  False: there is but one,
+ * or it could not be done: each is looked for alone. */
+static bool search_sweep(struct tail *t, const struct look *first)
+{
+	char dir[PATH_MAX], listed[PATH_MAX];
+	struct sweep w = {.tail = t, .dir = dir};
+	int rc;
+
+	w.dir_n = (size_t)(names_base(first->path) - first->path);
+	if (w.dir_n >= sizeof dir) {
+		return false;
+	}
+	memcpy(dir, first->path, w.dir_n);
+	dir[w.dir_n] = '\0';
+	w.hashes = calloc(t->n_looks, sizeof w.hashes[0]);
+	for (size_t i = 0; w.hashes != NULL && i < t->n_looks; i++) {
+		if (of_sweep(&w, &t->looks[i])) {
+			w.hashes[w.n++] = t->looks[i].path_hash;
+		}
+	}
+	if (w.n < 2) {
+		free(w.hashes);
+		return false;
+	}
+	qsort(w.hashes, w.n, sizeof w.hashes[0], by_hash);
+	memcpy(listed, dir, w.dir_n + 1);
+	listed[w.dir_n > 1 ? w.dir_n - 1 : w.dir_n] = '\0';
+	rc = sys_list(t->sys, listed, on_swept, &w);
+	free(w.hashes);
+	for (size_t i = t->n_looks; i > 0 && rc == 0; i--) {
+		if (of_sweep(&w, &t->looks[i - 1])) {
+			look_done(t, &t->looks[i - 1]);
+		}
+	}
+	return rc == 0;
+}
+
 /* Takes up one look; false: there is none to take up. */
 static bool search_unseen(struct tail *t)
 {
@@ -412,11 +535,13 @@ static bool search_unseen(struct tail *t)
 		if (l->wait) {
 			continue;
 		}
+		if (!l->found && search_sweep(t, l)) {
+			return true;
+		}
 		search(&s);
 		l->wait = s.error != 0;
 		if (!l->wait) {
-			free(l->path);
-			*l = t->looks[--t->n_looks];
+			look_done(t, l);
 		}
 		return true;
 	}

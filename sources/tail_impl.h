@@ -190,6 +190,8 @@ struct watch {
 /* Incarnations of a name may have come and gone unseen. */
 struct look {
 	char *path;
+	uint64_t path_hash;
+	bool found; /* a listing showed something of it: it is gone into alone */
 	int64_t since_ns; /* they were written (mtime) since then */
 	bool wait;        /* it failed: at the next poll again */
 };
