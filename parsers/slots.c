@@ -62,35 +62,35 @@ uint64_t slot_key(uint64_t host, struct slice id)
 }
 
 /* An empty slot; its texts need not be cleared. */
-static void begin(struct slot *c, uint64_t key)
+static void begin(struct slot *c)
 {
-	c->key = key;
 	slot_again(c);
 	c->user_n = c->address_n = c->port_n = 0;
 	c->address_is_ip = false;
 }
 
-/* The way of the set that has this key, or SLOT_WAYS.  Which one it is can't be
+/* The way of the set whose key this is, or SLOT_WAYS.  Which one it is can't be
  * foreseen, so all are compared without a branch. */
-static inline unsigned way_of(const struct slot *set, uint64_t key)
+static inline unsigned way_of(const uint64_t *keys, uint64_t key)
 {
 	unsigned hit = 1u << SLOT_WAYS;
 
 	for (unsigned i = 0; i < SLOT_WAYS; i++) {
-		hit |= (unsigned)(set[i].key == key) << i;
+		hit |= (unsigned)(keys[i] == key) << i;
 	}
 	return (unsigned)__builtin_ctz(hit);
 }
 
-/* A free one, or else the one unused for longest. */
-static struct slot *oldest_of(const struct slots *s, struct slot *set)
+/* The way that is free, or else the one unused for longest. */
+static unsigned oldest_of(const struct slots *s, size_t set)
 {
-	struct slot *oldest = set;
+	unsigned oldest = 0;
 
-	for (unsigned i = 1; i < SLOT_WAYS && oldest->key != 0; i++) {
-		if (set[i].key == 0 ||
-		    s->tick - set[i].tick > s->tick - oldest->tick) {
-			oldest = &set[i];
+	for (unsigned i = 1; i < SLOT_WAYS && s->key[set + oldest] != 0; i++) {
+		if (s->key[set + i] == 0 ||
+		    s->tick - s->slot[set + i].tick >
+			    s->tick - s->slot[set + oldest].tick) {
+			oldest = i;
 		}
 	}
 	return oldest;
@@ -98,20 +98,23 @@ static struct slot *oldest_of(const struct slots *s, struct slot *set)
 
 struct slot *slots_get(struct slots *s, uint64_t key, int64_t now_s)
 {
-	struct slot *set = &s->slot[(key >> 32) % SLOT_SETS * SLOT_WAYS], *c;
-	unsigned way = way_of(set, key);
+	size_t set = (key >> 32) % SLOT_SETS * SLOT_WAYS;
+	unsigned way = way_of(&s->key[set], key);
+	struct slot *c;
 	int64_t age;
 
 	s->tick++;
 	if (way == SLOT_WAYS) {
-		c = oldest_of(s, set);
-		begin(c, key);
+		way = oldest_of(s, set);
+		c = &s->slot[set + way];
+		s->key[set + way] = key;
+		begin(c);
 	} else {
-		c = &set[way];
+		c = &s->slot[set + way];
 		age = now_s - c->seen_s;
 		/* Stamps may go back a little; far back is another. */
 		if (age > SLOT_FORGET_S || age < -SLOT_FORGET_S) {
-			begin(c, key);
+			begin(c);
 		}
 	}
 	c->seen_s = now_s;
@@ -245,11 +248,11 @@ int slots_save(const struct slots *s, struct buf *out)
 	for (int i = 0; rc == 0 && i < SLOT_SETS * SLOT_WAYS; i++) {
 		const struct slot *c = &s->slot[i];
 
-		if (c->key == 0) {
+		if (s->key[i] == 0) {
 			continue;
 		}
 		rc = buf_add_u8(out, (uint8_t)(i + 1));
-		rc = rc ? rc : buf_add_u64(out, c->key);
+		rc = rc ? rc : buf_add_u64(out, s->key[i]);
 		rc = rc ? rc : buf_add_u64(out, (uint64_t)c->seen_s);
 		rc = rc ? rc : buf_add_u32(out, c->tick);
 		for (int k = 0; rc == 0 && k < COUNT_NR; k++) {
@@ -277,9 +280,9 @@ static bool load_text(struct reader *r, char *text, size_t room, uint8_t *n)
 	return true;
 }
 
-static bool load_slot(struct reader *r, struct slot *c)
+static bool load_slot(struct reader *r, uint64_t *key, struct slot *c)
 {
-	c->key = reader_u64(r);
+	*key = reader_u64(r);
 	c->seen_s = (int64_t)reader_u64(r);
 	c->tick = reader_u32(r);
 	for (int k = 0; k < COUNT_NR; k++) {
@@ -309,7 +312,7 @@ int slots_load(struct slots *s, struct slice saved)
 	s->tick = reader_u32(&r);
 	while ((i = reader_u8(&r)) != 0) {
 		if (i > SLOT_SETS * SLOT_WAYS ||
-		    !load_slot(&r, &s->slot[i - 1])) {
+		    !load_slot(&r, &s->key[i - 1], &s->slot[i - 1])) {
 			break;
 		}
 	}

@@ -48,7 +48,6 @@ enum slot_flag {
 };
 
 struct slot {
-	uint64_t key;     /* 0: free */
 	int64_t seen_s;   /* time of the last line */
 	uint32_t tick;    /* order of use */
 	uint16_t count[COUNT_NR];
@@ -63,6 +62,8 @@ struct slot {
 
 struct slots {
 	uint32_t tick;
+	/* Of each slot; 0: free.  Apart, so that a set's stand side by side. */
+	uint64_t key[SLOT_SETS * SLOT_WAYS];
 	struct slot slot[SLOT_SETS * SLOT_WAYS];
 };
 
