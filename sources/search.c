@@ -548,6 +548,17 @@ static bool search_unseen(struct tail *t)
 	return false;
 }
 
+/* A file that is not judged yet may repeat a stream of which nothing is known. */
+static bool any_waits(const struct tail *t)
+{
+	for (size_t i = 0; i < t->n_files; i++) {
+		if (t->files[i]->state == FILE_NEW && t->files[i]->waits) {
+			return true;
+		}
+	}
+	return false;
+}
+
 bool search_step(struct tail *t)
 {
 	if (!t->scanned || t->scan_failed || t->scan_wanted ||
@@ -557,6 +568,9 @@ bool search_step(struct tail *t)
 	for (size_t i = 0; i < t->n_known; i++) {
 		struct known *k = t->known[i];
 
+		if (k->replaced && any_waits(t)) {
+			continue;
+		}
 		if (k->replaced) {
 			known_take(t, k);
 			known_free(k);
