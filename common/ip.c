@@ -72,13 +72,14 @@ static inline bool octets(const char *p, const unsigned at[static 4])
 		 n3 = at[3] - at[2] - 1;
 
 	/* n - 1 < 3: also none that is empty. */
-	if (((n0 - 1 < 3) & (n1 - 1 < 3) & (n2 - 1 < 3) & (n3 - 1 < 3)) == 0) {
+	if (((unsigned)(n0 - 1 < 3) & (n1 - 1 < 3) & (n2 - 1 < 3) & (n3 - 1 < 3)) == 0) {
 		return false;
 	}
 	/* Where a number is shorter, what is looked at is of its neighbour. */
-	return ((n0 < 3) | three_fit(p)) & ((n1 < 3) | three_fit(p + at[1] - 3)) &
-	       ((n2 < 3) | three_fit(p + at[2] - 3)) &
-	       ((n3 < 3) | three_fit(p + at[3] - 3));
+	return (((unsigned)(n0 < 3) | three_fit(p)) &
+		((unsigned)(n1 < 3) | three_fit(p + at[1] - 3)) &
+		((unsigned)(n2 < 3) | three_fit(p + at[2] - 3)) &
+		((unsigned)(n3 < 3) | three_fit(p + at[3] - 3))) != 0;
 }
 
 #if defined(__SSE2__)
