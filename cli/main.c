@@ -19,6 +19,7 @@ const struct command commands[] = {
 	{NULL, NULL, NULL},
 };
 
+__attribute__((format(printf, 2, 0)))
 static void complain(const char *command, const char *fmt, va_list ap)
 {
 	fflush(stdout);

@@ -10,7 +10,7 @@
 #include "shipper/spool_frame.h"
 
 /* A file:  "NJSPOOL2", frame(segment header) twice, frame(batch 0), frame(batch 1) ... */
-static const char magic[8] = SPOOL_MAGIC;
+static const char magic[SPOOL_MAGIC_BYTES] = SPOOL_MAGIC;
 
 static void id_text(char out[static 33], const struct segment_id *id)
 {

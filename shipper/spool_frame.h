@@ -17,6 +17,7 @@
 
 /* At the beginning of a file; without a NUL. */
 #define SPOOL_MAGIC {'N', 'J', 'S', 'P', 'O', 'O', 'L', '2'}
+enum { SPOOL_MAGIC_BYTES = 8 };
 
 enum frame_type { FRAME_HEADER = 1, FRAME_BATCH = 2 };
 

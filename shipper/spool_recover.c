@@ -15,7 +15,6 @@
  * in a file is of no use; but it still says which positions are lost.  Files that
  * follow are whole for themselves.
  */
-static const char magic[8] = SPOOL_MAGIC;
 
 enum {
 	FILES_MAX = 1024 * 1024, /* all of them, or their order is lost */
@@ -286,7 +285,7 @@ static int take_frame(struct file *f, const struct spool_frame *fr)
 
 static int take_frames(struct file *f)
 {
-	size_t at = sizeof magic;
+	size_t at = SPOOL_MAGIC_BYTES;
 	struct spool_frame fr;
 	int rc = 0;
 
@@ -394,7 +393,7 @@ static int walk_bytes(struct walk *w, const char *path, struct file *f,
 	f->w = w;
 	f->path = path;
 	f->bytes = bytes;
-	f->whole_end = bytes.n < sizeof magic ? bytes.n : sizeof magic;
+	f->whole_end = bytes.n < SPOOL_MAGIC_BYTES ? bytes.n : SPOOL_MAGIC_BYTES;
 	rc = take_frames(f);
 	if (rc == 0) {
 		rc = finish_file(f);

@@ -109,7 +109,7 @@ static void on_timer(uv_timer_t *t)
 
 static void save(struct cat *c)
 {
-	struct stream_state *states;
+	struct stream_state *states = NULL;
 	struct buf out;
 	FILE *f;
 	size_t n;
@@ -140,9 +140,9 @@ static void on_term(uv_signal_t *s, int number)
 
 static void restore(struct cat *c)
 {
-	struct stream_state *states;
+	struct stream_state *states = NULL;
 	char *bytes;
-	size_t n_bytes, n;
+	size_t n_bytes, n = 0;
 	int rc = c->state == NULL ? UV_ENOENT
 				  : sys_read_file(&c->sys.sys, c->state, TABLE_MAX,
 						  &bytes, &n_bytes);

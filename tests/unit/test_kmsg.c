@@ -138,7 +138,7 @@ struct world {
 	bool has_saved;
 };
 
-static void add(struct world *w, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void add(struct world *w, const char *fmt, ...)
 {
 	size_t n = strlen(w->text);
 	va_list args;

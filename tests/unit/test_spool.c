@@ -432,7 +432,7 @@ static void recovery_survives_every_failing_call(void **state)
 {
 	struct fixture *f = *state;
 
-	log_set_level(LOG_LEVEL_ERROR - 1);
+	log_set_level((enum log_level)(LOG_LEVEL_ERROR - 1));
 	for (int n = 0;; n++) {
 		struct spool_file file;
 		struct fault_sys sys;
@@ -516,7 +516,7 @@ static void a_damaged_file_is_kept_aside_and_few_of_them(void **state)
 	char path[128];
 	int n = 0;
 
-	log_set_level(LOG_LEVEL_ERROR - 1);
+	log_set_level((enum log_level)(LOG_LEVEL_ERROR - 1));
 	assert_int_equal(make(f, sys_plain(), &file), 0);
 	file.damaged = true;
 	spool_file_remove(&file, sys_plain());
@@ -573,7 +573,7 @@ static void looking_changes_nothing(void **state)
 	char *path, *p;
 	size_t n;
 
-	log_set_level(LOG_LEVEL_ERROR - 1);
+	log_set_level((enum log_level)(LOG_LEVEL_ERROR - 1));
 	assert_int_equal(make(f, sys_plain(), &file), 0);
 	path = strdup(file.path);
 	p = read_all(path, &n);

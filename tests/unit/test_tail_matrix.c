@@ -142,9 +142,9 @@ static void next_name(struct chaos *c, char out[static 64])
 			char packed[80], next[80];
 
 			snprintf(packed, sizeof packed, "%s%s", from,
-				 compress_suffix(kind));
+				 compress_suffix((enum content_kind)kind));
 			snprintf(next, sizeof next, "%s%s", to,
-				 compress_suffix(kind));
+				 compress_suffix((enum content_kind)kind));
 			if (world_name(&c->w, packed) != NULL) {
 				world_rename(&c->w, packed, next);
 			}
