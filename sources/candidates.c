@@ -115,6 +115,27 @@ bool candidates_any(struct file *f)
 	return false;
 }
 
+bool candidate_beyond(const struct file *f, const struct known *k)
+{
+	struct places p = places_of_known(k);
+	struct file of_size = {.size = f->size};
+
+	return k->st.acked > f->size && !k->present && !known_done(k) &&
+	       (candidate_same_inode(f, k) ||
+		(k->st.path == NULL && f->first_seen)) &&
+	       each_place(&p, within, &of_size);
+}
+
+bool candidates_beyond(const struct file *f)
+{
+	for (size_t i = 0; i < f->tail->n_known; i++) {
+		if (candidate_beyond(f, f->tail->known[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* It bears the rotation name of a file that is being read: perhaps a copy of
  * it that is still being written. */
 bool candidates_may_copy(const struct file *f)

@@ -300,7 +300,7 @@ void identify_begin(struct file *f)
 	} else if (!f->in_glob) {
 		f->state = FILE_PROVING;
 	} else if (!candidates_any(f)) {
-		outcome_new(f, false);
+		outcome_new(f, candidates_beyond(f));
 	} else if (f->packed == CONTENT_PLAIN && f->polls < TAIL_SETTLE_MAX &&
 		   f->idle_polls < TAIL_SETTLE_POLLS && candidates_may_copy(f)) {
 		return; /* The next poll looks again. */

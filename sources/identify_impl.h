@@ -13,6 +13,10 @@
 /* candidates.c */
 /* The stream was last seen on f's inode. */
 bool candidate_same_inode(const struct file *f, const struct known *k);
+/* All that is known of k lies beyond f's end, and f may be its beginning: a machine that
+ * was put back, with a collector that holds more. */
+bool candidate_beyond(const struct file *f, const struct known *k);
+bool candidates_beyond(const struct file *f);
 /* Whether some place of some stream can be compared with this file at all, or will
  * be when a stream that is about to go on stands in its file. */
 bool candidates_any(struct file *f);

@@ -104,6 +104,7 @@ static struct verdict judge(const struct file *f, const struct job *j)
 				(k->st.top.position == 0 ||
 				 k->st.top.position > f->size) &&
 				!known_done(k) && !k->present;
+		v.may_repeat |= k != NULL && candidate_beyond(f, k);
 		if (!c->matched) {
 			continue;
 		}

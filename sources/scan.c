@@ -277,6 +277,7 @@ int scan_open(struct tail *t, const char *path, uint32_t source, bool in_glob,
 	f->in_glob = in_glob;
 	f->seen = true;
 	f->at_start = t->first_start && !t->scanned;
+	f->first_seen = !t->scanned;
 	tail_wake(t);
 	*out = f;
 	return 0;

@@ -70,6 +70,7 @@ struct file {
 	bool in_glob;        /* found by a glob, not as a sibling */
 	bool unseen;         /* a sibling too young to have been seen before */
 	bool at_start;       /* was there when the tail first started */
+	bool first_seen;     /* was there at this process's first scan */
 	bool seen;           /* by the scan under way */
 	bool gone;           /* its name is another file's, or nobody's */
 	bool fork;           /* the stream it will get may repeat another's lines */
