@@ -120,9 +120,9 @@ bool candidate_beyond(const struct file *f, const struct known *k)
 	struct places p = places_of_known(k);
 	struct file of_size = {.size = f->size};
 
-	return k->st.acked > f->size && !k->present && !known_done(k) &&
-	       (candidate_same_inode(f, k) ||
-		(k->st.path == NULL && f->first_seen)) &&
+	/* (An inode proves nothing here: another file has it soon.) */
+	return k->st.path == NULL && f->first_seen && k->st.acked > f->size &&
+	       !k->present && !known_done(k) &&
 	       each_place(&p, within, &of_size);
 }
 
