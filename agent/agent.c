@@ -44,6 +44,7 @@ static void on_tick(void *arg)
 	}
 	if (a->reading) {
 		advance_when_idle(a, now_ns);
+		agent_fork_disproved(a);
 	}
 	if (a->reading && !a->save.busy &&
 	    (a->streams_dirty || a->acked_bytes >= SAVE_ACKED_BYTES ||
@@ -106,13 +107,12 @@ static void tail_gap(void *arg, const struct stream_state *st, uint64_t from,
 	pipeline_tail_callbacks.gap(a->pipeline, st, from, reason);
 }
 
-static void no_questions(void *arg, const struct stream_id *id,
-			 uint64_t position, int answer)
+static void tail_verified(void *arg, const struct stream_id *id,
+			  uint64_t position, int answer)
 {
-	(void)arg;
-	(void)id;
-	(void)position;
-	(void)answer; /* tail_verify() is not used. */
+	struct agent *a = arg;
+
+	unproved_answer(&a->unproved, id, position, answer);
 }
 
 /* ---- life ---- */
@@ -282,7 +282,7 @@ int agent_new(struct agent **out, const struct agent_params *params)
 	a->arg = params->arg;
 	a->tail_cbs = (struct tail_callbacks){tail_opened, tail_chunk,
 					      tail_closed, tail_gap,
-					      no_questions, source_entry,
+					      tail_verified, source_entry,
 					      source_lost};
 	buf_init(&a->save.streams_bytes, STATE_MAX);
 	buf_init(&a->save.detect_bytes, CHECKPOINT_MAX);
@@ -335,6 +335,7 @@ void agent_free(struct agent *a)
 	pipeline_free(a->pipeline);
 	stream_states_free(a->restored, a->n_restored);
 	raised_fini(&a->raised);
+	unproved_fini(&a->unproved);
 	sys_timer_free(a->sys, a->tick);
 	sys_timer_free(a->sys, a->start_wait);
 	sys_timer_free(a->sys, a->save_wait);

@@ -8,6 +8,7 @@
 #include "agent/agent.h"
 #include "agent/open.h"
 #include "agent/raised.h"
+#include "agent/unproved.h"
 #include "common/sys.h"
 #include "wire/local.h"
 
@@ -47,6 +48,8 @@ struct agent {
 	struct stream_state *restored; /* until reading begins */
 	size_t n_restored;
 	struct raised raised; /* streams read on behind the spool */
+	struct unproved unproved;
+	bool met; /* a collector has welcomed this process */
 	bool reading;
 	struct sys_timer *tick, *start_wait, *save_wait;
 
@@ -83,6 +86,8 @@ extern const struct shipper_cbs agent_shipper_callbacks;
 int agent_restore_stream(struct agent *a, const struct stream_state *st);
 /* D of a stream as it was saved; otherwise, where nobody waits for detectors. */
 uint64_t agent_detected(const struct agent *a, const struct stream_id *id, uint64_t otherwise);
+/* Streams whose files are not what the collector has of them begin anew. */
+void agent_fork_disproved(struct agent *a);
 /* Before reading begins a watermark says where. */
 void agent_take_watermark(struct agent *a, const struct msg_stream *w);
 

@@ -150,6 +150,32 @@ static void expect_unsent(struct agent *a)
 	}
 }
 
+/* The first welcome after reading has begun without one. */
+static void expect_proof(struct agent *a, const struct stream_state *st,
+			 const struct msg_stream *w)
+{
+	if (a->met || !a->reading || !source_is_file(st) ||
+	    w->received <= st->acked) {
+		return;
+	}
+	if (unproved_add(&a->unproved, w) != 0) {
+		log_warn("no memory to remember which log file has to be compared "
+			 "with what the collector has of it",
+			 "path=%s", st->path == NULL ? "" : st->path);
+	}
+}
+
+void agent_fork_disproved(struct agent *a)
+{
+	struct stream_id id;
+
+	while (unproved_next(&a->unproved, a->tail, &id) == 1) {
+		log_warn("the collector has other lines than a log file; the file is "
+			 "read again as a stream of its own");
+		tail_fork(a->tail, &id, 0);
+	}
+}
+
 static void cb_welcome(void *arg, struct slice streams)
 {
 	struct agent *a = arg;
@@ -173,6 +199,7 @@ static void cb_welcome(void *arg, struct slice streams)
 			    : bsearch(&key, states, n, sizeof *states, by_id);
 		if (st != NULL) {
 			compare(a, st, &w);
+			expect_proof(a, st, &w);
 			st->unsent = st->unsent && w.received == 0;
 		}
 		agent_take_watermark(a, &w);
@@ -180,6 +207,7 @@ static void cb_welcome(void *arg, struct slice streams)
 	if (a->reading) {
 		stream_states_free(states, n);
 	}
+	a->met = true;
 	agent_begin_reading(a);
 }
 

@@ -533,6 +533,9 @@ int tail_verify(struct tail *t, const struct stream_id *id, uint64_t position,
 		return UV_ENOENT;
 	}
 	if (position > f->s->position) {
+		if (f->packed == CONTENT_PLAIN && position > file_disk_size(f)) {
+			return UV_EOF;
+		}
 		return ERR_ABOVE;
 	}
 	if (t->n_verify == TAIL_MAX_VERIFY) {

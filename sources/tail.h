@@ -132,7 +132,7 @@ int tail_fork(struct tail *t, const struct stream_id *id, uint64_t from);
 
 /* Asks whether H(position) == h; verified() will answer, from the loop, unless the
  * stream is closed before.  UV_ENOENT (not open), ERR_ABOVE (not handed on
- * yet), ERR_LIMIT (too many questions). */
+ * yet), UV_EOF (the file is shorter), ERR_LIMIT (too many questions). */
 int tail_verify(struct tail *t, const struct stream_id *id, uint64_t position,
 		uint64_t h);
 

@@ -309,8 +309,10 @@ static int walk(struct court *c, struct host *h, bool lenient)
 
 /* ---- the sentence ---- */
 
+/* line: the length of the log's first line.  shared_line: likewise, where all logs
+ * begin with the same one; else 0. */
 static void weigh(struct verdict *v, const struct mark *m, int content,
-		  size_t at, size_t first_line)
+		  size_t at, size_t line, size_t shared_line)
 {
 	unsigned copies = m->data + m->fork;
 	bool excused = m->held || m->dead;
@@ -320,7 +322,7 @@ static void weigh(struct verdict *v, const struct mark *m, int content,
 		v->doubled++;
 		bad = true;
 	} else if (copies == 0 && m->gap == 0) {
-		bool shared = m->trimmed && at < first_line;
+		bool shared = m->trimmed && at < shared_line;
 
 		bool told = m->missed && m->held != 0;
 
@@ -336,6 +338,7 @@ static void weigh(struct verdict *v, const struct mark *m, int content,
 	} else {
 		v->told += m->gap;
 		v->repeated += copies > 1;
+		v->repeated_later += copies > 1 && at >= line;
 	}
 	if (bad && v->content < 0) {
 		v->content = content;
@@ -343,18 +346,27 @@ static void weigh(struct verdict *v, const struct mark *m, int content,
 	}
 }
 
+static size_t first_line(const struct content *x)
+{
+	const char *newline = x->n == 0 ? NULL : memchr(x->p, '\n', x->n);
+
+	return newline == NULL ? x->n : (size_t)(newline - x->p) + 1;
+}
+
 void judge(struct rig *r, struct host *h, struct verdict *out)
 {
 	struct court c = {.rig = r, .host = h, .v = out};
 	struct truth *t = &r->truth;
-	size_t first = r->devices[0].writer.same_first_line ? TRUTH_FIRST : 0;
+	size_t shared = r->devices[0].writer.same_first_line ? TRUTH_FIRST : 0;
 
 	*out = (struct verdict){.content = -1};
 	out->rc = walk(&c, h, false);
 	for (size_t i = 0; i < t->n; i++) {
-		for (size_t at = t->contents[i].shared; at < t->contents[i].n;
-		     at++) {
-			weigh(out, &t->contents[i].marks[at], (int)i, at, first);
+		const struct content *x = &t->contents[i];
+		size_t line = first_line(x);
+
+		for (size_t at = x->shared; at < x->n; at++) {
+			weigh(out, &x->marks[at], (int)i, at, line, shared);
 		}
 	}
 }

@@ -24,7 +24,8 @@ struct verdict {
 	unsigned doubled;
 	unsigned gaps;     /* told as lost although nothing was */
 	unsigned wrong;    /* records: not what was written, out of order, a hole */
-	unsigned repeated; /* bytes that are there once more, flagged */
+	unsigned repeated; /* bytes that are there once more, flagged ... */
+	unsigned repeated_later; /* ... of these, beyond their log's first line */
 	unsigned told;     /* bytes told as lost, rightly */
 	unsigned trimmed;  /* bytes of a first line that another log has as well */
 	unsigned elsewhere; /* bytes that only another store has */

@@ -95,12 +95,14 @@ static void drive(struct rig *r, const struct plan *p)
 	stop_devices(r, 200 * second);
 }
 
-/* The same line may stand there twice, flagged, only for a reason. */
-static bool may_repeat(const struct rig *r)
+/* The same line may stand there twice, flagged, only for a reason.  A single line proves
+ * nothing to an agent that was started anew: the log's first one may. */
+static bool may_repeat(const struct rig *r, const struct verdict *v)
 {
 	const struct device *d = &r->devices[0];
 
 	return r->rolled_back || disk_faults(d->node) > 0 ||
+	       (d->starts > 1 && v->repeated_later == 0) ||
 	       (r->agent_deaths > 0 && d->alone > 0);
 }
 
@@ -152,7 +154,7 @@ static bool sentence(struct rig *r, const struct plan *p,
 		   (r->moved && verdict_is_mixed(v)) || is_limit(r, v)) &&
 		  r->refused == 0 &&
 		  r->broken_promises == 0 && all_stopped(r) &&
-		  (v->repeated == 0 || may_repeat(r)) &&
+		  (v->repeated == 0 || may_repeat(r, v)) &&
 		  (v->told == 0 || r->rolled_back);
 
 	if (sc != NULL) {
