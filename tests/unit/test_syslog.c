@@ -479,7 +479,7 @@ static void connections_beyond_the_limit_are_refused(void **state)
 	turn(f);
 	put(fds[0], "first\n");
 	wait_for(f, "[first]");
-	assert_int_equal(recv(fds[5], &byte, 1, 0), 0);
+	assert_int_equal(recv(fds[5], &byte, 1, MSG_DONTWAIT), 0);
 	for (int i = 0; i < 6; i++) {
 		close(fds[i]);
 	}
@@ -502,7 +502,8 @@ static void a_silent_connection_is_closed_and_what_it_said_kept(void **state)
 	fd = dial(f);
 	put(fd, "half");
 	wait_for(f, "[half]");
-	assert_int_equal(recv(fd, &fd, sizeof fd, 0), 0);
+	turn(f); /* A loop may close a handle only when it comes round again. */
+	assert_int_equal(recv(fd, &fd, sizeof fd, MSG_DONTWAIT), 0);
 	close(fd);
 }
 
