@@ -80,7 +80,7 @@ class Fleet:
 
     def agent_yaml(self):
         f = self.folder
-        return ("collector: localhost:%d\nstate: %s/agent\nuser: %s\ncontrol: %s/agent/control\n" % (
+        return ("collector: 127.0.0.1:%d\nstate: %s/agent\nuser: %s\ncontrol: %s/agent/control\n" % (
             self.port, f, self.user, f)
             + self.identity("gateway")
             + "sources:\n  files: []\n  syslog:\n"

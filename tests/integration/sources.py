@@ -44,7 +44,7 @@ class Sources(Fleet):
 
     def agent_yaml(self):
         f = self.folder
-        return ("collector: localhost:%d\nstate: %s/agent\nuser: %s\ncontrol: %s/agent/control\n" % (
+        return ("collector: 127.0.0.1:%d\nstate: %s/agent\nuser: %s\ncontrol: %s/agent/control\n" % (
             self.port, f, self.user, f)
             + self.identity("gateway")
             + "sources:\n  files: %s\n  kernel: %s\n" % (self.files, "true" if kernel_log() else "false")

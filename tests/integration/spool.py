@@ -197,7 +197,7 @@ def fail_over():
     """Two collectors with a store each: nothing twice, nothing missing, each told what the other holds."""
     identities()
     a, b = collector("a", free_port()), collector("b", free_port())
-    gw = agent("[localhost:%d, localhost:%d]" % (a.port, b.port), ", return_after: 3s")
+    gw = agent("[127.0.0.1:%d, 127.0.0.1:%d]" % (a.port, b.port), ", return_after: 3s")
     a.start()
     b.start()
     gw.start()
@@ -238,7 +238,7 @@ def kept_fail_over():
     global written
     identities()
     a, b = collector("a", free_port()), collector("b", free_port())
-    gw = agent("[localhost:%d, localhost:%d]" % (a.port, b.port), ", return_after: 2s",
+    gw = agent("[127.0.0.1:%d, 127.0.0.1:%d]" % (a.port, b.port), ", return_after: 2s",
                sources="{files: [], stdin: true}")
     a.start()
     b.start()
@@ -279,7 +279,7 @@ def one_store():
     identities()
     a = collector("a", free_port())
     b = collector("b", free_port(), a.store)
-    gw = agent("[[localhost:%d, localhost:%d]]" % (a.port, b.port))
+    gw = agent("[[127.0.0.1:%d, 127.0.0.1:%d]]" % (a.port, b.port))
     a.start()
     b.start(wait=False)
     b.process.wait(20)
@@ -307,7 +307,7 @@ def two_policies():
     """Sources of one lane under two policies take turns on it: segments of two queues, over kills of both ends."""
     identities()
     a = collector("a", free_port())
-    gw = agent("localhost:%d" % a.port, sources="{files: [{paths: [%s]}, {paths: [%s], policy: drop-oldest}]}" % (
+    gw = agent("127.0.0.1:%d" % a.port, sources="{files: [{paths: [%s]}, {paths: [%s], policy: drop-oldest}]}" % (
         FOLDER / "agent/app.log", FOLDER / "agent/other.log"))
     other = gw.folder / "other.log"
     other.touch()
@@ -353,7 +353,7 @@ def renewed():
     identities()
     pki = FOLDER / "pki"
     a = collector("a", free_port())
-    gw = agent("localhost:%d" % a.port)
+    gw = agent("127.0.0.1:%d" % a.port)
     a.start()
     gw.start()
     write(gw, 100, 0.002)
@@ -406,13 +406,13 @@ def renewed():
 def full_disk():
     """A small file system that is full: what can't be read again waits, and goes on by itself when there is room."""
     identities()
-    gw = agent("localhost:%d" % free_port(), sources="{files: [], stdin: true}")
+    gw = agent("127.0.0.1:%d" % free_port(), sources="{files: [], stdin: true}")
     gw.spool.mkdir()
     done = call("mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "spool", gw.spool)
     if done.returncode != 0:
         print("can't mount a tmpfs here")
         sys.exit(77)
-    a = collector("a", int(gw.yaml.read_text().split("localhost:")[1].split("\n")[0]))
+    a = collector("a", int(gw.yaml.read_text().split("127.0.0.1:")[1].split("\n")[0]))
     a.start()
     gw.start(stdin=subprocess.PIPE)
     total = 0
@@ -457,7 +457,7 @@ def damaged():
     store, and nobody has to do anything."""
     identities()
     port = free_port()
-    gw = agent("localhost:%d" % port, ", segment_silence: 1s, batch_max: 4KiB, memory_max: 1MiB",
+    gw = agent("127.0.0.1:%d" % port, ", segment_silence: 1s, batch_max: 4KiB, memory_max: 1MiB",
                sources="{files: [], stdin: true}")
     a = collector("a", port)
     a.start()
@@ -530,7 +530,7 @@ def disk_writes():
     """Online the log is the buffer: writes stay below 1 % of what is read."""
     identities()
     a = collector("a", free_port())
-    gw = agent("localhost:%d" % a.port, top="detectors: {enabled: false}\n")
+    gw = agent("127.0.0.1:%d" % a.port, top="detectors: {enabled: false}\n")
     n = 300000
     with open(gw.lines, "w") as f:
         for i in range(n):
@@ -559,7 +559,7 @@ def budget():
     """Over the day's budget lines wait and status says so; alerts do not."""
     identities()
     a = collector("a", free_port())
-    gw = agent("localhost:%d" % a.port, ", budget_day: 2MiB, level: 1")
+    gw = agent("127.0.0.1:%d" % a.port, ", budget_day: 2MiB, level: 1")
     a.start()
     gw.start()
     write(gw, 50)
