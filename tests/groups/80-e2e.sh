@@ -19,7 +19,7 @@ else
 fi
 
 # Messages on sockets, from real senders; a journal, from a real journald.
-systemd_journal() { tests/integration/journal.py "$BUILD" "$WORK/journal"; }
+systemd_journal() { timeout 300 tests/integration/journal.py "$BUILD" "$WORK/journal"; }
 syslog_sockets() { tests/integration/sockets.py "$BUILD" "$WORK/sockets"; }
 if [ ! -x "$BUILD/agent/nightjar-agent" ] || [ ! -x "$BUILD/collector/nightjar-collector" ]; then
 	skip sockets "no daemons in ${BUILD##*/}"
