@@ -68,9 +68,11 @@ class Journald:
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen([JOURNALD], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
-        wait_for(lambda: os.path.exists(LOG) and (self.journal / "system.journal").exists())
+        self.process = subprocess.Popen([JOURNALD], stdin=subprocess.DEVNULL)
+        ready = lambda: os.path.exists(LOG) and (self.journal / "system.journal").exists()
+        wait_for(lambda: ready() or self.process.poll() is not None)
+        if self.process.poll() is not None or not ready():
+            sys.exit("systemd-journald does not run here: status %s" % self.process.poll())
 
     def archived(self):
         return set(glob.glob(str(self.journal / "*@*")))
