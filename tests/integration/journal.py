@@ -57,6 +57,9 @@ class Journald:
         for path, argv in (("/run", ["mount", "-t", "tmpfs", "run", "/run"]),
                            ("/var/log", ["mount", "--bind", str(folder), "/var/log"])):
             subprocess.run(argv, check=True)
+        # A journald of systemd 257 ends at once where no control group file system is mounted.
+        if not os.listdir("/sys/fs/cgroup"):
+            subprocess.run(["mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup"], check=True)
         machine = pathlib.Path("/etc/machine-id").read_text().strip()
         self.journal = pathlib.Path("/var/log/journal") / machine
         self.journal.mkdir(parents=True)
