@@ -27,6 +27,7 @@ struct content {
 	} as;
 	bool running;      /* the decoder is to be ended */
 	bool member_open;  /* inside of a member, a frame or a stream */
+	bool member_seen;  /* gzip: the end of one, at least */
 	bool ended;        /* everything was decoded, and its trailers are right */
 	uint64_t in_at;    /* compressed bytes that were read */
 	size_t in_n, in_used;
@@ -144,6 +145,7 @@ static int start(struct content *u)
 	}
 	u->running = rc == 0;
 	u->member_open = false;
+	u->member_seen = false;
 	u->ended = false;
 	u->in_at = 0;
 	u->in_n = u->in_used = 0;
@@ -160,8 +162,11 @@ static int run_gzip(struct content *u)
 
 	if (!u->member_open) {
 		/* Behind a member: another one, or the zeros that tapes pad with. */
-		if (u->in_at > u->in_n && u->in[u->in_used] == 0) {
-			u->in_used = u->in_n;
+		while (u->member_seen && u->in_used < u->in_n &&
+		       u->in[u->in_used] == 0) {
+			u->in_used++;
+		}
+		if (u->in_used == u->in_n) {
 			return 0;
 		}
 		if (inflateReset(z) != Z_OK) {
@@ -178,6 +183,7 @@ static int run_gzip(struct content *u)
 	u->n = u->room - z->avail_out;
 	if (rc == Z_STREAM_END) {
 		u->member_open = false;
+		u->member_seen = true;
 		return 0;
 	}
 	return rc == Z_OK || rc == Z_BUF_ERROR ? 0
@@ -338,17 +344,20 @@ int content_open(struct content **out, struct sys *sys, int fd,
 
 int64_t content_pread(struct content *u, void *buf, size_t n, uint64_t offset)
 {
-	uint64_t from, have;
+	uint64_t from, in_from, have;
 	int rc = 0;
 
 	if (!u->running || offset < u->base) {
 		rc = start(u);
 	}
 	from = u->base + u->n;
+	in_from = u->in_at;
 	/* All that is asked for, or what there is; what is decoded besides is little. */
 	while (rc == 0 && !u->ended && u->base + u->n < offset + n) {
 		rc = step(u);
-		if (u->base + u->n - from >= CONTENT_STEP) {
+		/* Much may be decoded to nothing: padding, a sparse file. */
+		if (u->base + u->n - from >= CONTENT_STEP ||
+		    u->in_at - in_from >= CONTENT_STEP_IN) {
 			break;
 		}
 	}

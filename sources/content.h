@@ -7,7 +7,8 @@
  * is a file that is still being written, or a damaged one.
  *
  * Threads   any one at a time.
- * Blocking  reads; at most CONTENT_STEP decoded bytes a call.
+ * Blocking  reads; a call ends once it has decoded CONTENT_STEP bytes or read
+ *           CONTENT_STEP_IN compressed ones.
  * Memory    the window that is asked for, 64 KiB of compressed bytes, and the decoder: 40
  *           KiB for gzip, what the file asks for with zstd and xz, at most
  *           CONTENT_MEMORY.
@@ -21,6 +22,7 @@
 
 enum {
 	CONTENT_STEP = 1024 * 1024,
+	CONTENT_STEP_IN = 1024 * 1024,
 	/* xz -9 needs 65 MiB; zstd without --ultra or --long 8 MiB. */
 	CONTENT_MEMORY = 72 * 1024 * 1024,
 };

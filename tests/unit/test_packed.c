@@ -194,6 +194,93 @@ static void a_window_beyond_the_limit_is_refused(void **state)
 	free(packed);
 }
 
+/* gzip pads like this for tapes, and so does dd: it is no damage, however short. */
+static void zeros_behind_a_gzip_member_are_no_damage(void **state)
+{
+	static const size_t zeros[] = {1, 7, 511, 4096, 65535, 65536, 200000};
+	unsigned char *packed = calloc(1, 2 * compress_bound(3000) + 400000);
+	char *out = malloc(7000);
+	size_t n = compress_bytes(CONTENT_GZIP, text, 3000, packed);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof zeros / sizeof zeros[0]; i++) {
+		size_t end = n + zeros[i];
+
+		assert_int_equal(read_all(packed, end, CONTENT_GZIP, 1000, out, 7000),
+				 3000);
+		/* A member behind them counts; anything else is damage. */
+		end += compress_bytes(CONTENT_GZIP, text + 3000, 3000, packed + end);
+		assert_int_equal(read_all(packed, end, CONTENT_GZIP, 1000, out, 7000),
+				 6000);
+		assert_memory_equal(out, text, 6000);
+		packed[n + zeros[i]] = 'x';
+		assert_int_equal(read_all(packed, end, CONTENT_GZIP, 1000, out, 7000),
+				 ERR_MALFORMED);
+		memset(packed + n, 0, end - n);
+	}
+	free(packed);
+	free(out);
+}
+
+static void nothing_but_zeros_is_no_member(void **state)
+{
+	static const unsigned char zeros[4096];
+	char out[10];
+
+	(void)state;
+	assert_int_equal(read_all(zeros, sizeof zeros, CONTENT_GZIP, 10, out, sizeof out),
+			 ERR_MALFORMED);
+}
+
+/* The bytes of a file, and behind them for ever zeros, as a sparse file has them, or
+ * empty frames that are skipped. */
+struct endless {
+	struct memory_sys memory; /* first */
+	enum content_kind kind;
+	uint64_t bytes;           /* that were read */
+};
+
+static int64_t endless_pread(struct sys *s, int fd, void *buf, size_t n, uint64_t offset)
+{
+	static const unsigned char frame[8] = {0x50, 0x2a, 0x4d, 0x18};
+	struct endless *e = (struct endless *)s;
+	int64_t got = memory_pread(s, fd, buf, n, offset);
+	size_t from = got > 0 ? (size_t)got : 0;
+	unsigned char *p = buf;
+
+	e->bytes += n;
+	for (size_t i = from; i < n; i++) {
+		p[i] = e->kind == CONTENT_ZSTD
+			       ? frame[(offset + i - e->memory.n) % sizeof frame]
+			       : 0;
+	}
+	return (int64_t)n;
+}
+
+static void what_decodes_to_nothing_ends_a_call_as_well(void **state)
+{
+	unsigned char packed[COMPRESS_ROOM + 2000];
+	char out[1001];
+
+	(void)state;
+	for (uint64_t k = 0; k < 3; k++) {
+		struct endless e = {.kind = compress_kind(k)};
+		size_t n = compress_bytes(e.kind, text, 1000, packed);
+		struct content *u;
+
+		memory_sys_init(&e.memory, "x", packed, n);
+		e.memory.ops.pread = endless_pread;
+		assert_int_equal(content_open(&u, &e.memory.sys, 3, e.kind, WINDOW), 0);
+		assert_int_equal(content_pread(u, out, 1000, 0), 1000);
+		for (int call = 0; call < 5; call++) {
+			e.bytes = 0;
+			assert_int_equal(content_pread(u, out, 1, 1000), UV_EAGAIN);
+			assert_in_range(e.bytes, 1, CONTENT_STEP_IN + 65536);
+		}
+		content_close(u);
+	}
+}
+
 static void a_plain_file_may_bear_any_name(void **state)
 {
 	struct memory_sys m;
@@ -216,6 +303,9 @@ int main(void)
 		cmocka_unit_test(a_flipped_byte_never_passes_the_checksum),
 		cmocka_unit_test(one_may_go_back),
 		cmocka_unit_test(a_window_beyond_the_limit_is_refused),
+		cmocka_unit_test(zeros_behind_a_gzip_member_are_no_damage),
+		cmocka_unit_test(nothing_but_zeros_is_no_member),
+		cmocka_unit_test(what_decodes_to_nothing_ends_a_call_as_well),
 		cmocka_unit_test(a_plain_file_may_bear_any_name),
 	};
 
