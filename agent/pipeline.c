@@ -272,11 +272,11 @@ static void on_closed(void *arg, struct stream *s, enum tail_close why)
 	struct pipeline *p = arg;
 	struct ps *ps = s->user;
 
-	(void)why;
 	if (ps == NULL) {
 		return;
 	}
-	if (queue_lane(ps->queue) == LANE_KEPT && ps->told) {
+	/* A stream that was cut off has no clean end. */
+	if (queue_lane(ps->queue) == LANE_KEPT && ps->told && why != TAIL_CUT_OFF) {
 		add_closing(p, ps);
 	}
 	pipeline_settle(p);

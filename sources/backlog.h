@@ -7,13 +7,18 @@
  * up to a limit that several backlogs share; then messages are dropped, the newest or
  * the oldest.
  *
+ * One of them may fill all of the limit while the others are empty.  When it is full,
+ * a backlog that holds less than its fair share (the limit, divided by those that hold
+ * something) still gets room: the one that holds most drops in its place ("longest queue
+ * drop").  So a peer that floods loses its own messages and not its neighbours'.
+ *
  * Threads   the loop thread only.
- * Memory    about 1 KiB and what waits.
+ * Memory    about 1 KiB, and blocks that are between half full and full of what waits,
+ *           but for one of 4 KiB that is kept.
  */
 #ifndef SOURCES_BACKLOG_H
 #define SOURCES_BACKLOG_H
 
-#include "common/buf.h"
 #include "sources/options.h"
 #include "sources/tail.h"
 
@@ -24,9 +29,11 @@ enum backlog_reason {
 	LOST_REASONS
 };
 
-/* Common to several backlogs. */
+/* Common to several backlogs; zeroed but for max. */
 struct backlog_share {
 	size_t used, max; /* bytes of messages that wait */
+	size_t holders;   /* backlogs in which some wait */
+	struct backlog *first; /* all of them */
 	uint64_t lost[LOST_REASONS];
 };
 
@@ -36,23 +43,24 @@ struct backlog {
 	const struct tail_callbacks *cb;
 	void *arg;
 	struct backlog_share *share;
-	struct buf queue;   /* items: struct item (backlog.c) and its text */
-	size_t at;          /* the first of them */
-	size_t last;        /* the last of them; == queue.n: none */
+	struct backlog *prev, *next; /* of share */
+	struct block *head, *tail;   /* of items (backlog.c); NULL: none */
+	size_t waiting;      /* bytes of them */
 	uint64_t lost_first; /* dropped in front of the first one */
 	uint64_t h;
 };
 
-/* about, cb and share are kept; name is copied and stands for the path of a file.  A
- * message of more than line_max bytes is cut.  Calls opened().  UV_ENOMEM, or an error
- * of randomness; then nothing is to be freed. */
+/* b stays where it is.  about, cb and share are kept; name is copied and stands for the
+ * path of a file.  A message of more than line_max bytes is cut.  Calls opened().
+ * UV_ENOMEM, or an error of randomness; then nothing is to be freed. */
 int backlog_open(struct backlog *b, struct sys *sys,
 		 const unsigned char secret[static STREAM_SECRET],
 		 const struct sources_about *about, const char *name,
 		 uint32_t line_max, const struct tail_callbacks *cb, void *arg,
 		 struct backlog_share *share);
-/* Hands on once more what waits, and calls closed().  Returns how many messages no
- * next stage took: they are lost and nobody could be told. */
+/* Hands on once more what waits, and calls closed().  What is not taken then is one
+ * loss, which is told like others; when there is no room for that either, closed() says
+ * TAIL_CUT_OFF.  Returns how many messages were lost so. */
 uint64_t backlog_close(struct backlog *b);
 /* Frees, without calling anything. */
 void backlog_fini(struct backlog *b);

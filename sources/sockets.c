@@ -182,15 +182,16 @@ static int take_path(const struct sources_syslog *o, const union address *a,
 	if (!S_ISSOCK(st.st_mode)) {
 		return UV_ENOTSOCK;
 	}
-	fd = socket(AF_UNIX, type_of(o) | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, type_of(o) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0) {
 		return -errno;
 	}
 	rc = connect(fd, &a->any, n) == 0 ? UV_EADDRINUSE : -errno;
 	close(fd);
-	/* EPROTOTYPE: of the other type, and somebody has it open. */
+	/* EPROTOTYPE: of the other type, and somebody has it open.  EAGAIN: somebody
+	 * listens, and does not accept. */
 	if (rc != UV_ECONNREFUSED) {
-		return rc == -EPROTOTYPE ? UV_EADDRINUSE : rc;
+		return rc == -EPROTOTYPE || rc == UV_EAGAIN ? UV_EADDRINUSE : rc;
 	}
 	return unlink(o->path) == 0 ? 0 : -errno;
 }
@@ -230,22 +231,31 @@ static void set_buffer(const struct socket_calls *c, int fd, uint64_t bytes)
 	}
 }
 
-static int set_options(const struct socket_calls *c, const struct sources_syslog *o,
-		       int fd)
+/* What the kernel is to tell of each message: who sent it, and how many it dropped. */
+static int ask_for_notes(const struct socket_calls *c, const struct sources_syslog *o,
+			 int fd)
 {
 	const int one = 1;
 
-	set_buffer(c, fd, o->receive_buffer);
 	if (o->type == SYSLOG_UNIX) {
 		return c->setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &one, sizeof one);
 	}
 	if (o->type == SYSLOG_UDP) {
 		return c->setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof one);
 	}
+	return 0;
+}
+
+static int set_options(const struct socket_calls *c, const struct sources_syslog *o,
+		       int fd)
+{
+	const int one = 1;
+
+	set_buffer(c, fd, o->receive_buffer);
 	if (o->type == SYSLOG_TCP) {
 		return c->setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	}
-	return 0;
+	return ask_for_notes(c, o, fd);
 }
 
 static int open_own(const struct socket_calls *c, const struct sources_syslog *o,
@@ -280,16 +290,11 @@ static int open_own(const struct socket_calls *c, const struct sources_syslog *o
 	return rc != 0 ? rc : fd;
 }
 
+/* One that was passed.  What waits in it from before we asked has no notes. */
 static int adopt(const struct socket_calls *c, const struct sources_syslog *o, int fd)
 {
-	const int one = 1;
-
 	set_buffer(c, fd, o->receive_buffer);
-	if (o->type == SYSLOG_UNIX &&
-	    c->setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &one, sizeof one) != 0) {
-		return -errno;
-	}
-	return fd;
+	return ask_for_notes(c, o, fd) == 0 ? fd : -errno;
 }
 
 static void explain(const struct sources_syslog *o, int rc, char why[static SOCKETS_WHY])

@@ -85,7 +85,7 @@ static void end_peer(struct listener *l, size_t at)
 
 	if (left > 0) {
 		log_warn("syslog messages are lost: nothing took them before the end",
-			 "messages=%" PRIu64, left);
+			 "peer=\"%s\" messages=%" PRIu64, p->backlog.stream.st.path, left);
 	}
 	backlog_fini(&p->backlog);
 	free(p);
@@ -113,17 +113,19 @@ static struct peer *new_peer(struct listener *l, const struct peer_key *key)
 	return p;
 }
 
-/* Whoever has been silent for longest makes room, if for long enough. */
+/* Whoever has been silent for longest makes room, if for long enough and if all that it
+ * had sent was taken. */
 static bool make_room(struct listener *l)
 {
 	int64_t now_ns = sys_mono_ns(l->syslog->sys);
 	size_t oldest = SIZE_MAX;
 
 	for (size_t i = 0; i < l->n_peers; i++) {
-		const struct peer *p = l->peers[i];
+		struct peer *p = l->peers[i];
 
 		if (p->connections == 0 && p->key.kind != PEER_OTHERS &&
 		    now_ns - p->last_ns > PEER_SILENT_S * second_ns &&
+		    backlog_offer(&p->backlog, true) &&
 		    (oldest == SIZE_MAX || p->last_ns < l->peers[oldest]->last_ns)) {
 			oldest = i;
 		}

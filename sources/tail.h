@@ -41,6 +41,7 @@ enum tail_close {
 	TAIL_TRUNCATED, /* cut or rewritten in place */
 	TAIL_EVICTED,   /* too many open files; opened again when it grows */
 	TAIL_FORKED,    /* tail_fork() was called */
+	TAIL_CUT_OFF,   /* more had come that nothing took, and that could not be told */
 };
 
 struct tail_callbacks {

@@ -531,6 +531,57 @@ static void peers_beyond_the_limit_share_a_stream(void **state)
 	assert_int_equal(f->opened, 5);
 }
 
+/* Two minutes later. */
+static int64_t later_mono_ns(struct sys *sys)
+{
+	return sys_plain()->ops->mono_ns(sys) + INT64_C(120) * 1000000000;
+}
+
+static void send_from(struct fixture *f, uint32_t last_octet, const char *text)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET}, from = to;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	to.sin_port = htons(f->syslog.port);
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + last_octet);
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
+	assert_int_equal(sendto(fd, text, strlen(text), 0, (struct sockaddr *)&to, sizeof to),
+			 strlen(text));
+	close(fd);
+	turn(f);
+}
+
+static void a_silent_peer_keeps_its_place_until_its_messages_are_taken(void **state)
+{
+	struct fixture *f = *state;
+	const struct sys_ops *real;
+	struct sys_ops later;
+
+	f->syslog.type = SYSLOG_UDP;
+	f->syslog.peers = 2;
+	take_port(f);
+	start(f);
+	f->room = 0;
+	send_from(f, 1, "one");
+	send_from(f, 2, "two");
+	real = f->sys.sys.ops;
+	later = *real;
+	later.mono_ns = later_mono_ns;
+	f->sys.sys.ops = &later;
+	send_from(f, 3, "three");
+	assert_int_equal(f->closed, 0);
+	f->room = SIZE_MAX;
+	send_from(f, 4, "four");
+	/* The order of the streams is not told. */
+	assert_int_equal(strlen(f->text), strlen("[one][two][three][four]"));
+	assert_non_null(strstr(f->text, "[one]"));
+	assert_non_null(strstr(f->text, "[two]"));
+	assert_int_equal(f->lost, 0);
+	assert_int_equal(f->closed, 1);
+	f->sys.sys.ops = real;
+}
+
 /* ---- sockets ---- */
 
 static void the_path_has_the_mode_and_a_stale_one_is_taken_over(void **state)
@@ -589,6 +640,54 @@ static void a_passed_socket_is_used(void **state)
 			 0);
 	assert_int_equal(again.fd[0], fd);
 	sockets_close(&again);
+}
+
+static void a_passed_socket_tells_what_the_kernel_drops(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct sockets again;
+	socklen_t n = sizeof(int);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), on = 0;
+
+	f->syslog.type = SYSLOG_UDP;
+	take_port(f);
+	in.sin_port = htons(f->syslog.port);
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof in), 0);
+	assert_int_equal(sockets_open(&again, &socket_calls, &f->options,
+				      fd - SOCKETS_PASSED_FIRST + 1, f->why),
+			 0);
+	assert_int_equal(again.fd[0], fd);
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, &n), 0);
+	assert_int_equal(on, 1);
+	sockets_close(&again);
+}
+
+/* Whoever listens there accepts nobody: that is no reason to wait for it. */
+static void a_path_whose_owner_hangs_does_not_hold_up_the_start(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), waiting[8];
+	size_t n = 0;
+
+	f->syslog.type = SYSLOG_UNIX_STREAM;
+	strcpy(un.sun_path, f->path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof un), 0);
+	assert_int_equal(listen(fd, 0), 0);
+	do {
+		assert_true(n < 8);
+		waiting[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	} while (connect(waiting[n++], (struct sockaddr *)&un, sizeof un) == 0);
+	assert_int_equal(errno, EAGAIN);
+	alarm(20); /* Or it waits for ever. */
+	assert_int_equal(try_start(f), UV_EADDRINUSE);
+	alarm(0);
+	while (n > 0) {
+		close(waiting[--n]);
+	}
+	close(fd);
 }
 
 static void modes_and_owners_are_read(void **state)
@@ -706,10 +805,13 @@ int main(void)
 		T(connections_beyond_the_limit_are_refused),
 		T(a_silent_connection_is_closed_and_what_it_said_kept),
 		T(peers_beyond_the_limit_share_a_stream),
+		T(a_silent_peer_keeps_its_place_until_its_messages_are_taken),
 		T(the_path_has_the_mode_and_a_stale_one_is_taken_over),
 		T(a_path_in_use_is_left_alone),
 		T(a_file_at_the_path_is_left_alone),
 		T(a_passed_socket_is_used),
+		T(a_passed_socket_tells_what_the_kernel_drops),
+		T(a_path_whose_owner_hangs_does_not_hold_up_the_start),
 		T(modes_and_owners_are_read),
 		T(any_call_may_fail_with_datagrams),
 		T(any_call_may_fail_with_connections),
