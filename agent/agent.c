@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "agent/checkpoint.h"
+#include "agent/health.h"
 #include "common/err.h"
 #include "common/log.h"
 
@@ -105,6 +106,13 @@ static void tail_gap(void *arg, const struct stream_state *st, uint64_t from,
 	struct agent *a = arg;
 
 	pipeline_tail_callbacks.gap(a->pipeline, st, from, reason);
+}
+
+static void source_blind(void *arg, struct slice subject, struct slice detail)
+{
+	struct agent *a = arg;
+
+	health_tell(a->pipeline, a->sys, HEALTH_BLIND, subject, detail);
 }
 
 static void tail_verified(void *arg, const struct stream_id *id,
@@ -283,7 +291,7 @@ int agent_new(struct agent **out, const struct agent_params *params)
 	a->tail_cbs = (struct tail_callbacks){tail_opened, tail_chunk,
 					      tail_closed, tail_gap,
 					      tail_verified, source_entry,
-					      source_lost};
+					      source_lost, source_blind};
 	buf_init(&a->save.streams_bytes, STATE_MAX);
 	buf_init(&a->save.detect_bytes, CHECKPOINT_MAX);
 	buf_init(&a->save.source_bytes, STATE_MAX);

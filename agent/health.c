@@ -25,6 +25,13 @@ static const struct rule rules[HEALTH_NR] = {
 		"The agent could not open a source that its configuration names; what it would "
 		"have told is not seen until the agent is restarted.",
 		SEVERITY_HIGH},
+	[HEALTH_BLIND] = {
+		"6f2b5e93-15f6-4add-b996-edcd620c7fd7",
+		"Not all that is configured is seen",
+		"More files match a pattern than the agent follows or watches at once. What is "
+		"known already is seen; of what is new some is not, until there are fewer. "
+		"Whoever may make files there may have done it on purpose.",
+		SEVERITY_HIGH},
 };
 
 void health_tell(struct pipeline *p, struct sys *sys, enum health what,

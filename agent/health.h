@@ -16,6 +16,7 @@ enum health {
 	HEALTH_COMMAND_ENDED, /* a command source ended, and will be started again */
 	HEALTH_COMMAND_LOST,  /* it won't be */
 	HEALTH_NOT_READ,      /* a configured source can't be read */
+	HEALTH_BLIND,         /* a bound was met: not all that is configured is seen */
 	HEALTH_NR
 };
 

@@ -79,6 +79,10 @@ struct tail_callbacks {
 	 * ERR_AGAIN or UV_ENOMEM: not now, ask again. */
 	int (*lost)(void *arg, struct stream *s, uint64_t from, uint64_t to,
 		    struct slice reason);
+	/* A bound was met, and not all that is configured is read or watched: told
+	 * (and logged) once, and again when it happens again.  subject: the folder or the
+	 * pattern; detail: for people, nothing secret in it. */
+	void (*blind)(void *arg, struct slice subject, struct slice detail);
 };
 
 /* options is kept and must outlive the tail; secret (STREAM_SECRET bytes) is

@@ -1,56 +1,23 @@
-/* The scan, a step at a time:
- *
- *	LIST --all patterns--> LOOK --a file that is to be hashed--> HASH --> LOOK
- *	                         '--no more--> MISSING --every file not seen--> END
- */
 #include "sources/watch.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <mbedtls/sha256.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "common/err.h"
 #include "common/log.h"
 #include "common/limits.h"
 #include "sources/kept.h"
 #include "sources/names.h"
+#include "sources/watch_scan.h"
 
 enum {
-	SLICE_BYTES = 1024 * 1024, /* hashed in one go */
-	SLICE_FILES = 256,         /* looked at in one go */
-	READ_BYTES = 64 * 1024,
-	FOLDERS_MAX = 256,
-	SETTLE_MS = 200,           /* after a notification */
-	STATE_BYTES = 32 * 1024 * 1024,
+	SETTLE_MS = 200, /* after a notification */
 	HOST_BYTES = 256,
 };
-
-enum phase { LIST, LOOK, HASH, MISSING, END };
 
 struct folder {
 	char *path;
 	struct sys_watch *watch;
-};
-
-/* A worker's, from the submission until done. */
-struct scan {
-	struct sys_work work;
-	bool busy;
-	bool all;             /* hash what looks the same as well */
-	enum phase phase;
-	struct watch_table found; /* in LIST: paths alone */
-	struct watch_table old;   /* what was known when it began */
-	struct strlist folders;
-	size_t at;
-	int fd;               /* HASH */
-	uint64_t offset;
-	mbedtls_sha256_context sha;
-	bool too_many;
-	int rc;
-	char *buf;
 };
 
 struct watch {
@@ -68,232 +35,19 @@ struct watch {
 	bool blocked;    /* a change waits for room */
 	bool again;      /* a notification came during a scan */
 	bool dirty;      /* known differs from what is saved */
-	bool full_told;
+	bool full_told;  /* not all is watched, and that was told */
 	uint64_t acked;
 	int64_t hashed_ns; /* when all were hashed */
-	struct folder folders[FOLDERS_MAX];
+	struct folder folders[WATCH_FOLDERS_MAX];
 	size_t n_folders;
-	struct scan scan;
+	struct sys_work work;
+	bool busy;       /* the scan is a worker's */
+	struct watch_scan scan;
+	struct tail_callbacks cb;
+	void *arg;
 	struct buf text;
 	uint64_t scans, changes;
 };
-
-/* ---- the scan, on a worker ---- */
-
-static struct watch *of_scan(struct scan *s)
-{
-	return s->work.arg;
-}
-
-static int on_match(void *arg, const char *path)
-{
-	struct scan *s = arg;
-	struct watched w = {.path = NULL};
-	char copy[WATCH_PATH_MAX];
-	int rc;
-
-	if (strlen(path) >= sizeof copy ||
-	    names_in_list(&of_scan(s)->options->watch.exclude, path)) {
-		return 0;
-	}
-	memcpy(copy, path, strlen(path) + 1);
-	w.path = copy;
-	rc = watch_table_put(&s->found, &w);
-	if (rc == ERR_FULL) {
-		s->too_many = true;
-		return 0;
-	}
-	return rc;
-}
-
-static void on_dir(void *arg, const char *dir)
-{
-	struct scan *s = arg;
-
-	if (s->folders.n < FOLDERS_MAX && !names_in_list(&s->folders, dir)) {
-		strlist_add(&s->folders, slice_str(dir)); /* Or it is polled. */
-	}
-}
-
-static void do_list(struct scan *s)
-{
-	struct watch *w = of_scan(s);
-
-	if (s->at == w->patterns.n) {
-		s->phase = LOOK;
-		s->at = 0;
-		return;
-	}
-	/* A folder that can't be listed is no reason to believe that its files are
-	 * gone: MISSING looks at each. */
-	if (names_glob(w->sys, w->patterns.v[s->at], on_dir, on_match, s) == UV_ENOMEM) {
-		s->rc = UV_ENOMEM;
-	}
-	s->at++;
-}
-
-static bool same_stat(const struct sys_stat *a, const struct sys_stat *b)
-{
-	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	       a->mtime_ns == b->mtime_ns && a->mode == b->mode && a->uid == b->uid &&
-	       a->gid == b->gid;
-}
-
-/* It is not there: a pattern without wildcards always matches. */
-static void drop(struct scan *s)
-{
-	watch_table_remove(&s->found, s->at);
-}
-
-static void do_look(struct scan *s)
-{
-	struct watch *w = of_scan(s);
-	struct watched *f;
-	size_t old;
-	int rc;
-
-	if (s->at == s->found.n) {
-		s->phase = MISSING;
-		s->at = 0;
-		return;
-	}
-	f = &s->found.v[s->at];
-	rc = sys_stat(w->sys, f->path, &f->st);
-	if (rc == UV_ENOENT || rc == UV_ENOTDIR || rc == UV_ELOOP) {
-		drop(s);
-		return;
-	}
-	if (rc != 0) {
-		/* Nothing can be said: as it was. */
-		if (watch_table_find(&s->old, f->path, &old)) {
-			char *path = f->path;
-
-			*f = s->old.v[old];
-			f->path = path;
-			s->at++;
-		} else {
-			drop(s);
-		}
-		return;
-	}
-	f->hash = !S_ISREG(f->st.mode)                              ? WATCH_NO_FILE
-		  : f->st.size > w->options->watch.hash_max ? WATCH_TOO_LARGE
-							    : WATCH_UNREADABLE;
-	if (f->hash != WATCH_UNREADABLE) {
-		s->at++;
-		return;
-	}
-	if (!s->all && watch_table_find(&s->old, f->path, &old) &&
-	    same_stat(&f->st, &s->old.v[old].st)) {
-		f->hash = s->old.v[old].hash;
-		memcpy(f->sha256, s->old.v[old].sha256, sizeof f->sha256);
-		s->at++;
-		return;
-	}
-	s->fd = sys_open(w->sys, f->path, O_RDONLY | O_NONBLOCK, 0);
-	if (s->fd < 0) {
-		s->at++; /* WATCH_UNREADABLE */
-		return;
-	}
-	s->phase = HASH;
-	s->offset = 0;
-	mbedtls_sha256_init(&s->sha);
-	if (mbedtls_sha256_starts(&s->sha, 0) != 0) {
-		s->rc = ERR_CRYPTO;
-	}
-}
-
-static void end_hash(struct scan *s, enum watch_hash hash)
-{
-	struct watch *w = of_scan(s);
-	struct watched *f = &s->found.v[s->at];
-
-	if (hash == WATCH_HASHED &&
-	    (mbedtls_sha256_finish(&s->sha, f->sha256) != 0 ||
-	     sys_fstat(w->sys, s->fd, &f->st) != 0)) {
-		hash = WATCH_UNREADABLE;
-	}
-	f->hash = hash;
-	mbedtls_sha256_free(&s->sha);
-	sys_close(w->sys, s->fd);
-	s->fd = -1;
-	s->phase = LOOK;
-	s->at++;
-}
-
-/* One read; returns the bytes. */
-static size_t do_hash(struct scan *s)
-{
-	struct watch *w = of_scan(s);
-	int64_t n = sys_pread(w->sys, s->fd, s->buf, READ_BYTES, s->offset);
-
-	if (n < 0 || (n > 0 && mbedtls_sha256_update(&s->sha, (unsigned char *)s->buf,
-						     (size_t)n) != 0)) {
-		end_hash(s, WATCH_UNREADABLE);
-	} else if (n == 0) {
-		end_hash(s, WATCH_HASHED);
-	} else if (s->offset + (uint64_t)n > w->options->watch.hash_max) {
-		end_hash(s, WATCH_TOO_LARGE); /* It grows under our eyes. */
-	} else {
-		s->offset += (uint64_t)n;
-		return (size_t)n;
-	}
-	/* Of files like these nothing stays here. */
-	explicit_bzero(s->buf, READ_BYTES);
-	return 0;
-}
-
-/* One of those that were known and not found: is it really gone? */
-static void do_missing(struct scan *s)
-{
-	struct watch *w = of_scan(s);
-	const struct watched *f;
-	struct sys_stat st;
-	size_t at;
-	int rc;
-
-	if (s->at == s->old.n) {
-		s->phase = END;
-		return;
-	}
-	f = &s->old.v[s->at++];
-	if (watch_table_find(&s->found, f->path, &at) ||
-	    !names_in_list(&w->patterns, f->path) ||
-	    names_in_list(&w->options->watch.exclude, f->path)) {
-		return;
-	}
-	rc = sys_stat(w->sys, f->path, &st);
-	if (rc != UV_ENOENT && rc != UV_ENOTDIR &&
-	    watch_table_put(&s->found, f) == UV_ENOMEM) {
-		s->rc = UV_ENOMEM;
-	}
-}
-
-static void run_scan(struct sys_work *work)
-{
-	struct scan *s = &((struct watch *)work->arg)->scan;
-	size_t bytes = 0;
-
-	for (unsigned i = 0; i < SLICE_FILES && bytes < SLICE_BYTES && s->rc == 0 &&
-			     s->phase != END; i++) {
-		switch (s->phase) {
-		case LIST:
-			do_list(s);
-			break;
-		case LOOK:
-			do_look(s);
-			break;
-		case HASH:
-			bytes += do_hash(s);
-			break;
-		case MISSING:
-			do_missing(s);
-			break;
-		case END:
-			break;
-		}
-	}
-}
 
 /* ---- what it found, on the loop ---- */
 
@@ -373,7 +127,7 @@ static void on_notice(void *arg, const char *name)
 
 	(void)name;
 	w->again = true;
-	if (!w->scan.busy && !w->stopped && !w->blocked) {
+	if (!w->busy && !w->stopped && !w->blocked) {
 		sys_timer_set(w->sys, w->timer, SETTLE_MS);
 	}
 }
@@ -394,7 +148,7 @@ static void add_folder(struct watch *w, const char *path)
 			return;
 		}
 	}
-	if (w->n_folders == FOLDERS_MAX) {
+	if (w->n_folders == WATCH_FOLDERS_MAX) {
 		return; /* It is polled. */
 	}
 	d = &w->folders[w->n_folders];
@@ -423,21 +177,25 @@ static void watch_folders(struct watch *w, bool renew)
 	}
 }
 
-static void clear_scan(struct scan *s)
+static bool same_patterns(const struct strlist *a, const struct strlist *b)
 {
-	watch_table_fini(&s->found);
-	watch_table_fini(&s->old);
-	strlist_fini(&s->folders);
-	s->phase = LIST;
-	s->at = 0;
-	s->rc = 0;
-	s->too_many = false;
+	bool same = a->n == b->n;
+
+	for (size_t i = 0; same && i < a->n; i++) {
+		same = strcmp(a->v[i], b->v[i]) == 0;
+	}
+	return same;
 }
 
+/* From now on what is new in them is news, also to the next process. */
 static int take_patterns(struct watch *w)
 {
 	int rc = 0;
 
+	if (w->has_base && same_patterns(&w->patterns, &w->old_patterns)) {
+		return 0;
+	}
+	w->dirty = true;
 	strlist_fini(&w->old_patterns);
 	for (size_t i = 0; i < w->patterns.n && rc == 0; i++) {
 		rc = strlist_add(&w->old_patterns, slice_str(w->patterns.v[i]));
@@ -445,9 +203,32 @@ static int take_patterns(struct watch *w)
 	return rc;
 }
 
+/* Says once that not all is watched, and again after all was. */
+static void tell_full(struct watch *w, const struct watch_scan *s)
+{
+	static const char detail[] = "more files match than are watched; of what is new, "
+				     "some is not looked at";
+	char quoted[WATCH_PATH_MAX];
+	struct slice pattern;
+
+	if (s->left_out < 0 || w->full_told) {
+		w->full_told = s->left_out >= 0;
+		return;
+	}
+	w->full_told = true;
+	pattern = slice_str(w->patterns.v[s->left_out]);
+	log_warn("more files match a pattern of watch than are watched; those that are "
+		 "known stay, others are not looked at",
+		 "pattern=%s watched=%zu", log_quote(quoted, sizeof quoted, pattern),
+		 s->found.n);
+	if (w->cb.blind != NULL) {
+		w->cb.blind(w->arg, pattern, slice_str(detail));
+	}
+}
+
 static void end_scan(struct watch *w)
 {
-	struct scan *s = &w->scan;
+	struct watch_scan *s = &w->scan;
 	uint64_t before = w->changes;
 
 	w->scans++;
@@ -466,13 +247,11 @@ static void end_scan(struct watch *w)
 	} else {
 		w->blocked = true;
 	}
-	if (s->too_many && !w->full_told) {
-		log_warn("more files match sources.watch than are watched; the others are "
-			 "not", "watched=%d", WATCH_FILES_MAX);
-		w->full_told = true;
+	if (s->rc == 0) {
+		tell_full(w, s);
 	}
 	watch_folders(w, w->changes != before);
-	clear_scan(s);
+	watch_scan_clear(s);
 	/* What came while it ran may have been missed by it. */
 	sys_timer_set(w->sys, w->timer,
 		      w->again ? SETTLE_MS : w->options->watch.poll_ms);
@@ -482,12 +261,7 @@ static void release(struct watch *w);
 
 static void abandon(struct watch *w)
 {
-	if (w->scan.fd >= 0) {
-		mbedtls_sha256_free(&w->scan.sha);
-		sys_close(w->sys, w->scan.fd);
-		w->scan.fd = -1;
-	}
-	clear_scan(&w->scan);
+	watch_scan_clear(&w->scan);
 	if (w->freeing) {
 		release(w);
 	}
@@ -497,21 +271,16 @@ static void on_scanned(struct sys_work *work)
 {
 	struct watch *w = work->arg;
 
-	w->scan.busy = false;
+	w->busy = false;
 	if (w->stopped) {
 		abandon(w);
-	} else if (w->scan.rc == 0 && w->scan.phase != END) {
-		w->scan.busy = sys_work_submit(w->sys, work) == 0;
-		if (!w->scan.busy) {
+	} else if (w->scan.rc == 0 && w->scan.phase != WATCH_END) {
+		w->busy = sys_work_submit(w->sys, work) == 0;
+		if (!w->busy) {
 			w->scan.rc = UV_ENOMEM;
 			end_scan(w);
 		}
 	} else {
-		if (w->scan.fd >= 0) {
-			mbedtls_sha256_free(&w->scan.sha);
-			sys_close(w->sys, w->scan.fd);
-			w->scan.fd = -1;
-		}
 		end_scan(w);
 	}
 }
@@ -526,24 +295,29 @@ static int copy_known(struct watch *w)
 	return rc;
 }
 
+static void run_scan(struct sys_work *work)
+{
+	watch_scan_run(&((struct watch *)work->arg)->scan);
+}
+
 static void begin_scan(void *arg)
 {
 	struct watch *w = arg;
-	struct scan *s = &w->scan;
+	struct watch_scan *s = &w->scan;
 	int64_t hash_ns = (int64_t)w->options->watch.hash_ms * 1000000;
 
-	if (s->busy || w->stopped || w->blocked) {
+	if (w->busy || w->stopped || w->blocked) {
 		return;
 	}
 	w->again = false;
 	s->all = w->hashed_ns == 0 || sys_mono_ns(w->sys) - w->hashed_ns >= hash_ns;
 	s->rc = copy_known(w);
-	s->work.run = run_scan;
-	s->work.done = on_scanned;
-	s->work.arg = w;
-	s->busy = s->rc == 0 && sys_work_submit(w->sys, &s->work) == 0;
-	if (!s->busy) {
-		clear_scan(s);
+	w->work.run = run_scan;
+	w->work.done = on_scanned;
+	w->work.arg = w;
+	w->busy = s->rc == 0 && sys_work_submit(w->sys, &w->work) == 0;
+	if (!w->busy) {
+		watch_scan_clear(s);
 		sys_timer_set(w->sys, w->timer, w->options->watch.poll_ms);
 	}
 }
@@ -600,7 +374,7 @@ static void release(struct watch *w)
 		kept_fini(&w->kept);
 	}
 	buf_fini(&w->text);
-	free(w->scan.buf);
+	watch_scan_fini(&w->scan);
 	sys_timer_free(w->sys, w->timer);
 	free(w);
 }
@@ -613,7 +387,7 @@ static void op_free(struct source *s)
 	while (w->n_folders > 0) {
 		drop_folder(w, w->n_folders - 1);
 	}
-	if (!w->scan.busy) {
+	if (!w->busy) {
 		abandon(w);
 	}
 }
@@ -705,11 +479,11 @@ int watch_new(struct source **out, const struct watch_params *params)
 	w->source.ops = &watch_ops;
 	w->sys = params->sys;
 	w->options = params->options;
-	w->scan.fd = -1;
+	w->cb = *params->cb;
+	w->arg = params->arg;
 	snprintf(w->host, sizeof w->host, "%s", params->host);
 	buf_init(&w->text, 64 * 1024);
-	w->scan.buf = malloc(READ_BYTES);
-	rc = w->scan.buf == NULL ? UV_ENOMEM : 0;
+	rc = watch_scan_init(&w->scan, w->sys, &w->options->watch, &w->patterns);
 	rc = rc != 0 ? rc : add_patterns(w, &params->options->watch.paths);
 	rc = rc != 0 ? rc : add_patterns(w, params->more);
 	rc = rc != 0 ? rc : sys_timer_new(w->sys, &w->timer, begin_scan, w);

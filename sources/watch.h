@@ -14,7 +14,8 @@
  *
  * Threads   the loop thread; the scan's own memory on a worker while it runs.
  * Memory    a buffer of sources/kept.h, and about 300 bytes for each file, twice.
- * Limits    WATCH_FILES_MAX files, hash_max bytes of each, 256 folders that notify.
+ * Limits    WATCH_FILES_MAX files, divided fairly among the patterns (watch_scan.h) and
+ *           told when they are met, hash_max bytes of each, 256 folders that notify.
  */
 #ifndef SOURCES_WATCH_H
 #define SOURCES_WATCH_H
@@ -29,7 +30,7 @@ struct watch_params {
 	const struct strlist *more; /* patterns beside options->watch.paths; copied */
 	const char *host;           /* copied */
 	const unsigned char *secret; /* STREAM_SECRET bytes; copied */
-	const struct tail_callbacks *cb; /* opened, chunk, closed; kept */
+	const struct tail_callbacks *cb; /* opened, chunk, closed, blind; kept */
 	void *arg;
 };
 

@@ -18,7 +18,7 @@
 #include "sources/watch.h"
 #include "tests/support/fault_sys.h"
 
-enum { TEXT = 256 * 1024, PATIENCE_MS = 10000, NOBODY = 65534 };
+enum { TEXT = 1024 * 1024, PATIENCE_MS = 10000, NOBODY = 65534 };
 
 struct world {
 	uv_loop_t loop;
@@ -33,7 +33,7 @@ struct world {
 	size_t room;
 	uint64_t position;
 	struct stream_id id;
-	int opened, closed;
+	int opened, closed, blind, deleted;
 	struct buf saved;
 };
 
@@ -63,6 +63,7 @@ static size_t on_chunk(void *arg, struct stream *s, struct slice data, unsigned 
 		assert_true(n != SIZE_MAX);
 		assert_true(slice_starts(line.text, SLICE_LIT("<85>20")));
 		text = slice_skip(line.text, n + 20);
+		w->deleted += slice_starts(text, SLICE_LIT("deleted "));
 		n = strlen(w->text);
 		snprintf(w->text + n, TEXT - n, "%.*s\n", SLICE_ARG(text));
 	}
@@ -76,8 +77,15 @@ static void on_closed(void *arg, struct stream *s, enum tail_close why)
 	((struct world *)arg)->closed++;
 }
 
+static void on_blind(void *arg, struct slice subject, struct slice detail)
+{
+	assert_true(subject.n > 0 && subject.p[0] == '/');
+	assert_true(detail.n > 0);
+	((struct world *)arg)->blind++;
+}
+
 static const struct tail_callbacks callbacks = {
-	.opened = on_opened, .chunk = on_chunk, .closed = on_closed};
+	.opened = on_opened, .chunk = on_chunk, .closed = on_closed, .blind = on_blind};
 
 static char *in_dir(const struct world *w, const char *name)
 {
@@ -421,6 +429,80 @@ static void a_new_pattern_brings_no_news(void **state)
 	wait_for(w, "sub/y");
 }
 
+static void a_pattern_that_matched_nothing_yet_is_known_to_the_next_process(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(mkdir(in_dir(w, "sub"), 0755), 0);
+	put(w, "a", "one");
+	start(w);
+	stop(w);
+	assert_int_equal(strlist_add(&w->more, slice_str(in_dir(w, "sub/*"))), 0);
+	start(w);
+	stop(w);
+	put(w, "sub/new", "one");
+	start(w);
+	wait_for(w, "created path=");
+	wait_for(w, "sub/new\" uid=");
+}
+
+static void wait_for_blindness(struct world *w, int times)
+{
+	for (int i = 0; i < PATIENCE_MS && w->blind < times; i++) {
+		uv_run(&w->loop, UV_RUN_NOWAIT);
+		usleep(1000);
+	}
+	assert_int_equal(w->blind, times);
+}
+
+static void put_many(const struct world *w, int n)
+{
+	char name[32];
+
+	for (int i = 0; i < n; i++) {
+		snprintf(name, sizeof name, "many%05d", i);
+		put(w, name, "");
+	}
+}
+
+static void many_names_of_one_pattern_leave_room_for_the_others(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(mkdir(in_dir(w, "sub"), 0755), 0);
+	assert_int_equal(strlist_add(&w->more, slice_str(in_dir(w, "sub/*"))), 0);
+	put_many(w, WATCH_FILES_MAX + 100);
+	start(w);
+	wait_for_blindness(w, 1);
+	put(w, "sub/x", "one");
+	wait_for(w, "sub/x\" uid=");
+	put(w, "sub/x", "two");
+	wait_for(w, TWO);
+	assert_int_equal(w->deleted, 0);
+}
+
+static void a_file_for_which_there_is_no_room_is_not_gone(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "a", "one");
+	put(w, "z", "one");
+	start(w);
+	put_many(w, WATCH_FILES_MAX + 100);
+	wait_for_blindness(w, 1);
+	run(w, 200);
+	put(w, "z", "two");
+	/* The text has no room for as many; the hash has a line of its own. */
+	w->text[0] = '\0';
+	wait_for(w, TWO);
+	assert_int_equal(w->deleted, 0);
+	assert_int_equal(w->blind, 1);
+	assert_int_equal(unlink(in_dir(w, "a")), 0);
+	w->text[0] = '\0';
+	wait_for(w, "deleted path=");
+	assert_int_equal(w->deleted, 1);
+}
+
 static void excluded_files_are_left_alone(void **state)
 {
 	struct world *w = *state;
@@ -541,6 +623,9 @@ int main(void)
 		TEST(a_large_file_is_hashed_in_slices),
 		TEST(what_cannot_be_read_is_watched_by_its_stat),
 		TEST(a_new_pattern_brings_no_news),
+		TEST(a_pattern_that_matched_nothing_yet_is_known_to_the_next_process),
+		TEST(many_names_of_one_pattern_leave_room_for_the_others),
+		TEST(a_file_for_which_there_is_no_room_is_not_gone),
 		TEST(excluded_files_are_left_alone),
 		TEST(a_name_cannot_forge_a_field_or_a_line),
 		TEST(every_failing_call_neither_loses_nor_invents),
