@@ -1,4 +1,5 @@
 /* nightjar spool export: sealed segments elsewhere, or opened where the keys are. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,58 +10,69 @@
 #include "common/json.h"
 #include "wire/body.h"
 
-/* A file's bytes, and where its batches lie in them. */
-static int batch_at(const struct spool_entry *e, size_t i, const char *bytes,
-		    size_t n, struct slice *out)
-{
-	const struct spool_place *p = &e->batches[i];
+enum { AT_ONCE = 4 * 1024 * 1024 }; /* bytes that are synced together */
 
-	if (p->offset > n || p->len > n - p->offset) {
-		return ERR_TRUNCATED; /* It has changed since. */
-	}
-	*out = slice(bytes + p->offset, p->len);
-	return 0;
+/* To read batches of it; the path stays the entry's.  A spool may be on a disk that
+ * can't be written to. */
+static int open_file(struct sys *sys, const struct spool_entry *e, struct spool_file *f)
+{
+	*f = (struct spool_file){.path = e->path};
+	f->fd = sys_open(sys, e->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	return f->fd < 0 ? f->fd : 0;
 }
 
-static int write_batches(struct sys *sys, const struct spool_entry *e,
-			 const char *to, const char *bytes, size_t n)
+/* The next batches, as many as are written at once: from *i on, in bytes. */
+static int read_some(struct sys *sys, const struct spool_entry *e, struct spool_file *from,
+		     size_t *i, struct buf *bytes, struct slice *batches, size_t *n)
+{
+	struct buf one;
+	int rc = 0;
+
+	buf_init(&one, LIMIT_FRAME);
+	buf_clear(bytes);
+	for (*n = 0; *i < e->n_batches && bytes->n < AT_ONCE && rc == 0; (*i)++) {
+		rc = spool_file_read(from, sys, e->batches[*i], &one);
+		if (rc == 0) {
+			rc = buf_add_slice(bytes, buf_slice(&one));
+			batches[(*n)++] = slice(NULL, one.n);
+		}
+	}
+	for (size_t k = 0, at = 0; k < *n; at += batches[k++].n) {
+		batches[k].p = bytes->p + at;
+	}
+	buf_fini(&one);
+	return rc;
+}
+
+static int copy_one(struct sys *sys, const struct spool_entry *e, const char *to)
 {
 	struct slice *batches = calloc(e->n_batches, sizeof *batches);
 	struct spool_place *places = calloc(e->n_batches, sizeof *places);
-	struct spool_file f = spool_file_none();
-	int rc = batches == NULL || places == NULL ? UV_ENOMEM : 0;
+	struct spool_file f = spool_file_none(), from = spool_file_none();
+	struct buf bytes;
+	size_t n, i = 0;
+	int rc = batches == NULL || places == NULL ? UV_ENOMEM
+						   : open_file(sys, e, &from);
 
-	for (size_t i = 0; i < e->n_batches && rc == 0; i++) {
-		rc = batch_at(e, i, bytes, n, &batches[i]);
-	}
+	buf_init(&bytes, AT_ONCE + LIMIT_BATCH_SEALED);
 	if (rc == 0) {
 		rc = spool_file_create(&f, sys, to, e->order, e->queue, &e->info,
 				       slice(e->header, e->header_len));
 	}
-	if (rc == 0) {
-		rc = spool_file_append(&f, sys, to, batches, e->n_batches,
-				       places);
-		if (rc != 0) {
-			spool_file_remove(&f, sys);
+	while (rc == 0 && i < e->n_batches) {
+		rc = read_some(sys, e, &from, &i, &bytes, batches, &n);
+		if (rc == 0) {
+			rc = spool_file_append(&f, sys, to, batches, n, places);
 		}
 	}
+	if (rc != 0 && f.path != NULL) {
+		spool_file_remove(&f, sys);
+	}
 	spool_file_close(&f, sys);
+	spool_file_rest(&from, sys);
+	buf_fini(&bytes);
 	free(batches);
 	free(places);
-	return rc;
-}
-
-static int copy_one(struct sys *sys, const struct spool_entry *e,
-		    const char *to)
-{
-	char *bytes;
-	size_t n;
-	int rc = sys_read_file(sys, e->path, UINT32_MAX, &bytes, &n);
-
-	if (rc == 0) {
-		rc = write_batches(sys, e, to, bytes, n);
-		free(bytes);
-	}
 	return rc;
 }
 
@@ -110,22 +122,23 @@ static void put_record(const struct record *r, struct buf *out)
 	}
 }
 
-static int open_batches(const struct spool_entry *e, struct opener *o,
-			const char *bytes, size_t n, struct buf *body)
+static int open_batches(struct sys *sys, const struct spool_entry *e, struct opener *o,
+			struct buf *body)
 {
 	struct body_reader *r = malloc(sizeof *r);
 	struct batch_head *head = malloc(sizeof *head);
-	struct slice batch;
+	struct spool_file file = spool_file_none();
 	struct record record;
-	struct buf out, line;
-	int rc = r == NULL || head == NULL ? UV_ENOMEM : 0;
+	struct buf batch, out, line;
+	int rc = r == NULL || head == NULL ? UV_ENOMEM : open_file(sys, e, &file);
 
+	buf_init(&batch, LIMIT_FRAME);
 	buf_init(&out, 8 * LIMIT_BATCH_DECODED);
 	buf_init(&line, BODY_LINE_MAX);
 	for (size_t i = 0; i < e->n_batches && rc == 0; i++) {
-		rc = batch_at(e, i, bytes, n, &batch);
+		rc = spool_file_read(&file, sys, e->batches[i], &batch);
 		if (rc == 0) {
-			rc = opener_open(o, batch, head, body);
+			rc = opener_open(o, buf_slice(&batch), head, body);
 		}
 		if (rc == 0) {
 			body_reader_init(r, head, buf_slice(body), &line);
@@ -134,6 +147,8 @@ static int open_batches(const struct spool_entry *e, struct opener *o,
 			}
 		}
 	}
+	spool_file_rest(&file, sys);
+	buf_fini(&batch);
 	buf_fini(&out);
 	buf_fini(&line);
 	free(r);
@@ -145,19 +160,13 @@ static int open_one(struct sys *sys, const struct store *s,
 		    const struct spool_entry *e, struct buf *body)
 {
 	struct opener *o;
-	char *bytes;
-	size_t n;
 	int rc = opener_new(&o, slice(e->header, e->header_len), s->keys,
 			    s->n_keys);
 
 	if (rc != 0) {
 		return rc;
 	}
-	rc = sys_read_file(sys, e->path, UINT32_MAX, &bytes, &n);
-	if (rc == 0) {
-		rc = open_batches(e, o, bytes, n, body);
-		free(bytes);
-	}
+	rc = open_batches(sys, e, o, body);
 	opener_free(o);
 	return rc;
 }

@@ -5,6 +5,15 @@
 
 #include "common/reader.h"
 
+enum {
+	HEAD_MAX = FRAME_HEAD + FRAME_NOTE + FRAME_SUM,
+	SEARCH = 64 * 1024, /* bytes looked through at a time */
+};
+_Static_assert(HEAD_MAX + LIMIT_BATCH_SEALED + FRAME_TAIL <= SPOOL_WINDOW,
+	       "a frame fits into the window");
+_Static_assert((int)LIMIT_SEGMENT_HEADER <= (int)LIMIT_BATCH_SEALED,
+	       "a header is no larger than a batch");
+
 static const char mark[4] = {'N', 'J', '\xf5', '\xae'};
 
 static uint64_t sum_of(struct slice s)
@@ -47,11 +56,9 @@ static size_t body_max(enum frame_type type)
 	return type == FRAME_HEADER ? LIMIT_SEGMENT_HEADER : LIMIT_BATCH_SEALED;
 }
 
-/* A whole head at `at`; *body_n is how long the body behind it is. */
-static bool read_head(struct slice file, size_t at, struct spool_frame *f,
-		      size_t *body_n)
+/* A whole head at the beginning of `rest`; *body_n is how long the body behind it is. */
+static bool read_head(struct slice rest, struct spool_frame *f, size_t *body_n)
 {
-	struct slice rest = slice_skip(file, at);
 	struct reader r = reader(rest);
 	uint8_t type;
 	size_t note_n;
@@ -77,104 +84,133 @@ static bool read_head(struct slice file, size_t at, struct spool_frame *f,
 	       sum == sum_of(slice_head(rest, FRAME_HEAD + note_n));
 }
 
-static const uint8_t *bytes_at(struct slice file, size_t at)
+static bool body_holds(struct slice body)
 {
-	return (const uint8_t *)file.p + at;
+	return spool_frame_sum_holds(body, (const uint8_t *)body.p + body.n);
 }
 
 /* The body behind a whole head. */
-static void read_body(struct slice file, struct spool_frame *f, size_t n)
+static void read_body(struct spool_bytes *file, struct spool_frame *f, size_t n)
 {
-	size_t at = f->at + FRAME_HEAD + f->note.n + FRAME_SUM;
+	size_t head = FRAME_HEAD + f->note.n + FRAME_SUM;
+	struct slice all;
 
-	if (file.n - at < n + FRAME_TAIL) {
+	f->body_at = f->at + head;
+	if (file->size - f->body_at < n + FRAME_TAIL) {
 		f->state = FRAME_CUT;
-		f->end = file.n;
+		f->end = file->size;
 		return;
 	}
-	f->end = at + n + FRAME_TAIL;
-	f->body = slice(file.p + at, n);
-	f->state = spool_frame_sum_holds(f->body, bytes_at(file, at + n))
-			   ? FRAME_WHOLE
-			   : FRAME_NOTE_ONLY;
+	f->end = f->body_at + n + FRAME_TAIL;
+	/* The head once more: the window may move. */
+	all = spool_bytes_at(file, f->at, head + n + FRAME_TAIL);
+	f->state = FRAME_NOTE_ONLY;
+	if (all.n == 0) { /* The body can't be read. */
+		f->note = slice_head(slice_skip(spool_bytes_at(file, f->at, head), FRAME_HEAD),
+				     f->note.n);
+		return;
+	}
+	f->note = slice(all.p + FRAME_HEAD, f->note.n);
+	f->body = slice(all.p + head, n);
+	if (body_holds(f->body)) {
+		f->state = FRAME_WHOLE;
+	}
 }
 
 /* Where the next whole head begins, or the end of the file. */
-static size_t find_head(struct slice file, size_t at)
+static uint64_t find_head(struct spool_bytes *file, uint64_t at)
 {
 	struct spool_frame f;
 	size_t n;
 
-	while (at < file.n) {
-		const char *p = memmem(file.p + at, file.n - at, mark,
-				       sizeof mark);
+	while (at < file->size) {
+		struct slice part = spool_bytes_at(file, at, SEARCH);
+		const char *p = part.n == 0 ? NULL
+					    : memmem(part.p, part.n, mark, sizeof mark);
 
 		if (p == NULL) {
-			break;
+			/* A mark may begin in its last bytes. */
+			at += part.n == SEARCH ? SEARCH - sizeof mark + 1 : SEARCH;
+			continue;
 		}
-		at = (size_t)(p - file.p);
-		if (read_head(file, at, &f, &n)) {
+		at += (size_t)(p - part.p);
+		if (read_head(spool_bytes_at(file, at, HEAD_MAX), &f, &n)) {
 			return at;
 		}
 		at++;
 	}
-	return file.n;
+	return file->size;
 }
 
 /* The body of a frame whose head is destroyed is found from its tail. */
-static bool find_body(struct slice file, size_t from, size_t end,
-		      struct slice *body)
+static bool find_body(struct spool_bytes *file, uint64_t from, struct spool_frame *f)
 {
+	struct slice tail;
 	struct reader r;
 	size_t n;
 
-	if (end - from < FRAME_TAIL) {
+	if (f->end - from < FRAME_TAIL) {
 		return false;
 	}
-	r = reader(slice(file.p + end - FRAME_TAIL, FRAME_TAIL));
+	tail = spool_bytes_at(file, f->end - FRAME_TAIL, FRAME_TAIL);
+	r = reader(tail);
 	n = reader_u32(&r);
-	if (n == 0 || n > LIMIT_BATCH_SEALED || n > end - FRAME_TAIL - from) {
+	if (tail.n < FRAME_TAIL || n == 0 || n > LIMIT_BATCH_SEALED ||
+	    n > f->end - FRAME_TAIL - from) {
 		return false;
 	}
-	*body = slice(file.p + end - FRAME_TAIL - n, n);
-	return spool_frame_sum_holds(*body, bytes_at(file, end - FRAME_TAIL));
+	f->body_at = f->end - FRAME_TAIL - n;
+	f->body = slice_head(spool_bytes_at(file, f->body_at, n + FRAME_TAIL), n);
+	return f->body.n == n && body_holds(f->body);
 }
 
-bool spool_frame_next(struct slice file, size_t *at, struct spool_frame *out)
+bool spool_frame_next(struct spool_bytes *file, uint64_t *at, struct spool_frame *out)
 {
 	size_t n;
 
 	*out = (struct spool_frame){.at = *at};
-	if (*at >= file.n) {
+	if (*at >= file->size) {
 		return false;
 	}
-	if (read_head(file, *at, out, &n)) {
+	if (read_head(spool_bytes_at(file, *at, HEAD_MAX), out, &n)) {
 		read_body(file, out, n);
 	} else {
 		out->note = SLICE_NONE;
 		out->end = find_head(file, *at + 1);
-		out->state = find_body(file, *at, out->end, &out->body)
-				     ? FRAME_BODY_ONLY
-				     : FRAME_JUNK;
+		out->state = find_body(file, *at, out) ? FRAME_BODY_ONLY : FRAME_JUNK;
 	}
 	*at = out->end;
 	return true;
 }
 
-bool spool_frame_is_unfinished(struct slice rest)
+static bool only_zeros(struct spool_bytes *file, uint64_t at)
 {
+	while (at < file->size) {
+		struct slice part = spool_bytes_at(file, at, SEARCH);
+
+		/* Each byte is the one before it, and the first is zero. */
+		if (part.n == 0 || part.p[0] != '\0' ||
+		    memcmp(part.p, part.p + 1, part.n - 1) != 0) {
+			return false;
+		}
+		at += part.n;
+	}
+	return true;
+}
+
+bool spool_frame_is_unfinished(struct spool_bytes *file, uint64_t at)
+{
+	uint64_t left = file->size - at;
+	struct slice rest = spool_bytes_at(file, at, FRAME_HEAD);
 	size_t n = rest.n < sizeof mark ? rest.n : sizeof mark;
-	size_t zeros = 0;
 	struct reader r = reader(slice_skip(rest, sizeof mark + 1));
 	size_t note_n = reader_u16(&r);
 
-	while (zeros < rest.n && rest.p[zeros] == '\0') {
-		zeros++;
+	if (n > 0 && memcmp(rest.p, mark, n) == 0 &&
+	    (left < FRAME_HEAD || left < FRAME_HEAD + note_n + FRAME_SUM)) {
+		return true;
 	}
-	return zeros == rest.n ||
-	       (memcmp(rest.p, mark, n) == 0 &&
-		(rest.n < FRAME_HEAD ||
-		 rest.n < FRAME_HEAD + note_n + FRAME_SUM));
+	return only_zeros(file, at);
 }
 
 int spool_frame_note_batch(struct buf *out, const struct batch_head *head)

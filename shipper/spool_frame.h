@@ -7,12 +7,13 @@
  * stands alone is still a batch.  A mark at the head lets a reader find the next
  * frame behind whatever lies between.
  *
- * Pure.
+ * Pure, but for reading the file (shipper/spool_bytes.h).
  */
 #ifndef SHIPPER_SPOOL_FRAME_H
 #define SHIPPER_SPOOL_FRAME_H
 
 #include "common/buf.h"
+#include "shipper/spool_bytes.h"
 #include "wire/segment.h"
 
 /* At the beginning of a file; without a NUL. */
@@ -42,8 +43,9 @@ enum frame_state {
 struct spool_frame {
 	enum frame_state state;
 	enum frame_type type; /* unless FRAME_BODY_ONLY or FRAME_JUNK */
-	struct slice note, body; /* borrowed from the file */
-	size_t at, end;       /* in the file */
+	struct slice note, body; /* borrowed from the file, until it is read on */
+	uint64_t at, end;     /* in the file */
+	uint64_t body_at;     /* likewise, of a body */
 };
 
 /* Appends a frame.  UV_ENOMEM, ERR_TOO_LARGE. */
@@ -51,11 +53,11 @@ int spool_frame_add(struct buf *out, enum frame_type type, struct slice note,
 	      struct slice body);
 
 /* What stands at *at, and moves on over it; false at the end of the file. */
-bool spool_frame_next(struct slice file, size_t *at, struct spool_frame *out);
+bool spool_frame_next(struct spool_bytes *file, uint64_t *at, struct spool_frame *out);
 
-/* The n bytes are what a write that was not finished leaves: the beginning of a head,
- * or nothing but zeros. */
-bool spool_frame_is_unfinished(struct slice rest);
+/* The bytes from `at` to the end are what a write that was not finished leaves: the
+ * beginning of a head, or nothing but zeros. */
+bool spool_frame_is_unfinished(struct spool_bytes *file, uint64_t at);
 
 /* Is this the sum behind a body? */
 bool spool_frame_sum_holds(struct slice body, const uint8_t tail[static FRAME_TAIL]);

@@ -113,18 +113,20 @@ struct file {
 	struct walk *w;
 	const char *path;
 	uint64_t order;
-	struct slice name, bytes;
+	struct slice name;
+	struct spool_bytes *bytes;
+	char header[LIMIT_SEGMENT_HEADER];
 	struct spool_found found;
 	struct follower *follower; /* NULL: no whole header yet */
-	size_t n;         /* whole batches */
-	size_t whole_end; /* behind the last of them, or behind the header */
-	size_t size;      /* that the file has in the end */
+	size_t n;           /* whole batches */
+	uint64_t whole_end; /* behind the last of them, or behind the header */
+	uint64_t size;      /* that the file has in the end */
 	bool damaged;     /* a batch is lost, and all behind it */
 	bool junk;        /* something unreadable since the last frame */
 	bool blind;       /* a batch is lost and nobody knows its streams */
 	uint32_t next;    /* index of the batch that would follow, once damaged */
 	bool cut;         /* the file ends in a frame that was begun */
-	size_t damaged_at;
+	uint64_t damaged_at;
 	struct spool_range *ranges;
 	size_t n_ranges, room;
 };
@@ -209,16 +211,19 @@ static int lose(struct file *f, const struct spool_frame *fr)
 
 static int take_header(struct file *f, const struct spool_frame *fr)
 {
-	int rc = follower_new(&f->follower, fr->body);
+	int rc = fr->body.n > sizeof f->header
+			 ? ERR_MALFORMED
+			 : follower_new(&f->follower, fr->body);
 
 	if (rc != 0) {
 		f->follower = NULL;
 		return rc == UV_ENOMEM ? rc : 0;
 	}
+	memcpy(f->header, fr->body.p, fr->body.n);
 	f->found = (struct spool_found){
 		.path = f->path,
 		.order = f->order,
-		.header = fr->body,
+		.header = slice(f->header, fr->body.n),
 		.info = follower_info(f->follower),
 	};
 	f->found.queue = queue_named(f->name, f->found.info->lane);
@@ -230,8 +235,7 @@ static int take_header(struct file *f, const struct spool_frame *fr)
 static int take_batch(struct file *f, const struct spool_frame *fr)
 {
 	struct batch_head head;
-	struct spool_place place = {(uint64_t)(fr->body.p - f->bytes.p),
-				    (uint32_t)fr->body.n};
+	struct spool_place place = {fr->body_at, (uint32_t)fr->body.n};
 	int rc;
 
 	if (f->damaged || f->follower == NULL ||
@@ -264,9 +268,8 @@ static int take_frame(struct file *f, const struct spool_frame *fr)
 
 	if (fr->state == FRAME_JUNK) {
 		f->junk = f->junk ||
-			  !(fr->end == f->bytes.n &&
-			    spool_frame_is_unfinished(
-				    slice_skip(f->bytes, fr->at)));
+			  !(fr->end == f->bytes->size &&
+			    spool_frame_is_unfinished(f->bytes, fr->at));
 		return 0;
 	}
 	f->cut = fr->state == FRAME_CUT;
@@ -285,7 +288,7 @@ static int take_frame(struct file *f, const struct spool_frame *fr)
 
 static int take_frames(struct file *f)
 {
-	size_t at = SPOOL_MAGIC_BYTES;
+	uint64_t at = SPOOL_MAGIC_BYTES;
 	struct spool_frame fr;
 	int rc = 0;
 
@@ -367,12 +370,13 @@ static int finish_file(struct file *f)
 {
 	const struct spool_visitor *v = f->w->visitor;
 	bool loss = f->damaged || f->junk;
-	size_t size = loss || f->follower == NULL ? f->bytes.n : f->whole_end;
+	uint64_t end = f->bytes->size;
+	uint64_t size = loss || f->follower == NULL ? end : f->whole_end;
 	int rc = 0;
 
-	if (f->w->repair && !loss && f->n > 0 && size < f->bytes.n) {
+	if (f->w->repair && !loss && f->n > 0 && size < end) {
 		log_info("the spool's last append was not finished",
-			 "path=%s bytes=%zu", f->path, f->bytes.n - size);
+			 "path=%s bytes=%llu", f->path, (unsigned long long)(end - size));
 		cut_end(f);
 	}
 	f->size = size;
@@ -385,16 +389,15 @@ static int finish_file(struct file *f)
 	return rc == 0 && loss ? tell_loss(f) : rc;
 }
 
-static int walk_bytes(struct walk *w, const char *path, struct file *f,
-		      struct slice bytes)
+static int walk_bytes(struct file *f)
 {
 	int rc;
 
-	f->w = w;
-	f->path = path;
-	f->bytes = bytes;
-	f->whole_end = bytes.n < SPOOL_MAGIC_BYTES ? bytes.n : SPOOL_MAGIC_BYTES;
+	f->whole_end = f->bytes->size < SPOOL_MAGIC_BYTES ? f->bytes->size
+							  : SPOOL_MAGIC_BYTES;
 	rc = take_frames(f);
+	/* What can't be read may have been anything. */
+	f->junk = f->junk || f->bytes->rc != 0;
 	if (rc == 0) {
 		rc = finish_file(f);
 	}
@@ -403,34 +406,77 @@ static int walk_bytes(struct walk *w, const char *path, struct file *f,
 	return rc;
 }
 
+/* The file's first `size` bytes, in a file that is synced, in its place. */
+static int copy_over(struct file *f)
+{
+	struct sys *sys = f->w->sys;
+	char tmp[SPOOL_PATH + sizeof ".tmp"];
+	int rc, fd;
+
+	snprintf(tmp, sizeof tmp, "%s.tmp", f->path);
+	fd = sys_open(sys, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+	rc = fd < 0 ? fd : 0;
+	for (uint64_t at = 0; at < f->size && rc == 0;) {
+		struct slice part = spool_bytes_at(f->bytes, at, SPOOL_WINDOW);
+
+		part = slice_head(part, f->size - at < part.n ? (size_t)(f->size - at)
+							      : part.n);
+		rc = part.n == 0 ? UV_EIO : sys_pwrite_all(sys, fd, part.p, part.n, at);
+		at += part.n;
+	}
+	if (rc == 0) {
+		rc = sys_fdatasync(sys, fd);
+	}
+	if (fd >= 0) {
+		sys_close(sys, fd);
+	}
+	if (rc == 0) {
+		rc = sys_rename(sys, tmp, f->path);
+	}
+	if (rc != 0) {
+		sys_unlink(sys, tmp);
+		return rc;
+	}
+	return sys_sync_dir(sys, f->w->dir);
+}
+
 /* Its sources forget what is here from now on; whoever wrote it may have been killed
  * before it was synced. */
-static void make_durable(struct walk *w, const char *path, struct slice bytes)
+static void make_durable(struct file *f)
 {
-	int fd = sys_open(w->sys, path, O_RDWR | O_NOFOLLOW, 0);
+	struct sys *sys = f->w->sys;
+	int fd = sys_open(sys, f->path, O_RDWR | O_NOFOLLOW, 0);
 	int rc = fd;
 
 	if (fd >= 0) {
-		rc = sys_fdatasync(w->sys, fd);
-		sys_close(w->sys, fd);
+		rc = sys_fdatasync(sys, fd);
+		sys_close(sys, fd);
 	}
 	if (rc != 0) {
 		/* Nobody knows what of it is on the disk: to another place. */
-		rc = sys_replace(w->sys, w->dir, path, bytes.p, bytes.n, 0600);
+		rc = copy_over(f);
 	}
 	if (rc != 0) {
 		log_error("cannot sync a spool file; until it is delivered, the "
 			  "lines in it do not survive a power cut",
-			  "path=%s error=\"%s\"", path, err_str(rc));
+			  "path=%s error=\"%s\"", f->path, err_str(rc));
 	}
+}
+
+/* All of it can be read: one that can't be now, maybe later. */
+static int try_reading(struct spool_bytes *b)
+{
+	for (uint64_t at = 0; at < b->size && b->rc == 0; at += SPOOL_WINDOW) {
+		spool_bytes_at(b, at, SPOOL_WINDOW);
+	}
+	return b->rc;
 }
 
 static int walk_file(struct walk *w, const char *name)
 {
 	char path[SPOOL_PATH];
-	struct file f = {0};
-	char *p;
-	size_t n;
+	struct spool_bytes bytes;
+	struct file f = {.w = w, .path = path, .bytes = &bytes};
 	int rc;
 
 	if (!parse_name(&f, slice_str(name))) {
@@ -440,18 +486,24 @@ static int walk_file(struct walk *w, const char *name)
 	    (int)sizeof path) {
 		return UV_ENAMETOOLONG;
 	}
-	rc = sys_read_file(w->sys, path, UINT32_MAX, &p, &n);
+	rc = spool_bytes_open(&bytes, w->sys, path);
+	if (rc == 0) {
+		rc = try_reading(&bytes);
+		if (rc != 0) {
+			spool_bytes_close(&bytes);
+		}
+	}
 	if (rc != 0) {
 		log_error("cannot read a spool file; it stays for the next "
 			  "start",
 			  "path=%s error=\"%s\"", path, err_str(rc));
 		return rc == UV_ENOMEM ? rc : 0;
 	}
-	rc = walk_bytes(w, path, &f, slice(p, n));
+	rc = walk_bytes(&f);
 	if (rc == 0 && w->repair && f.n > 0) {
-		make_durable(w, path, slice(p, f.size));
+		make_durable(&f);
 	}
-	free(p);
+	spool_bytes_close(&bytes);
 	return rc;
 }
 

@@ -597,6 +597,140 @@ static void looking_changes_nothing(void **state)
 	free(path);
 }
 
+/* ---- what else may lie there ---- */
+
+/* Notes how much is read at once; from a read on, all fail. */
+struct reading {
+	struct fault_sys f; /* first */
+	size_t most;
+	int left; /* reads before that one; -1: none */
+	bool failed;
+};
+
+static int64_t noted_pread(struct sys *s, int fd, void *buf, size_t n, uint64_t offset)
+{
+	struct reading *r = (struct reading *)s;
+
+	r->most = n > r->most ? n : r->most;
+	if (r->left == 0) {
+		r->failed = true;
+		return UV_EIO;
+	}
+	r->left -= r->left > 0;
+	return sys_pread(sys_plain(), fd, buf, n, offset);
+}
+
+static void reading_init(struct reading *r, int left)
+{
+	fault_sys_init(&r->f, -1, 0);
+	r->f.ops.pread = noted_pread;
+	r->most = 0;
+	r->failed = false;
+	r->left = left;
+}
+
+/* A segment's file with a hole of so many zeros in a batch, or at its end. */
+static char *make_hole(struct fixture *f, int in, off_t hole)
+{
+	struct spool_file file;
+	char *path, *p;
+	size_t n, at;
+	int fd;
+
+	assert_int_equal(make(f, sys_plain(), &file), 0);
+	path = strdup(file.path);
+	spool_file_close(&file, sys_plain());
+	p = read_all(path, &n);
+	at = in == BATCHES ? n : (size_t)f->places[in].offset + 5;
+	put(path, p, at);
+	fd = open(path, O_WRONLY);
+	assert_int_equal(pwrite(fd, p + at, n - at, (off_t)at + hole), n - at);
+	assert_int_equal(ftruncate(fd, (off_t)n + hole), 0);
+	close(fd);
+	free(p);
+	return path;
+}
+
+enum { HOLE = 9 * 1024 * 1024 + 5 };
+
+static void a_large_file_is_read_in_parts(void **state)
+{
+	struct fixture *f = *state;
+	struct reading r;
+	struct found found;
+	char *path = make_hole(f, 2, HOLE);
+
+	log_set_level((enum log_level)(LOG_LEVEL_ERROR - 1));
+	reading_init(&r, -1);
+	assert_int_equal(recover(f, &r.f.sys, &found), 0);
+	assert_int_equal(found.batches, 2);
+	assert_int_equal(found.losses, 1);
+	assert_int_equal(found.from, 2 * LINES);
+	assert_int_equal(found.to, BATCHES * LINES);
+	assert_true(r.most > 0 && r.most <= 2 * 1024 * 1024);
+	unlink(path);
+	free(path);
+
+	path = make_hole(f, BATCHES, HOLE);
+	reading_init(&r, -1);
+	assert_int_equal(recover(f, &r.f.sys, &found), 0);
+	assert_int_equal(found.batches, BATCHES);
+	assert_int_equal(found.losses, 0); /* The beginning of nothing. */
+	assert_int_equal(size_of(path), found.size);
+	assert_true(r.most <= 2 * 1024 * 1024);
+	log_set_level(LOG_LEVEL_INFO);
+	free(path);
+}
+
+/* From whichever read on nothing can be read any more: the file stays for the next
+ * start, which finds all of it, or what can't be read is told as lost. */
+static void what_can_not_be_read_is_never_passed_over_in_silence(void **state)
+{
+	struct fixture *f = *state;
+	char *path = make_hole(f, 2, HOLE);
+
+	log_set_level((enum log_level)(LOG_LEVEL_ERROR - 1));
+	for (int n = 0;; n++) {
+		struct reading r;
+		struct found found;
+
+		reading_init(&r, n);
+		assert_int_equal(recover(f, &r.f.sys, &found), 0);
+		if (!r.failed) {
+			break;
+		}
+		assert_true(found.segments == 0 || (found.losses == 1 && found.open_end));
+		assert_int_equal(recover(f, sys_plain(), &found), 0);
+		assert_int_equal(found.batches, 2);
+		assert_true(n < 1000);
+	}
+	log_set_level(LOG_LEVEL_INFO);
+	free(path);
+}
+
+static void what_is_no_file_is_left_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct found found;
+	char path[256], elsewhere[256], *real = make_hole(f, BATCHES, 0);
+	struct stat st;
+
+	log_set_level((enum log_level)(LOG_LEVEL_ERROR - 1));
+	snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere", f->dir);
+	assert_int_equal(rename(real, elsewhere), 0);
+	assert_int_equal(symlink(elsewhere, real), 0);
+	snprintf(path, sizeof path, "%s/00000000000000000001-kept-%032d.spool", f->dir, 1);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	alarm(20); /* Or it waits for a writer for ever. */
+	assert_int_equal(recover(f, sys_plain(), &found), 0);
+	alarm(0);
+	assert_int_equal(found.segments, 0);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_true(S_ISFIFO(st.st_mode));
+	log_set_level(LOG_LEVEL_INFO);
+	free(real);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -631,6 +765,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_torn_end_is_cut_and_damage_is_kept, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(a_large_file_is_read_in_parts,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_can_not_be_read_is_never_passed_over_in_silence,
+			set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_no_file_is_left_alone,
+						set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
