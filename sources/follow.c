@@ -104,6 +104,20 @@ static void rewritten(struct file *f)
 	f->polls = 0;
 }
 
+/* In the midst of a long line its last bytes may be those of another one. */
+static bool head_is_there(struct file *f)
+{
+	const struct stream *s = f->s;
+	char bytes[STREAM_LAST];
+	int64_t got;
+
+	if (s->n_head == 0 || f->packed != CONTENT_PLAIN) {
+		return true;
+	}
+	got = file_pread(f, bytes, s->n_head, s->head_at);
+	return got < 0 || ((size_t)got == s->n_head && stream_head_is(s, bytes));
+}
+
 /* One read at the position, with the last bytes before it.  Returns the new
  * bytes, or SLICE_NONE with *ok false: an error, or not this stream's file any
  * more. */
@@ -136,7 +150,8 @@ static struct slice read_on(struct file *f, bool *ok)
 	} while (got > 0 && n < t->buf_room && from + n < f->size);
 	if (n < back || !stream_last_is(s, t->buf) ||
 	    (got == 0 && from + n < f->size) || n - back < f->n_peek ||
-	    memcmp(t->buf + back, f->peek, f->n_peek) != 0) {
+	    memcmp(t->buf + back, f->peek, f->n_peek) != 0 ||
+	    !head_is_there(f)) {
 		/* Other bytes, or fewer than there were. */
 		rewritten(f);
 		return SLICE_NONE;

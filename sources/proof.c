@@ -28,7 +28,10 @@ static bool strong(const struct job *j, const struct candidate *c,
 	       j->prefix.first_line > 0 && c->best > j->prefix.first_line;
 }
 
-/* A remembered stream's copy that is too short to prove much. */
+/* A remembered stream's copy that is too short to prove much: but it has all that is known
+ * of the stream, which is more than a line, and no file of the stream's own is there.
+ * To go on in it leaves out nothing but what is equal; a stream of its own from there
+ * (tried) leaves out as much, and can't be read again from 0 for a store that lost it. */
 static bool weak_rest(const struct file *f, const struct job *j,
 		      const struct candidate *c, const struct known *k)
 {
@@ -159,25 +162,6 @@ static bool unread(const struct tail *t, const char *path)
 	return false;
 }
 
-/* Probably the stream's rest, but files as short may begin alike: what is not
- * acknowledged comes under a stream of its own.  When that one begins, and not
- * before, this one is over. */
-static void weak_sibling(struct file *f, struct known *k)
-{
-	if (f->size <= k->st.acked) {
-		known_give_up(k);
-		file_free(f);
-		return;
-	}
-	f->instead = true;
-	f->instead_of = k->st.id;
-	if (k->st.acked > 0) {
-		outcome_fork(f, k->st.acked, k->st.h);
-	} else {
-		outcome_new(f, true);
-	}
-}
-
 /* A file found beside a stream whose rest is searched: it is that rest, or none
  * of our business; unless it came and went while nobody looked. */
 static void decide_sibling(struct file *f, const struct job *j,
@@ -186,7 +170,7 @@ static void decide_sibling(struct file *f, const struct job *j,
 	if (v->rest != NULL && known_continues(v->k, v->rest->best, f->size, true)) {
 		outcome_go_on(f, v->k, v->rest, j);
 	} else if (v->weak != NULL) {
-		weak_sibling(f, v->weak_k);
+		outcome_go_on(f, v->weak_k, v->weak, j);
 	} else if (v->alike && v->rest == NULL && v->copy == NULL) {
 		/* Perhaps the stream's rest: no line of it is left out, and the
 		 * stream goes on being looked for. */
@@ -324,11 +308,8 @@ void proof_decide(struct file *f, const struct job *j)
 		outcome_fork(f, v.rest->best, v.rest->best_h);
 	} else if (v.copy != NULL && is_stale_copy(f, v.copy)) {
 		outcome_skip(f, &v.copy->id, v.copy->best, v.copy->best_h);
-	} else if (v.weak != NULL && v.weak_k->st.acked > j->prefix.first_line &&
-		   v.weak->best >= v.weak_k->st.acked) {
-		f->instead = true;
-		f->instead_of = v.weak_k->st.id;
-		outcome_fork(f, v.weak_k->st.acked, v.weak_k->st.h);
+	} else if (v.weak != NULL) {
+		outcome_go_on(f, v.weak_k, v.weak, j);
 	} else {
 		outcome_new(f, v.copy != NULL || v.weak != NULL || v.alike ||
 				       v.may_repeat);

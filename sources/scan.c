@@ -10,6 +10,9 @@
 #include "common/log.h"
 #include "sources/tail_impl.h"
 
+/* A kernel stamps files with a clock that may be a tick behind. */
+#define COARSE_CLOCK_NS 20000000
+
 /* Handed through names_glob(). */
 struct matching {
 	struct tail *tail;
@@ -215,6 +218,11 @@ static void look_for_unseen(const struct file *f)
 			since = k->good_mtime_ns;
 		}
 	}
+	if (since == INT64_MIN && t->looks_since_ns != 0) {
+		/* Nobody has seen a file of this name: the first ones may have come and
+		 * been rotated between two looks. */
+		since = t->looks_since_ns - COARSE_CLOCK_NS;
+	}
 	if (since != INT64_MIN) {
 		search_add(t, f->path, since);
 	}
@@ -270,7 +278,7 @@ int scan_open(struct tail *t, const char *path, uint32_t source, bool in_glob,
 		return rc;
 	}
 	tail_trouble_over(t, path);
-	if (in_glob && t->scanned) {
+	if (in_glob) {
 		look_for_unseen(f);
 	}
 	f->source = source;
@@ -384,6 +392,8 @@ void scan_check_name(struct file *f)
 
 void scan_run(struct tail *t)
 {
+	int64_t began_ns;
+
 	for (size_t i = 0; i < t->n_files; i++) {
 		t->files[i]->seen = false;
 	}
@@ -394,6 +404,7 @@ void scan_run(struct tail *t)
 	t->starved = false;
 	t->scan_wanted = false;
 	t->last_scan_ns = sys_mono_ns(t->sys);
+	began_ns = sys_wall_ns(t->sys);
 	for (size_t i = 0; i < t->options->n_files; i++) {
 		const struct sources_file *sf = &t->options->files[i];
 		struct matching m = {t, (uint32_t)i};
@@ -411,6 +422,9 @@ void scan_run(struct tail *t)
 		}
 	}
 	t->scanned = true;
+	if (t->looks_since_ns == 0) {
+		t->looks_since_ns = began_ns;
+	}
 	drop_unseen_watches(t);
 	for (size_t i = t->n_files; i > 0; i--) {
 		struct file *f = t->files[i - 1];

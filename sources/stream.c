@@ -86,13 +86,41 @@ static void keep_last(struct stream *s, struct slice data)
 	veil(s->last, s->n_last, s->secret);
 }
 
-bool stream_last_is(const struct stream *s, const char *p)
+/* The line that position is in began in this chunk, or its beginning is kept already. */
+static void keep_head(struct stream *s, uint64_t end)
+{
+	uint64_t at = s->lines.line_start;
+
+	if (at >= end || end - at <= STREAM_LAST) {
+		s->n_head = 0;
+	} else if (at >= s->chunk_base) {
+		s->head_at = at;
+		s->n_head = STREAM_LAST;
+		memcpy(s->head, s->chunk + (at - s->chunk_base), STREAM_LAST);
+		veil(s->head, STREAM_LAST, s->secret);
+	} else if (s->head_at != at) {
+		s->n_head = 0;
+	}
+}
+
+static bool are(const unsigned char *veiled, size_t n, const char *p,
+		const unsigned char *secret)
 {
 	unsigned char bytes[STREAM_LAST];
 
-	memcpy(bytes, p, s->n_last);
-	veil(bytes, s->n_last, s->secret);
-	return memcmp(bytes, s->last, s->n_last) == 0;
+	memcpy(bytes, p, n);
+	veil(bytes, n, secret);
+	return memcmp(bytes, veiled, n) == 0;
+}
+
+bool stream_last_is(const struct stream *s, const char *p)
+{
+	return are(s->last, s->n_last, p, s->secret);
+}
+
+bool stream_head_is(const struct stream *s, const char *p)
+{
+	return are(s->head, s->n_head, p, s->secret);
 }
 
 void stream_end_chunk(struct stream *s, size_t n)
@@ -104,6 +132,7 @@ void stream_end_chunk(struct stream *s, size_t n)
 	assert(n <= s->chunk_n && s->hashed <= end);
 	h = stream_hash_at(s, end);
 	keep_last(s, slice(s->chunk, n));
+	keep_head(s, end);
 	veil_hash(s->hash, s->secret);
 	s->position = end;
 	s->hash_at_position = h;
@@ -124,7 +153,7 @@ void stream_resume_at(struct stream *s, uint64_t position, uint64_t line_start,
 	s->hashed = position;
 	s->hash_at_position = XXH3_64bits_digest(s->hash);
 	veil_hash(s->hash, s->secret);
-	s->n_last = 0;
+	s->n_last = s->n_head = 0;
 	keep_last(s, last);
 	lines_init(&s->lines, s->lines.line_max, position, line_start);
 }

@@ -78,6 +78,11 @@ struct stream {
 	size_t chunk_n;
 	unsigned char last[STREAM_LAST]; /* the bytes before position, veiled */
 	size_t n_last;
+	/* Of a line that is longer than they are, its first bytes, veiled: its last
+	 * ones may be another line's as well. */
+	unsigned char head[STREAM_LAST];
+	size_t n_head;
+	uint64_t head_at;
 	struct stream_rung marks[STREAM_MARKS]; /* a ring of the last read ends */
 	uint32_t n_marks;
 	struct XXH3_state_s *hash; /* veiled but while a chunk is handed on */
@@ -103,6 +108,8 @@ void stream_end_chunk(struct stream *s, size_t n);
 
 /* Are these n_last bytes the ones before position? */
 bool stream_last_is(const struct stream *s, const char *p);
+/* Are these n_head bytes the ones at head_at? */
+bool stream_head_is(const struct stream *s, const char *p);
 
 /* Starts over at position with a hash state that already covers [0, position);
  * last: the bytes before position (at most STREAM_LAST are kept). */

@@ -318,6 +318,9 @@ int tail_restore(struct tail *t, const struct stream_state *states, size_t n)
 		}
 		k->good_mtime_ns = k->st.mtime_ns;
 		raise_position(&k->st);
+		if (k->st.path != NULL && k->st.seen_ns > t->looks_since_ns) {
+			t->looks_since_ns = k->st.seen_ns;
+		}
 		known_put(t, k);
 	}
 	return 0;

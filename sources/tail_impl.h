@@ -217,6 +217,8 @@ struct tail {
 	bool scan_failed; /* a directory could not be listed */
 	bool starved;     /* the last scan found no room for a file */
 	int64_t last_scan_ns;
+	int64_t looks_since_ns; /* wall clock of the first scan, or when the process
+				 * before this one looked last; 0: not yet */
 	struct sys_timer *work, *poll, *soon;
 
 	struct file **files;

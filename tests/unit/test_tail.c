@@ -428,7 +428,7 @@ static void a_copy_of_a_file_that_was_cut_and_refilled_is_found(void **state)
 	bench_fini(&b);
 }
 
-static void a_short_copy_made_while_down_is_a_fork(void **state)
+static void a_short_copy_made_while_down_goes_on(void **state)
 {
 	struct bench b;
 
@@ -446,8 +446,58 @@ static void a_short_copy_made_while_down_is_a_fork(void **state)
 	sink_start(&b.k);
 	settle(&b, 3000);
 	expect_lines(&b, 0, 9);
-	assert_int_equal(b.k.forks, 1);
+	assert_int_equal(b.k.forks, 0);
 	assert_int_equal(b.k.gaps, 0);
+	bench_fini(&b);
+}
+
+static void a_log_that_is_rotated_before_anybody_saw_it_is_found(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, glob_log);
+	b.w.watching = false;
+	sink_start(&b.k);
+	settle(&b, 10);
+	write_lines(&b, "/var/log/app.log", 0, 3);
+	world_rename(&b.w, "/var/log/app.log", "/var/log/app.log.1");
+	settle(&b, 1500); /* There is no file of the name at this look. */
+	write_lines(&b, "/var/log/app.log", 3, 5);
+	settle(&b, 2500);
+	expect_lines(&b, 0, 5);
+	bench_fini(&b);
+}
+
+/* A line of `n` bytes that begins with `text` and does not end yet. */
+static void write_overlong(struct bench *b, const char *text, size_t n)
+{
+	char *line = malloc(n + 1);
+
+	assert_non_null(line);
+	memset(line, 'x', n);
+	line[n] = '\0';
+	memcpy(line, text, strlen(text));
+	world_append(&b->w, "/var/log/app.log", line);
+	free(line);
+}
+
+static void another_overlong_line_with_the_same_end_is_another_file(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, glob_log);
+	b.w.watching = false;
+	sink_start(&b.k);
+	settle(&b, 10);
+	write_overlong(&b, "the first ", 20000);
+	settle(&b, 1500);
+	world_truncate(&b.w, "/var/log/app.log");
+	write_overlong(&b, "the second ", 20010);
+	world_append(&b.w, "/var/log/app.log", "\n");
+	settle(&b, 1500);
+	assert_int_equal(b.k.truncated, 1);
 	bench_fini(&b);
 }
 
@@ -1105,7 +1155,9 @@ int main(void)
 		cmocka_unit_test(a_file_restored_from_backup_repeats_nothing),
 		cmocka_unit_test(
 			a_copy_of_a_file_that_was_cut_and_refilled_is_found),
-		cmocka_unit_test(a_short_copy_made_while_down_is_a_fork),
+		cmocka_unit_test(a_short_copy_made_while_down_goes_on),
+		cmocka_unit_test(a_log_that_is_rotated_before_anybody_saw_it_is_found),
+		cmocka_unit_test(another_overlong_line_with_the_same_end_is_another_file),
 		cmocka_unit_test(a_stale_copy_in_the_glob_is_skipped),
 		cmocka_unit_test(a_rename_inside_the_glob_reads_nothing_twice),
 		cmocka_unit_test(a_file_deleted_unread_is_a_gap),
