@@ -165,6 +165,18 @@ static void expect_proof(struct agent *a, const struct stream_state *st,
 	}
 }
 
+/* An acknowledgement that was lost with its connection: what was durable then is in no
+ * later one, while the segment's own lets go of the lines.  Were a store put back behind it,
+ * nobody would know that lines are wanted again. */
+static void take_word(struct agent *a, const struct stream_state *st,
+		      const struct msg_stream *w)
+{
+	if (a->reading && w->durable > st->acked && w->durable <= st->position &&
+	    shipper_is_proved(a->shipper, &w->id, w->durable)) {
+		a->acked_bytes += pipeline_acked(a->pipeline, w);
+	}
+}
+
 void agent_fork_disproved(struct agent *a)
 {
 	struct stream_id id;
@@ -200,6 +212,7 @@ static void cb_welcome(void *arg, struct slice streams)
 		if (st != NULL) {
 			compare(a, st, &w);
 			expect_proof(a, st, &w);
+			take_word(a, st, &w);
 			st->unsent = st->unsent && w.received == 0;
 		}
 		agent_take_watermark(a, &w);

@@ -300,6 +300,33 @@ uint64_t shipper_lowest(const struct shipper *s, const struct stream_id *id)
 	return lowest;
 }
 
+static bool leads_to(const struct seg *s, const struct stream_id *id,
+		     uint64_t position)
+{
+	for (size_t i = 0; s->sent >= 0 && i < s->n_streams; i++) {
+		if (memcmp(&s->streams[i].id, id, sizeof *id) == 0 &&
+		    s->streams[i].start < position &&
+		    s->streams[i].end >= position) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool shipper_is_proved(const struct shipper *s, const struct stream_id *id,
+		       uint64_t position)
+{
+	for (int i = 0; i < QUEUE_NR; i++) {
+		for (const struct seg *g = s->lanes[i].first; g != NULL;
+		     g = g->next) {
+			if (leads_to(g, id, position)) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
 bool shipper_settled(const struct shipper *s, enum queue queue)
 {
 	return lane_settled(&s->lanes[queue]);

@@ -104,6 +104,10 @@ void shipper_spool_ends(const struct shipper *s,
 /* The lowest position of the stream that is still held here (spooled, sealed or
  * filling); UINT64_MAX when nothing of it is. */
 uint64_t shipper_lowest(const struct shipper *s, const struct stream_id *id);
+/* While a welcome is passed on: the collector has shown, by its hash, a segment of ours
+ * that leads the stream up to `position`.  So what it has of the stream are our bytes. */
+bool shipper_is_proved(const struct shipper *s, const struct stream_id *id,
+		       uint64_t position);
 /* Nothing of the queue is filling or under way: all of it is sealed (and, but for
  * lane `file`, on disk). */
 bool shipper_settled(const struct shipper *s, enum queue queue);
