@@ -198,8 +198,8 @@ static int cut_file(struct sys *sys, const char *path, uint64_t offset)
 	return rc;
 }
 
-/* Cuts a file to what is whole, the rest set aside; what can't be cut is left and
- * not written to any more. */
+/* Cuts a file to what is whole, the rest set aside; what can't be cut is left, and its
+ * segment goes on in another file (store_segment_load()). */
 static void set_aside(struct scan *sc, const char *path, uint64_t offset,
 		      const char *suffix, const char *what)
 {
@@ -257,11 +257,37 @@ static bool is_systems(int rc)
 	return rc < 0 && rc > ERR_FULL;
 }
 
+/* What follows a damaged part continues batches that are gone: nobody can read it.  The
+ * segment ends in the part before, and goes on in a new one. */
+static int set_later_aside(struct scan *sc, struct segment_name *name, uint32_t part)
+{
+	struct segment_name later = *name;
+	int rc = 0;
+
+	for (later.part = part + 1; later.part <= name->part && rc == 0;
+	     later.part++) {
+		char path[STORE_PATH], aside[STORE_PATH + 16];
+
+		segment_path(path, sc->dir, &later);
+		snprintf(aside, sizeof aside, "%s.damaged", path);
+		rc = sys_rename(sc->store->sys, path, aside);
+		rc = rc == UV_ENOENT ? 0 : rc;
+	}
+	if (rc == 0) {
+		rc = sys_sync_dir(sc->store->sys, sc->dir);
+	}
+	if (rc == 0) {
+		name->part = part;
+	}
+	return rc;
+}
+
 static void resolve_trouble(struct scan *sc, struct found *f,
-			    const struct segment_name *name)
+			    struct segment_name *name)
 {
 	struct segment_name at = *name;
 	char path[STORE_PATH];
+	int rc;
 
 	if (f->trouble == 0) {
 		return;
@@ -281,15 +307,23 @@ static void resolve_trouble(struct scan *sc, struct found *f,
 		return;
 	}
 	sc->report->damaged++;
-	if (f->last_part && f->trouble != ERR_VERSION &&
-	    !is_systems(f->trouble)) {
-		set_aside(sc, path, f->offset, "damaged",
-			  "a file is damaged: what stands before is kept");
-	} else {
+	if (f->trouble == ERR_VERSION || is_systems(f->trouble)) {
 		log_error("a file is damaged: what stands before it is kept",
 			  "path=%s at=%llu error=\"%s\"", path,
 			  (unsigned long long)f->offset, err_str(f->trouble));
+		return;
 	}
+	rc = f->last_part ? 0 : set_later_aside(sc, name, f->part);
+	if (rc != 0) {
+		log_error("what follows a damaged file can't be set aside; nothing "
+			  "more is written there", "path=%s error=\"%s\"", path,
+			  err_str(rc));
+		f->trouble = rc;
+		return;
+	}
+	f->last_part = true;
+	set_aside(sc, path, f->offset, "damaged",
+		  "a file is damaged: what stands before is kept");
 }
 
 /* ---- what W is ---- */
@@ -491,7 +525,7 @@ static int take_up(struct scan *sc, const struct segment_list *l)
 	return rc != 0 ? rc : sys_sync_dir(sc->store->sys, sc->dir);
 }
 
-static int read_device(struct scan *sc, const struct segment_list *l)
+static int read_device(struct scan *sc, struct segment_list *l)
 {
 	int rc = 0;
 

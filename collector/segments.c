@@ -181,10 +181,16 @@ int store_segment_load(struct store *s, struct device *d,
 		store_segment_free(s, g);
 		return rc;
 	}
-	/* What is behind a damaged place was cut at start-up; here it can only be
-	 * new damage, and what is whole before it counts. */
 	g->index = g->durable_index = segment_reader_index(&r);
 	g->hash = g->durable_hash = segment_reader_hash(&r);
+	if (rc < 0) {
+		/* What is behind a damaged place was cut at start-up, unless there
+		 * was no room to set it aside, or it is new.  What is whole before it
+		 * counts, and the segment goes on in another file: behind what can't
+		 * be read nobody would look. */
+		g->name.part++;
+		g->bytes = 0;
+	}
 	g->durable_bytes = g->bytes;
 	segment_reader_close(&r);
 	*out = g;
