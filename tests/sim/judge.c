@@ -332,13 +332,13 @@ static void weigh(struct verdict *v, const struct mark *m, int content,
 		v->told += told;
 		v->trimmed += shared;
 		v->elsewhere += (m->held & HELD_ELSEWHERE) != 0;
-	} else if ((m->gap > 0 && (copies > 0 || !excused)) || m->gap > 1) {
+	} else if ((m->gap > 0 && (m->data > 0 || !excused)) || m->gap > 1) {
 		v->gaps++;
 		bad = true;
 	} else {
 		v->told += m->gap;
-		v->repeated += copies > 1;
-		v->repeated_later += copies > 1 && at >= line;
+		v->repeated += copies + m->gap > 1;
+		v->repeated_later += copies + m->gap > 1 && at >= line;
 	}
 	if (bad && v->content < 0) {
 		v->content = content;
@@ -360,7 +360,9 @@ void judge(struct rig *r, struct host *h, struct verdict *out)
 	size_t shared = r->devices[0].writer.same_first_line ? TRUTH_FIRST : 0;
 
 	*out = (struct verdict){.content = -1};
-	out->rc = walk(&c, h, false);
+	/* Where a bit has turned a segment may be damaged, if there was no room to set
+	 * that aside: what it held is what may be missing, and nothing else. */
+	out->rc = walk(&c, h, r->damaged);
 	for (size_t i = 0; i < t->n; i++) {
 		const struct content *x = &t->contents[i];
 		size_t line = first_line(x);

@@ -6,7 +6,8 @@
  *   one record (in a stream that claims to be the only one), and no gap;
  *   or records in streams that say of themselves that they may repeat others;
  *   or one gap record, or "the rest was not found", and then another store has it, or
- *   this one had it when it was put back, or the bytes were destroyed unread;
+ *   this one had it when it was put back, or the bytes were destroyed unread; a stream
+ *   that says that it may repeat others may have them all the same;
  *   or a fork's word that another stream has it, where two logs have one and the same
  *   first line;
  *   or nothing, and then another store has it, or this one had it when it was damaged.

@@ -11,6 +11,7 @@
 
 enum { MS = 1000000 };
 bool rig_verbose;
+const struct world *rig_world;
 
 static const char agent_yaml[] =
 	"identity:\n  certificate: /id/cert\n  key: /id/key\n"
@@ -108,6 +109,16 @@ static void hold_to_promise(struct host *h, const struct msg_stream *w)
 	}
 }
 
+static void tell(const struct rig *r, const char *what, const struct msg_stream *w)
+{
+	if (rig_verbose) {
+		printf("%.3f %s %02x%02x received %llu durable %llu\n",
+		       (double)world_now_ns(r->w) / 1e9, what, w->id.b[0],
+		       w->id.b[1], (unsigned long long)w->received,
+		       (unsigned long long)w->durable);
+	}
+}
+
 /* Every message that is sent: the collectors' words are remembered. */
 static void on_said(void *arg, struct node *from, uint8_t type,
 		    struct slice payload)
@@ -127,11 +138,13 @@ static void on_said(void *arg, struct node *from, uint8_t type,
 	if (type == MSG_ACK && ack_decode(&ack, payload) == 0) {
 		r->met = true;
 		while (msg_streams_next(&ack.streams, &w) == 1) {
+			tell(r, "ack", &w);
 			promise(h, &w);
 		}
 	} else if (type == MSG_WELCOME &&
 		   welcome_decode(&welcome, payload) == 0) {
 		while (msg_streams_next(&welcome.streams, &w) == 1) {
+			tell(r, "welcome", &w);
 			hold_to_promise(h, &w);
 		}
 	}
@@ -450,6 +463,7 @@ void rig_init(struct rig *r, uint64_t seed, const char *yaml, bool detectors)
 
 	*r = (struct rig){.seed = seed, .restart_ms = 400};
 	r->w = world_new(seed);
+	rig_world = r->w;
 	for (int i = 0; i < RIG_STORES; i++) {
 		init_host(r, i);
 	}
@@ -494,5 +508,6 @@ void rig_fini(struct rig *r)
 	}
 	agent_config_free(r->config);
 	truth_free(&r->truth);
+	rig_world = NULL;
 	world_free(r->w);
 }

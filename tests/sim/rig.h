@@ -110,5 +110,7 @@ void rig_calm(struct rig *r);
 /* Everything is off, disks can be read. */
 void rig_end(struct rig *r);
 extern bool rig_verbose;
+/* Of the run under way, for what is printed; NULL: none. */
+extern const struct world *rig_world;
 
 #endif

@@ -212,8 +212,9 @@ static void on_log(void *arg, enum log_level level, struct slice line)
 {
 	(void)arg;
 	(void)level;
-	if (rig_verbose) {
-		printf("%.*s\n", SLICE_ARG(line));
+	if (rig_verbose && rig_world != NULL) {
+		printf("%.3f %.*s\n", (double)world_now_ns(rig_world) / 1e9,
+		       SLICE_ARG(line));
 	}
 }
 

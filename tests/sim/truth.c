@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/rig.h"
+
 static const char *const names[TRUTH_FILES] = {
 	"/log/auth.log", "/log/mail.log", "/log/web.log"};
 
@@ -77,6 +79,11 @@ static void append(struct writer *w, unsigned file, const char *p, size_t n)
 {
 	if (w->content[file] < 0) {
 		w->content[file] = new_content(w->truth, -1, 0);
+		if (rig_verbose) {
+			printf("%.3f %s log %d begins\n",
+			       (double)world_now_ns(w->w) / 1e9, names[file],
+			       w->content[file]);
+		}
 		if (w->born_ns[file] == 0) {
 			w->born_ns[file] = world_now_ns(w->w);
 		}
@@ -109,6 +116,7 @@ static bool is_seen(struct writer *w, unsigned file)
 static void rotate(struct writer *w, unsigned file)
 {
 	char from[64], to[64];
+	bool renamed;
 
 	for (int i = CHAIN - 1; i > 0; i--) {
 		snprintf(from, sizeof from, "%s.%d", names[file], i);
@@ -116,7 +124,13 @@ static void rotate(struct writer *w, unsigned file)
 		disk_rename(w->node, from, to);
 	}
 	snprintf(to, sizeof to, "%s.1", names[file]);
-	if (world_rnd(w->w, 2) == 0) {
+	renamed = world_rnd(w->w, 2) == 0;
+	if (rig_verbose) {
+		printf("%.3f %s log %d is %s\n", (double)world_now_ns(w->w) / 1e9,
+		       names[file], w->content[file],
+		       renamed ? "renamed" : "copied and cut");
+	}
+	if (renamed) {
 		disk_rename(w->node, names[file], to);
 	} else {
 		disk_copy_truncate(w->node, names[file], to);
