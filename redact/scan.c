@@ -59,7 +59,7 @@ struct pattern {
 
 struct scan {
 	struct scan_tables tables;
-	scan_run run;
+	scan_judge judge; /* NULL: byte by byte */
 	size_t n_patterns;
 	/* patterns of bucket b: by_bucket[first[b]] to by_bucket[first[b + 1] - 1] */
 	uint16_t first[SCAN_BUCKETS + 1];
@@ -466,36 +466,36 @@ void scan_free(struct scan *s)
 
 int scan_use(struct scan *s, enum scan_engine engine)
 {
-	scan_run run = NULL;
+	scan_judge judge = NULL;
 
 	switch (engine) {
 	case SCAN_SCALAR:
-		s->run = NULL;
+		s->judge = NULL;
 		return 0;
 	case SCAN_SSSE3:
-		run = scan_ssse3();
+		judge = scan_ssse3();
 		break;
 	case SCAN_AVX2:
-		run = scan_avx2();
+		judge = scan_avx2();
 		break;
 	case SCAN_VBMI:
-		run = scan_vbmi();
+		judge = scan_vbmi();
 		break;
 	case SCAN_NEON:
-		run = scan_neon();
+		judge = scan_neon();
 		break;
 	case SCAN_BEST:
-		run = scan_vbmi();
-		run = run != NULL ? run : scan_avx2();
-		run = run != NULL ? run : scan_ssse3();
-		run = run != NULL ? run : scan_neon();
-		s->run = run;
+		judge = scan_vbmi();
+		judge = judge != NULL ? judge : scan_avx2();
+		judge = judge != NULL ? judge : scan_ssse3();
+		judge = judge != NULL ? judge : scan_neon();
+		s->judge = judge;
 		return 0;
 	}
-	if (run == NULL) {
+	if (judge == NULL) {
 		return UV_ENOTSUP;
 	}
-	s->run = run;
+	s->judge = judge;
 	return 0;
 }
 
@@ -571,9 +571,13 @@ static inline bool quick_at(const struct scan *s, unsigned k, uint32_t window,
 /* Nearly all of what the tables let through is no window at all. */
 static bool check(const struct scan *s, const char *p, size_t place, size_t n)
 {
-	unsigned buckets = scan_buckets(&s->tables, p + place) & s->loose_buckets;
+	unsigned buckets = scan_buckets(&s->tables, p + place);
 	uint32_t window;
 
+	if (buckets == 0) {
+		return false;
+	}
+	buckets &= s->loose_buckets;
 	memcpy(&window, p + place, sizeof window);
 	for (unsigned k = s->windows[window_hash(window)]; k != 0; k = s->after[k - 1]) {
 		if (quick_at(s, k - 1, window, p, place, n)) {
@@ -592,15 +596,54 @@ static bool check(const struct scan *s, const char *p, size_t place, size_t n)
 	return false;
 }
 
+/* The first of these 64 places from p + base on that is a window's, or n. */
+static inline size_t first_of(const struct scan *s, const char *p, size_t base,
+			      uint64_t places, size_t n)
+{
+	for (; places != 0; places &= places - 1) {
+		size_t at = base + (unsigned)__builtin_ctzll(places);
+
+		if (check(s, p, at, n)) {
+			return at;
+		}
+	}
+	return n;
+}
+
+/* scan_next() by 64 places at a time, and of those a few before the first is looked
+ * at: more, the longer nothing was found. */
+static size_t next_by_64(const struct scan *s, const char *p, size_t from, size_t n)
+{
+	enum { MORE = SCAN_MIN - 1, MOST = 8 };
+	uint64_t places[MOST];
+	char rest[64 + MORE] = {0};
+	size_t at;
+
+	for (unsigned most = 2; n - from >= 64 + MORE; most = MOST) {
+		size_t whole = (n - from - MORE) / 64;
+		unsigned k = whole < most ? (unsigned)whole : most;
+
+		s->judge(&s->tables, p + from, k, places);
+		for (unsigned i = 0; i < k; i++, from += 64) {
+			at = first_of(s, p, from, places[i], n);
+			if (at < n) {
+				return at;
+			}
+		}
+	}
+	if (n - from < SCAN_MIN) {
+		return n;
+	}
+	memcpy(rest, p + from, n - from);
+	s->judge(&s->tables, rest, 1, places);
+	places[0] &= (UINT64_C(1) << (n - from - MORE)) - 1;
+	return first_of(s, p, from, places[0], n);
+}
+
 size_t scan_next(const struct scan *s, const char *p, size_t from, size_t n)
 {
-	bool hit = false;
-
-	if (s->run != NULL) {
-		from = s->run(s, &s->tables, p, from, n, &hit, check);
-		if (hit) {
-			return from;
-		}
+	if (s->judge != NULL && from < n) {
+		return next_by_64(s, p, from, n);
 	}
 	for (; from < n && n - from >= SCAN_MIN; from++) {
 		if (scan_buckets(&s->tables, p + from) != 0 &&

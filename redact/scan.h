@@ -87,7 +87,7 @@ struct scan_tables {
 	/* The same, exact: all buckets of a byte, and half of those of one that is
 	 * below 0x80. */
 	uint16_t byte[SCAN_MIN][256];
-	uint8_t whole[2][SCAN_MIN][128];
+	_Alignas(64) uint8_t whole[2][SCAN_MIN][128];
 };
 
 /* The buckets that may have their window at p. */
@@ -99,18 +99,15 @@ static inline unsigned scan_buckets(const struct scan_tables *t, const char *p)
 	       t->byte[3][c[3]];
 }
 
-/* The next place in [from, n - 3) that the tables let through and `check`
- * accepts, or where the engine stopped looking (fewer than one vector left). */
-typedef bool (*scan_check)(const struct scan *s, const char *p, size_t place,
-			   size_t n);
-typedef size_t (*scan_run)(const struct scan *s, const struct scan_tables *t,
-			   const char *p, size_t from, size_t n, bool *hit,
-			   scan_check check);
+/* Bit k of places[i] is set when place p + 64 * i + k may be a window's, for n times
+ * 64 places.  Reads SCAN_MIN - 1 bytes beyond them. */
+typedef void (*scan_judge)(const struct scan_tables *restrict t, const char *p, unsigned n,
+			   uint64_t *restrict places);
 
 /* NULL where the build or the processor lacks it. */
-scan_run scan_ssse3(void);
-scan_run scan_avx2(void);
-scan_run scan_vbmi(void);
-scan_run scan_neon(void);
+scan_judge scan_ssse3(void);
+scan_judge scan_avx2(void);
+scan_judge scan_vbmi(void);
+scan_judge scan_neon(void);
 
 #endif

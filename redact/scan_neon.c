@@ -5,56 +5,53 @@
 
 #include <arm_neon.h>
 
-/* Not 0 where the 16 places from p on get through a bucket. */
-static inline uint8x16_t judge(const char *p, uint8x16_t lo[2][SCAN_MIN],
-			       uint8x16_t hi[2][SCAN_MIN])
+_Static_assert(SCAN_MIN == 4, "four positions are written out");
+
+/* The buckets of half k that may have the 16 bytes from p on at position i. */
+static inline uint8x16_t look16(const struct scan_tables *t, unsigned k, unsigned i,
+				const char *p)
 {
-	uint8x16_t a = vdupq_n_u8(255), b = a;
+	uint8x16_t v = vld1q_u8((const uint8_t *)p);
 
-	for (unsigned i = 0; i < SCAN_MIN; i++) {
-		uint8x16_t v = vld1q_u8((const uint8_t *)p + i);
-		uint8x16_t l = vandq_u8(v, vdupq_n_u8(15)), h = vshrq_n_u8(v, 4);
-
-		a = vandq_u8(a, vandq_u8(vqtbl1q_u8(lo[0][i], l), vqtbl1q_u8(hi[0][i], h)));
-		b = vandq_u8(b, vandq_u8(vqtbl1q_u8(lo[1][i], l), vqtbl1q_u8(hi[1][i], h)));
-	}
-	return vorrq_u8(a, b);
+	return vandq_u8(vqtbl1q_u8(vld1q_u8(t->lo[k][i]), vandq_u8(v, vdupq_n_u8(15))),
+			vqtbl1q_u8(vld1q_u8(t->hi[k][i]), vshrq_n_u8(v, 4)));
 }
 
-static size_t run_neon(const struct scan *s, const struct scan_tables *t,
-		       const char *p, size_t from, size_t n, bool *hit,
-		       scan_check check)
+static inline uint8x16_t half16(const struct scan_tables *t, unsigned k, const char *p)
 {
-	uint8x16_t lo[2][SCAN_MIN], hi[2][SCAN_MIN];
-
-	for (unsigned i = 0; i < 2 * SCAN_MIN; i++) {
-		unsigned k = i / SCAN_MIN, j = i % SCAN_MIN;
-
-		lo[k][j] = vld1q_u8(t->lo[k][j]);
-		hi[k][j] = vld1q_u8(t->hi[k][j]);
-	}
-	for (; from < n && n - from >= 16 + SCAN_MIN - 1; from += 16) {
-		if (vmaxvq_u8(judge(p + from, lo, hi)) == 0) {
-			continue;
-		}
-		for (size_t at = from; at < from + 16; at++) {
-			if (scan_buckets(t, p + at) != 0 && check(s, p, at, n)) {
-				*hit = true;
-				return at;
-			}
-		}
-	}
-	return from;
+	return vandq_u8(vandq_u8(look16(t, k, 0, p), look16(t, k, 1, p + 1)),
+			vandq_u8(look16(t, k, 2, p + 2), look16(t, k, 3, p + 3)));
 }
 
-scan_run scan_neon(void)
+/* The places among the 16 from p on that get through some bucket. */
+static inline unsigned judge16(const struct scan_tables *t, const char *p)
 {
-	return run_neon;
+	static const uint8_t bits[16] = {1, 2, 4, 8, 16, 32, 64, 128,
+					 1, 2, 4, 8, 16, 32, 64, 128};
+	uint8x16_t any = vorrq_u8(half16(t, 0, p), half16(t, 1, p));
+	uint8x16_t one = vandq_u8(vtstq_u8(any, any), vld1q_u8(bits));
+
+	return vaddv_u8(vget_low_u8(one)) | (unsigned)vaddv_u8(vget_high_u8(one)) << 8;
+}
+
+static void judge_neon(const struct scan_tables *restrict t, const char *p, unsigned n,
+		       uint64_t *restrict places)
+{
+	for (unsigned i = 0; i < n; i++, p += 64) {
+		places[i] = judge16(t, p) | (uint64_t)judge16(t, p + 16) << 16 |
+			    (uint64_t)judge16(t, p + 32) << 32 |
+			    (uint64_t)judge16(t, p + 48) << 48;
+	}
+}
+
+scan_judge scan_neon(void)
+{
+	return judge_neon;
 }
 
 #else
 
-scan_run scan_neon(void)
+scan_judge scan_neon(void)
 {
 	return NULL;
 }

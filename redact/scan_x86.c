@@ -1,115 +1,103 @@
-/* The Teddy loop with x86's byte shuffles; see scan.h. */
+/* The Teddy loop with x86's byte shuffles; see scan.h.
+ *
+ * What is done for each of the SCAN_MIN positions is written out: as a loop over
+ * arrays it stays one at -O2, with the vectors on the stack. */
 #include "redact/scan.h"
 
 #if defined(__x86_64__) || defined(__i386__)
 
 #include <immintrin.h>
 
+_Static_assert(SCAN_MIN == 4, "four positions are written out");
+
 /* Bytes from 0x80 on have the high bit set, for which PSHUFB gives 0: no
  * literal holds them, so the low half needs no mask. */
 #define TARGET(isa) __attribute__((target(isa)))
 
-/* 0xff where the 16 places from p on get through no bucket. */
 TARGET("ssse3")
-static inline __m128i judge16(const char *p, __m128i lo[2][SCAN_MIN], __m128i hi[2][SCAN_MIN])
+static inline __m128i load16(const void *p)
 {
-	__m128i a = _mm_set1_epi8(-1), b = a;
+	return _mm_loadu_si128(p);
+}
 
-	for (unsigned i = 0; i < SCAN_MIN; i++) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-		__m128i h = _mm_and_si128(_mm_srli_epi16(v, 4), _mm_set1_epi8(15));
+/* The buckets of half k that may have the 16 bytes from p on at position i. */
+TARGET("ssse3")
+static inline __m128i look16(const struct scan_tables *t, unsigned k, unsigned i, const char *p)
+{
+	__m128i v = load16(p), h = _mm_and_si128(_mm_srli_epi16(v, 4), _mm_set1_epi8(15));
 
-		a = _mm_and_si128(a, _mm_and_si128(_mm_shuffle_epi8(lo[0][i], v),
-						   _mm_shuffle_epi8(hi[0][i], h)));
-		b = _mm_and_si128(b, _mm_and_si128(_mm_shuffle_epi8(lo[1][i], v),
-						   _mm_shuffle_epi8(hi[1][i], h)));
-	}
-	return _mm_cmpeq_epi8(_mm_or_si128(a, b), _mm_setzero_si128());
+	return _mm_and_si128(_mm_shuffle_epi8(load16(t->lo[k][i]), v),
+			     _mm_shuffle_epi8(load16(t->hi[k][i]), h));
 }
 
 TARGET("ssse3")
-static size_t run_ssse3(const struct scan *s, const struct scan_tables *t,
-			const char *p, size_t from, size_t n, bool *hit,
-			scan_check check)
+static inline __m128i half16(const struct scan_tables *t, unsigned k, const char *p)
 {
-	__m128i lo[2][SCAN_MIN], hi[2][SCAN_MIN];
+	return _mm_and_si128(_mm_and_si128(look16(t, k, 0, p), look16(t, k, 1, p + 1)),
+			     _mm_and_si128(look16(t, k, 2, p + 2), look16(t, k, 3, p + 3)));
+}
 
-	for (unsigned i = 0; i < 2 * SCAN_MIN; i++) {
-		unsigned k = i / SCAN_MIN, j = i % SCAN_MIN;
+/* The places among the 16 from p on that get through some bucket. */
+TARGET("ssse3")
+static inline unsigned judge16(const struct scan_tables *t, const char *p)
+{
+	__m128i none = _mm_cmpeq_epi8(_mm_or_si128(half16(t, 0, p), half16(t, 1, p)),
+				      _mm_setzero_si128());
 
-		lo[k][j] = _mm_load_si128((const __m128i *)(const void *)t->lo[k][j]);
-		hi[k][j] = _mm_load_si128((const __m128i *)(const void *)t->hi[k][j]);
+	return 0xffffu ^ (unsigned)_mm_movemask_epi8(none);
+}
+
+TARGET("ssse3")
+static void judge_ssse3(const struct scan_tables *restrict t, const char *p, unsigned n,
+			uint64_t *restrict places)
+{
+	for (unsigned i = 0; i < n; i++, p += 64) {
+		places[i] = judge16(t, p) | (uint64_t)judge16(t, p + 16) << 16 |
+			    (uint64_t)judge16(t, p + 32) << 32 |
+			    (uint64_t)judge16(t, p + 48) << 48;
 	}
-	while (from < n && n - from >= SCAN_MIN && n >= 16 + SCAN_MIN - 1) {
-		/* The last vector reaches back over places that are judged. */
-		size_t last = n - (16 + SCAN_MIN - 1), base = from < last ? from : last;
-		unsigned places = 0xffffu ^
-				  (unsigned)_mm_movemask_epi8(judge16(p + base, lo, hi));
-
-		for (places &= ~0u << (from - base); places != 0; places &= places - 1) {
-			size_t at = base + (unsigned)__builtin_ctz(places);
-
-			if (scan_buckets(t, p + at) != 0 && check(s, p, at, n)) {
-				*hit = true;
-				return at;
-			}
-		}
-		from = base + 16;
-	}
-	return from;
 }
 
 TARGET("avx2")
-static inline __m256i judge32(const char *p, __m256i lo[2][SCAN_MIN], __m256i hi[2][SCAN_MIN])
+static inline __m256i twice(const uint8_t table[16])
 {
-	__m256i a = _mm256_set1_epi8(-1), b = a;
-
-	for (unsigned i = 0; i < SCAN_MIN; i++) {
-		__m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(p + i));
-		__m256i h = _mm256_and_si256(_mm256_srli_epi16(v, 4),
-					     _mm256_set1_epi8(15));
-
-		a = _mm256_and_si256(a, _mm256_and_si256(
-						_mm256_shuffle_epi8(lo[0][i], v),
-						_mm256_shuffle_epi8(hi[0][i], h)));
-		b = _mm256_and_si256(b, _mm256_and_si256(
-						_mm256_shuffle_epi8(lo[1][i], v),
-						_mm256_shuffle_epi8(hi[1][i], h)));
-	}
-	return _mm256_cmpeq_epi8(_mm256_or_si256(a, b), _mm256_setzero_si256());
+	return _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)table));
 }
 
 TARGET("avx2")
-static size_t run_avx2(const struct scan *s, const struct scan_tables *t,
-		       const char *p, size_t from, size_t n, bool *hit,
-		       scan_check check)
+static inline __m256i look32(const struct scan_tables *t, unsigned k, unsigned i, __m256i v)
 {
-	__m256i lo[2][SCAN_MIN], hi[2][SCAN_MIN];
+	__m256i h = _mm256_and_si256(_mm256_srli_epi16(v, 4), _mm256_set1_epi8(15));
 
-	for (unsigned i = 0; i < 2 * SCAN_MIN; i++) {
-		unsigned k = i / SCAN_MIN, j = i % SCAN_MIN;
+	return _mm256_and_si256(_mm256_shuffle_epi8(twice(t->lo[k][i]), v),
+				_mm256_shuffle_epi8(twice(t->hi[k][i]), h));
+}
 
-		lo[k][j] = _mm256_broadcastsi128_si256(_mm_load_si128(
-			(const __m128i *)(const void *)t->lo[k][j]));
-		hi[k][j] = _mm256_broadcastsi128_si256(_mm_load_si128(
-			(const __m128i *)(const void *)t->hi[k][j]));
+TARGET("avx2")
+static inline unsigned judge32(const struct scan_tables *t, const char *p)
+{
+	__m256i v0 = _mm256_loadu_si256((const void *)p);
+	__m256i v1 = _mm256_loadu_si256((const void *)(p + 1));
+	__m256i v2 = _mm256_loadu_si256((const void *)(p + 2));
+	__m256i v3 = _mm256_loadu_si256((const void *)(p + 3));
+	__m256i a = _mm256_and_si256(
+		_mm256_and_si256(look32(t, 0, 0, v0), look32(t, 0, 1, v1)),
+		_mm256_and_si256(look32(t, 0, 2, v2), look32(t, 0, 3, v3)));
+	__m256i b = _mm256_and_si256(
+		_mm256_and_si256(look32(t, 1, 0, v0), look32(t, 1, 1, v1)),
+		_mm256_and_si256(look32(t, 1, 2, v2), look32(t, 1, 3, v3)));
+
+	return ~(unsigned)_mm256_movemask_epi8(
+		_mm256_cmpeq_epi8(_mm256_or_si256(a, b), _mm256_setzero_si256()));
+}
+
+TARGET("avx2")
+static void judge_avx2(const struct scan_tables *restrict t, const char *p, unsigned n,
+		       uint64_t *restrict places)
+{
+	for (unsigned i = 0; i < n; i++, p += 64) {
+		places[i] = judge32(t, p) | (uint64_t)judge32(t, p + 32) << 32;
 	}
-	while (from < n && n - from >= SCAN_MIN && n >= 32 + SCAN_MIN - 1) {
-		/* The last vector reaches back over places that are judged. */
-		size_t last = n - (32 + SCAN_MIN - 1), base = from < last ? from : last;
-		unsigned places = ~(unsigned)_mm256_movemask_epi8(judge32(p + base, lo, hi));
-
-		for (places &= ~0u << (from - base); places != 0; places &= places - 1) {
-			size_t at = base + (unsigned)__builtin_ctz(places);
-
-			if (scan_buckets(t, p + at) != 0 && check(s, p, at, n)) {
-				*hit = true;
-				return at;
-			}
-		}
-		from = base + 32;
-	}
-	return from;
 }
 
 /* With VBMI a byte below 0x80 is looked up whole, in a table of 128, so that what
@@ -122,101 +110,69 @@ static size_t run_avx2(const struct scan *s, const struct scan_tables *t,
 #define VBMI TARGET("avx512f,avx512bw,avx512vbmi")
 #endif
 
-struct whole_tables {
-	__m512i low[2][SCAN_MIN], high[2][SCAN_MIN];
-};
-
 VBMI
-static inline __m512i half64(const __m512i v[SCAN_MIN], const __m512i low[SCAN_MIN],
-			     const __m512i high[SCAN_MIN])
+static inline __m512i load64(const void *p)
 {
-	__m512i a = _mm512_and_si512(_mm512_permutex2var_epi8(low[0], v[0], high[0]),
-				     _mm512_permutex2var_epi8(low[1], v[1], high[1]));
-
-	return _mm512_and_si512(
-		a, _mm512_and_si512(_mm512_permutex2var_epi8(low[2], v[2], high[2]),
-				    _mm512_permutex2var_epi8(low[3], v[3], high[3])));
-}
-_Static_assert(SCAN_MIN == 4, "half64() takes four");
-
-/* The places among the 64 from p on that get through some bucket. */
-VBMI
-static inline uint64_t judge64(const char *p, const struct whole_tables *w)
-{
-	__m512i v[SCAN_MIN], any, wide;
-
-	for (unsigned i = 0; i < SCAN_MIN; i++) {
-		v[i] = _mm512_loadu_si512((const void *)(p + i));
-	}
-	any = _mm512_or_si512(half64(v, w->low[0], w->high[0]),
-			      half64(v, w->low[1], w->high[1]));
-	wide = _mm512_or_si512(_mm512_or_si512(v[0], v[1]), _mm512_or_si512(v[2], v[3]));
-	return _mm512_test_epi8_mask(any, any) & ~_mm512_movepi8_mask(wide);
+	return _mm512_loadu_si512(p);
 }
 
 VBMI
-static size_t run_vbmi(const struct scan *s, const struct scan_tables *t,
-		       const char *p, size_t from, size_t n, bool *hit,
-		       scan_check check)
+static inline __m512i look64(const uint8_t table[128], __m512i v)
 {
-	struct whole_tables w;
+	return _mm512_permutex2var_epi8(load64(table), v, load64(table + 64));
+}
 
-	for (unsigned i = 0; i < 2 * SCAN_MIN; i++) {
-		unsigned k = i / SCAN_MIN, j = i % SCAN_MIN;
+VBMI
+static void judge_vbmi(const struct scan_tables *restrict t, const char *p, unsigned n,
+		       uint64_t *restrict places)
+{
+	for (unsigned i = 0; i < n; i++, p += 64) {
+		__m512i v0 = load64(p), v1 = load64(p + 1), v2 = load64(p + 2);
+		__m512i v3 = load64(p + 3);
+		__m512i a = _mm512_and_si512(
+			_mm512_and_si512(look64(t->whole[0][0], v0), look64(t->whole[0][1], v1)),
+			_mm512_and_si512(look64(t->whole[0][2], v2), look64(t->whole[0][3], v3)));
+		__m512i b = _mm512_and_si512(
+			_mm512_and_si512(look64(t->whole[1][0], v0), look64(t->whole[1][1], v1)),
+			_mm512_and_si512(look64(t->whole[1][2], v2), look64(t->whole[1][3], v3)));
+		__m512i any = _mm512_or_si512(a, b);
+		__m512i wide = _mm512_or_si512(_mm512_or_si512(v0, v1), _mm512_or_si512(v2, v3));
 
-		w.low[k][j] = _mm512_loadu_si512((const void *)t->whole[k][j]);
-		w.high[k][j] = _mm512_loadu_si512((const void *)(t->whole[k][j] + 64));
+		places[i] = _mm512_test_epi8_mask(any, any) & ~_mm512_movepi8_mask(wide);
 	}
-	while (from < n && n - from >= SCAN_MIN && n >= 64 + SCAN_MIN - 1) {
-		/* The last vector reaches back over places that are judged. */
-		size_t last = n - (64 + SCAN_MIN - 1), base = from < last ? from : last;
-		uint64_t places = judge64(p + base, &w);
-
-		for (places &= ~UINT64_C(0) << (from - base); places != 0;
-		     places &= places - 1) {
-			size_t at = base + (unsigned)__builtin_ctzll(places);
-
-			if (check(s, p, at, n)) {
-				*hit = true;
-				return at;
-			}
-		}
-		from = base + 64;
-	}
-	return from;
 }
 
-scan_run scan_ssse3(void)
+scan_judge scan_ssse3(void)
 {
-	return __builtin_cpu_supports("ssse3") ? run_ssse3 : NULL;
+	return __builtin_cpu_supports("ssse3") ? judge_ssse3 : NULL;
 }
 
-scan_run scan_avx2(void)
+scan_judge scan_avx2(void)
 {
-	return __builtin_cpu_supports("avx2") ? run_avx2 : NULL;
+	return __builtin_cpu_supports("avx2") ? judge_avx2 : NULL;
 }
 
-scan_run scan_vbmi(void)
+scan_judge scan_vbmi(void)
 {
 	return __builtin_cpu_supports("avx512vbmi") &&
 			       __builtin_cpu_supports("avx512bw")
-		       ? run_vbmi
+		       ? judge_vbmi
 		       : NULL;
 }
 
 #else
 
-scan_run scan_ssse3(void)
+scan_judge scan_ssse3(void)
 {
 	return NULL;
 }
 
-scan_run scan_avx2(void)
+scan_judge scan_avx2(void)
 {
 	return NULL;
 }
 
-scan_run scan_vbmi(void)
+scan_judge scan_vbmi(void)
 {
 	return NULL;
 }
