@@ -15,6 +15,9 @@ enum {
 	SOON_MS = 20,        /* entries come together */
 	SCAN_S = 10,         /* without being told that there is something new */
 	SCAN_AGAIN_MS = 500, /* when told */
+	TURN_MS = 20,        /* then others on the loop have theirs */
+	/* A timer of 0 is run again at once by libuv before 1.45, and nothing else is. */
+	AGAIN_MS = 1,
 };
 static const int64_t second_ns = INT64_C(1000000000);
 static const char prefix[] = "journal:";
@@ -271,13 +274,38 @@ static int scan(struct journal *j)
 
 /* ---- work ---- */
 
+/* A step of each chain, as far as there is time; true: there is more at once. */
+static bool take_turns(struct journal *j, int64_t end_ns)
+{
+	bool more = false;
+
+	for (size_t i = 0; i < j->n_chains; i++) {
+		struct chain *c = j->turn == NULL ? j->chains : j->turn;
+
+		j->turn = c->next;
+		more = chain_step(c) || more;
+		if (sys_mono_ns(j->sys) >= end_ns) {
+			return more || i + 1 < j->n_chains;
+		}
+	}
+	return more;
+}
+
+static bool scan_is_due(const struct journal *j, int64_t now_ns)
+{
+	int64_t since_ns = now_ns - j->scanned_ns;
+
+	return j->scanned_ns == 0 ||
+	       (j->accounter == NULL &&
+		((j->scan_wanted && since_ns > SCAN_AGAIN_MS * INT64_C(1000000)) ||
+		 since_ns > SCAN_S * second_ns));
+}
+
 static void work(struct journal *j)
 {
 	int64_t now_ns = sys_mono_ns(j->sys);
-	bool more = false;
 
-	if ((j->scan_wanted && now_ns - j->scanned_ns > SCAN_AGAIN_MS * INT64_C(1000000)) ||
-	    j->scanned_ns == 0 || now_ns - j->scanned_ns > SCAN_S * second_ns) {
+	if (scan_is_due(j, now_ns)) {
 		int rc = scan(j);
 
 		if (rc != 0) {
@@ -285,11 +313,8 @@ static void work(struct journal *j)
 				 "error=\"%s\"", err_str(rc));
 		}
 	}
-	for (struct chain *c = j->chains; c != NULL; c = c->next) {
-		more = chain_step(c) || more;
-	}
-	if (more) {
-		sys_timer_set(j->sys, j->soon, 0);
+	if (take_turns(j, now_ns + TURN_MS * INT64_C(1000000))) {
+		sys_timer_set(j->sys, j->soon, AGAIN_MS);
 	}
 }
 
@@ -306,6 +331,9 @@ static void on_poll(void *arg)
 	work(j);
 	for (struct chain *c = j->chains; c != NULL; c = c->next) {
 		chain_tick(c, now_ns);
+		if (c->accounting) {
+			sys_timer_set(j->sys, j->soon, AGAIN_MS);
+		}
 	}
 	sys_timer_set(j->sys, j->poll, j->options->poll_interval_ms);
 }
@@ -321,7 +349,7 @@ static int journal_start(struct source *source)
 	}
 	j->started = true;
 	j->first_start = j->n_restored == 0 && j->n_known == 0;
-	sys_timer_set(j->sys, j->soon, 0);
+	sys_timer_set(j->sys, j->soon, AGAIN_MS);
 	sys_timer_set(j->sys, j->poll, j->options->poll_interval_ms);
 	return 0;
 }
@@ -331,7 +359,7 @@ static void journal_resume(struct source *source)
 	struct journal *j = (struct journal *)source;
 
 	if (j->started && !j->stopped) {
-		sys_timer_set(j->sys, j->soon, 0);
+		sys_timer_set(j->sys, j->soon, AGAIN_MS);
 	}
 }
 

@@ -74,10 +74,10 @@ void chain_leave(struct chain *c, enum tail_close why)
 	}
 	chain_close_file(c);
 	c->skip_to = 0;
-	c->hole_to = 0;
+	chain_forget_hole(c);
 }
 
-/* False: no room. */
+/* False: no room, or c->accounting: it is not known yet what is to be told. */
 static bool tell_hole(struct chain *c)
 {
 	struct journal *j = c->journal;
@@ -89,6 +89,9 @@ static bool tell_hole(struct chain *c)
 			return false;
 		}
 		c->note[0] = '\0';
+	}
+	if (!chain_account(c)) {
+		return false;
 	}
 	if (c->hole_to == 0) {
 		return true;
@@ -216,7 +219,7 @@ static int hand_on(struct chain *c, uint64_t end, uint32_t flags, struct slice t
 	if (rc == 0) {
 		c->stream.position = end;
 		c->stream.st.position = end;
-		c->skip_to = 0;
+		c->skip_to = c->passed = 0;
 	}
 	return rc;
 }
@@ -325,7 +328,7 @@ static int open_next(struct chain *c)
 				     : j->calls->seek(c->reader, c->seqnum_id,
 						      chain_at(c));
 		c->begun = chain_at(c) > f->header.head ? chain_at(c) : f->header.head;
-		c->read = 0;
+		c->read = c->noted = c->noted_at = 0;
 		if (rc != 0) {
 			chain_close_file(c);
 		}
@@ -373,6 +376,19 @@ static void lose_reader(struct chain *c)
 	}
 	c->holding = false;
 	c->stuck_ns = 0;
+}
+
+/* Until the folder is looked at again. */
+static void forget_file(struct chain *c, const struct journal_header *h)
+{
+	struct journal_files *fs = &c->journal->files;
+
+	for (size_t i = 0; i < fs->n; i++) {
+		if (fs->v[i].error == 0 &&
+		    memcmp(fs->v[i].header.file_id, h->file_id, sizeof h->file_id) == 0) {
+			fs->v[i].error = UV_EIO;
+		}
+	}
 }
 
 /* Looks for what can be read behind the damage at the position: further and further,
@@ -428,11 +444,8 @@ static void pass_damage(struct chain *c, const struct journal_header *h)
 	}
 	if (end - c->stream.position < believed_loss) {
 		chain_set_hole(c, end, "journal-damaged");
-	}
-	if (c->hole_to == 0) {
-		c->stream.position = end - c->stream.position < believed_loss
-					     ? end
-					     : c->stream.position;
+	} else {
+		forget_file(c, h);
 	}
 }
 
@@ -465,8 +478,8 @@ static bool at_end(struct chain *c, bool broken)
 	if (rc != 0 || h.state == JOURNAL_ARCHIVED ||
 	    (next != NULL && strcmp(next->path, c->path) != 0 &&
 	     memcmp(next->header.file_id, h.file_id, 16) != 0)) {
-		if (rc == 0) {
-			chain_note_missing(c, &h);
+		if (rc == 0 && !chain_note_missing(c, &h)) {
+			return true;
 		}
 		chain_close_file(c);
 		j->scan_wanted = j->scan_wanted || next == NULL;
@@ -485,7 +498,7 @@ bool chain_step(struct chain *c)
 
 	if ((!c->placed && place(c) != 0) || !tell_hole(c) ||
 	    (c->reader == NULL && open_next(c) != 0)) {
-		return false;
+		return c->accounting;
 	}
 	for (int i = 0; i < ENTRIES_AT_ONCE; i++) {
 		int rc = c->holding ? 1 : j->calls->next(c->reader);
@@ -503,7 +516,7 @@ bool chain_step(struct chain *c)
 			return at_end(c, true);
 		}
 		if (!tell_hole(c)) {
-			return false;
+			return c->accounting;
 		}
 	}
 	return true;
@@ -542,7 +555,7 @@ void chain_tick(struct chain *c, int64_t now_ns)
 	/* Files were there that nobody has read, and are gone with no later ones. */
 	if (c->missing_ns > 0 && now_ns - c->missing_ns > MISSING_S * second_ns &&
 	    c->placed && c->reader == NULL && c->hole_to == 0 &&
-	    st->size > c->stream.position && next_file(c) == NULL) {
+	    st->size > chain_at(c) && next_file(c) == NULL) {
 		chain_set_hole(c, st->size, "journal-vacuumed");
 		c->missing_ns = 0;
 		tell_hole(c);

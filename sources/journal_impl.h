@@ -15,6 +15,18 @@ enum {
 	SKIP_RECORD = 4096,   /* entries left out by choice, in one record */
 };
 
+/* How many of [from, to) are lost is found out step by step: the numbers are common to
+ * all chains of a folder, and those that others have must be counted one by one. */
+struct account {
+	uint64_t at, end;  /* of [from, to): the part under way, at == end: none */
+	uint64_t next;     /* its first number that was not looked for in the file */
+	size_t file;       /* of journal.files */
+	uint64_t found;    /* of that part, in files */
+	uint64_t to;
+	uint64_t lost;     /* of the parts before */
+	uint64_t steps;    /* entries looked at */
+};
+
 struct chain {
 	struct chain *next;
 	struct journal *journal;
@@ -38,7 +50,11 @@ struct chain {
 
 	int64_t doubt_ns;  /* a hole was seen then, and is judged after the next scan; 0 */
 	uint64_t hole_to;  /* [position, hole_to) is lost, and is to be told; 0 */
+	const char *hole_why;
+	bool accounting;   /* and how much of it is not known yet */
+	uint64_t passed;   /* above position: nothing of ours is up to there; 0 */
 	char hole_reason[JOURNAL_REASON];
+	uint64_t noted, noted_at; /* chain_note_missing(): entries counted, up to there */
 	char note[JOURNAL_REASON]; /* of a loss without a place, to be told; "" */
 };
 
@@ -75,6 +91,11 @@ struct journal {
 	struct journal_files files;
 	struct chain *chains;
 	size_t n_chains;
+	struct chain *turn; /* whose turn it is; NULL: the first's */
+	/* Who is accounting for a hole; one at a time, so that none is counted twice.
+	 * files stays as it is meanwhile. */
+	struct chain *accounter;
+	struct account account;
 	struct stream_state *restored; /* of chains that were not found yet */
 	size_t n_restored;
 	struct known_chain *known;
@@ -96,16 +117,21 @@ int journal_open(struct journal *j, const char *path, int *fd,
 const char *chain_file_name(const struct chain *c, const struct journal_header *h);
 /* A file of this name that can't be read. */
 bool chain_any_damaged(const struct chain *c);
-/* [position, to) has no entries in this chain: those that are in no other one are lost,
- * and hole_to is set. */
+/* [position, to) has no entries in this chain: hole_to is set, and those that are in no
+ * other one are lost. */
 void chain_set_hole(struct chain *c, uint64_t to, const char *why);
+/* Counts on, for a while.  False: there is more to do.  True: hole_reason says what is
+ * lost, or nothing is: then hole_to is 0, and what comes next takes [position, to). */
+bool chain_account(struct chain *c);
+/* The hole is not to be told any more. */
+void chain_forget_hole(struct chain *c);
 /* Numbers are missing.  The files were looked at before the entry behind the hole was
  * there, maybe: true after the next look, which has every one that is before it. */
 bool chain_hole_is_certain(struct chain *c);
 /* The file was read to its end.  libsystemd passes over some damage by itself; the header
  * knows how many entries there are.  Where they stood is not known: the gap is an empty
- * range, at the end. */
-void chain_note_missing(struct chain *c, const struct journal_header *h);
+ * range, at the end.  False: there is more to count, call it again. */
+bool chain_note_missing(struct chain *c, const struct journal_header *h);
 
 /* journal_chain.c */
 /* Reads some entries; true: there may be more at once. */
@@ -126,7 +152,9 @@ int chain_fork(struct chain *c);
 /* Where reading stands. */
 static inline uint64_t chain_at(const struct chain *c)
 {
-	return c->skip_to > c->stream.position ? c->skip_to : c->stream.position;
+	uint64_t at = c->skip_to > c->stream.position ? c->skip_to : c->stream.position;
+
+	return c->passed > at ? c->passed : at;
 }
 
 static inline bool chain_has(const struct chain *c, const struct journal_file *f)

@@ -8,7 +8,10 @@
 #include "common/log.h"
 #include "sources/journal_impl.h"
 
-enum { ACCOUNT_MAX = 65536 }; /* entries looked at to account for a hole */
+enum {
+	STEPS = 512,               /* entries looked at in one go ... */
+	ACCOUNT_MAX = 1024 * 1024, /* ... and for one hole */
+};
 
 int journal_open(struct journal *j, const char *path, int *fd,
 		       struct journal_reader **out)
@@ -40,57 +43,57 @@ const char *chain_file_name(const struct chain *c, const struct journal_header *
 	return c->path;
 }
 
-/* How many entries an open file has in [from, to), as far as that can be read. */
+/* How many entries an open file has in [*from, to), as far as that can be read in so many
+ * steps; *from: where that went to. */
 static uint64_t count_read(struct journal *j, struct journal_reader *r,
-			   const struct journal_header *h, uint64_t from, uint64_t to,
-			   uint64_t *budget)
+			   const struct journal_header *h, uint64_t *from, uint64_t to,
+			   uint64_t *steps)
 {
 	struct journal_entry e;
-	uint64_t n = 0;
+	uint64_t n = 0, at = *from;
 
-	if (j->calls->seek(r, h->seqnum_id, from) == 0) {
-		while (*budget > 0 && j->calls->next(r) == 1 &&
-		       j->calls->entry(r, &e) == 0 && e.number < to) {
-			n += e.number >= from;
-			(*budget)--;
+	if (j->calls->seek(r, h->seqnum_id, at) == 0) {
+		for (; *steps > 0; (*steps)--) {
+			if (j->calls->next(r) != 1 || j->calls->entry(r, &e) != 0 ||
+			    e.number >= to) {
+				*from = to;
+				return n;
+			}
+			if (e.number >= at) {
+				n++;
+				*from = e.number + 1;
+			}
 		}
+		return n;
 	}
+	*from = to;
 	return n;
 }
 
 static uint64_t count_in(struct journal *j, const struct journal_file *f,
-			 uint64_t from, uint64_t to, uint64_t *budget)
+			 uint64_t *from, uint64_t to, uint64_t *steps)
 {
 	struct journal_reader *r;
 	uint64_t n;
 	int fd;
 
 	if (journal_open(j, f->path, &fd, &r) != 0) {
+		*from = to;
 		return 0;
 	}
-	n = count_read(j, r, &f->header, from, to, budget);
+	n = count_read(j, r, &f->header, from, to, steps);
 	j->calls->close(r);
 	sys_close(j->sys, fd);
 	return n;
 }
 
 /* journald counts all its files' entries by one counter. */
-static uint64_t count_others(const struct chain *c, uint64_t from, uint64_t to)
+static bool is_other(const struct chain *c, const struct journal_file *f, uint64_t from,
+		     uint64_t to)
 {
-	struct journal *j = c->journal;
-	uint64_t n = 0, budget = ACCOUNT_MAX;
-
-	for (size_t i = 0; i < j->files.n; i++) {
-		const struct journal_file *f = &j->files.v[i];
-
-		if (f->error == 0 && f->header.entries > 0 && !chain_has(c, f) &&
-		    f->dir_n == strlen(c->dir) &&
-		    memcmp(f->path, c->dir, f->dir_n) == 0 && f->header.head < to &&
-		    f->header.tail >= from) {
-			n += count_in(j, f, from, to, &budget);
-		}
-	}
-	return n;
+	return f->error == 0 && f->header.entries > 0 && !chain_has(c, f) &&
+	       f->dir_n == strlen(c->dir) && memcmp(f->path, c->dir, f->dir_n) == 0 &&
+	       f->header.head < to && f->header.tail >= from;
 }
 
 /* A file of this name that can't be read. */
@@ -130,41 +133,112 @@ static bool told_elsewhere(const struct chain *c, uint64_t from, uint64_t to, ui
 	return false;
 }
 
-/* How many of [from, to) are in no file and were not told of by another chain: the
- * numbers are common to them all. */
-static uint64_t count_lost(const struct chain *c, uint64_t from, uint64_t to)
+/* The next part of what is accounted for that no other chain has told of. */
+static void next_part(const struct chain *c, struct account *a)
 {
-	uint64_t a, b, found;
+	uint64_t from, to, n = a->end - a->at;
 
-	if (from >= to) {
-		return 0;
+	a->lost += n > a->found ? n - a->found : 0;
+	a->found = 0;
+	a->file = 0;
+	a->at = a->next = a->end;
+	a->end = a->to;
+	while (a->at < a->to && told_elsewhere(c, a->at, a->to, &from, &to)) {
+		if (from > a->at) {
+			a->end = from;
+			return;
+		}
+		a->at = a->next = to;
 	}
-	if (told_elsewhere(c, from, to, &a, &b)) {
-		return count_lost(c, from, a) + count_lost(c, b, to);
-	}
-	found = count_others(c, from, to);
-	return found < to - from ? to - from - found : 0;
+}
+
+/* A chain's numbers begin with its first file's. */
+static uint64_t hole_from(const struct chain *c)
+{
+	return c->stream.position > 0 ? c->stream.position : c->begun;
 }
 
 void chain_set_hole(struct chain *c, uint64_t to, const char *why)
 {
-	struct journal *j = c->journal;
-	/* A chain's numbers begin with its first file's. */
-	uint64_t from = c->stream.position > 0 ? c->stream.position : c->begun;
-	uint64_t n = count_lost(c, from, to);
-
 	c->doubt_ns = 0;
-	if (n == 0) {
-		return; /* All of them are in other chains. */
+	c->hole_to = to;
+	c->hole_why = why;
+	c->accounting = true;
+}
+
+void chain_forget_hole(struct chain *c)
+{
+	c->hole_to = c->passed = 0;
+	c->accounting = false;
+	if (c->journal->accounter == c) {
+		c->journal->accounter = NULL;
+	}
+}
+
+static void begin_account(struct chain *c)
+{
+	struct account *a = &c->journal->account;
+	uint64_t from = hole_from(c), to = c->hole_to > from ? c->hole_to : from;
+
+	c->journal->accounter = c;
+	*a = (struct account){.at = from, .end = from, .next = from, .to = to};
+	next_part(c, a);
+}
+
+static void end_account(struct chain *c)
+{
+	struct journal *j = c->journal;
+	uint64_t lost = j->account.lost, to = c->hole_to, from = hole_from(c);
+
+	c->accounting = false;
+	j->accounter = NULL;
+	if (lost == 0) {
+		c->hole_to = 0; /* All of them are in other chains. */
+		c->passed = to;
+		return;
 	}
 	j->told[j->n_told++ % JOURNAL_TOLD] = (struct told){c, from, to};
-	c->hole_to = to;
-	snprintf(c->hole_reason, sizeof c->hole_reason, "%s entries=%" PRIu64, why, n);
+	snprintf(c->hole_reason, sizeof c->hole_reason, "%s entries=%" PRIu64, c->hole_why,
+		 lost);
 	j->gaps++;
-	j->lost += n;
+	j->lost += lost;
 	log_warn("entries of the journal are lost, the collector is told",
 		 "folder=%s name=%s from=%" PRIu64 " to=%" PRIu64 " reason=\"%s\"", c->dir,
 		 c->family, from, to, c->hole_reason);
+}
+
+/* One step: a file is looked at, or passed. */
+static void account_on(struct chain *c, uint64_t *steps)
+{
+	struct journal *j = c->journal;
+	struct account *a = &j->account;
+	uint64_t before = *steps;
+
+	if (a->at >= a->to) {
+		end_account(c);
+	} else if (a->file >= j->files.n || a->steps >= ACCOUNT_MAX) {
+		next_part(c, a);
+	} else if (a->next >= a->end || !is_other(c, &j->files.v[a->file], a->at, a->end)) {
+		a->file++;
+		a->next = a->at;
+	} else {
+		a->found += count_in(j, &j->files.v[a->file], &a->next, a->end, steps);
+		a->steps += before - *steps;
+	}
+}
+
+bool chain_account(struct chain *c)
+{
+	struct journal *j = c->journal;
+	uint64_t steps = STEPS;
+
+	if (c->accounting && j->accounter == NULL) {
+		begin_account(c);
+	}
+	while (c->accounting && j->accounter == c && steps > 0) {
+		account_on(c, &steps);
+	}
+	return !c->accounting;
 }
 
 /* Numbers are missing.  The files were looked at before the entry behind the hole was
@@ -183,25 +257,30 @@ bool chain_hole_is_certain(struct chain *c)
 	return true;
 }
 
-/* libsystemd passes over some damage by itself; the header knows how many entries there
- * are.  Where they stood is not known: the gap is an empty range, at the end. */
-void chain_note_missing(struct chain *c, const struct journal_header *h)
+bool chain_note_missing(struct chain *c, const struct journal_header *h)
 {
 	struct journal *j = c->journal;
-	uint64_t budget = ACCOUNT_MAX, before = 0, missing;
+	uint64_t steps = STEPS, missing;
 	struct journal_reader *r;
 
 	if (c->begun == 0 || h->entries <= c->read) {
-		return;
+		return true;
 	}
-	if (c->begun > h->head && j->calls->open(&r, c->fd) == 0) {
-		before = count_read(j, r, h, h->head, c->begun, &budget);
+	if (c->noted_at < h->head) {
+		c->noted_at = h->head;
+		c->noted = 0;
+	}
+	if (c->begun > c->noted_at && j->calls->open(&r, c->fd) == 0) {
+		c->noted += count_read(j, r, h, &c->noted_at, c->begun, &steps);
 		j->calls->close(r);
+		if (c->noted_at < c->begun) {
+			return false;
+		}
 	}
-	if (budget == 0 || h->entries <= before + c->read) {
-		return;
+	if (h->entries <= c->noted + c->read) {
+		return true;
 	}
-	missing = h->entries - before - c->read;
+	missing = h->entries - c->noted - c->read;
 	snprintf(c->note, sizeof c->note,
 		 "journal-damaged entries=%" PRIu64 " from=%" PRIu64 " to=%" PRIu64,
 		 missing, c->begun, h->tail + 1);
@@ -211,4 +290,5 @@ void chain_note_missing(struct chain *c, const struct journal_header *h)
 	j->gaps++;
 	j->lost += missing;
 	c->begun = 0;
+	return true;
 }

@@ -212,6 +212,25 @@ def damaged(fleet, journald):
     held("and the file is named in the log", os.path.basename(path) in (fleet.folder / "agent.log").read_text())
 
 
+def cut_off(fleet, journald):
+    """A file that is truncated while the agent has it mapped: the kernel answers with SIGBUS."""
+    wait_for(lambda: fleet.status()["sources"]["journal"]["behind"] == 0)
+    before = sum(n for n, _ in fleet.gaps())
+    fleet.agent.send_signal(signal.SIGSTOP)
+    sent = write("cut", range(400))
+    path = sorted(p for p in journald.rotate() if "/system@" in p)[0]
+    after = write("cut-after", range(50))
+    os.truncate(path, pathlib.Path(path).read_bytes().index(b"n=cut/100 ") & ~4095)
+    fleet.agent.send_signal(signal.SIGCONT)
+    why = wrong(fleet, after)
+    held("what comes after a file that was cut off is read", not why, why)
+    held("by the same process", fleet.agent.poll() is None, fleet.agent.poll())
+    there = sent & set(fleet.numbers())
+    told = sum(n for n, _ in fleet.gaps()) - before
+    held("of the file that was cut off what is missing is told (%d and %d of 400)" % (len(there), told),
+         len(there) + told >= 400 > len(there), (len(there), told))
+
+
 def broken_header(fleet, journald):
     """A file nobody can open does not keep the others from being read."""
     fleet.end("agent")
@@ -245,6 +264,7 @@ def main():
         kills(fleet, journald)
         vacuumed(fleet, journald)
         damaged(fleet, journald)
+        cut_off(fleet, journald)
         broken_header(fleet, journald)
         fleet.end("agent")
     finally:

@@ -42,6 +42,9 @@ struct fixture {
 /* One test at a time.  Calls left before the one that fails; -1: none. */
 static int countdown = -1;
 
+/* Entries that were looked at. */
+static size_t steps;
+
 static bool fails_now(void)
 {
 	return countdown >= 0 && countdown-- == 0;
@@ -89,6 +92,7 @@ static int fake_seek(struct journal_reader *r, const uint8_t id[static 16], uint
 
 static int fake_next(struct journal_reader *r)
 {
+	steps++;
 	while (r->next != NULL && *r->next != '\0') {
 		char *end = strchr(r->next, '\n');
 
@@ -451,6 +455,34 @@ static void a_vacuumed_file_is_a_gap_with_its_count(void **state)
 	assert_non_null(strstr(f->text, "[x][y][z]"));
 }
 
+/* However large it is, nobody else on the loop waits while it is counted. */
+static void a_large_hole_is_counted_a_part_at_a_time(void **state)
+{
+	enum { OTHERS = 1100, TO = 2000 };
+	struct fixture *f = *state;
+	char others[BYTES] = "", want[64];
+	size_t n = 0, most = 0;
+
+	for (int i = 0; i < OTHERS; i++) {
+		n += (size_t)snprintf(others + n, sizeof others - n, "%d x|", i + 3);
+	}
+	write_file(f, "system@1.journal", 'i', 'i', JOURNAL_ARCHIVED, "1 a|2 b|");
+	write_file(f, "system.journal", 'i', 'k', JOURNAL_ONLINE, "2000 c|");
+	write_file(f, "user-1000.journal", 'u', 'u', JOURNAL_ONLINE, others);
+	start(f);
+	for (int i = 0; i < 8000 && strstr(f->text, "[c]") == NULL; i++) {
+		steps = 0;
+		uv_run(&f->loop, UV_RUN_NOWAIT);
+		most = steps > most ? steps : most;
+		usleep(500);
+	}
+	snprintf(want, sizeof want, "{3-%d journal-vacuumed entries=%d}[c]", TO,
+		 TO - 3 - OTHERS);
+	assert_non_null(strstr(f->text, want));
+	/* Two chains: 256 entries to read, and 512 to count. */
+	assert_true(most <= 256 + 512 + 8);
+}
+
 static void numbers_of_other_chains_are_no_gap(void **state)
 {
 	struct fixture *f = *state;
@@ -728,6 +760,7 @@ int main(void)
 		T(a_restart_goes_on_behind_what_was_acknowledged),
 		T(a_journal_with_other_entries_is_a_stream_of_its_own),
 		T(a_vacuumed_file_is_a_gap_with_its_count),
+		T(a_large_hole_is_counted_a_part_at_a_time),
 		T(numbers_of_other_chains_are_no_gap),
 		T(a_last_file_that_goes_unread_is_a_gap),
 		T(damage_is_passed_and_told),
