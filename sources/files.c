@@ -55,9 +55,6 @@ static int grow(struct tail *t)
 	if (t->n_files < t->room_files) {
 		return 0;
 	}
-	if (t->n_files >= TAIL_MAX_FILES) {
-		return ERR_LIMIT;
-	}
 	files = realloc(t->files, room * sizeof files[0]);
 	if (files == NULL) {
 		return UV_ENOMEM;
@@ -71,7 +68,8 @@ int file_add(struct tail *t, const char *path, int fd,
 	     const struct sys_stat *st, struct file **out)
 {
 	struct file *f = NULL;
-	int rc = grow(t);
+	struct folder *folder = folder_of(t, path);
+	int rc = folder == NULL ? UV_ENOMEM : grow(t);
 
 	*out = NULL;
 	if (rc == 0) {
@@ -83,6 +81,9 @@ int file_add(struct tail *t, const char *path, int fd,
 		sys_close(t->sys, fd);
 		return rc;
 	}
+	f->folder = folder;
+	folder->n_files++;
+	folder->n_open++;
 	f->tail = t;
 	f->state = FILE_NEW;
 	f->fd = fd;
@@ -94,7 +95,7 @@ int file_add(struct tail *t, const char *path, int fd,
 	f->size = f->packed != CONTENT_PLAIN ? 0 : st->size;
 	f->mtime_ns = st->mtime_ns;
 	f->good_mtime_ns = st->mtime_ns;
-	f->idle_since_ns = sys_mono_ns(t->sys);
+	f->idle_since_ns = f->turn_ns = sys_mono_ns(t->sys);
 	f->ready = true;
 	t->files[t->n_files++] = f;
 	chain(f);
@@ -111,6 +112,7 @@ void file_close(struct file *f)
 		sys_close(f->tail->sys, f->fd); /* Was only read from. */
 		f->fd = -1;
 		f->tail->n_open--;
+		f->folder->n_open--;
 	}
 }
 
@@ -119,6 +121,10 @@ void file_free(struct file *f)
 	struct tail *t = f->tail;
 
 	identify_forget(t, f);
+	if (f->state == FILE_SKIPPED) {
+		t->n_skipped--;
+		f->folder->oldest_known = false;
+	}
 	file_close(f);
 	file_drop_stream(f);
 	if (f->resume != NULL) {
@@ -126,6 +132,7 @@ void file_free(struct file *f)
 	}
 	known_free(f->reserve);
 	unchain(f);
+	f->folder->n_files--;
 	for (size_t i = 0; i < t->n_files; i++) {
 		if (t->files[i] == f) {
 			t->files[i] = t->files[--t->n_files];
@@ -307,64 +314,9 @@ void file_park(struct file *f, enum tail_close why)
 	}
 }
 
-/* Everything in it was handed on, and nothing hangs in the air. */
-static bool drained(const struct file *f)
+void file_skip(struct file *f)
 {
-	return f->state == FILE_READING && !f->ready && !f->full &&
-	       f->partial == 0 && f->s->position == f->size &&
-	       f->s->lines.record_start == f->s->position;
-}
-
-static bool better_victim(const struct file *a, const struct file *b)
-{
-	return b == NULL ||
-	       (a->gone != b->gone ? a->gone
-				   : a->idle_since_ns < b->idle_since_ns);
-}
-
-static struct file *find_victim(const struct tail *t)
-{
-	struct file *victim = NULL;
-
-	for (size_t i = 0; i < t->n_files; i++) {
-		struct file *f = t->files[i];
-		bool acked = drained(f) &&
-			     (!f->s->has_id || f->s->st.acked >= f->s->position);
-
-		/* A file without a name can't be opened again. */
-		if (drained(f) && (acked || !f->gone) &&
-		    better_victim(f, victim)) {
-			victim = f;
-		}
-	}
-	return victim;
-}
-
-bool file_may_make_room(const struct tail *t)
-{
-	return t->n_open < t->max_open || find_victim(t) != NULL;
-}
-
-bool file_make_room(struct tail *t)
-{
-	while (t->n_open >= t->max_open) {
-		struct file *victim = find_victim(t);
-
-		if (victim == NULL) {
-			return false;
-		}
-		file_park(victim, victim->gone ? TAIL_ROTATED : TAIL_EVICTED);
-		file_free(victim);
-	}
-	return true;
-}
-
-void file_out_of_descriptors(struct tail *t)
-{
-	size_t few = t->n_open > TAIL_FEWEST_OPEN + TAIL_SPARE_FDS
-			     ? t->n_open - TAIL_SPARE_FDS
-			     : TAIL_FEWEST_OPEN;
-
-	t->max_open = few < t->max_open ? few : t->max_open;
-	file_make_room(t);
+	f->state = FILE_SKIPPED;
+	file_close(f);
+	room_skipped(f);
 }

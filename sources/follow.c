@@ -50,6 +50,7 @@ static int open_stream(struct file *f)
 void follow_begin(struct file *f)
 {
 	f->state = FILE_READING;
+	f->turn_ns = sys_mono_ns(f->tail->sys);
 	f->ready = true;
 	f->partial = 0;
 	/* A stream that begins inside a file has to be known by its id at once:

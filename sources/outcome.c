@@ -199,9 +199,8 @@ void outcome_skip(struct file *f, const struct stream_id *original,
 		stream_state_add_rung(&other->s->st, matched, h);
 	}
 	disown(f, NULL);
-	f->state = FILE_SKIPPED;
 	f->copy_of = *original;
-	file_close(f);
+	file_skip(f);
 }
 
 /* The file holds a remembered stream and not one byte more. */

@@ -42,9 +42,8 @@ static void put_aside(struct file *f)
 		file_free(f);
 		return;
 	}
-	f->state = FILE_SKIPPED;
 	memset(&f->copy_of, 0, sizeof f->copy_of);
-	file_close(f);
+	file_skip(f);
 }
 
 static const char *why(int rc)

@@ -231,16 +231,19 @@ static void look_for_unseen(const struct file *f)
 int scan_open(struct tail *t, const char *path, uint32_t source, bool in_glob,
 	      struct file **out)
 {
+	struct folder *folder = folder_of(t, path);
 	struct sys_stat st;
 	struct file *f;
 	int fd, rc;
 
 	*out = NULL;
-	if (t->starved) {
+	if (folder == NULL) {
+		return UV_ENOMEM;
+	}
+	if (t->dry) {
 		return UV_EMFILE; /* Said already; the others first. */
 	}
-	if (!file_make_room(t)) {
-		t->starved = true;
+	if (!room_make(t, folder, path)) {
 		tail_trouble(t, "log files", UV_EMFILE,
 			     "more log files than sources.max_open have something "
 			     "to read; they take turns");
@@ -249,8 +252,7 @@ int scan_open(struct tail *t, const char *path, uint32_t source, bool in_glob,
 	/* Not to hang on a FIFO that took the file's name meanwhile. */
 	fd = sys_open(t->sys, path, O_RDONLY | O_NONBLOCK, 0);
 	if (fd == UV_EMFILE || fd == UV_ENFILE) {
-		t->starved = true;
-		file_out_of_descriptors(t);
+		room_out_of_descriptors(t);
 		tail_trouble(t, "log files", fd,
 			     "no descriptors are left, keeping fewer log files "
 			     "open; they take turns (raise LimitNOFILE)");
@@ -368,6 +370,9 @@ static int on_match(void *arg, const char *path)
 			return 0;
 		}
 	}
+	if (room_too_dear(t, &st) || room_passed_over(t, path, &st)) {
+		return 0;
+	}
 	rc = scan_open(t, path, m->source, true, &f);
 	t->scan_failed |= rc != 0 && rc != UV_ENOENT && rc != UV_EACCES;
 	return 0;
@@ -401,7 +406,7 @@ void scan_run(struct tail *t)
 		t->known[i]->present = false;
 	}
 	t->scan_failed = false;
-	t->starved = false;
+	room_scan_begins(t);
 	t->scan_wanted = false;
 	t->last_scan_ns = sys_mono_ns(t->sys);
 	began_ns = sys_wall_ns(t->sys);
@@ -436,4 +441,5 @@ void scan_run(struct tail *t)
 			file_free(f);
 		}
 	}
+	room_scan_ends(t);
 }

@@ -9,11 +9,17 @@
 #include "common/log.h"
 #include "sources/tail_impl.h"
 
+#define TROUBLE_GAP_NS INT64_C(10000000000)
 enum { NS_PER_MS = 1000000, POLL_DEFAULT_MS = 1000, TIMEOUT_DEFAULT_MS = 5000 };
+
+uint64_t tail_bytes_hash(const char *p, size_t n)
+{
+	return XXH3_64bits(p, n);
+}
 
 uint64_t tail_path_hash(const char *path)
 {
-	return XXH3_64bits(path, strlen(path));
+	return tail_bytes_hash(path, strlen(path));
 }
 
 void tail_trouble(struct tail *t, const char *path, int code, const char *what)
@@ -29,9 +35,15 @@ void tail_trouble(struct tail *t, const char *path, int code, const char *what)
 			return;
 		}
 	}
+	/* Names that can't be read may be as many as somebody likes. */
+	if (t->n_troubles == TAIL_MAX_TROUBLES &&
+	    sys_mono_ns(t->sys) - t->trouble_ns < TROUBLE_GAP_NS) {
+		return;
+	}
 	at = t->n_troubles < TAIL_MAX_TROUBLES
 		     ? t->n_troubles++
 		     : t->stats.errors % TAIL_MAX_TROUBLES;
+	t->trouble_ns = sys_mono_ns(t->sys);
 	t->troubles[at] = (struct trouble){hash, code};
 	log_warn(what, "path=%s error=\"%s\"",
 		 log_quote(quoted, sizeof quoted, slice_str(path)),
@@ -140,7 +152,7 @@ static void on_work(void *arg)
 	more |= search_step(t);
 	if (more || any_runnable(t)) {
 		tail_wake(t);
-	} else if (t->starved && file_may_make_room(t)) {
+	} else if (t->starved && room_may_be(t)) {
 		t->scan_wanted = true; /* The others' turn. */
 	}
 	if (t->scan_wanted) {
@@ -194,6 +206,8 @@ static void settings(struct tail *t, const struct sources_options *o)
 	t->timeout_ms = o->last_line_timeout_ms != 0 ? o->last_line_timeout_ms
 						     : TIMEOUT_DEFAULT_MS;
 	t->max_open = o->max_open != 0 ? (size_t)o->max_open : TAIL_MAX_OPEN;
+	t->max_skipped = TAIL_MAX_SKIPPED;
+	t->folder_skipped = TAIL_FOLDER_SKIPPED;
 	t->buf_room = (t->line_max < LIMIT_CHUNK ? (size_t)LIMIT_CHUNK
 						 : (size_t)t->line_max + 1) +
 		      STREAM_LAST;
@@ -358,6 +372,7 @@ void tail_free(struct tail *t)
 	while (t->n_files > 0) {
 		file_free(t->files[t->n_files - 1]);
 	}
+	folders_free(t);
 	identify_free(t);
 	for (size_t i = 0; i < t->n_known; i++) {
 		known_free(t->known[i]);

@@ -3,6 +3,7 @@
  *   tail.c      the calls of tail.h, timers, and the order of work
  *   scan.c      which files are there: globs, watches, names
  *   files.c     the open files: made, parked, closed
+ *   room.c      whose turn it is: descriptors and places, divided among folders
  *   follow.c    one open file: read on, hand on, its end
  *   packed.c    compressed files: looked through once before they count
  *   identify.c  which stream a file belongs to: proofs by content (with candidates.c,
@@ -34,7 +35,11 @@
 
 enum {
 	TAIL_MAX_OPEN = 1024,
-	TAIL_MAX_FILES = 16384, /* open, or skipped */
+	TAIL_MAX_SKIPPED = 16384,      /* remembered so as not to be looked at again ... */
+	TAIL_FOLDER_SKIPPED = 4096,    /* ... of one folder */
+	TAIL_TURN_MS = 10000,    /* a descriptor is one's own that long */
+	TAIL_BLIND_MS = 60000,   /* without one, before it is told */
+	TAIL_FOLDERS = 256,      /* chains */
 	TAIL_INDEX = 4096,      /* chains in each index */
 	TAIL_SPARE_FDS = 16,    /* left to others when descriptors run out */
 	TAIL_FEWEST_OPEN = 8,
@@ -58,8 +63,24 @@ enum {
 enum file_state { FILE_NEW, FILE_UNPACKING, FILE_PROVING, FILE_RESUMING,
 		  FILE_READING, FILE_SKIPPED };
 
+/* One that files of the table are in, or could not get in.  Whoever can make files in
+ * one has no more than its share, whatever else there is. */
+struct folder {
+	struct folder *next; /* in a chain of tail.folders */
+	uint64_t hash;       /* of its path */
+	size_t n_files, n_open;
+	uint64_t refused;    /* the number of the scan that found no descriptor for it */
+	size_t waiting, waited; /* files without one: in this scan, in the last */
+	/* The oldest of its skipped files, while that is known. */
+	bool oldest_known;
+	int64_t oldest_ns;
+	bool told;           /* that not all of its compressed files are looked at */
+	char path[];
+};
+
 struct file {
 	struct tail *tail;
+	struct folder *folder; /* where it was found */
 	enum file_state state;
 	char *path;
 	char *family; /* a sibling: the configured name it rotated from */
@@ -93,6 +114,7 @@ struct file {
 	 * was found): an incarnation that came later is not older. */
 	int64_t good_mtime_ns;
 	int64_t idle_since_ns; /* monotonic: when it last grew */
+	int64_t turn_ns;       /* monotonic: since when it may be read */
 	unsigned idle_polls;   /* since it last grew */
 	unsigned polls;        /* since it was found */
 	/* The first bytes behind s->position, if some were read and not taken: as
@@ -216,6 +238,12 @@ struct tail {
 	bool scan_wanted;
 	bool scan_failed; /* a directory could not be listed */
 	bool starved;     /* the last scan found no room for a file */
+	bool dry;         /* ... since the system has no descriptors left */
+	uint64_t n_scans;
+	int64_t starved_since_ns; /* monotonic; 0: there was room for all */
+	bool blind_told;
+	struct folder *folders[TAIL_FOLDERS];
+	size_t n_skipped, max_skipped, folder_skipped;
 	int64_t last_scan_ns;
 	int64_t looks_since_ns; /* wall clock of the first scan, or when the process
 				 * before this one looked last; 0: not yet */
@@ -233,6 +261,7 @@ struct tail {
 	size_t n_looks, room_looks;
 	struct trouble troubles[TAIL_MAX_TROUBLES];
 	size_t n_troubles;
+	int64_t trouble_ns; /* monotonic: when one was last logged */
 	struct question verify[TAIL_MAX_VERIFY];
 	size_t n_verify;
 	struct job *job;
@@ -246,10 +275,12 @@ struct tail {
 /* tail.c */
 void tail_wake(struct tail *t); /* work is to be done in this loop turn */
 void tail_want_scan(struct tail *t);
-/* Logs an error of a path once, until tail_trouble_over(). */
+/* Logs an error of a path once, until tail_trouble_over(); of very many paths, one each
+ * ten seconds. */
 void tail_trouble(struct tail *t, const char *path, int code,
 		  const char *what);
 void tail_trouble_over(struct tail *t, const char *path);
+uint64_t tail_bytes_hash(const char *p, size_t n);
 uint64_t tail_path_hash(const char *path);
 
 /* scan.c */
@@ -293,12 +324,33 @@ void file_park(struct file *f, enum tail_close why);
 /* The stream is not read any more: what was skipped as its copy may be its
  * continuation.  True: there is such a file, the next scan opens it. */
 bool file_wake_copies(struct tail *t, const struct stream_id *id);
-/* The system gave none: from now on fewer files are open at once than now, so that the
- * rest of the process has some. */
-void file_out_of_descriptors(struct tail *t);
-/* Room for one more open file: may close an idle one. */
-bool file_make_room(struct tail *t);
-bool file_may_make_room(const struct tail *t);
+/* It is a stale copy, or can't be read: closed, and left alone until it changes.  May free
+ * other skipped files, not f. */
+void file_skip(struct file *f);
+
+/* room.c */
+/* The folder that holds path; NULL: out of memory.  One without files lives until the
+ * scan's end. */
+struct folder *folder_of(struct tail *t, const char *path);
+void folders_free(struct tail *t);
+/* Room to open path, of folder d: may close another file.  False: the others are to
+ * be read first; that is remembered (tail.starved). */
+bool room_make(struct tail *t, struct folder *d, const char *path);
+/* Whether some file has no use for its descriptor. */
+bool room_may_be(const struct tail *t);
+/* Not worth a descriptor now: it is empty, and few are left. */
+bool room_too_dear(const struct tail *t, const struct sys_stat *st);
+/* A name that may be a copy or a rotated one, in a folder of which as many as are
+ * remembered were skipped: only what is younger than those is looked at. */
+bool room_passed_over(struct tail *t, const char *path, const struct sys_stat *st);
+/* f was skipped just now: makes others be forgotten when there are too many. */
+void room_skipped(struct file *f);
+/* The system gave no descriptor: from now on fewer files are open at once than now, so
+ * that the rest of the process has some. */
+void room_out_of_descriptors(struct tail *t);
+/* At the scan's beginning and end. */
+void room_scan_begins(struct tail *t);
+void room_scan_ends(struct tail *t);
 
 /* follow.c */
 /* One read's worth of work; clears f->ready when there is no more. */

@@ -35,7 +35,7 @@ struct sink {
 	struct sink_row *pending, *stored;
 	size_t n_pending, room_pending, n_stored, room_stored;
 	size_t room; /* rows that may be pending; then it is full */
-	unsigned opened, closed, gaps, forks, truncated, verified;
+	unsigned opened, closed, gaps, forks, truncated, verified, blind;
 	int answer;
 	const char *gap_reason;
 	uint64_t gap_from;
@@ -165,9 +165,17 @@ static inline void sink_verified(void *arg, const struct stream_id *id,
 	k->answer = answer;
 }
 
+static inline void sink_blind(void *arg, struct slice subject, struct slice detail)
+{
+	struct sink *k = arg;
+
+	assert(subject.n > 0 && detail.n > 0);
+	k->blind++;
+}
+
 static const struct tail_callbacks sink_callbacks = {
 	.opened = sink_opened, .chunk = sink_chunk, .closed = sink_closed,
-	.gap = sink_gap, .verified = sink_verified,
+	.gap = sink_gap, .verified = sink_verified, .blind = sink_blind,
 };
 
 /* As the handshake finds it: what the collector has under this id is not what

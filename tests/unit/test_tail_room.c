@@ -1,0 +1,341 @@
+/* Who gets a descriptor, and a place in the table, when somebody makes more files than
+ * there are (sources/room.c). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/log.h"
+#include "sources/tail_impl.h"
+#include "tests/support/tail_sink.h"
+#include "tests/support/world_compress.h"
+
+enum { FEW = 4, MANY = 40 };
+
+static char glob_a[] = "/srv/a/*", glob_b[] = "/srv/b/*";
+
+struct bench {
+	struct world w; /* first */
+	struct sys_ops ops;
+	unsigned opens;
+	struct sink k;
+	char *paths[2];
+	struct sources_file file;
+	struct sources_options options;
+};
+
+static void quiet(void *arg, enum log_level level, struct slice line)
+{
+	(void)arg;
+	(void)level;
+	(void)line;
+}
+
+static int counted_open(struct sys *s, const char *path, int flags, unsigned mode)
+{
+	((struct bench *)s)->opens++;
+	return world_op_open(s, path, flags, mode);
+}
+
+static unsigned logged;
+
+static void counting(void *arg, enum log_level level, struct slice line)
+{
+	(void)arg;
+	(void)level;
+	(void)line;
+	logged++;
+}
+
+static int set_up(void **state)
+{
+	struct bench *b = calloc(1, sizeof *b);
+
+	assert_non_null(b);
+	if (getenv("TAIL_TEST_LOG") == NULL) {
+		log_set_sink(quiet, NULL);
+	}
+	world_init(&b->w, 7);
+	b->ops = world_ops;
+	b->ops.open = counted_open;
+	b->w.sys.ops = &b->ops;
+	b->paths[0] = glob_a;
+	b->paths[1] = glob_b;
+	b->file.paths = (struct strlist){b->paths, 2};
+	b->options = (struct sources_options){
+		.files = &b->file, .n_files = 1, .line_max = 16384, .max_open = FEW,
+		.poll_interval_ms = 1000, .last_line_timeout_ms = 3000,
+	};
+	sink_init(&b->k, &b->w, &b->options);
+	*state = b;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct bench *b = *state;
+
+	sink_fini(&b->k);
+	world_fini(&b->w);
+	log_set_sink(NULL, NULL);
+	free(b);
+	return 0;
+}
+
+static void settle(struct bench *b, int64_t ms)
+{
+	world_run(&b->w, ms);
+	sink_ack_all(&b->k);
+	assert_true(b->w.open_fds <= FEW);
+}
+
+static const char *numbered(const char *format, int i)
+{
+	static char path[4][64];
+	static unsigned next;
+	char *p = path[next++ % 4];
+
+	snprintf(p, sizeof path[0], "%.40s%02d", format, i);
+	return p;
+}
+
+static unsigned count(struct bench *b, const char *text)
+{
+	bool flagged;
+
+	return sink_count(&b->k, text, &flagged);
+}
+
+static void empty_files_keep_no_descriptor_from_others(void **state)
+{
+	struct bench *b = *state;
+
+	for (int i = 0; i < MANY; i++) {
+		world_create(&b->w, numbered("/srv/a/empty", i), 0);
+	}
+	sink_start(&b->k);
+	settle(b, 3000);
+	world_append(&b->w, "/srv/a/log", "in a\n");
+	world_append(&b->w, "/srv/b/log", "in b\n");
+	settle(b, 3000);
+	assert_int_equal(count(b, "in a"), 1);
+	assert_int_equal(count(b, "in b"), 1);
+	b->opens = 0;
+	settle(b, 5000);
+	assert_int_equal(b->opens, 0); /* They are not opened in turn for nothing. */
+	for (int i = 0; i < MANY; i++) {
+		world_append(&b->w, numbered("/srv/a/empty", i), numbered("line ", i));
+		world_append(&b->w, numbered("/srv/a/empty", i), "\n");
+	}
+	for (int i = 0; i < 30; i++) {
+		settle(b, 1000);
+	}
+	for (int i = 0; i < MANY; i++) {
+		assert_int_equal(count(b, numbered("line ", i)), 1);
+	}
+	assert_int_equal(b->k.blind, 0);
+}
+
+static void empty_files_that_were_moved_away_keep_none_either(void **state)
+{
+	struct bench *b = *state;
+	char away[64];
+
+	sink_start(&b->k);
+	for (int i = 0; i < MANY; i++) {
+		world_create(&b->w, numbered("/srv/a/empty", i), 0);
+		settle(b, 1500);
+		snprintf(away, sizeof away, "%s", numbered("/srv/away/", i));
+		world_rename(&b->w, numbered("/srv/a/empty", i), away);
+		settle(b, 1500);
+	}
+	world_append(&b->w, "/srv/b/log", "in b\n");
+	settle(b, 3000);
+	assert_int_equal(count(b, "in b"), 1);
+}
+
+/* Each of them grows all the time, and none ends its line. */
+static void never_rest(struct bench *b, int from, int to)
+{
+	for (int i = from; i < to; i++) {
+		world_append(&b->w, numbered("/srv/a/busy", i), "x");
+	}
+}
+
+static void files_that_never_rest_leave_room_for_another_folder(void **state)
+{
+	struct bench *b = *state;
+
+	sink_start(&b->k);
+	for (int i = 0; i < 10; i++) {
+		never_rest(b, 0, MANY);
+		settle(b, 500);
+	}
+	world_append(&b->w, "/srv/b/log", "one in b\n");
+	for (int i = 0; i < 6; i++) {
+		never_rest(b, 0, MANY);
+		settle(b, 500);
+	}
+	assert_int_equal(count(b, "one in b"), 1);
+	world_append(&b->w, "/srv/b/log", "two in b\n");
+	for (int i = 0; i < 6; i++) {
+		never_rest(b, 0, MANY);
+		settle(b, 500);
+	}
+	assert_int_equal(count(b, "two in b"), 1);
+}
+
+static void files_of_one_folder_take_turns(void **state)
+{
+	struct bench *b = *state;
+	char text[600];
+
+	sink_start(&b->k);
+	for (int i = 0; i < 10; i++) {
+		never_rest(b, 0, 12);
+		settle(b, 500);
+	}
+	world_append(&b->w, "/srv/a/log", "in a\n");
+	for (int i = 0; i < 200; i++) {
+		never_rest(b, 0, 12);
+		settle(b, 500);
+	}
+	assert_int_equal(count(b, "in a"), 1);
+	/* They have waited for long: that is told, once, and not again after. */
+	assert_int_equal(b->k.blind, 1);
+	for (int i = 0; i < 12; i++) {
+		world_append(&b->w, numbered("/srv/a/busy", i), "\n");
+	}
+	for (int i = 0; i < 200; i++) {
+		settle(b, 500);
+	}
+	memset(text, 'x', 210);
+	text[210] = '\0';
+	assert_int_equal(count(b, text), 12);
+	assert_int_equal(b->k.gaps, 0);
+	assert_int_equal(b->k.forks, 0);
+	assert_int_equal(b->k.blind, 1);
+}
+
+static void a_file_that_is_read_on_after_its_turn_loses_and_doubles_nothing(void **state)
+{
+	struct bench *b = *state;
+
+	sink_start(&b->k);
+	for (int round = 0; round < 60; round++) {
+		for (int i = 0; i < 12; i++) {
+			world_append(&b->w, numbered("/srv/a/busy", i),
+				     numbered(" begun\nround ", round));
+		}
+		settle(b, 1000);
+	}
+	for (int i = 0; i < 100; i++) {
+		settle(b, 1000);
+	}
+	for (int round = 0; round + 1 < 60; round++) {
+		char text[64];
+
+		snprintf(text, sizeof text, "%s begun", numbered("round ", round));
+		assert_int_equal(count(b, text), 12);
+	}
+	assert_int_equal(count(b, "round 59"), 12);
+	assert_int_equal(b->k.gaps, 0);
+}
+
+static void put_damaged(struct bench *b, int i, int64_t mtime_ns)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "%s.gz", numbered("/srv/a/junk", i));
+	world_append(&b->w, path, "\x1f\x8b\x08 no gzip");
+	world_name_of(&b->w, path)->inode->mtime_ns = mtime_ns;
+}
+
+static void skipped_files_take_no_place_from_others(void **state)
+{
+	struct bench *b = *state;
+	int64_t old = b->w.now_ns - 3600 * INT64_C(1000000000);
+
+	for (int i = 0; i < MANY; i++) {
+		put_damaged(b, i, old + i);
+	}
+	sink_start(&b->k);
+	b->k.tail->folder_skipped = 8;
+	for (int i = 0; i < 20; i++) {
+		settle(b, 1000);
+	}
+	assert_int_equal(b->k.tail->n_skipped, 8);
+	assert_int_equal(b->k.blind, 1);
+	b->opens = 0;
+	for (int i = 0; i < 20; i++) {
+		settle(b, 1000);
+	}
+	assert_int_equal(b->opens, 0); /* They are not looked at for ever. */
+	world_append(&b->w, "/srv/a/log", "plain\n");
+	world_append(&b->w, "/srv/a/old", "packed\n");
+	world_compress(&b->w, "/srv/a/old", CONTENT_GZIP, NULL, NULL);
+	for (int i = 0; i < 20; i++) {
+		settle(b, 1000);
+	}
+	assert_int_equal(count(b, "plain"), 1);
+	assert_int_equal(count(b, "packed"), 1);
+	assert_int_equal(b->k.blind, 1);
+}
+
+static void skipped_files_of_all_folders_have_a_bound_too(void **state)
+{
+	struct bench *b = *state;
+
+	for (int i = 0; i < MANY; i++) {
+		put_damaged(b, i, b->w.now_ns - i);
+	}
+	sink_start(&b->k);
+	b->k.tail->max_skipped = 6;
+	settle(b, 5000);
+	assert_int_equal(b->k.tail->n_skipped, 6);
+	world_append(&b->w, "/srv/b/junk.gz", "\x1f\x8b\x08 no gzip");
+	settle(b, 5000);
+	assert_int_equal(b->k.tail->n_skipped, 6);
+	assert_non_null(file_find(b->k.tail, 1,
+				  world_name_of(&b->w, "/srv/b/junk.gz")->inode->ino));
+}
+
+static void names_that_cannot_be_read_do_not_flood_the_log(void **state)
+{
+	struct bench *b = *state;
+
+	for (int i = 0; i < 400; i++) {
+		char path[64];
+
+		snprintf(path, sizeof path, "/srv/a/secret%03d", i);
+		world_append(&b->w, path, "x\n");
+		world_name_of(&b->w, path)->inode->mode = S_IFREG;
+	}
+	logged = 0;
+	log_set_sink(counting, NULL);
+	sink_start(&b->k);
+	for (int i = 0; i < 60; i++) {
+		settle(b, 1000);
+	}
+	assert_in_range(logged, TAIL_MAX_TROUBLES, TAIL_MAX_TROUBLES + 10);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(empty_files_keep_no_descriptor_from_others),
+		TEST(empty_files_that_were_moved_away_keep_none_either),
+		TEST(files_that_never_rest_leave_room_for_another_folder),
+		TEST(files_of_one_folder_take_turns),
+		TEST(a_file_that_is_read_on_after_its_turn_loses_and_doubles_nothing),
+		TEST(skipped_files_take_no_place_from_others),
+		TEST(skipped_files_of_all_folders_have_a_bound_too),
+		TEST(names_that_cannot_be_read_do_not_flood_the_log),
+	};
+
+	return cmocka_run_group_tests_name("tail_room", tests, NULL, NULL);
+}
