@@ -115,6 +115,20 @@ bool candidates_any(struct file *f)
 	return false;
 }
 
+bool candidates_twin(const struct file *f)
+{
+	for (size_t i = 0; i < f->tail->n_files; i++) {
+		const struct file *other = f->tail->files[i];
+
+		if (other != f && other->size > 0 &&
+		    (f->packed != CONTENT_PLAIN) != (other->packed != CONTENT_PLAIN) &&
+		    names_related(f->path, other->path)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 bool candidate_beyond(const struct file *f, const struct known *k)
 {
 	struct places p = places_of_known(k);
@@ -165,7 +179,7 @@ struct collect {
 	struct job *job;
 	uint64_t size;
 	uint32_t candidate;
-	size_t room;
+	bool first, beyond;
 	bool count_only;
 };
 
@@ -177,8 +191,8 @@ static bool collect_point(void *arg, uint64_t position, uint64_t h)
 		return true;
 	}
 	if (!c->count_only) {
-		c->job->points[c->job->n_points] =
-			(struct point){position, h, c->candidate};
+		c->job->points[c->job->n_points] = (struct point){
+			position, h, c->candidate, c->first, c->beyond};
 	}
 	c->job->n_points++;
 	return true;
@@ -197,6 +211,11 @@ static void collect_candidate(struct collect *c, const struct places *p,
 	}
 	j->n_candidates++;
 	each_place(p, collect_point, c);
+	c->first = true;
+	c->beyond = p->st->first.position > c->size;
+	collect_point(c, c->beyond ? c->size : p->st->first.position,
+		      p->st->first.h);
+	c->first = c->beyond = false;
 }
 
 static void collect_all(struct collect *c, const struct file *f)
@@ -258,8 +277,13 @@ void candidates_compare(struct job *j)
 		const struct point *p = &j->points[j->next_point++];
 		struct candidate *c = &j->candidates[p->candidate];
 
-		if (p->h != h) {
+		if (p->beyond) {
+			/* A whole line is shorter. */
+			c->disproved |= j->prefix.first_line > 0;
+		} else if (p->h != h) {
 			c->disproved = true;
+		} else if (p->first) {
+			c->alike = true;
 		} else if (!c->disproved) {
 			c->matched = true;
 			c->best = p->position;

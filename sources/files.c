@@ -281,7 +281,6 @@ void file_park(struct file *f, enum tail_close why)
 	f->partial = 0;
 	f->n_peek = 0;
 	f->fork = false;
-	f->instead = false;
 	if (!f->s->has_id) {
 		file_drop_stream(f);
 		return;

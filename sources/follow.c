@@ -21,17 +21,6 @@ static int make_id(struct file *f)
 	return 0;
 }
 
-static void end_the_other(struct file *f)
-{
-	struct known *k = f->instead ? known_find(f->tail, &f->instead_of)
-				     : NULL;
-
-	f->instead = false;
-	if (k != NULL) {
-		known_give_up(k);
-	}
-}
-
 /* The stream gets its id with the first bytes that are handed on. */
 static int open_stream(struct file *f)
 {
@@ -40,7 +29,6 @@ static int open_stream(struct file *f)
 
 	if (rc == 0 && !f->opened) {
 		f->opened = true;
-		end_the_other(f);
 		t->stats.forks += f->s->st.fork;
 		t->cb.opened(t->arg, f->s);
 	}
@@ -73,6 +61,7 @@ static void hand_on(struct file *f, struct slice data, unsigned flags)
 		f->paused = true;
 		return;
 	}
+	stream_note_first(s, data);
 	stream_begin_chunk(s, data);
 	taken = t->cb.chunk(t->arg, s, data, flags);
 	assert(taken <= data.n);

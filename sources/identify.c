@@ -183,13 +183,14 @@ static int urgency(const struct file *f)
 	}
 	switch (f->state) {
 	case FILE_RESUMING:
-		return 5; /* Until then, nobody sees that its stream is taken. */
+		return 6; /* Until then, nobody sees that its stream is taken. */
 	case FILE_PROVING: case FILE_UNPACKING:
 		/* What it was made from may be there as well. */
-		return has_claim(f)		    ? 4
-		       : f->packed != CONTENT_PLAIN ? 1
-		       : f->in_glob		    ? 3
-						    : 2;
+		return f->last_in_turn		    ? 1
+		       : has_claim(f)		    ? 5
+		       : f->packed != CONTENT_PLAIN ? 2
+		       : f->in_glob		    ? 4
+						    : 3;
 	default:
 		return 0;
 	}
@@ -294,12 +295,13 @@ void identify_begin(struct file *f)
 
 	f->at_start = false;
 	f->waits = false;
+	f->last_in_turn = false;
 	if (at_end) {
 		f->state = FILE_RESUMING;
 		f->from_end = true;
 	} else if (!f->in_glob) {
 		f->state = FILE_PROVING;
-	} else if (!candidates_any(f)) {
+	} else if (!candidates_any(f) && !candidates_twin(f)) {
 		outcome_new(f, candidates_beyond(f));
 	} else if (f->packed == CONTENT_PLAIN && f->polls < TAIL_SETTLE_MAX &&
 		   f->idle_polls < TAIL_SETTLE_POLLS && candidates_may_copy(f)) {

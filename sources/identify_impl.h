@@ -20,6 +20,9 @@ bool candidates_beyond(const struct file *f);
 /* Whether some place of some stream can be compared with this file at all, or will
  * be when a stream that is about to go on stands in its file. */
 bool candidates_any(struct file *f);
+/* One of f and an open file of a related name is compressed, and the other is not: one may
+ * be what became of the other, whatever can be compared now. */
+bool candidates_twin(const struct file *f);
 /* It bears the rotation name of a file that is being read: perhaps a copy of
  * it that is still being written. */
 bool candidates_may_copy(const struct file *f);

@@ -301,6 +301,11 @@ bool names_related(const char *a, const char *b)
 	       is_rotation(base_of(b), stem(a));
 }
 
+bool names_is_rotated_too(const char *path, const char *of)
+{
+	return slice_eq(stem(path), stem(of)) && stem(path).n < base_of(path).n;
+}
+
 bool names_compressed(const char *path)
 {
 	struct slice name = base_of(path);

@@ -41,6 +41,8 @@ bool names_is_rotation(const char *path, const char *of);
  * nothing but numbers and the like added), or the base names are equal.  NULL (unknown)
  * is related to everything. */
 bool names_related(const char *a, const char *b);
+/* path bears what a rotation adds, and `of` is of the same name with or without it. */
+bool names_is_rotated_too(const char *path, const char *of);
 /* path is that of `of` with nothing but numbers, dates or ".old" added, and perhaps
  * the suffix of a compressed file: what rotation makes of a name, and hardly anybody
  * else. */

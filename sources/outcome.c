@@ -17,7 +17,6 @@ void identify_again(struct file *f)
 	f->from_end = false;
 	f->unchecked = false;
 	f->fork = false;
-	f->instead = false;
 	f->ready = true;
 }
 

@@ -4,8 +4,8 @@
  * candidate stream is known: one of the same inode, or of a related name.  The
  * longest proven prefix wins.  On the same inode any match is proof; on another
  * it has to be longer than what different files are known to share: at least
- * TAIL_STRONG bytes, or all of the file, and more than the first line.  What the match
- * means:
+ * TAIL_STRONG bytes, or all of the file, and more than the first line; or nothing else
+ * that bears such a name may begin so (only_one()).  What the match means:
  *
  *   a remembered stream, up to where it would go on    it goes on here
  *   a remembered stream, at an earlier place only      a new stream from there, fork
@@ -14,7 +14,9 @@
  *   nothing                                            a new stream
  *
  * `fork` says that its lines may repeat another's.  Only what was proven equal
- * is ever left out.
+ * is ever left out.  A file that differs from every stream that may be its own repeats
+ * nothing: every stream is in the table before any of it is sent, with the hash of what
+ * was read of it by then.
  */
 #include "common/log.h"
 #include "sources/identify_impl.h"
@@ -40,6 +42,51 @@ static bool weak_rest(const struct file *f, const struct job *j,
 	       known_continues(k, c->best, f->size, !f->in_glob);
 }
 
+/* Two files begin with all that is known of k: so do others, perhaps. */
+static void note_alike(const struct file *f, struct known *k)
+{
+	if (k->alike_ino == 0) {
+		k->alike_ino = f->ino;
+		k->alike_dev = f->dev;
+	}
+	k->shared |= k->alike_ino != f->ino || k->alike_dev != f->dev;
+}
+
+/* Another stream begins with all that is known of k, by its first line. */
+static bool begins_like(const struct stream_state *st, const struct known *k)
+{
+	return st != &k->st && st->first.position > 0 &&
+	       st->first.position == k->st.acked && st->first.h == k->st.h;
+}
+
+/* f is the only file, of those at hand, that begins with what is known of k, if that is
+ * little; and it is a later state of a rotated file.  Everything else has been judged. */
+static bool only_one(const struct file *f, const struct known *k)
+{
+	struct tail *t = f->tail;
+	int64_t coarse = f->packed == CONTENT_PLAIN ? 0 : TAIL_COARSE_NS;
+
+	if (k->shared || k->present || k->st.path == NULL ||
+	    !names_is_rotation(f->path, k->st.path) ||
+	    f->mtime_ns + coarse < k->st.mtime_ns) {
+		return false;
+	}
+	for (size_t i = 0; i < t->n_known; i++) {
+		if (begins_like(&t->known[i]->st, k)) {
+			return false;
+		}
+	}
+	for (size_t i = 0; i < t->n_files; i++) {
+		const struct file *other = t->files[i];
+
+		if ((other->s != NULL && begins_like(&other->s->st, k)) ||
+		    (other->resume != NULL && begins_like(&other->resume->st, k))) {
+			return false;
+		}
+	}
+	return true;
+}
+
 /* A stream whose file was cut while this process read it is looked for, and here is a
  * file with all that was ever read, not older than that: a copy made just before.  To
  * call it a fork would lose what is not acknowledged yet if it has to be read again. */
@@ -58,8 +105,9 @@ struct verdict {
 	const struct candidate *short_copy; /* likewise, by less than is strong */
 	const struct candidate *weak;
 	struct known *weak_k;
-	bool alike;      /* the first line, or a part of it, is a remembered stream's */
+	bool alike;      /* ... and that is but the first line, or a part of it */
 	bool may_repeat; /* lines of a stream that can't be proved to be another */
+	bool undecided;  /* there is a stream of which nothing could be compared */
 };
 
 static bool rather(const struct file *f, const struct candidate *a,
@@ -85,12 +133,24 @@ static bool rather(const struct file *f, const struct candidate *a,
 static void keep_weak(struct verdict *v, const struct job *j,
 		      const struct candidate *c, struct known *k)
 {
-	if (j->prefix.first_line == 0 || c->best <= j->prefix.first_line) {
-		v->alike = true; /* Many files begin so. */
-	} else if (v->weak == NULL || c->best > v->weak->best) {
+	if (v->weak == NULL || c->best > v->weak->best) {
 		v->weak = c;
 		v->weak_k = k;
+		v->alike = j->prefix.first_line == 0 ||
+			   c->best <= j->prefix.first_line;
 	}
+}
+
+/* Somebody may hold lines of the stream, and whether f begins like it can't be said.  Nor
+ * can it where only the first line is the same: if that is all that was known of the
+ * stream at the start, another file may have been taken for its own. */
+static bool undecided(const struct job *j, const struct candidate *c, const struct known *k)
+{
+	if (k != NULL && k->st.unsent) {
+		return false;
+	}
+	return c->disproved ? (c->matched || c->alike) && c->best <= j->prefix.first_line
+			    : !c->matched;
 }
 
 static struct verdict judge(const struct file *f, const struct job *j)
@@ -102,7 +162,9 @@ static struct verdict judge(const struct file *f, const struct job *j)
 		const struct candidate *c = &j->candidates[i];
 		struct known *k = c->open ? NULL : known_find(t, &c->id);
 
+		v.undecided |= undecided(j, c, k);
 		v.may_repeat |= k != NULL && k->st.acked == 0 &&
+				!c->disproved && !k->st.unsent &&
 				(!k->live || k->st.position > 0) &&
 				(k->st.top.position == 0 ||
 				 k->st.top.position > f->size) &&
@@ -112,6 +174,9 @@ static struct verdict judge(const struct file *f, const struct job *j)
 			continue;
 		}
 		v.may_repeat |= !c->disproved;
+		if (k != NULL && !c->disproved && c->best >= k->st.acked) {
+			note_alike(f, k);
+		}
 		if (c->open || (k != NULL && k->present && !c->same_inode)) {
 			if (strong(j, c, f) &&
 			    (v.copy == NULL || c->best > v.copy->best)) {
@@ -125,8 +190,7 @@ static struct verdict judge(const struct file *f, const struct job *j)
 				v.rest = c;
 				v.k = k;
 			}
-		} else if (k != NULL && weak_rest(f, j, c, k) &&
-			   (f->in_glob || k->searching)) {
+		} else if (k != NULL && weak_rest(f, j, c, k)) {
 			keep_weak(&v, j, c, k);
 		}
 	}
@@ -162,6 +226,66 @@ static bool unread(const struct tail *t, const char *path)
 	return false;
 }
 
+static bool disproved(const struct job *j, const struct file *other)
+{
+	for (size_t i = 0; i < j->n_candidates; i++) {
+		const struct candidate *c = &j->candidates[i];
+
+		if (c->open && c->disproved && other->s->has_id &&
+		    stream_id_eq(&c->id, &other->s->st.id)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* f may be what became of a file that is not judged yet itself. */
+static bool original_waits(const struct file *f, const struct file *other)
+{
+	return f->packed != CONTENT_PLAIN && other->packed == CONTENT_PLAIN &&
+	       (other->state == FILE_NEW || other->state == FILE_PROVING) &&
+	       other->fd >= 0 && other->size > 0 && f->in_glob &&
+	       f->polls < TAIL_SETTLE_MAX &&
+	       names_is_rotation(f->path, other->path);
+}
+
+/* f may be a copy of an open file, most of which was not read yet: when it was, there
+ * is more to tell by. */
+static bool better_later(const struct file *f, const struct job *j)
+{
+	struct tail *t = f->tail;
+
+	for (size_t i = 0; i < t->n_files; i++) {
+		const struct file *other = t->files[i];
+
+		if (original_waits(f, other)) {
+			return true;
+		}
+		if (other != f && other->state == FILE_READING &&
+		    other->s->position < other->size &&
+		    other->s->position < f->size &&
+		    (other->full || (f->in_glob ? f->polls < TAIL_SETTLE_MAX
+						: other->ready)) &&
+		    names_related(f->path, other->path) &&
+		    (f->packed != CONTENT_PLAIN || other->packed != CONTENT_PLAIN ||
+		     names_is_rotation(f->path, other->path)) &&
+		    !disproved(j, other)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* f has all that is known of a stream: more than a line, or it is the only such file. */
+static bool weak_goes_on(const struct file *f, const struct verdict *v)
+{
+	if (v->weak == NULL || !v->alike) {
+		return v->weak != NULL;
+	}
+	return v->rest == NULL && v->copy == NULL && v->short_copy == NULL &&
+	       only_one(f, v->weak_k);
+}
+
 /* A file found beside a stream whose rest is searched: it is that rest, or none
  * of our business; unless it came and went while nobody looked. */
 static void decide_sibling(struct file *f, const struct job *j,
@@ -169,7 +293,7 @@ static void decide_sibling(struct file *f, const struct job *j,
 {
 	if (v->rest != NULL && known_continues(v->k, v->rest->best, f->size, true)) {
 		outcome_go_on(f, v->k, v->rest, j);
-	} else if (v->weak != NULL) {
+	} else if (weak_goes_on(f, v)) {
 		outcome_go_on(f, v->weak_k, v->weak, j);
 	} else if (v->alike && v->rest == NULL && v->copy == NULL) {
 		/* Perhaps the stream's rest: no line of it is left out, and the
@@ -180,11 +304,11 @@ static void decide_sibling(struct file *f, const struct job *j,
 		outcome_fork(f, v->rest->best, v->rest->best_h);
 	} else if ((f->unseen || outcome_blank_of(f) != NULL) && v->rest == NULL &&
 		   v->copy == NULL && !is_known(f, j)) {
-		if (unread(f->tail, f->family)) {
+		if (unread(f->tail, f->family) || better_later(f, j)) {
 			search_later(f->tail, f->family, f->mtime_ns);
 			file_free(f);
 		} else {
-			outcome_new(f, true); /* No proof that it is new. */
+			outcome_new(f, v->may_repeat || v->undecided);
 		}
 	} else {
 		file_free(f);
@@ -209,7 +333,8 @@ static bool is_stale_copy(const struct file *f, const struct candidate *c)
 		return true;
 	}
 	if (st == NULL || st->path == NULL || c->same_inode ||
-	    !names_is_rotation(f->path, st->path) ||
+	    (!names_is_rotation(f->path, st->path) &&
+	     !names_is_rotated_too(f->path, st->path)) ||
 	    f->mtime_ns < st->born_ns) {
 		return false;
 	}
@@ -233,57 +358,68 @@ static bool original_was_cut(const struct file *f, const struct candidate *c)
 	return other->state != FILE_READING;
 }
 
-static bool disproved(const struct job *j, const struct file *other)
+/* The stream that f seems to copy is taken to be in its old file, for the inode's sake:
+ * that one has not been looked into yet. */
+static bool claim_is_open(const struct file *f, const struct candidate *c)
 {
-	for (size_t i = 0; i < j->n_candidates; i++) {
-		const struct candidate *c = &j->candidates[i];
+	const struct tail *t = f->tail;
+	const struct known *k = c != NULL && !c->open ? known_find(t, &c->id)
+						      : NULL;
 
-		if (c->open && c->disproved && other->s->has_id &&
-		    stream_id_eq(&c->id, &other->s->st.id)) {
+	for (size_t i = 0; k != NULL && i < t->n_files; i++) {
+		const struct file *other = t->files[i];
+
+		if (other != f && other->fd >= 0 &&
+		    (other->state == FILE_NEW || other->state == FILE_PROVING) &&
+		    candidate_same_inode(other, k)) {
 			return true;
 		}
 	}
 	return false;
 }
 
-/* f may be a copy of an open file, most of which was not read yet: when it was, there
- * is more to tell by. */
-static bool better_later(const struct file *f, const struct job *j)
+/* f bears a name that is to be read. */
+static void decide_in_glob(struct file *f, const struct job *j, const struct verdict *v)
 {
-	struct tail *t = f->tail;
+	bool rest_first = v->rest != NULL &&
+			  (v->copy == NULL || v->rest->best >= v->copy->best);
 
-	for (size_t i = 0; i < t->n_files; i++) {
-		const struct file *other = t->files[i];
-
-		if (other != f && other->state == FILE_READING &&
-		    other->s->position < other->size &&
-		    other->s->position < f->size &&
-		    (other->full || f->polls < TAIL_SETTLE_MAX) &&
-		    names_related(f->path, other->path) &&
-		    (f->packed != CONTENT_PLAIN ||
-		     names_is_rotation(f->path, other->path)) &&
-		    !disproved(j, other)) {
-			return true;
-		}
+	if (rest_first && known_continues(v->k, v->rest->best, f->size, false)) {
+		outcome_go_on(f, v->k, v->rest, j);
+	} else if (rest_first && is_stale_copy(f, v->rest)) {
+		outcome_skip(f, &v->rest->id, v->rest->best, v->rest->best_h);
+	} else if (rest_first && !v->k->live && v->rest->best > v->k->st.acked) {
+		/* What lies between was handed on, but not acknowledged. */
+		outcome_fork(f, v->k->st.acked, v->k->st.h);
+	} else if (rest_first) {
+		outcome_fork(f, v->rest->best, v->rest->best_h);
+	} else if (v->copy != NULL && is_stale_copy(f, v->copy)) {
+		outcome_skip(f, &v->copy->id, v->copy->best, v->copy->best_h);
+	} else if (weak_goes_on(f, v)) {
+		outcome_go_on(f, v->weak_k, v->weak, j);
+	} else {
+		outcome_new(f, v->copy != NULL || v->weak != NULL || v->may_repeat);
 	}
-	return false;
 }
 
 void proof_decide(struct file *f, const struct job *j)
 {
 	struct verdict v = judge(f, j);
-	bool rest_first;
 
 	if (original_was_cut(f, v.copy) || original_was_cut(f, v.short_copy)) {
 		identify_again(f);
 		return;
 	}
-	if (f->in_glob && better_later(f, j) &&
+	if (f->in_glob && (better_later(f, j) || claim_is_open(f, v.copy)) &&
 	    !(v.rest != NULL &&
 	      known_continues(v.k, v.rest->best, f->size, false))) {
 		f->state = FILE_NEW;
 		f->waits = true;
 		return; /* The next poll looks again. */
+	}
+	if (v.weak != NULL && !f->last_in_turn) {
+		f->last_in_turn = true;
+		return; /* PROVING still: once the others were judged. */
 	}
 	log_debug("looked into the beginning of a log file",
 		  "path=%s size=%llu sibling=%d unseen=%d rest_from=%lld "
@@ -292,26 +428,9 @@ void proof_decide(struct file *f, const struct job *j)
 		  v.rest != NULL ? (long long)v.rest->best : -1,
 		  v.copy != NULL ? (long long)v.copy->best : -1,
 		  v.weak != NULL);
-	rest_first = v.rest != NULL && (v.copy == NULL ||
-					     v.rest->best >= v.copy->best);
-
-	if (!f->in_glob) {
-		decide_sibling(f, j, &v);
-	} else if (rest_first && known_continues(v.k, v.rest->best, f->size, false)) {
-		outcome_go_on(f, v.k, v.rest, j);
-	} else if (rest_first && is_stale_copy(f, v.rest)) {
-		outcome_skip(f, &v.rest->id, v.rest->best, v.rest->best_h);
-	} else if (rest_first && !v.k->live && v.rest->best > v.k->st.acked) {
-		/* What lies between was handed on, but not acknowledged. */
-		outcome_fork(f, v.k->st.acked, v.k->st.h);
-	} else if (rest_first) {
-		outcome_fork(f, v.rest->best, v.rest->best_h);
-	} else if (v.copy != NULL && is_stale_copy(f, v.copy)) {
-		outcome_skip(f, &v.copy->id, v.copy->best, v.copy->best_h);
-	} else if (v.weak != NULL) {
-		outcome_go_on(f, v.weak_k, v.weak, j);
+	if (f->in_glob) {
+		decide_in_glob(f, j, &v);
 	} else {
-		outcome_new(f, v.copy != NULL || v.weak != NULL || v.alike ||
-				       v.may_repeat);
+		decide_sibling(f, j, &v);
 	}
 }

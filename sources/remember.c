@@ -125,7 +125,7 @@ void known_blank_out(struct known *k)
 
 	st->start = st->acked = st->detect = st->position = 0;
 	st->h = 0;
-	st->top = (struct stream_rung){0, 0};
+	st->top = st->first = (struct stream_rung){0, 0};
 	st->n_rungs = 0;
 	st->finished = false;
 	st->gap_told = true; /* Nothing is missing: its file comes as another stream. */

@@ -109,7 +109,6 @@ static bool drained(const struct file *f)
 static bool untouched(const struct file *f)
 {
 	return f->s == NULL && f->resume == NULL && f->in_glob && !f->fork &&
-	       !f->instead &&
 	       !(f->at_start &&
 		 f->tail->options->files[f->source].from == SOURCES_FROM_END);
 }

@@ -11,7 +11,7 @@
 enum { TABLE_VERSION = 1 };
 static const char table_magic[4] = {'N', 'J', 'S', 'T'};
 
-enum { FLAG_FINISHED = 1, FLAG_GAP_TOLD = 2, FLAG_FORK = 4, FLAG_ALL = 7 };
+enum { FLAG_FINISHED = 1, FLAG_GAP_TOLD = 2, FLAG_FORK = 4, FLAG_FIRST = 8, FLAG_ALL = 15 };
 
 int stream_init(struct stream *s, const unsigned char *secret,
 		uint32_t line_max)
@@ -222,6 +222,19 @@ void stream_state_add_rung(struct stream_state *st, uint64_t position,
 	st->n_rungs++;
 }
 
+void stream_note_first(struct stream *s, struct slice data)
+{
+	const char *end = data.n > 0 ? memchr(data.p, '\n', data.n) : NULL;
+	size_t n;
+
+	if (s->position > 0 || s->st.first.position > 0 || end == NULL) {
+		return;
+	}
+	n = (size_t)(end - data.p) + 1;
+	s->st.first = (struct stream_rung){
+		n, XXH3_64bits_withSecret(data.p, n, s->secret, STREAM_SECRET)};
+}
+
 void stream_note_top(struct stream_state *st, const struct stream *s)
 {
 	if (s->position > st->top.position) {
@@ -280,7 +293,8 @@ static int encode_state(const struct stream_state *st, uint32_t keep,
 	struct slice path = slice_str(st->path);
 	uint8_t flags = (uint8_t)((st->finished ? FLAG_FINISHED : 0) |
 				  (st->gap_told ? FLAG_GAP_TOLD : 0) |
-				  (st->fork ? FLAG_FORK : 0));
+				  (st->fork ? FLAG_FORK : 0) |
+				  (st->first.position > 0 ? FLAG_FIRST : 0));
 	uint64_t numbers[] = {
 		st->dev, st->ino, st->start, st->acked, st->detect,
 		st->position, st->size, zigzag(st->mtime_ns),
@@ -307,6 +321,10 @@ static int encode_state(const struct stream_state *st, uint32_t keep,
 		rc = buf_add_varint(out, r->position - below);
 		rc = rc != 0 ? rc : buf_add_u64(out, r->h);
 		below = r->position;
+	}
+	if (rc == 0 && st->first.position > 0) {
+		rc = buf_add_varint(out, st->first.position);
+		rc = rc != 0 ? rc : buf_add_u64(out, st->first.h);
 	}
 	return rc;
 }
@@ -373,6 +391,13 @@ static bool plausible(const struct stream_state *st, struct slice path)
 	       st->detect <= st->position && st->start <= st->position;
 }
 
+static bool decode_first(struct reader *r, struct stream_rung *first)
+{
+	first->position = reader_varint(r);
+	first->h = reader_u64(r);
+	return reader_ok(r) && first->position > 0 && first->position <= INT64_MAX;
+}
+
 static int decode_state(struct reader *r, struct stream_state *st)
 {
 	struct slice path;
@@ -399,7 +424,8 @@ static int decode_state(struct reader *r, struct stream_state *st)
 		return ERR_TRUNCATED;
 	}
 	if ((flags & ~FLAG_ALL) != 0 || !plausible(st, path) ||
-	    !decode_rungs(r, st)) {
+	    !decode_rungs(r, st) ||
+	    ((flags & FLAG_FIRST) != 0 && !decode_first(r, &st->first))) {
 		return ERR_MALFORMED;
 	}
 	st->finished = (flags & FLAG_FINISHED) != 0;

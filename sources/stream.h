@@ -46,6 +46,9 @@ struct stream_state {
 	uint64_t acked;       /* W: everything below is acknowledged ... */
 	uint64_t h;           /* ... and H(W) */
 	struct stream_rung top; /* a place above W that was handed on; 0: none */
+	/* Where its first line ends: what begins otherwise is another file, however
+	 * short it is.  Many files may begin alike, so it proves nothing else.  0: unknown. */
+	struct stream_rung first;
 	uint64_t detect;      /* D: the detectors have seen [0, D) */
 	uint64_t position;    /* bytes handed on when the state was taken, >= W */
 	uint64_t size;        /* of the file when it was last looked at */
@@ -131,6 +134,9 @@ int stream_state_lower(struct stream_state *st, uint64_t position,
 /* One more rung at a position below W; elsewhere nothing happens. */
 void stream_state_add_rung(struct stream_state *st, uint64_t position,
 			   uint64_t h);
+
+/* data stands at the beginning of the file: st.first, if that is not known yet. */
+void stream_note_first(struct stream *s, struct slice data);
 
 /* st.top moves up to where s stands. */
 void stream_note_top(struct stream_state *st, const struct stream *s);

@@ -291,6 +291,7 @@ static int merge(struct tail *t, struct known *k, const struct stream_state *st)
 		k->st.finished = st->finished;
 		k->st.gap_told = st->gap_told;
 		k->st.top = st->top;
+		k->st.first = st->first;
 		k->st.fork = st->fork;
 		for (uint32_t i = 0; i < st->n_rungs; i++) {
 			stream_state_add_rung(&k->st, st->rungs[i].position,
@@ -626,6 +627,11 @@ static void note_unseen(const struct tail *t, struct stream_state *states,
 		if (f->family != NULL &&
 		    (f->s == NULL ? f->unseen : !f->s->has_id)) {
 			look_from(states, n, f->family, f->mtime_ns);
+		} else if (f->in_glob && f->gone && f->resume == NULL &&
+			   (f->s == NULL || !f->s->has_id)) {
+			/* Renamed before anything was handed on: nothing else tells
+			 * of it, and later files of its name may be known. */
+			look_from(states, n, f->path, f->good_mtime_ns);
 		}
 	}
 }

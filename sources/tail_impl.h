@@ -101,6 +101,7 @@ struct file {
 	bool shrunk;         /* it was cut, and that is not dealt with yet */
 	bool paused;         /* an error: wait for the next poll */
 	bool waits;          /* NEW until what it may be a copy of was read */
+	bool last_in_turn;   /* PROVING: what others hold says what a likeness means */
 	uint32_t nlink;
 	uint64_t size;       /* of the content, when it was last looked at */
 	int64_t mtime_ns;
@@ -123,9 +124,6 @@ struct file {
 	size_t n_peek;
 	uint64_t partial;      /* bytes behind s->position that are no whole line yet */
 	struct stream_id copy_of; /* SKIPPED */
-	/* The stream it will get gives the rest of another, which is over then. */
-	bool instead;
-	struct stream_id instead_of;
 
 	/* RESUMING: where to, and what has to hold. */
 	uint64_t to;
@@ -160,6 +158,10 @@ struct known {
 	unsigned wait_polls; /* before the next search */
 	bool searching;      /* siblings are looked into for it ... */
 	bool replaced;       /* blank, and its file got a new stream */
+	/* The file that was found to begin with all of it, and whether there was
+	 * another one: then it is a beginning that files share. */
+	uint64_t alike_dev, alike_ino;
+	bool shared;
 	bool search_failed;  /* ... but not all of them */
 	bool unread_copy;    /* one is compressed, and can't be read */
 };
@@ -169,6 +171,8 @@ struct point {
 	uint64_t position;
 	uint64_t h;
 	uint32_t candidate;
+	bool first;  /* the end of its first line: tells apart, proves nothing */
+	bool beyond; /* the file's end, and the first line's lies behind it */
 };
 
 struct candidate {
@@ -176,6 +180,7 @@ struct candidate {
 	bool open;       /* another file's; else in tail.known */
 	bool same_inode;
 	bool matched;
+	bool alike;      /* its first line is the file's */
 	bool disproved;  /* at some place the file holds something else: what is
 			  * said of places above it is void */
 	uint64_t best;   /* the highest position that matched */
@@ -436,14 +441,6 @@ static inline uint64_t known_furthest(const struct known *k)
 	uint64_t full = known_full(k);
 
 	return k->st.top.position > full ? k->st.top.position : full;
-}
-/* Nothing more is expected of it: another stream gives the rest. */
-static inline void known_give_up(struct known *k)
-{
-	k->live = false;
-	k->st.finished = true;
-	k->st.position = k->st.acked;
-	k->st.top.position = 0;
 }
 /* A file of `size` bytes that is proved to have the stream's first `best` ones
  * continues it.  What was handed on above W (the top) may have been stored: it has

@@ -4,7 +4,7 @@
  *
  * A stream has a random id.  Content proves which file goes on with it: the longest
  * proven prefix wins; on the same inode any match, on another one only a match that is
- * longer than the common first line.  A file that is wholly a prefix of a stream is a
+ * longer than the common first line, or any where no other file begins so.  A file that is wholly a prefix of a stream is a
  * stale copy and skipped.  While the agent runs, the bytes before its position are
  * compared again before each read.
  *
@@ -59,6 +59,8 @@ byte cur[3];             /* running: file slot -> stream id+1 (open descriptor),
 #define cont(x,i) ((i)==0 -> 0 : f[x].u[i])
 #define pre(k,i) ((i)==0 -> sc0[k] : ((i)==1 -> sc1[k] : ((i)==2 -> sc2[k] : sc3[k])))
 
+#define alone(x) (f[((x)+1)%3].n == 0 && f[((x)+2)%3].n == 0)
+
 inline setpre(k,i,v) { if :: i==0 -> sc0[k]=v :: i==1 -> sc1[k]=v :: i==2 -> sc2[k]=v :: i==3 -> sc3[k]=v fi }
 
 /* does file x continue stream k up to min(n,W)?  -> ok */
@@ -75,7 +77,7 @@ inline match(x) {        /* result r = stream+1, or 0 = new, or 255 = skip */
        if :: f[x].n >= sW[q] && sW[q] > 0 -> prefix(x,q,sW[q]); if :: ok -> r = q+1 :: else fi :: else fi;
 #elif RULE==4
        if :: f[x].n >= sW[q] && sW[q] > best -> prefix(x,q,sW[q]);
-             if :: ok && (sW[q] > 1 || sino[q] == f[x].ino) -> r = q+1; best = sW[q] :: else fi
+             if :: ok && (sW[q] > 1 || sino[q] == f[x].ino || alone(x)) -> r = q+1; best = sW[q] :: else fi
           :: f[x].n < sW[q] && f[x].n > 1 && f[x].n > best -> prefix(x,q,f[x].n); if :: ok -> r = 255; best = f[x].n :: else fi
           :: else fi;
 #else

@@ -21,6 +21,7 @@ struct sink_stream {
 	struct stream_id id;
 	uint64_t w, h;
 	bool fork;
+	bool named; /* in the table that a restart finds */
 };
 
 struct sink {
@@ -28,7 +29,6 @@ struct sink {
 	struct sources_options *options;
 	struct tail *tail;
 	struct buf table; /* the last checkpoint */
-	bool table_on_open;
 	bool hello; /* the collector tells its watermarks at the start */
 	struct sink_stream streams[512];
 	size_t n_streams;
@@ -86,9 +86,7 @@ static inline void sink_opened(void *arg, struct stream *s)
 	if (ss->w < s->st.start) {
 		ss->w = s->st.start; /* The gap record [0, start). */
 	}
-	if (k->table_on_open) {
-		sink_checkpoint(k);
-	}
+	sink_checkpoint(k);
 }
 
 static inline void sink_row_add(struct sink_row **rows, size_t *n,
@@ -229,6 +227,11 @@ static inline void sink_ack(struct sink *k, size_t n)
 		struct sink_row row = k->pending[i];
 		struct sink_stream *ss = sink_find(k, &row.id);
 
+		if (!ss->named) {
+			/* Nothing is sent of a stream that the table does not name. */
+			sink_checkpoint(k);
+			ss->named = true;
+		}
 		if (row.end > ss->w || (row.end == row.start)) {
 			if (row.start != ss->w) {
 				printf("stream w=%llu row=[%llu,%llu)\n",
@@ -286,6 +289,10 @@ static inline int sink_try_start(struct sink *k)
 	}
 	if (k->table.n > 0) {
 		rc = stream_table_decode(buf_slice(&k->table), &states, &n);
+		for (size_t i = 0; rc == 0 && k->hello && i < n; i++) {
+			states[i].unsent = sink_find(k, &states[i].id)->w ==
+					   states[i].start;
+		}
 		if (rc == 0) {
 			rc = tail_restore(k->tail, states, n);
 		}
@@ -329,8 +336,7 @@ static inline void sink_crash(struct sink *k)
 static inline void sink_init(struct sink *k, struct world *w,
 			     struct sources_options *o)
 {
-	*k = (struct sink){.world = w, .options = o, .room = SIZE_MAX,
-			   .table_on_open = true};
+	*k = (struct sink){.world = w, .options = o, .room = SIZE_MAX};
 	buf_init(&k->table, 64 * 1024 * 1024);
 }
 

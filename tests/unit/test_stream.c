@@ -112,6 +112,7 @@ static void fill(struct stream_state *st, unsigned i)
 	st->h = 0x1234567890abcdef;
 	st->position = st->acked + 77;
 	st->top = (struct stream_rung){st->position, 99};
+	st->first = (struct stream_rung){i % 4, i % 4 == 0 ? 0 : 98};
 	st->detect = st->acked;
 	st->mtime_ns = -5;
 	st->finished = i % 2;
@@ -147,6 +148,8 @@ static void a_table_comes_back_as_it_was(void **state)
 		assert_int_equal(a.h, b.h);
 		assert_int_equal(a.top.position, b.top.position);
 		assert_int_equal(a.top.h, b.top.h);
+		assert_int_equal(a.first.position, b.first.position);
+		assert_int_equal(a.first.h, b.first.h);
 		assert_int_equal(a.mtime_ns, b.mtime_ns);
 		assert_int_equal(a.finished, b.finished);
 		assert_int_equal(a.fork, b.fork);

@@ -1,0 +1,244 @@
+/* Whose lines are these?  What little is known of a stream when its reader is killed, and
+ * what a file has to hold to be taken for its rest, for something new, or for neither. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/log.h"
+#include "tests/support/tail_sink.h"
+
+#define LOG "/var/log/app.log"
+
+static char glob[] = LOG;
+
+struct bench {
+	struct world w;
+	struct sink k;
+	char *paths[1];
+	struct sources_file file;
+	struct sources_options options;
+};
+
+static void quiet(void *arg, enum log_level level, struct slice line)
+{
+	(void)arg;
+	(void)level;
+	(void)line;
+}
+
+static void bench_init(struct bench *b)
+{
+	memset(b, 0, sizeof *b);
+	if (getenv("TAIL_TEST_LOG") == NULL) {
+		log_set_sink(quiet, NULL);
+	}
+	world_init(&b->w, 11);
+	b->paths[0] = glob;
+	b->file.paths = (struct strlist){b->paths, 1};
+	b->options = (struct sources_options){
+		.files = &b->file, .n_files = 1, .line_max = 16384,
+		.poll_interval_ms = 1000, .last_line_timeout_ms = 3000,
+	};
+	sink_init(&b->k, &b->w, &b->options);
+	b->k.hello = true;
+}
+
+static void bench_fini(struct bench *b)
+{
+	sink_fini(&b->k);
+	world_fini(&b->w);
+	log_set_sink(NULL, NULL);
+}
+
+static void settle(struct bench *b, int64_t ms)
+{
+	world_run(&b->w, ms);
+	sink_ack_all(&b->k);
+}
+
+static void later(struct bench *b)
+{
+	b->w.now_ns += 1000000000;
+}
+
+static unsigned count(struct bench *b, const char *text)
+{
+	bool flagged;
+
+	return sink_count(&b->k, text, &flagged);
+}
+
+/* One line of the file is read and stored; then the reader is killed. */
+static void killed_after_a_line(struct bench *b, const char *line)
+{
+	bench_init(b);
+	sink_start(&b->k);
+	world_append(&b->w, LOG, line);
+	settle(b, 2000);
+	sink_crash(&b->k);
+	later(b);
+}
+
+static void a_copy_known_by_its_first_line_is_read_on(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	killed_after_a_line(&b, "07:00 one\n");
+	world_append(&b.w, LOG, "07:01 two\n");
+	world_copy(&b.w, LOG, LOG ".1");
+	world_truncate(&b.w, LOG);
+	later(&b);
+	world_append(&b.w, LOG, "07:02 three\n");
+	sink_start(&b.k);
+	settle(&b, 5000);
+	assert_int_equal(count(&b, "07:00 one"), 1);
+	assert_int_equal(count(&b, "07:01 two"), 1);
+	assert_int_equal(count(&b, "07:02 three"), 1);
+	assert_int_equal(b.k.forks, 0);
+	assert_int_equal(b.k.gaps, 0);
+	bench_fini(&b);
+}
+
+static void a_first_line_that_two_files_share_is_no_proof(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	killed_after_a_line(&b, "# banner\n");
+	world_append(&b.w, LOG, "07:01 two\n");
+	world_copy(&b.w, LOG, LOG ".2");
+	world_truncate(&b.w, LOG);
+	later(&b);
+	world_append(&b.w, LOG, "# banner\n07:02 three\n");
+	world_copy(&b.w, LOG, LOG ".1");
+	world_truncate(&b.w, LOG);
+	later(&b);
+	world_append(&b.w, LOG, "07:03 four\n");
+	sink_start(&b.k);
+	settle(&b, 5000);
+	assert_int_equal(count(&b, "# banner"), 3);
+	assert_int_equal(count(&b, "07:01 two"), 1);
+	assert_int_equal(count(&b, "07:02 three"), 1);
+	assert_int_equal(count(&b, "07:03 four"), 1);
+	assert_int_equal(b.k.forks, 2);
+	bench_fini(&b);
+}
+
+static void a_copy_from_before_is_no_rest(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	world_append(&b.w, LOG, "07:00 one\n");
+	world_copy(&b.w, LOG, LOG ".bak");
+	later(&b);
+	world_append(&b.w, LOG, "07:01 two\n");
+	sink_start(&b.k);
+	settle(&b, 2000);
+	sink_crash(&b.k);
+	later(&b);
+	world_truncate(&b.w, LOG);
+	world_append(&b.w, LOG, "07:02 three\n");
+	sink_start(&b.k);
+	settle(&b, 5000);
+	assert_int_equal(count(&b, "07:00 one"), 1);
+	assert_int_equal(count(&b, "07:01 two"), 1);
+	assert_int_equal(count(&b, "07:02 three"), 1);
+	assert_int_equal(b.k.gaps, 1);
+	bench_fini(&b);
+}
+
+static void what_came_and_went_unseen_repeats_nothing(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	killed_after_a_line(&b, "07:00 one, and it is longer than all of the next file\n");
+	for (int i = 0; i < 2; i++) {
+		world_rename(&b.w, LOG, i == 0 ? LOG ".2" : LOG ".1");
+		world_append(&b.w, LOG, i == 0 ? "07:01 two\n" : "07:02 three\n");
+		later(&b);
+	}
+	sink_start(&b.k);
+	settle(&b, 5000);
+	assert_int_equal(count(&b, "07:01 two"), 1);
+	assert_int_equal(count(&b, "07:02 three"), 1);
+	assert_int_equal(b.k.forks, 0);
+	assert_int_equal(b.k.gaps, 0);
+	bench_fini(&b);
+}
+
+static void an_unseen_file_that_begins_like_a_stream_is_flagged(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	sink_start(&b.k);
+	world_append(&b.w, LOG, "# banner\n07:00 one\n");
+	settle(&b, 2000);
+	sink_crash(&b.k);
+	later(&b);
+	world_rename(&b.w, LOG, LOG ".2");
+	world_append(&b.w, LOG, "# banner\n");
+	world_rename(&b.w, LOG, LOG ".1");
+	world_append(&b.w, LOG, "07:02 three\n");
+	later(&b);
+	sink_start(&b.k);
+	settle(&b, 5000);
+	assert_int_equal(count(&b, "# banner"), 2);
+	assert_int_equal(count(&b, "07:00 one"), 1);
+	assert_int_equal(b.k.forks, 1);
+	bench_fini(&b);
+}
+
+static void what_was_renamed_before_it_was_handed_on_is_not_forgotten(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	sink_start(&b.k);
+	world_append(&b.w, LOG, "07:00 one\n");
+	settle(&b, 2000);
+	b.k.room = 0; /* Nobody takes anything. */
+	world_rename(&b.w, LOG, LOG ".2");
+	world_append(&b.w, LOG, "07:01 two\n");
+	world_run(&b.w, 3000);
+	world_rename(&b.w, LOG, LOG ".1");
+	b.k.room = 1;
+	world_append(&b.w, LOG, "07:02 three\n");
+	later(&b);
+	world_run(&b.w, 3000);
+	sink_checkpoint(&b.k);
+	sink_crash(&b.k);
+	b.k.room = SIZE_MAX;
+	sink_start(&b.k);
+	settle(&b, 5000);
+	assert_int_equal(count(&b, "07:00 one"), 1);
+	assert_int_equal(count(&b, "07:01 two"), 1);
+	assert_int_equal(count(&b, "07:02 three"), 1);
+	bench_fini(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_copy_known_by_its_first_line_is_read_on),
+		cmocka_unit_test(a_first_line_that_two_files_share_is_no_proof),
+		cmocka_unit_test(a_copy_from_before_is_no_rest),
+		cmocka_unit_test(what_came_and_went_unseen_repeats_nothing),
+		cmocka_unit_test(
+			an_unseen_file_that_begins_like_a_stream_is_flagged),
+		cmocka_unit_test(
+			what_was_renamed_before_it_was_handed_on_is_not_forgotten),
+	};
+
+	log_set_level(getenv("TAIL_TEST_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
