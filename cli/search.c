@@ -9,16 +9,21 @@
 
 #include "cli/cli.h"
 #include "collector/opened.h"
+#include "collector/share.h"
 #include "collector/show.h"
 #include "common/err.h"
 #include "common/sys_uv.h"
 #include "common/timefmt.h"
 #include "config/config.h"
 
+enum { CATALOGUES_MAX = 16 };
+
 struct search {
 	struct search_request q;
 	struct store store;
-	struct sqlite_reader *catalogue; /* NULL: every file is read */
+	/* Of each collector of the store that has one; none: every file is read. */
+	struct sqlite_reader *catalogues[CATALOGUES_MAX];
+	size_t n_catalogues;
 	struct parsers parsers;
 	const struct device *device;
 	struct opened *o;
@@ -439,6 +444,20 @@ static int search_segment(struct search *s, const char *dir,
 	return rc > 0 ? rc : 0;
 }
 
+/* Some catalogue knows the segment as its file is now. */
+static bool find_row(const struct search *s, const struct segment_name *name,
+		     uint64_t bytes, struct catalogue_segment *row)
+{
+	for (size_t i = 0; i < s->n_catalogues; i++) {
+		if (sqlite_reader_segment(s->catalogues[i], &s->device->id,
+					  &name->id, row) == 1 &&
+		    row->part == name->part && row->bytes == bytes) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* The catalogue knows the whole file, and that nothing in it is of that time. */
 static bool out_of_time(const struct search *s, const char *dir,
 			const struct segment_name *name)
@@ -448,16 +467,12 @@ static bool out_of_time(const struct search *s, const char *dir,
 	struct sys_stat st;
 	char path[STORE_PATH];
 
-	if (s->catalogue == NULL ||
-	    (q->since_ns == INT64_MIN && q->until_ns == INT64_MAX) ||
-	    sqlite_reader_segment(s->catalogue, &s->device->id, &name->id,
-				  &row) != 1 ||
-	    row.part != name->part) {
+	if (q->since_ns == INT64_MIN && q->until_ns == INT64_MAX) {
 		return false;
 	}
 	segment_path(path, dir, name);
 	return sys_stat(s->store.sys, path, &st) == 0 &&
-	       st.size == row.bytes &&
+	       find_row(s, name, st.size, &row) &&
 	       (row.last_ms < q->since_ns / NS_PER_MS - 1 ||
 		row.first_ms > q->until_ns / NS_PER_MS + 1);
 }
@@ -474,20 +489,22 @@ static int on_device(void *arg, const struct device *d)
 {
 	struct search *s = arg;
 	struct segment_list l;
+	struct device folder = *d;
 	char dir[STORE_PATH];
-	int rc;
+	int fd, rc;
 
 	if (!search_wants_device(&s->q, d->name, d->hex)) {
 		return 0;
 	}
 	s->device = d;
-	store_device_dir(&s->store, d, dir);
-	rc = segment_list_read(&l, s->store.sys, dir);
+	fd = share_pin(&s->store, &folder, dir);
+	rc = fd < 0 ? fd : segment_list_read(&l, s->store.sys, dir);
 	if (rc != 0) {
+		share_unpin(&s->store, fd);
 		return rc;
 	}
-	if (s->catalogue != NULL) {
-		sqlite_reader_opened(s->catalogue, &d->id, on_opened, s);
+	for (size_t i = 0; i < s->n_catalogues; i++) {
+		sqlite_reader_opened(s->catalogues[i], &d->id, on_opened, s);
 	}
 	for (size_t i = 0; i < l.n && rc == 0; i++) {
 		if ((l.v[i].lane == LANE_ALERT) == s->q.alerts &&
@@ -496,6 +513,7 @@ static int on_device(void *arg, const struct device *d)
 		}
 	}
 	segment_list_fini(&l);
+	share_unpin(&s->store, fd);
 	return rc;
 }
 
@@ -543,11 +561,28 @@ static int search_alerts(struct search *s)
 						   : s->q.since_ns / NS_PER_MS;
 	int64_t until = s->q.until_ns == INT64_MAX ? INT64_MAX
 						   : s->q.until_ns / NS_PER_MS;
-	int rc = sqlite_reader_devices(s->catalogue, on_name, s);
+	int rc = 0;
 
-	return rc != 0 ? rc
-		       : sqlite_reader_alerts(s->catalogue, NULL, since, until,
-					      on_alert, s);
+	for (size_t i = 0; i < s->n_catalogues && rc == 0; i++) {
+		rc = sqlite_reader_devices(s->catalogues[i], on_name, s);
+	}
+	for (size_t i = 0; i < s->n_catalogues && rc == 0; i++) {
+		rc = sqlite_reader_alerts(s->catalogues[i], NULL, since, until,
+					  on_alert, s);
+	}
+	return rc;
+}
+
+static int on_member(void *arg, const char *name, const char *dir)
+{
+	struct search *s = arg;
+
+	(void)name;
+	if (s->n_catalogues < CATALOGUES_MAX &&
+	    sqlite_reader_open(&s->catalogues[s->n_catalogues], dir) == 0) {
+		s->n_catalogues++;
+	}
+	return 0;
 }
 
 static int search(struct search *s)
@@ -559,11 +594,14 @@ static int search(struct search *s)
 		return UV_ENOMEM;
 	}
 	buf_init(&s->out, 16 * 1024 * 1024);
-	sqlite_reader_open(&s->catalogue, s->store.dir);
-	rc = s->q.alerts && s->catalogue != NULL
+	on_member(s, "", s->store.dir);
+	share_members(&s->store, on_member, s);
+	rc = s->q.alerts && s->n_catalogues > 0
 		     ? search_alerts(s)
 		     : store_dir_devices(&s->store, on_device, s);
-	sqlite_reader_close(s->catalogue);
+	for (size_t i = 0; i < s->n_catalogues; i++) {
+		sqlite_reader_close(s->catalogues[i]);
+	}
 	parsers_fini(&s->parsers);
 	buf_fini(&s->out);
 	free(s->o);

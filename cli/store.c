@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/search.h"
+#include "collector/share.h"
 #include "collector/verify.h"
 #include "common/err.h"
 #include "common/json.h"
@@ -213,18 +214,20 @@ static int on_device(void *arg, const struct device *d)
 	struct listing *l = arg;
 	struct amount a = {.first_ms = INT64_MAX, .last_ms = INT64_MIN};
 	struct segment_list list;
+	struct device folder = *d;
 	char dir[STORE_PATH];
-	int rc;
+	int fd = share_pin(l->s, &folder, dir);
+	int rc = fd < 0 ? fd : segment_list_read(&list, l->s->sys, dir);
 
-	store_device_dir(l->s, d, dir);
-	rc = segment_list_read(&list, l->s->sys, dir);
 	if (rc != 0) {
+		share_unpin(l->s, fd);
 		return rc;
 	}
 	for (size_t i = 0; i < list.n && rc == 0; i++) {
 		rc = add_segment(l, dir, &list.v[i], &a);
 	}
 	segment_list_fini(&list);
+	share_unpin(l->s, fd);
 	if (rc == 0) {
 		put_device(l, d, &a);
 	}

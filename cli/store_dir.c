@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "collector/share.h"
 #include "common/err.h"
 #include "common/sys_uv.h"
 #include "config/config.h"
@@ -93,10 +94,11 @@ static void name_device(struct store *s, struct device *d)
 	struct segment_list l;
 	struct segment_reader *r = malloc(sizeof *r);
 	char dir[STORE_PATH];
+	int fd = share_pin(s, d, dir);
 
 	snprintf(d->name, sizeof d->name, "%.16s", d->hex);
-	store_device_dir(s, d, dir);
-	if (r == NULL || segment_list_read(&l, s->sys, dir) != 0) {
+	if (r == NULL || fd < 0 || segment_list_read(&l, s->sys, dir) != 0) {
+		share_unpin(s, fd);
 		free(r);
 		return;
 	}
@@ -111,6 +113,7 @@ static void name_device(struct store *s, struct device *d)
 		}
 	}
 	segment_list_fini(&l);
+	share_unpin(s, fd);
 	free(r);
 }
 

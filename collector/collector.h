@@ -20,6 +20,7 @@ enum {
 
 struct deliver;
 struct rows;
+struct take;
 
 struct collector {
 	struct sys *sys;
@@ -45,6 +46,7 @@ struct collector {
 	void *stop_arg;
 
 	struct deliver *deliver;
+	struct take *take; /* in a shared store */
 
 	struct rows *rows; /* of the catalogue's next and current work */
 
@@ -132,6 +134,8 @@ void rows_opened(struct rows *r, const struct catalogue_alert *a);
 
 /* Something waits to be synced. */
 void collector_wake(struct collector *c);
+/* Sessions whose hello waits for a commit, or for a device to be taken over. */
+void collector_retry_hellos(struct collector *c);
 /* The disk is full: a session waits. */
 void collector_full(struct collector *c, int rc);
 /* Something about a device that people must know: logged, put into the

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "collector/share.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/reader.h"
@@ -24,7 +25,12 @@ static void clear(struct commit *c)
 	free(c->segments);
 	free(c->files);
 	free(c->dirs);
+	free(c->due);
+	free(c->gone);
 	buf_fini(&c->log);
+	c->due = NULL;
+	c->gone = NULL;
+	c->n_due = 0;
 	c->streams = NULL;
 	c->segments = NULL;
 	c->files = NULL;
@@ -43,7 +49,7 @@ bool commit_needed(const struct commit *c)
 	const struct store *s = c->store;
 
 	return s->n_dirty_streams > 0 || s->n_dirty_segments > 0 ||
-	       s->log_pending.n > 0 || s->log_fd < 0;
+	       s->n_due > 0 || s->log_pending.n > 0 || s->log_fd < 0;
 }
 
 /* ---- the work ---- */
@@ -52,7 +58,7 @@ static void log_path(const struct store *s, char out[static STORE_PATH])
 {
 	/* store_open() has checked that this fits. */
 	int n = snprintf(out, STORE_PATH, "%.*s/watermarks.log",
-			 STORE_PATH - 32, s->dir);
+			 STORE_PATH - 32, s->own);
 
 	(void)n;
 }
@@ -72,12 +78,41 @@ static int sync_log(struct commit *c)
 				    c->log_offset);
 		return rc != 0 ? rc : sys_fdatasync(s->sys, c->log_fd);
 	}
-	rc = sys_replace(s->sys, s->dir, path, c->log.p, c->log.n, 0600);
+	rc = sys_replace(s->sys, s->own, path, c->log.p, c->log.n, 0600);
 	if (rc == 0) {
 		rc = sys_open(s->sys, path, O_RDWR, 0);
 		c->log_fd = rc;
 	}
 	return rc < 0 ? rc : 0;
+}
+
+/* Are the devices still ours?  What was written of one before it was taken from us is in
+ * what its taker has; so much may be said, and no more. */
+static int look(struct commit *c)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < c->n_due; i++) {
+		int owns = share_owns(c->store, c->due[i]);
+
+		if (owns < 0) {
+			return owns;
+		}
+		c->gone[i] = owns == 0;
+		rc = owns == 0 ? ERR_FENCED : rc;
+	}
+	return rc;
+}
+
+static int sync_dirs(struct commit *c)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < c->n_dirs && rc == 0; i++) {
+		rc = sys_sync_dir(c->store->sys, c->dirs[i]);
+	}
+	/* A folder that has another name by now. */
+	return rc == UV_ENOENT && look(c) == ERR_FENCED ? ERR_FENCED : rc;
 }
 
 static void on_run(struct sys_work *w)
@@ -86,16 +121,24 @@ static void on_run(struct sys_work *w)
 	struct sys *sys = c->store->sys;
 
 	c->rc = 0;
+	c->log_written = false;
 	for (size_t i = 0; i < c->n_segments && c->rc == 0; i++) {
 		if (c->files[i].fd >= 0) {
 			c->rc = sys_fdatasync(sys, c->files[i].fd);
 		}
 	}
-	for (size_t i = 0; i < c->n_dirs && c->rc == 0; i++) {
-		c->rc = sys_sync_dir(sys, c->dirs[i]);
+	if (c->rc == 0) {
+		c->rc = sync_dirs(c);
+	}
+	if (c->rc == 0) {
+		c->rc = look(c);
 	}
 	if (c->rc == 0) {
 		c->rc = sync_log(c);
+		c->log_written = c->rc == 0;
+	}
+	if (c->rc == 0 && c->log.n > 0) {
+		c->rc = look(c);
 	}
 }
 
@@ -312,6 +355,24 @@ static int take_segments(struct commit *c)
 	return 0;
 }
 
+static int take_due(struct commit *c)
+{
+	struct store *s = c->store;
+
+	c->due = calloc(s->n_due + 1, sizeof(struct device *));
+	c->gone = calloc(s->n_due + 1, sizeof *c->gone);
+	if (c->due == NULL || c->gone == NULL) {
+		return UV_ENOMEM;
+	}
+	c->n_due = s->n_due;
+	s->n_due = 0;
+	for (size_t i = 0; i < c->n_due; i++) {
+		c->due[i] = s->due[i];
+		c->due[i]->due = false;
+	}
+	return 0;
+}
+
 static void take_dirs(struct commit *c)
 {
 	char dir[STORE_PATH];
@@ -354,6 +415,9 @@ void commit_start(struct commit *c)
 	}
 	if (rc == 0) {
 		rc = take_streams(c);
+	}
+	if (rc == 0) {
+		rc = take_due(c);
 	}
 	if (rc == 0) {
 		take_dirs(c);
@@ -409,11 +473,48 @@ static void streams_done(struct commit *c)
 	}
 }
 
+/* A device is not ours any more.  What was synced of the others counts with the next
+ * commit, which is synced anew. */
+static void wait_for_next(struct commit *c)
+{
+	struct store *s = c->store;
+
+	if (c->log_written) {
+		log_done(c);
+	}
+	c->log_requeue = 0;
+	for (size_t i = 0; i < c->n_segments; i++) {
+		c->segments[i]->committing = false;
+		store_mark_segment(s, c->segments[i]);
+	}
+	for (size_t i = 0; i < c->n_streams; i++) {
+		struct device *d = c->streams[i].device;
+
+		store_mark_stream(s, d,
+				  device_find_stream(d, &c->streams[i].id));
+	}
+	for (size_t i = 0; i < c->n_due; i++) {
+		c->due[i]->lost = c->gone[i];
+		store_mark_due(s, c->due[i]);
+	}
+	c->state = COMMIT_IDLE;
+}
+
 static void on_synced(struct sys_work *w)
 {
 	struct commit *c = w->arg;
 	bool repaired = c->state == COMMIT_REPAIRING;
 
+	if (c->rc == ERR_FENCED && !repaired) {
+		c->rc = store_reserve_marks(c->store, c->n_streams,
+					    c->n_segments, c->n_due);
+		if (c->rc == 0) {
+			wait_for_next(c);
+			c->on_done(c->arg, ERR_FENCED);
+			clear(c);
+			return;
+		}
+	}
 	if (c->rc != 0) {
 		c->state = COMMIT_FAILED;
 		c->on_done(c->arg, c->rc);
@@ -440,28 +541,6 @@ static void take_back_stream(struct device *d, const struct stream_id *id)
 	st->h_received = st->h_durable;
 	st->dirty = false;
 	st->logged = 0;
-}
-
-/* What waits for the log speaks of positions that are being taken back: a log with
- * them would, after a crash, claim lines that nobody has.  The new log says where
- * every stream is durable. */
-static void forget_watermarks(struct buf *pending)
-{
-	struct reader r = reader(buf_slice(pending));
-	size_t kept = 0;
-
-	while (reader_left(&r) > 0) {
-		size_t from = pending->n - reader_left(&r), size;
-		enum entry_kind kind = (enum entry_kind)reader_u8(&r);
-
-		reader_bytes(&r, reader_u32(&r));
-		size = pending->n - reader_left(&r) - from;
-		if (kind != ENTRY_WATERMARK) {
-			memmove(pending->p + kept, pending->p + from, size);
-			kept += size;
-		}
-	}
-	pending->n = kept;
 }
 
 /* Its file is given up: what comes next starts another one. */
@@ -516,7 +595,7 @@ void commit_take_back(struct commit *c,
 		dropped(arg, ds->device);
 	}
 	c->n_streams = s->n_dirty_streams = 0;
-	forget_watermarks(&s->log_pending);
+	store_forget_watermarks(s, NULL);
 	for (size_t i = 0; i < s->n_dirty_segments; i++) {
 		to_repair(c, s->dirty_segments[i]);
 	}
@@ -526,6 +605,12 @@ void commit_take_back(struct commit *c,
 		take_back_segment(s, c->segments[i]);
 		dropped(arg, c->segments[i]->device);
 	}
+	for (size_t i = 0; i < c->n_due; i++) {
+		if (store_mark_due(s, c->due[i]) != 0) {
+			dropped(arg, c->due[i]);
+		}
+	}
+	c->n_due = 0;
 	/* Its end is as uncertain as that of the others. */
 	if (s->log_fd >= 0) {
 		sys_close(s->sys, s->log_fd);
@@ -552,7 +637,10 @@ void commit_repair(struct commit *c)
 	for (size_t i = 0; i < c->n_segments && rc == 0; i++) {
 		struct segment *g = c->segments[i];
 
-		rc = g->header.p == NULL ? 0 : store_segment_continue(s, g);
+		/* What is not ours any more is found out by the next commit. */
+		if (g->header.p != NULL && share_owns(s, g->device) != 0) {
+			rc = store_segment_continue(s, g);
+		}
 		c->files[i].fd = g->fd;
 		note_what_is_synced(g);
 	}

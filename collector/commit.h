@@ -14,6 +14,12 @@
  * files are closed, and each segment goes on in a new file whose head says behind
  * which batch; the watermark log is replaced by a new one.
  *
+ * In a store that several collectors share (share.h) the work looks, after the data is
+ * synced and before the log is written, and once more after the log, whether each device
+ * that the commit says something about is still ours.  If one is not, nothing of this
+ * commit counts: its device.lost is set, all the rest waits for the next commit, and on_done
+ * gets ERR_FENCED in state IDLE; the owner then gives the lost ones to store_lose_device().
+ *
  * on_done must not call commit_start() or commit_repair(): a timer does.
  *
  * Threads   The loop thread; the syncs run in one sys_work.
@@ -49,6 +55,8 @@ struct commit {
 	size_t n_streams;
 	struct segment **segments;
 	size_t n_segments;
+	struct device **due; /* shared: those to look after; until on_done returns */
+	size_t n_due;
 	uint64_t arrival;
 
 	/* The work's own. */
@@ -59,6 +67,8 @@ struct commit {
 	bool replace_log;
 	int log_fd;
 	uint64_t log_offset;
+	bool log_written;
+	bool *gone;                /* of due */
 	int rc;
 	uint64_t log_requeue;      /* bytes of store.log_pending in `log` */
 };

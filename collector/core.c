@@ -5,6 +5,8 @@
 #include "collector/collector.h"
 #include "collector/deliver.h"
 #include "collector/scan.h"
+#include "collector/share.h"
+#include "collector/take.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/timefmt.h"
@@ -131,10 +133,37 @@ static void on_failure(struct collector *c, int rc)
 	}
 }
 
+/* The others' share of that commit is tried again at once, without these. */
+static void on_fenced(struct collector *c)
+{
+	for (size_t i = 0; i < c->commit.n_due; i++) {
+		if (c->commit.due[i]->lost) {
+			take_lose(c->take, c->commit.due[i]);
+		}
+	}
+	collector_retry_hellos(c);
+	if (c->stopping || commit_needed(&c->commit)) {
+		set_timer(c, 0);
+	}
+}
+
+void collector_retry_hellos(struct collector *c)
+{
+	for (struct session *s = c->sessions; s != NULL; s = s->next) {
+		if (s->state == SESSION_HELLO && s->stalled.n > 0) {
+			session_retry(s);
+		}
+	}
+}
+
 static void on_committed(void *arg, int rc)
 {
 	struct collector *c = arg;
 
+	if (rc == ERR_FENCED) {
+		on_fenced(c);
+		return;
+	}
 	if (rc != 0) {
 		on_failure(c, rc);
 		return;
@@ -146,6 +175,7 @@ static void on_committed(void *arg, int rc)
 	}
 	c->count.commits++;
 	acknowledge(c);
+	collector_retry_hellos(c);
 	resume(c);
 	deliver_kick(c->deliver);
 	rows_kick(c->rows);
@@ -322,8 +352,13 @@ static int open_store(struct collector *c, char why[static COLLECTOR_WHY])
 		}
 		return rc;
 	}
+	rc = share_open(&c->store, c->options->member, why);
+	if (rc != 0) {
+		store_fini(&c->store, true);
+		return rc;
+	}
 	c->store.has_catalogue = c->catalogue != NULL;
-	c->store.given_out = deliver_given_out(&c->store);
+	c->store.given_out = deliver_given_out(c->sys, c->store.own);
 	rc = store_scan(&c->store, c->catalogue, &r, why);
 	if (rc != 0) {
 		store_fini(&c->store, true);
@@ -347,6 +382,9 @@ static int start(struct collector *c, char why[static COLLECTOR_WHY])
 	}
 	if (rc == 0) {
 		rc = rows_new(&c->rows, c);
+	}
+	if (rc == 0 && share_is_on(&c->store)) {
+		rc = take_new(&c->take, c);
 	}
 	if (rc != 0) {
 		snprintf(why, COLLECTOR_WHY, "cannot start: %s", err_str(rc));
@@ -444,7 +482,7 @@ static void stop_step(struct collector *c)
 	}
 	close_sessions(c);
 	if (c->n_sessions > 0 || rows_busy(c->rows) ||
-	    deliver_busy(c->deliver)) {
+	    deliver_busy(c->deliver) || take_busy(c->take)) {
 		return; /* Each of them wakes us. */
 	}
 	rows_flush(c->rows);
@@ -477,6 +515,7 @@ void collector_free(struct collector *c)
 	while (c->sessions != NULL) {
 		session_free(c->sessions);
 	}
+	take_free(c->take);
 	deliver_free(c->deliver);
 	rows_free(c->rows);
 	commit_fini(&c->commit);
@@ -504,6 +543,9 @@ void collector_status(struct collector *c, struct json *j)
 	json_object(j, "store");
 	json_cstr(j, "path", s->dir);
 	json_hex(j, "id", s->id, sizeof s->id);
+	if (share_is_on(s)) {
+		json_cstr(j, "member", s->member);
+	}
 	json_cstr(j, "storage", storage[c->storage]);
 	json_u64(j, "batches", s->arrival);
 	json_u64(j, "durable_batches", s->durable_arrival);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "collector/share.h"
 #include "collector/show.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -130,8 +131,14 @@ static void run_notes(struct deliver *d)
 {
 	for (d->n_done = 0; d->n_done < d->n_notes; d->n_done++) {
 		const struct note *n = &d->notes[d->n_done];
-		int rc = one_note(d, n, d->names[d->n_done]);
+		int rc = d->skip[d->n_done]
+				 ? 0
+				 : one_note(d, n, d->names[d->n_done]);
 
+		if (rc == UV_ENOENT && share_is_on(&d->c->store) &&
+		    share_owns(&d->c->store, n->device) == 0) {
+			rc = 0; /* Who has it now gives it out. */
+		}
 		if (is_hopeless(rc)) {
 			log_error("a stored batch can't be read: passed over",
 				  "device=%s lane=%s number=%llu at=%llu "
@@ -152,6 +159,12 @@ static void run_notes(struct deliver *d)
 	}
 }
 
+/* Not back to what was owed. */
+static void move_cursor(struct cursor *k, uint64_t arrival)
+{
+	k->arrival = arrival > k->arrival ? arrival : k->arrival;
+}
+
 static void save_in_time(struct deliver *d)
 {
 	int64_t now = sys_mono_ns(d->c->sys);
@@ -162,7 +175,7 @@ static void save_in_time(struct deliver *d)
 	}
 	k.bytes = d->bytes;
 	if (d->n_done > 0) {
-		k.arrival = d->notes[d->n_done - 1].arrival;
+		move_cursor(&k, d->notes[d->n_done - 1].arrival);
 	}
 	d->rc = deliver_save(d, &k);
 	d->saved_ns = now;
@@ -285,9 +298,12 @@ static int list_behind(struct deliver *d)
 			s->devices[i] == NULL ? NULL : s->devices[i]->segments;
 
 		for (; g != NULL; g = g->next) {
-			if (g->last_arrival > d->cursor.arrival) {
-				d->behind[d->n_behind++] =
-					(struct note){g->device, g->name, 0, 0, 0};
+			if (g->last_arrival > d->cursor.arrival ||
+			    device_owes(g->device, g->last_arrival)) {
+				d->behind[d->n_behind++] = (struct behind){
+					{g->device, g->name, 0, 0, 0},
+					g->device->owed_from,
+					g->device->owed_until};
 			}
 		}
 	}
@@ -305,20 +321,82 @@ static void submit(struct deliver *d)
 	}
 }
 
+/* What was owed has been given out.  Once the cursor says so too, on disk, the device's
+ * folder need not any more. */
+static void settle_owed(struct deliver *d)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < d->n_owing; i++) {
+		struct device *device = d->owing[i];
+		char dir[STORE_PATH];
+
+		device->owed_from = device->owed_until;
+		if (d->saved_arrival < device->owed_until) {
+			d->owing[left++] = device;
+			continue;
+		}
+		store_device_dir(&d->c->store, device, dir);
+		share_owed_clear(d->c->sys, dir);
+		device->owed_from = device->owed_until = 0;
+	}
+	d->n_owing = left;
+}
+
 /* Nothing waits: everything durable has been given out. */
 static void catch_up(struct deliver *d)
 {
 	if (d->n == 0 && !d->lagging) {
 		d->cursor.arrival = d->c->store.durable_arrival;
+		settle_owed(d);
 	}
 	d->c->store.given_out = d->cursor.arrival;
+}
+
+static void owe(struct deliver *d, struct device *device)
+{
+	if (device->owed_until == 0) {
+		return;
+	}
+	if (d->n_owing == d->room_owing) {
+		size_t room = d->room_owing * 2 + 64;
+		void *v = realloc(d->owing, room * sizeof d->owing[0]);
+
+		if (v == NULL) {
+			return; /* The next start gives it out. */
+		}
+		d->owing = v;
+		d->room_owing = room;
+	}
+	d->owing[d->n_owing++] = device;
+	d->lagging = d->lagging || device->owed_from < device->owed_until;
+}
+
+void deliver_taken(struct deliver *d, struct device *device)
+{
+	owe(d, device);
+	deliver_kick(d);
+}
+
+void deliver_lost(struct deliver *d, struct device *device)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n_owing; i++) {
+		if (d->owing[i] != device) {
+			d->owing[n++] = d->owing[i];
+		}
+	}
+	d->n_owing = n;
 }
 
 static bool save_is_due(const struct deliver *d)
 {
 	return d->cursor.arrival > d->saved_arrival &&
 	       sys_mono_ns(d->c->sys) - d->saved_ns >
-		       SAVE_IDLE_MS * NS_PER_MS;
+		       (share_is_on(&d->c->store) ? SAVE_SHARED_MS
+						  : SAVE_IDLE_MS) *
+			       NS_PER_MS;
 }
 
 void deliver_kick(struct deliver *d)
@@ -339,6 +417,8 @@ void deliver_kick(struct deliver *d)
 		}
 		memcpy(d->names[d->n_notes], n->device->name,
 		       sizeof d->names[0]);
+		d->skip[d->n_notes] = share_is_on(&d->c->store) &&
+				      !n->device->ours;
 		d->notes[d->n_notes++] = *n;
 	}
 	if (d->n_notes > 0 || save_is_due(d)) {
@@ -434,7 +514,7 @@ static void on_written(struct deliver *d)
 		d->cursor.bytes = d->bytes;
 	}
 	if (d->n_done > 0) {
-		d->cursor.arrival = d->notes[d->n_done - 1].arrival;
+		move_cursor(&d->cursor, d->notes[d->n_done - 1].arrival);
 	}
 	d->first = d->room == 0 ? 0 : (d->first + d->n_done) % d->room;
 	d->n -= d->n_done;
@@ -529,6 +609,11 @@ int deliver_new(struct deliver **out, struct collector *c,
 	/* What was stored and not given out before. */
 	c->store.given_out = d->cursor.arrival;
 	d->lagging = d->cursor.arrival < c->store.arrival;
+	for (size_t i = 0; i < c->store.room_devices; i++) {
+		if (c->store.devices[i] != NULL) {
+			owe(d, c->store.devices[i]);
+		}
+	}
 	*out = d;
 	return 0;
 }
@@ -556,6 +641,7 @@ void deliver_free(struct deliver *d)
 	buf_fini(&d->text);
 	free(d->behind);
 	free(d->found);
+	free(d->owing);
 	free(d->queue);
 	free(d->slots);
 	sys_timer_free(d->c->sys, d->timer);

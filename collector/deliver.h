@@ -19,8 +19,9 @@
 
 struct deliver;
 
-/* The arrival up to which everything was given out, before store_scan(). */
-uint64_t deliver_given_out(const struct store *s);
+/* The arrival up to which everything was given out by the collector whose own files are in
+ * dir, as it was saved.  Any thread. */
+uint64_t deliver_given_out(struct sys *sys, const char *dir);
 /* Blocks: reads the cursor and cuts the output file back.  UV_E*, UV_ENOMEM; why:
  * 512 bytes. */
 int deliver_new(struct deliver **out, struct collector *c,
@@ -32,6 +33,11 @@ void deliver_kick(struct deliver *d);
  * one. */
 void deliver_note(struct deliver *d, const struct segment *g,
 		  uint64_t arrival, bool new_stream);
+/* A device has come from another member of a shared store, or is found so at a start: what
+ * it owes (device.owed_from) is given out too. */
+void deliver_taken(struct deliver *d, struct device *device);
+/* Another member has it: what was noted of it is that one's to give out. */
+void deliver_lost(struct deliver *d, struct device *device);
 /* What was noted is void: a sync has failed. */
 void deliver_forget(struct deliver *d);
 bool deliver_busy(const struct deliver *d);

@@ -14,13 +14,17 @@ static int by_arrival(const void *a, const void *b)
 }
 
 static bool is_wanted(const struct deliver *d, const struct segment_entry *e,
-		      enum lane lane)
+		      const struct behind *b)
 {
-	if (e->kind != ENTRY_BATCH || e->envelope.arrival > d->durable ||
-	    e->envelope.arrival <= d->cursor.arrival) {
+	uint64_t arrival = e->envelope.arrival;
+	uint64_t given = arrival <= b->owed_until ? b->owed_from
+						  : d->cursor.arrival;
+
+	if (e->kind != ENTRY_BATCH || arrival > d->durable ||
+	    arrival <= given) {
 		return false;
 	}
-	if (d->output || lane == LANE_ALERT) {
+	if (d->output || b->segment.name.lane == LANE_ALERT) {
 		return true;
 	}
 	for (size_t i = 0; i < e->head.n_streams; i++) {
@@ -47,8 +51,9 @@ static void found(struct deliver *d, const struct note *segment,
 	d->found[d->n_found++].end = e->next;
 }
 
-static void search_segment(struct deliver *d, const struct note *segment)
+static void search_segment(struct deliver *d, const struct behind *b)
 {
+	const struct note *segment = &b->segment;
 	struct segment_entry *e = malloc(sizeof *e);
 	struct segment_reader *r = malloc(sizeof *r);
 	char dir[STORE_PATH];
@@ -57,7 +62,7 @@ static void search_segment(struct deliver *d, const struct note *segment)
 	if (e != NULL && r != NULL &&
 	    segment_reader_open(r, d->c->sys, dir, &segment->name) == 0) {
 		while (segment_reader_next(r, e) == 1) {
-			if (is_wanted(d, e, segment->name.lane)) {
+			if (is_wanted(d, e, b)) {
 				found(d, segment, e);
 			}
 		}

@@ -12,10 +12,9 @@ static const char cursor_magic[8] = "NJCUR\r\n\032";
 
 /* ---- the cursor ---- */
 
-static void cursor_path(const struct store *s, char out[static STORE_PATH])
+static void cursor_path(const char *dir, char out[static STORE_PATH])
 {
-	snprintf(out, STORE_PATH, "%.*s/deliver.cursor", STORE_PATH - 32,
-		 s->dir);
+	snprintf(out, STORE_PATH, "%.*s/deliver.cursor", STORE_PATH - 32, dir);
 }
 
 int deliver_save(struct deliver *d, const struct cursor *k)
@@ -38,8 +37,8 @@ int deliver_save(struct deliver *d, const struct cursor *k)
 		buf_add_u64(&b, k->dev);
 		buf_add_u64(&b, k->ino);
 		buf_add_u64(&b, XXH64(b.p, b.n, 0));
-		cursor_path(&d->c->store, path);
-		rc = sys_replace(d->c->sys, d->c->store.dir, path, b.p, b.n,
+		cursor_path(d->c->store.own, path);
+		rc = sys_replace(d->c->sys, d->c->store.own, path, b.p, b.n,
 				 0600);
 	}
 	buf_fini(&b);
@@ -47,7 +46,7 @@ int deliver_save(struct deliver *d, const struct cursor *k)
 }
 
 /* UV_ENOENT: there is none; ERR_DAMAGED. */
-static int cursor_read(const struct store *s, struct cursor *k)
+static int cursor_read(struct sys *sys, const char *dir, struct cursor *k)
 {
 	char path[STORE_PATH], *text;
 	struct reader r;
@@ -55,8 +54,8 @@ static int cursor_read(const struct store *s, struct cursor *k)
 	int rc;
 
 	*k = (struct cursor){0};
-	cursor_path(s, path);
-	rc = sys_read_file(s->sys, path, CURSOR_FILE, &text, &n);
+	cursor_path(dir, path);
+	rc = sys_read_file(sys, path, CURSOR_FILE, &text, &n);
 	if (rc != 0) {
 		return rc == ERR_TOO_LARGE ? ERR_DAMAGED : rc;
 	}
@@ -76,17 +75,17 @@ static int cursor_read(const struct store *s, struct cursor *k)
 	return rc;
 }
 
-uint64_t deliver_given_out(const struct store *s)
+uint64_t deliver_given_out(struct sys *sys, const char *dir)
 {
 	struct cursor k;
-	int rc = cursor_read(s, &k);
+	int rc = cursor_read(sys, dir, &k);
 
 	return rc == ERR_DAMAGED ? UINT64_MAX : k.arrival;
 }
 
 int deliver_load(struct deliver *d)
 {
-	int rc = cursor_read(&d->c->store, &d->cursor);
+	int rc = cursor_read(d->c->sys, d->c->store.own, &d->cursor);
 
 	if (rc == ERR_DAMAGED) {
 		log_error("the cursor of outputs is damaged: going on from now, "

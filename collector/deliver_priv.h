@@ -12,6 +12,7 @@ enum {
 	RETRY_MS = 2000,
 	CURSOR_EVERY_MS = 1000,
 	SAVE_IDLE_MS = 60000,
+	SAVE_SHARED_MS = 1000, /* who takes a device over goes by what was saved */
 	FIND_MAX = 8192,
 	CURSOR_FILE = 8 + 4 * 8 + 8,
 	SPOILED_MAX = 256,
@@ -26,6 +27,12 @@ struct note {
 	struct segment_name name;
 	uint64_t arrival;
 	uint64_t offset, end; /* of its entry in the file */
+};
+
+/* Where the next batches to give out are looked for. */
+struct behind {
+	struct note segment;
+	uint64_t owed_from, owed_until;
 };
 
 /* A segment that is being read on. */
@@ -78,7 +85,8 @@ struct deliver {
 	uint64_t saved_arrival;
 	int out_fd;
 
-	struct note *behind, *found; /* while finding again */
+	struct behind *behind; /* while finding again */
+	struct note *found;
 	size_t n_behind, n_found;
 	bool found_all;
 
@@ -89,8 +97,12 @@ struct deliver {
 	struct spoiled spoiled[SPOILED_MAX]; /* a ring, the jobs' own */
 	size_t n_spoiled;
 
+	struct device **owing; /* with something owed, or a file that says so */
+	size_t n_owing, room_owing;
+
 	/* The job's. */
 	struct note notes[JOB_BATCHES];
+	bool skip[JOB_BATCHES]; /* another member's by now */
 	char names[JOB_BATCHES][LIMIT_DEVICE_NAME + 1];
 	size_t n_notes, n_done;
 	bool refill;

@@ -10,12 +10,13 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "collector/core.h"
+#include "collector/share.h"
 #include "collector/sqlite.h"
+#include "collector/store_lock.h"
 #include "common/control.h"
 #include "common/daemon.h"
 #include "common/err.h"
@@ -51,7 +52,8 @@ struct program {
 	struct collector *collector;
 	struct hooks *hooks;
 	struct control *control;
-	int listen_fd, lock_fd, helper_fd;
+	int listen_fd, helper_fd;
+	struct store_lock lock;
 	pid_t helper_pid;
 	uv_signal_t term, interrupt, hangup;
 	uv_timer_t watchdog;
@@ -169,25 +171,6 @@ static int bind_socket(struct program *p, char why[static DAEMON_WHY])
 		snprintf(why, DAEMON_WHY,
 			 "cannot listen on %.64s port %u: %s", o->listen_address,
 			 o->listen_port, err_str(rc));
-	}
-	return rc;
-}
-
-/* One collector for one store.  The lock ends with the process. */
-static int lock_store(struct program *p, char why[static DAEMON_WHY])
-{
-	char path[PATH_MAX];
-	int rc = 0;
-
-	snprintf(path, sizeof path, "%s/lock", p->config->collector.store_dir);
-	p->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (p->lock_fd < 0) {
-		rc = -errno;
-		snprintf(why, DAEMON_WHY, "%.180s: %s", path, err_str(rc));
-	} else if (flock(p->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-		rc = -errno;
-		snprintf(why, DAEMON_WHY,
-			 "%.160s: another collector has this store open", path);
 	}
 	return rc;
 }
@@ -461,10 +444,11 @@ static int open_collector(struct program *p, char why[static COLLECTOR_WHY])
 		.on_alert = on_alert,
 		.arg = p,
 	};
+	char own[STORE_PATH];
 	int rc;
 
-	if (sqlite_catalogue_open(&p->catalogue,
-				  p->config->collector.store_dir, why) != 0) {
+	share_own_dir(own, params.options->store_dir, params.options->member);
+	if (sqlite_catalogue_open(&p->catalogue, own, why) != 0) {
 		/* Searching is slower without it; storing is not. */
 		log_error("going on without a catalogue", "reason=\"%s\"", why);
 		why[0] = '\0';
@@ -472,6 +456,7 @@ static int open_collector(struct program *p, char why[static COLLECTOR_WHY])
 	params.catalogue = p->catalogue;
 	daemon_notify("STATUS=reading the store");
 	rc = collector_new(&p->collector, &params, why);
+	store_lock_opened(&p->lock);
 	return rc;
 }
 
@@ -541,7 +526,8 @@ static int confine(struct program *p, char why[static HELPER_WHY])
 		rc = daemon_drop(c->daemon.user, false, why);
 	}
 	if (rc == 0) {
-		rc = lock_store(p, why);
+		rc = store_lock_take(&p->lock, c->collector.store_dir,
+				     c->collector.member, why);
 	}
 	return rc == 0 ? close_sandbox(c, p->args.config_path, why) : rc;
 }
@@ -602,7 +588,8 @@ int main(int argc, char **argv)
 	if (p == NULL) {
 		return EXIT_FAILURE;
 	}
-	p->helper_fd = p->listen_fd = p->lock_fd = -1;
+	p->helper_fd = p->listen_fd = -1;
+	p->lock = STORE_LOCK_NONE;
 	p->args.config_path = CONFIG_COLLECTOR_PATH;
 	rc = daemon_args(&p->args, "nightjar-collector", usage, argc, argv);
 	if (rc >= 0) {

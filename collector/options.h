@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+enum { MEMBER_NAME_MAX = 31 };
+
 struct collector_options {
 	char *listen_address; /* an IP address; "::" and "0.0.0.0" are all */
 	uint16_t listen_port;
@@ -15,6 +17,8 @@ struct collector_options {
 	uint64_t renew_check_ms; /* how often these three are looked at */
 
 	char *store_dir;
+	char *member; /* this one's name among those that share the store; "" or
+		       * NULL: it has the store for itself */
 	uint64_t sync_interval_ms; /* acknowledgements are grouped for so long */
 	uint64_t decoders_max;     /* opened segments kept, about 2.5 MiB each at
 				    * window log 21 */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "collector/scan_log.h"
+#include "collector/share.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/reader.h"
@@ -432,7 +433,8 @@ static bool vouched_for(struct scan *sc, const struct segment_name *name)
 		return false;
 	}
 	segment_path(path, sc->dir, name);
-	if (row.last_arrival > sc->store->given_out) {
+	if (row.last_arrival > sc->store->given_out ||
+	    device_owes(sc->device, row.last_arrival)) {
 		return false; /* What reads on there needs it in memory. */
 	}
 	if (!row.closed || row.part != name->part ||
@@ -568,22 +570,33 @@ static int read_device(struct scan *sc, struct segment_list *l)
 	return rc;
 }
 
-static int on_device(void *arg, const char *name, bool is_dir)
+/* What is owed is as good as nothing when it can't be read: all that the cursor does not
+ * cover is given out. */
+static void read_owed(struct scan *sc)
 {
-	struct scan *sc = arg;
+	struct device *d = sc->device;
+	int rc = share_owed_read(sc->store->sys, sc->dir, &d->owed_from,
+				 &d->owed_until);
+
+	if (rc != 0) {
+		d->owed_from = d->owed_until = 0;
+	}
+	if (rc != 0 && rc != UV_ENOENT) {
+		log_error("what another collector had not given out can't be read",
+			  "path=%s error=\"%s\"", sc->dir, err_str(rc));
+	}
+}
+
+static int scan_device(struct scan *sc)
+{
 	struct segment_list l;
-	struct hash32 id;
 	int rc;
 
-	if (!is_dir || !hash32_unhex(&id, name)) {
-		return 0;
-	}
-	sc->device = store_device(sc->store, &id);
-	if (sc->device == NULL) {
-		return UV_ENOMEM;
-	}
 	sc->device->dir_made = true;
 	store_device_dir(sc->store, sc->device, sc->dir);
+	if (share_is_on(sc->store)) {
+		read_owed(sc);
+	}
 	rc = segment_list_read(&l, sc->store->sys, sc->dir);
 	if (rc != 0) {
 		return rc;
@@ -594,6 +607,64 @@ static int on_device(void *arg, const char *name, bool is_dir)
 	sc->found = NULL;
 	segment_list_fini(&l);
 	return rc;
+}
+
+int store_scan_device(struct store *s, struct device *d,
+		      struct scan_report *report)
+{
+	struct scan sc = {.store = s, .report = report, .device = d};
+	int rc = scan_device(&sc);
+
+	free(sc.items);
+	return rc;
+}
+
+/* In a shared store only what bears our name. */
+static int find_device(struct store *s, const char *name, bool is_dir,
+		       struct device **out)
+{
+	struct device d = {0};
+	int rc;
+
+	*out = NULL;
+	if (!is_dir || !hash32_unhex(&d.id, name)) {
+		return 0;
+	}
+	hash32_hex(d.hex, &d.id);
+	memcpy(d.owner, s->member, sizeof d.owner);
+	rc = share_is_on(s) ? share_owns(s, &d) : 1;
+	if (rc <= 0) {
+		return rc;
+	}
+	*out = store_device(s, &d.id);
+	return *out == NULL ? UV_ENOMEM : 0;
+}
+
+static int on_device(void *arg, const char *name, bool is_dir)
+{
+	struct scan *sc = arg;
+	int rc = find_device(sc->store, name, is_dir, &sc->device);
+
+	if (rc != 0 || sc->device == NULL) {
+		return rc;
+	}
+	rc = scan_device(sc);
+	if (rc == UV_ENOENT && share_is_on(sc->store) &&
+	    share_owns(sc->store, sc->device) == 0) {
+		/* Taken from us at this moment. */
+		store_lose_device(sc->store, sc->device);
+		return 0;
+	}
+	sc->device->ours = rc == 0 && share_is_on(sc->store);
+	return rc;
+}
+
+/* So that other members' logs are asked about it. */
+static int on_name(void *arg, const char *name, bool is_dir)
+{
+	struct device *d;
+
+	return find_device(arg, name, is_dir, &d);
 }
 
 /* ---- the catalogue ---- */
@@ -612,6 +683,10 @@ static int on_row(void *arg, const struct catalogue_segment *row)
 	char dir[STORE_PATH], path[STORE_PATH];
 
 	hash32_hex(d.hex, &row->device);
+	memcpy(d.owner, a->sc->store->member, sizeof d.owner);
+	if (share_is_on(a->sc->store) && share_owns(a->sc->store, &d) == 0) {
+		return 0; /* Another member's by now. */
+	}
 	store_device_dir(a->sc->store, &d, dir);
 	segment_path(path, dir, &name);
 	a->ahead = sys_stat(a->sc->store->sys, path, &st) != 0 ||
@@ -651,7 +726,11 @@ int store_scan(struct store *s, struct catalogue *catalogue,
 		check_catalogue(&sc);
 		snprintf(devices, sizeof devices, "%.*s/devices",
 			 STORE_PATH - 32, s->dir);
-		rc = sys_list(s->sys, devices, on_device, &sc);
+		if (share_is_on(s)) {
+			rc = sys_list(s->sys, devices, on_name, s);
+			rc = rc == 0 ? scan_log_read_others(s) : rc;
+		}
+		rc = rc == 0 ? sys_list(s->sys, devices, on_device, &sc) : rc;
 		free(sc.items);
 	}
 	if (rc == 0) {

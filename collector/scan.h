@@ -25,5 +25,9 @@ struct scan_report {
  * (listing, syncing), UV_ENOMEM; why: 512 bytes. */
 int store_scan(struct store *s, struct catalogue *catalogue,
 	       struct scan_report *report, char why[static 512]);
+/* One device whose folder bears our name, and which nobody else uses meanwhile: its files
+ * alone, without catalogue. */
+int store_scan_device(struct store *s, struct device *d,
+		      struct scan_report *report);
 
 #endif

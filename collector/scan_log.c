@@ -5,17 +5,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "collector/share.h"
 #include "common/err.h"
 #include "common/log.h"
 
+static struct device *device_of(struct store *s, const struct hash32 *id)
+{
+	return s->only_known ? store_find_device(s, id) : store_device(s, id);
+}
+
 static int take_device(struct store *s, const struct log_device *e)
 {
-	struct device *d = store_device(s, &e->device);
+	struct device *d = device_of(s, &e->device);
 	struct hash32 hash;
 	int rc;
 
 	if (d == NULL) {
-		return UV_ENOMEM;
+		return s->only_known ? 0 : UV_ENOMEM;
 	}
 	rc = hash32_of(&hash, &e->spki, 1);
 	if (rc != 0 || !hash32_eq(&hash, &d->id)) {
@@ -31,15 +37,18 @@ static int take_device(struct store *s, const struct log_device *e)
 		d->spki = slice(copy, e->spki.n);
 	}
 	snprintf(d->name, sizeof d->name, "%.*s", SLICE_ARG(e->name));
-	d->logged = true;
+	d->logged |= !s->only_known; /* What is passed over may be another's. */
 	return 0;
 }
 
 static int take_watermark(struct store *s, const struct log_watermark *w)
 {
-	struct device *d = store_device(s, &w->device);
+	struct device *d = device_of(s, &w->device);
 	struct stream *st = d == NULL ? NULL : device_stream(d, &w->stream);
 
+	if (d == NULL && s->only_known) {
+		return 0;
+	}
 	if (st == NULL) {
 		return UV_ENOMEM;
 	}
@@ -136,7 +145,7 @@ int scan_log_read(struct store *s, bool *whole)
 
 	*whole = true;
 	snprintf(path, sizeof path, "%.*s/watermarks.log", STORE_PATH - 32,
-		 s->dir);
+		 s->own);
 	fd = sys_open(s->sys, path, O_RDWR, 0);
 	if (fd < 0) {
 		/* A new store, or the log was lost: the segments know most of
@@ -169,19 +178,47 @@ int scan_log_read(struct store *s, bool *whole)
 	return sys_rename(s->sys, path, aside);
 }
 
-int scan_log_peek(struct store *s, uint64_t *whole)
+int scan_log_peek(struct store *s, const char *dir, uint64_t *whole)
 {
 	char path[STORE_PATH];
 	int fd, rc;
 
 	*whole = 0;
 	snprintf(path, sizeof path, "%.*s/watermarks.log", STORE_PATH - 32,
-		 s->dir);
+		 dir);
 	fd = sys_open(s->sys, path, O_RDONLY, 0);
 	if (fd < 0) {
 		return fd;
 	}
 	rc = read_entries(s, fd, whole);
 	sys_close(s->sys, fd);
+	return rc;
+}
+
+static int on_member(void *arg, const char *name, const char *dir)
+{
+	struct store *s = arg;
+	uint64_t whole;
+	int rc;
+
+	rc = scan_log_peek(s, dir, &whole);
+	if (rc != 0 && rc != UV_ENOENT && rc != ERR_TRUNCATED &&
+	    rc != UV_ENOMEM) {
+		log_error("another member's watermark log is damaged: what stands "
+			  "before counts",
+			  "member=%s at=%llu error=\"%s\"", name,
+			  (unsigned long long)whole, err_str(rc));
+	}
+	return rc == UV_ENOMEM ? rc : 0;
+}
+
+int scan_log_read_others(struct store *s)
+{
+	bool only_known = s->only_known;
+	int rc;
+
+	s->only_known = true;
+	rc = share_members(s, on_member, s);
+	s->only_known = only_known;
 	return rc;
 }

@@ -9,8 +9,12 @@
  * UV_ENOMEM, UV_E* of the file calls. */
 int scan_log_read(struct store *s, bool *whole);
 
-/* The same for reading only: nothing on disk changes.  0, ERR_TRUNCATED (an
- * unfinished end), ERR_DAMAGED and the like; *whole: how many bytes were good. */
-int scan_log_peek(struct store *s, uint64_t *whole);
+/* The same for reading only, dir/watermarks.log: nothing on disk changes.  0,
+ * ERR_TRUNCATED (an unfinished end), ERR_DAMAGED and the like; *whole: how many bytes were
+ * good. */
+int scan_log_peek(struct store *s, const char *dir, uint64_t *whole);
+/* In a shared store: what every member's log says of the devices that s knows.  Damage is
+ * logged and no error; UV_ENOMEM, UV_E* of listing the members. */
+int scan_log_read_others(struct store *s);
 
 #endif

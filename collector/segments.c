@@ -71,6 +71,7 @@ static bool idle(const struct store *s, const struct segment *g)
 {
 	return g->follower == NULL && !g->dirty && !g->committing &&
 	       g->last_arrival <= s->given_out &&
+	       !device_owes(g->device, g->last_arrival) &&
 	       !(g->catalogue_dirty && s->has_catalogue);
 }
 
@@ -562,6 +563,7 @@ int store_head(struct store *s, struct device *d, struct segment *g,
 		rc = write_entry(s, g, ENTRY_HEAD_SIGNED, &bytes, 1);
 	} else {
 		rc = store_log(s, ENTRY_LOG_HEAD, bytes);
+		rc = rc == 0 ? store_mark_due(s, d) : rc;
 	}
 	if (rc == 0) {
 		rc = device_set_head(d, h, bytes);

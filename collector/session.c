@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "collector/session.h"
+#include "collector/share.h"
 #include "common/err.h"
 #include "common/log.h"
 
@@ -185,6 +186,13 @@ static void stall(struct session *s, uint8_t type, struct slice payload)
 
 static void failed(struct session *s, uint8_t type, int rc)
 {
+	if (rc == UV_ENOENT && s->device != NULL && s->c->take != NULL &&
+	    share_owns(&s->c->store, s->device) == 0) {
+		session_end(s, MSG_ERROR_BUSY, 1000,
+			    "another collector of this store has this device "
+			    "now");
+		return;
+	}
 	log_error("a device's message could not be handled",
 		  "device=%s type=%u error=\"%s\"", s->name, type,
 		  err_str(rc));

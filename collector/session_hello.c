@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "collector/session.h"
+#include "collector/take.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/timefmt.h"
@@ -261,6 +262,18 @@ int session_on_hello(struct session *s, struct slice payload)
 	if (rc != 0) {
 		session_end(s, MSG_ERROR_BUSY, 5000, err_str(rc));
 		return 0;
+	}
+	if (c->take != NULL) {
+		rc = take_device(c->take, s->device);
+		if (rc == ERR_AGAIN) {
+			return rc;
+		}
+		if (rc != 0) {
+			session_end(s, MSG_ERROR_BUSY, 2000,
+				    "this device can't be taken over from "
+				    "another collector of this store now");
+			return 0;
+		}
 	}
 	if (fence(s, &h)) {
 		return 0;

@@ -1,11 +1,13 @@
 #include "collector/store.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/err.h"
 #include "common/log.h"
+#include "common/reader.h"
 #include "common/siphash.h"
 #include "common/timefmt.h"
 
@@ -15,8 +17,9 @@ void store_device_dir(const struct store *s, const struct device *d,
 		      char out[static STORE_PATH])
 {
 	/* store_open() has checked that this fits. */
-	int n = snprintf(out, STORE_PATH, "%.*s/devices/%s",
-			 STORE_PATH - HEX32 - 16, s->dir, d->hex);
+	int n = snprintf(out, STORE_PATH, "%.*s/devices/%s%s%s",
+			 STORE_PATH - HEX32 - OWNER_ROOM - 16, s->dir, d->hex,
+			 d->owner[0] == '\0' ? "" : "/", d->owner);
 
 	(void)n;
 }
@@ -74,6 +77,7 @@ struct device *store_device(struct store *s, const struct hash32 *id)
 	if (d != NULL) {
 		d->id = *id;
 		hash32_hex(d->hex, id);
+		memcpy(d->owner, s->member, sizeof d->owner);
 		s->devices[slot_of(s, id)] = d;
 		s->n_devices++;
 	}
@@ -187,15 +191,16 @@ struct stream *device_stream(struct device *d, const struct stream_id *id)
 
 /* ---- what the next commit has to do ---- */
 
-/* Room for one more element of size in an array.  UV_ENOMEM. */
-static int grow(void **v, size_t n, size_t *room, size_t size)
+/* Room for more elements of size in an array of n.  UV_ENOMEM. */
+static int grow_by(void **v, size_t n, size_t *room, size_t size, size_t by)
 {
 	size_t more = *room == 0 ? 64 : *room * 2;
 	void *p;
 
-	if (n < *room) {
+	if (n + by <= *room) {
 		return 0;
 	}
+	more = more < n + by ? n + by : more;
 	p = realloc(*v, more * size);
 	if (p == NULL) {
 		return UV_ENOMEM;
@@ -205,6 +210,51 @@ static int grow(void **v, size_t n, size_t *room, size_t size)
 	return 0;
 }
 
+static int grow(void **v, size_t n, size_t *room, size_t size)
+{
+	return grow_by(v, n, room, size, 1);
+}
+
+int store_mark_due(struct store *s, struct device *d)
+{
+	void *v = s->due;
+	int rc;
+
+	if (d->due || s->member[0] == '\0') {
+		return 0;
+	}
+	rc = grow(&v, s->n_due, &s->room_due, sizeof(struct device *));
+	s->due = v;
+	if (rc == 0) {
+		s->due[s->n_due++] = d;
+		d->due = true;
+	}
+	return rc;
+}
+
+int store_reserve_marks(struct store *s, size_t streams, size_t segments,
+			size_t due)
+{
+	void *v = s->dirty_streams;
+	int rc = grow_by(&v, s->n_dirty_streams, &s->room_dirty_streams,
+			 sizeof *s->dirty_streams, streams);
+
+	s->dirty_streams = v;
+	v = s->dirty_segments;
+	if (rc == 0) {
+		rc = grow_by(&v, s->n_dirty_segments, &s->room_dirty_segments,
+			     sizeof(struct segment *), segments);
+	}
+	s->dirty_segments = v;
+	v = s->due;
+	if (rc == 0) {
+		rc = grow_by(&v, s->n_due, &s->room_due,
+			     sizeof(struct device *), due);
+	}
+	s->due = v;
+	return rc;
+}
+
 int store_mark_stream(struct store *s, struct device *d, struct stream *st)
 {
 	void *v = s->dirty_streams;
@@ -212,6 +262,10 @@ int store_mark_stream(struct store *s, struct device *d, struct stream *st)
 
 	if (st->dirty) {
 		return 0;
+	}
+	rc = store_mark_due(s, d);
+	if (rc != 0) {
+		return rc;
 	}
 	rc = grow(&v, s->n_dirty_streams, &s->room_dirty_streams,
 		  sizeof *s->dirty_streams);
@@ -231,6 +285,10 @@ int store_mark_segment(struct store *s, struct segment *g)
 
 	if (g->dirty) {
 		return 0;
+	}
+	rc = store_mark_due(s, g->device);
+	if (rc != 0) {
+		return rc;
 	}
 	rc = grow(&v, s->n_dirty_segments, &s->room_dirty_segments,
 		  sizeof(struct segment *));
@@ -269,6 +327,88 @@ int store_log_watermark(struct store *s, const struct device *d,
 	}
 	buf_fini(&b);
 	return rc;
+}
+
+/* What waits for the log speaks of positions that are being taken back: a log with
+ * them would, after a crash, claim lines that nobody has. */
+void store_forget_watermarks(struct store *s, const struct device *only)
+{
+	struct buf *pending = &s->log_pending;
+	struct reader r = reader(buf_slice(pending));
+	size_t kept = 0;
+
+	while (reader_left(&r) > 0) {
+		size_t from = pending->n - reader_left(&r), size;
+		enum entry_kind kind = (enum entry_kind)reader_u8(&r);
+		struct slice payload = reader_bytes(&r, reader_u32(&r));
+		struct log_watermark w;
+
+		size = pending->n - reader_left(&r) - from;
+		if (kind != ENTRY_WATERMARK ||
+		    (only != NULL && log_watermark_take(&w, payload) == 0 &&
+		     !hash32_eq(&w.device, &only->id))) {
+			memmove(pending->p + kept, pending->p + from, size);
+			kept += size;
+		}
+	}
+	pending->n = kept;
+}
+
+/* ---- a device that another collector has ---- */
+
+static void unmark(struct store *s, const struct device *d)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_dirty_streams; i++) {
+		if (s->dirty_streams[i].device != d) {
+			s->dirty_streams[n++] = s->dirty_streams[i];
+		}
+	}
+	s->n_dirty_streams = n;
+	n = 0;
+	for (size_t i = 0; i < s->n_dirty_segments; i++) {
+		if (s->dirty_segments[i]->device != d) {
+			s->dirty_segments[n++] = s->dirty_segments[i];
+		}
+	}
+	s->n_dirty_segments = n;
+	n = 0;
+	for (size_t i = 0; i < s->n_due; i++) {
+		if (s->due[i] != d) {
+			s->due[n++] = s->due[i];
+		}
+	}
+	s->n_due = n;
+}
+
+void store_lose_device(struct store *s, struct device *d)
+{
+	unmark(s, d);
+	store_forget_watermarks(s, d);
+	for (size_t i = 0; i < d->n_streams; i++) {
+		struct stream *st = &d->streams[i];
+
+		st->received = st->durable;
+		st->h_received = st->h_durable;
+		st->dirty = false;
+		st->logged = 0;
+	}
+	while (d->segments != NULL) {
+		struct segment *g = d->segments;
+
+		assert(!g->committing);
+		store_close_file(s, g);
+		d->segments = g->next;
+		store_segment_free(s, g);
+	}
+	d->n_segments = 0;
+	for (int lane = 0; lane < LANE_NR; lane++) {
+		free(d->heads[lane].bytes);
+		d->heads[lane] = (struct signed_head){0};
+	}
+	d->owed_from = d->owed_until = 0;
+	d->ours = d->lost = d->due = d->dir_made = false;
 }
 
 /* ---- signed heads ---- */

@@ -22,6 +22,7 @@ enum {
 	STORE_KEYS_MAX = 16,
 	STORE_FILES_MAX = 256,     /* open at one time, but for what is dirty */
 	DEVICE_DIRTY_MAX = 64,     /* segments with batches that no sync has seen */
+	OWNER_ROOM = 40,           /* a member's name, perhaps with ".taking" */
 };
 
 struct session;
@@ -89,6 +90,16 @@ struct device {
 	uint64_t closed_from; /* while a commit is made: first arrival of a
 			       * segment that is complete, 0: none */
 	struct signed_head heads[LANE_NR]; /* the latest of each lane */
+	/* In a shared store (share.h).  owner: the folder in the device's that has
+	 * its files; "": they stand in the device's own. */
+	char owner[OWNER_ROOM];
+	bool ours;   /* it was ours when we last looked */
+	bool lost;   /* a commit saw that it is not any more */
+	bool due;    /* in store.due */
+	bool taking; /* take.c is about it */
+	int take_rc; /* how that ended, until its session has heard of it */
+	uint64_t owed_from, owed_until; /* arrivals that another had stored and may
+					 * not have given out; 0, 0: none */
 	bool logged;   /* its ENTRY_DEVICE is in the log, or pending */
 	bool dir_made; /* its directory is there */
 	bool catalogue_dirty;
@@ -105,6 +116,10 @@ struct dirty_stream {
 struct store {
 	struct sys *sys;
 	char dir[STORE_PATH];
+	char own[STORE_PATH]; /* where this collector's own files are; dir, if the
+			       * store is not shared */
+	char member[OWNER_ROOM]; /* "": it is not */
+	bool only_known; /* what a log says of other devices is passed over */
 	uint8_t id[STORE_ID];
 	struct seal_secret keys[STORE_KEYS_MAX];
 	size_t n_keys;     /* keys[0] is the newest: to seal to */
@@ -126,6 +141,8 @@ struct store {
 	struct segment **dirty_segments;
 	size_t n_dirty_segments, room_dirty_segments;
 	uint64_t dirty_bytes;
+	struct device **due; /* shared: devices that it says something about */
+	size_t n_due, room_due;
 	struct buf log_pending; /* entries for the watermark log: kind (1),
 				 * length (4), payload */
 
@@ -147,7 +164,7 @@ int store_open_read(struct store *s, struct sys *sys, const char *dir,
 		    char why[static 512]);
 /* Frees the memory; closes files only if told to. */
 void store_fini(struct store *s, bool close_files);
-/* dir/devices/<hex>. */
+/* dir/devices/<hex>, and the owner's folder in it. */
 void store_device_dir(const struct store *s, const struct device *d,
 		      char out[static STORE_PATH]);
 
@@ -166,6 +183,13 @@ struct stream *device_find_stream(const struct device *d,
 /* Finds or makes it at 0; pointers to other streams are stale then.  NULL: no
  * memory, or DEVICE_STREAMS_MAX. */
 struct stream *device_stream(struct device *d, const struct stream_id *id);
+
+/* Of what other members may not have given out (share.h) something stands in a segment
+ * with this last arrival. */
+static inline bool device_owes(const struct device *d, uint64_t last_arrival)
+{
+	return d->owed_from < d->owed_until && last_arrival > d->owed_from;
+}
 
 /* ---- segments ---- */
 
@@ -226,6 +250,16 @@ int store_log_watermark(struct store *s, const struct device *d,
 /* Bookkeeping shared by store.c, scan.c and commit.c.  UV_ENOMEM. */
 int store_mark_stream(struct store *s, struct device *d, struct stream *st);
 int store_mark_segment(struct store *s, struct segment *g);
+/* The next commit has to look whether the device is still ours. */
+int store_mark_due(struct store *s, struct device *d);
+/* Room for so many more marks, so that as many can't fail. */
+int store_reserve_marks(struct store *s, size_t streams, size_t segments,
+			size_t due);
+/* Takes the watermarks (of one device, or NULL: all) out of what waits for the log. */
+void store_forget_watermarks(struct store *s, const struct device *only);
+/* Another collector has it: all that is not durable is forgotten, and every segment
+ * and head.  No commit may be under way. */
+void store_lose_device(struct store *s, struct device *d);
 void store_close_file(struct store *s, struct segment *g);
 void store_segment_free(struct store *s, struct segment *g);
 

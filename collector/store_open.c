@@ -294,10 +294,12 @@ static int init(struct store *s, struct sys *sys, const char *dir,
 	s->sys = sys;
 	s->log_fd = -1;
 	buf_init(&s->log_pending, 64 * 1024 * 1024);
-	if (strlen(dir) + HEX32 + SEGMENT_NAME + 32 > sizeof s->dir) {
+	if (strlen(dir) + HEX32 + OWNER_ROOM + SEGMENT_NAME + 32 >
+	    sizeof s->dir) {
 		return complain(why, UV_ENAMETOOLONG, dir, "is too long");
 	}
 	snprintf(s->dir, sizeof s->dir, "%s", dir);
+	snprintf(s->own, sizeof s->own, "%s", dir);
 	return sys_random(sys, s->hash_key, sizeof s->hash_key);
 }
 
@@ -379,6 +381,7 @@ void store_fini(struct store *s, bool close_files)
 	free(s->devices);
 	free(s->dirty_streams);
 	free(s->dirty_segments);
+	free(s->due);
 	buf_fini(&s->log_pending);
 	if (s->log_fd >= 0 && close_files) {
 		sys_close(s->sys, s->log_fd);

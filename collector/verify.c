@@ -6,6 +6,7 @@
 
 #include "collector/opened.h"
 #include "collector/scan_log.h"
+#include "collector/share.h"
 #include "common/err.h"
 
 /* What was taken of one stream by one batch. */
@@ -465,7 +466,8 @@ static int on_file(void *arg, const char *name, bool is_dir)
 	struct segment_name n;
 	size_t len = strlen(name);
 
-	if (is_dir || segment_name_parse(&n, name)) {
+	if (is_dir || segment_name_parse(&n, name) ||
+	    strcmp(name, "owed") == 0 || strcmp(name, "owed.tmp") == 0) {
 		return 0;
 	}
 	if (strstr(name, ".seg.dropped") != NULL) {
@@ -476,6 +478,10 @@ static int on_file(void *arg, const char *name, bool is_dir)
 		tell(v, VERIFY_DAMAGED, name, 0,
 		     "was set aside because of damage; what it held may be "
 		     "missing");
+	} else if (strstr(name, ".seg.copy") != NULL) {
+		tell(v, VERIFY_NOTE, name, 0,
+		     "a copy that is being made, or was left half-way, when "
+		     "another collector took the device over");
 	} else if (len > 0) {
 		tell(v, VERIFY_NOTE, name, 0, "is no file of this store");
 	}
@@ -534,7 +540,7 @@ static int on_device(void *arg, const char *name, bool is_dir)
 {
 	struct verify *v = arg;
 	struct hash32 id;
-	int rc;
+	int fd, rc;
 
 	if (!is_dir || !hash32_unhex(&id, name)) {
 		return 0;
@@ -543,12 +549,16 @@ static int on_device(void *arg, const char *name, bool is_dir)
 	if (v->device == NULL) {
 		return UV_ENOMEM;
 	}
+	fd = share_pin(v->s, v->device, v->dir);
+	if (fd < 0) {
+		return fd;
+	}
 	if (v->device->name[0] == '\0') {
 		snprintf(v->device->name, sizeof v->device->name, "%.16s",
 			 name);
 	}
-	store_device_dir(v->s, v->device, v->dir);
 	rc = check_device(v);
+	share_unpin(v->s, fd);
 	v->device->dir_made = true;
 	v->device = NULL;
 	return rc;
@@ -569,21 +579,39 @@ static void check_gone(struct verify *v)
 	v->device = NULL;
 }
 
-static void check_log_file(struct verify *v)
+static int check_log_file(void *arg, const char *member, const char *dir)
 {
+	struct verify *v = arg;
+	char name[64];
 	uint64_t whole;
-	int rc = scan_log_peek(v->s, &whole);
+	int rc = scan_log_peek(v->s, dir, &whole);
 
+	snprintf(name, sizeof name, "%s%swatermarks.log", member,
+		 member[0] == '\0' ? "" : "/");
 	if (rc == ERR_TRUNCATED) {
-		tell(v, VERIFY_NOTE, "watermarks.log", whole,
+		tell(v, VERIFY_NOTE, name, whole,
 		     "ends in the middle of an entry: being written, or left by "
 		     "a crash");
 	} else if (rc == UV_ENOENT) {
 		v->log_missing = true;
 	} else if (rc != 0) {
-		tell(v, VERIFY_DAMAGED, "watermarks.log", whole, "%s",
-		     err_str(rc));
+		tell(v, VERIFY_DAMAGED, name, whole, "%s", err_str(rc));
 	}
+	return 0;
+}
+
+/* Each member of a shared store has one; one that has just joined has none yet. */
+static int check_log_files(struct verify *v)
+{
+	char members[STORE_PATH];
+	struct sys_stat st;
+
+	snprintf(members, sizeof members, "%.*s/members", STORE_PATH - 32,
+		 v->s->dir);
+	if (sys_stat(v->s->sys, members, &st) != 0) {
+		return check_log_file(v, "", v->s->dir);
+	}
+	return share_members(v->s, check_log_file, v);
 }
 
 int verify_store(struct store *s, verify_cb cb, void *arg,
@@ -598,10 +626,10 @@ int verify_store(struct store *s, verify_cb cb, void *arg,
 	if (v.o == NULL) {
 		return UV_ENOMEM;
 	}
-	check_log_file(&v);
+	rc = check_log_files(&v);
 	snprintf(devices, sizeof devices, "%.*s/devices", STORE_PATH - 32,
 		 s->dir);
-	rc = sys_list(s->sys, devices, on_device, &v);
+	rc = rc == 0 ? sys_list(s->sys, devices, on_device, &v) : rc;
 	if (v.log_missing && totals->devices > 0) {
 		tell(&v, VERIFY_DAMAGED, "watermarks.log", 0, "is not there");
 	}

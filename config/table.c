@@ -509,6 +509,9 @@ static const struct option collector_options_table[] = {
 
 	{"store.directory", PATH(S, collector.store_dir),
 	 "/var/lib/nightjar-collector/store", RESTART, "Folder of what devices sent."},
+	{"store.member", TEXT(S, collector.member, 0, MEMBER_NAME_MAX), "\"\"", RESTART,
+	 "This collector's name among those that share the store, each with a name of its "
+	 "own; \"\": it has the store for itself. See store.md, \"Shared stores\"."},
 	{"store.sync_interval", DURATION(S, collector.sync_interval_ms, 1, 10 * SECOND),
 	 "20ms", LIVE,
 	 "Batches that arrive within it are synced and acknowledged together."},

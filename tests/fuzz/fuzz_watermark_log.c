@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	s.sys = &f.sys;
 	memcpy(s.dir, "d", 2);
 	own_store(&s);
-	(void)scan_log_peek(&s, &whole);
+	(void)scan_log_peek(&s, s.dir, &whole);
 	if (whole > size) {
 		abort();
 	}

@@ -16,6 +16,7 @@ one() { # TEST: in a mount space of its own where that is possible
 try fail-over one fail_over
 try kept-fail-over one kept_fail_over
 try one-store one one_store
+try shared-store one shared_store
 try two-policies one two_policies
 try renewed one renewed
 try full-disk one full_disk

@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 BUILD, FOLDER, TEST = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
@@ -105,7 +106,7 @@ class Daemon:
         return self.log.exists() and text in self.log.read_text(errors="replace")
 
 
-def collector(name, port, store=None):
+def collector(name, port, store=None, member=""):
     c = Daemon("collector", name)
     c.port, c.store = port, store or c.folder / "store"
     c.store.mkdir(exist_ok=True)
@@ -115,8 +116,8 @@ user: %s
 control: %s/control
 identity: {certificate: %s/pki/collector.crt, key: %s/pki/collector.key, authority: %s/pki/authority.crt,
   check_interval: 1s}
-store: {directory: %s}
-""" % (port, c.folder, USER, c.folder, FOLDER, FOLDER, FOLDER, c.store))
+store: {directory: %s, member: "%s"}
+""" % (port, c.folder, USER, c.folder, FOLDER, FOLDER, FOLDER, c.store, member))
     return c
 
 
@@ -301,6 +302,125 @@ def one_store():
     gw.kill(signal.SIGTERM)
     now.kill(signal.SIGTERM)
     verify(a)
+
+
+class Relay:
+    """Between the agent and a collector: cut on the agent's side, the collector's stays and what was under way
+    arrives there."""
+
+    def __init__(self, to):
+        self.to, self.refuses, self.agents = to, False, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            agent_side, _ = self.listener.accept()
+            try:
+                other = None if self.refuses else socket.create_connection(("127.0.0.1", self.to.port))
+            except OSError:
+                other = None
+            if other is None:
+                agent_side.close()
+                continue
+            self.agents.append(agent_side)
+            for pair in ((agent_side, other), (other, agent_side)):
+                threading.Thread(target=self.pump, args=pair + (agent_side,), daemon=True).start()
+
+    @staticmethod
+    def pump(source, target, agent_side):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+        except OSError:
+            pass
+        if source is not agent_side:  # The collector has closed it: the agent hears of that.
+            try:
+                source.close()
+                agent_side.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self):
+        self.refuses = True
+        while self.agents:
+            try:
+                self.agents.pop().shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+def shared_store():
+    """Two collectors run on one store, and an agent goes to and fro between them, while the one that it leaves is
+    stopped, killed or merely out of its reach, with batches in flight."""
+    identities()
+    a = collector("a", free_port(), member="a")
+    b = collector("b", free_port(), a.store, member="b")
+    relays = {c.name: Relay(c) for c in (a, b)}
+    gw = agent("[127.0.0.1:%d, 127.0.0.1:%d]" % (relays["a"].port, relays["b"].port), ", return_after: 1h")
+    own(a.store)
+    a.start()
+    b.start()
+    gw.start()
+    done = threading.Event()
+
+    def writer():
+        while not done.is_set():
+            write(gw, 5)
+            time.sleep(0.005)
+
+    def at(c):
+        now = gw.status()["shipping"]["connection"]
+        return now["port"] == relays[c.name].port and now["state"] == "connected"
+
+    threads = [threading.Thread(target=writer, daemon=True)]
+    threads[0].start()
+    here, there = a, b
+    wait_for("the agent is at the first", lambda: at(a))
+    for turn in range(12):
+        time.sleep(0.3)
+        how = ("stopped", "killed", "out of reach")[turn % 3]
+        if how == "stopped":
+            here.process.send_signal(signal.SIGSTOP)
+            time.sleep(0.2)  # What the agent sends now is in flight.
+        relays[there.name].refuses = False
+        relays[here.name].cut()
+        if how == "killed":
+            here.kill()
+        wait_for("turn %d (%s): the agent is at %s" % (turn, how, there.name), lambda: at(there))
+        before = written
+        wait_for("turn %d (%s): %s stores" % (turn, how, there.name), lambda: count(a.store) > before)
+        if how == "stopped":
+            here.process.send_signal(signal.SIGCONT)
+        elif how == "killed":
+            here.start()
+        if turn % 4 == 3:
+            verify(a)
+        here, there = there, here
+    done.set()
+    threads[0].join()
+    settled(a.store)
+    once(a.store)
+    if stored(a.store)[1]:
+        fail("a gap in a store that never changed: %s" % stored(a.store)[1])
+    for c in (a, b):
+        if not c.said("another collector of this store has this device now"):
+            fail("%s was never told that the other has the device" % c.name)
+    gw.kill(signal.SIGTERM)
+    a.kill(signal.SIGTERM)
+    verify(b)
+    b.kill(signal.SIGTERM)
+    verify(b)
+    once(a.store)
+    # Whoever wants the store for itself, or a name that is in use, is told.
+    b.start()
+    for wrong, member in (("for itself", ""), ("under this name", "b")):
+        c = collector("c", free_port(), a.store, member=member)
+        c.start(wait=False)
+        c.process.wait(20)
+        if not c.said({"": "another collector has this store open"}.get(member, wrong)):
+            fail("a third collector is not told what is wrong: " + wrong)
 
 
 def two_policies():
@@ -591,7 +711,7 @@ def main():
     FOLDER.mkdir(mode=0o711, exist_ok=True)
     os.chmod(FOLDER, 0o755)
     try:
-        tests = {f.__name__: f for f in (fail_over, kept_fail_over, one_store, two_policies, renewed, full_disk, damaged, disk_writes, budget)}
+        tests = {f.__name__: f for f in (fail_over, kept_fail_over, one_store, shared_store, two_policies, renewed, full_disk, damaged, disk_writes, budget)}
         tests[TEST]()
         for log in FOLDER.glob("*.log"):
             text = log.read_text(errors="replace")

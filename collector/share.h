@@ -1,0 +1,68 @@
+/* share: a store that several collectors write at one time.
+ *
+ * Each has a name among them (its member name) and a folder members/NAME of its own, with
+ * its watermark log, catalogue and cursor.  What a device has sent stands in
+ * devices/<hash>/OWNER: that folder's name says whose the device is, and renaming it is how
+ * it passes to another (take.h): of two that try one succeeds, and whoever had it can
+ * neither make a file there any more nor, since the files that may still be written are
+ * copied, reach by an open descriptor what has a name.  Before it acknowledges anything of
+ * a device a collector looks whether the folder still bears its name (commit.h).
+ *
+ * That holds where rename() is atomic and all who have the store mounted see one another's
+ * writes at once: any local file system, and cluster file systems with coherent caches;
+ * not NFS or SMB.  docs/store.md, "Shared stores"; tests/model/shared.pml.
+ *
+ * Blocks on the disk.  Any thread; nothing here changes a struct store but share_open().
+ */
+#ifndef COLLECTOR_SHARE_H
+#define COLLECTOR_SHARE_H
+
+#include "collector/store.h"
+
+/* Makes what is missing of the folders of a shared store and of this member; a store that
+ * one collector had for itself becomes a shared one, its devices this member's.  Not while
+ * another does the same, or a collector has the store for itself.  UV_E*, UV_EINVAL for a
+ * name that is none; why: 512 bytes. */
+int share_join(struct sys *sys, const char *dir, const char *member,
+	       char why[static 512]);
+/* After store_open(), member "" or NULL: for itself.  UV_EINVAL when the store is shared
+ * and member is none, or the other way round. */
+int share_open(struct store *s, const char *member, char why[static 512]);
+
+/* Where a collector's own files are: its log, catalogue and cursor. */
+void share_own_dir(char out[static STORE_PATH], const char *dir,
+		   const char *member);
+
+static inline bool share_is_on(const struct store *s)
+{
+	return s->member[0] != '\0';
+}
+
+/* Whose folder the device's files are in; "": they stand in the device's own, as in a
+ * store that is not shared.  UV_ENOENT: it has none yet; UV_E*. */
+int share_find_owner(const struct store *s, const struct device *d,
+		     char owner[static OWNER_ROOM]);
+/* 1: the device's folder bears our name; 0: not any more; UV_E*. */
+int share_owns(const struct store *s, const struct device *d);
+/* For reading beside collectors that write: finds whose it is, d->owner, and holds the folder
+ * fast, so that dir goes on leading to it when it gets another name.  A descriptor that
+ * share_unpin() takes, or UV_E*. */
+int share_pin(const struct store *s, struct device *d,
+	      char dir[static STORE_PATH]);
+void share_unpin(const struct store *s, int fd);
+/* Each member's folder, until cb returns non-zero, which is returned; none in a store that
+ * is not shared. */
+int share_members(const struct store *s,
+		  int (*cb)(void *arg, const char *name, const char *dir),
+		  void *arg);
+
+/* ---- what one that takes a device over has to give out for the one before ---- */
+
+/* In dir, a device's: arrivals above from and up to until.  UV_ENOENT: nothing is owed. */
+int share_owed_read(struct sys *sys, const char *dir, uint64_t *from,
+		    uint64_t *until);
+int share_owed_write(struct sys *sys, const char *dir, uint64_t from,
+		     uint64_t until);
+int share_owed_clear(struct sys *sys, const char *dir);
+
+#endif

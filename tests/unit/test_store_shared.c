@@ -1,0 +1,764 @@
+/* Unit tests of collector/share.h and take.h: two collectors on one store, either stopped or
+ * killed at any of its calls while the other goes on. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "collector/opened.h"
+#include "collector/share.h"
+#include "collector/store_lock.h"
+#include "collector/verify.h"
+#include "common/log.h"
+#include "tests/support/collector_bench.h"
+
+enum { PLACES = 16 };
+
+static struct bench a, b;
+
+/* ---- one is stopped while the other goes on ---- */
+
+static struct {
+	struct bench *whom;   /* is stopped, or dies */
+	int calls, at;        /* before its at-th call; -1: never */
+	void (*meanwhile)(void);
+	bool dies, dead;
+} stop;
+
+/* true: the process is dead, the call has no effect. */
+static bool is_dead(struct sys *s)
+{
+	if ((struct bench *)s != stop.whom) {
+		return false;
+	}
+	if (!stop.dead && stop.calls++ == stop.at) {
+		stop.dead = stop.dies;
+		if (stop.meanwhile != NULL) {
+			stop.meanwhile();
+		}
+	}
+	return stop.dead;
+}
+
+#define REAL(s) (((struct fault_sys *)(s))->real)
+#define CALL(s, call) (is_dead(s) ? UV_ECANCELED : REAL(s)->ops->call)
+
+static int on_open(struct sys *s, const char *path, int flags, unsigned mode)
+{
+	return CALL(s, open(REAL(s), path, flags, mode));
+}
+
+static int64_t on_pread(struct sys *s, int fd, void *p, size_t n, uint64_t at)
+{
+	return CALL(s, pread(REAL(s), fd, p, n, at));
+}
+
+static int64_t on_pwrite(struct sys *s, int fd, const void *p, size_t n,
+			 uint64_t at)
+{
+	return CALL(s, pwrite(REAL(s), fd, p, n, at));
+}
+
+/* Nobody cuts the power here: see tests/sim. */
+static int on_sync(struct sys *s, int fd)
+{
+	(void)fd;
+	return is_dead(s) ? UV_ECANCELED : 0;
+}
+
+static int on_sync_dir(struct sys *s, const char *path)
+{
+	struct sys_stat st;
+
+	return CALL(s, stat(REAL(s), path, &st));
+}
+
+static int on_truncate(struct sys *s, int fd, uint64_t size)
+{
+	return CALL(s, ftruncate(REAL(s), fd, size));
+}
+
+static int on_stat(struct sys *s, const char *path, struct sys_stat *st)
+{
+	return CALL(s, stat(REAL(s), path, st));
+}
+
+static int on_rename(struct sys *s, const char *from, const char *to)
+{
+	return CALL(s, rename(REAL(s), from, to));
+}
+
+static int on_unlink(struct sys *s, const char *path)
+{
+	return CALL(s, unlink(REAL(s), path));
+}
+
+static int on_mkdir(struct sys *s, const char *path, unsigned mode)
+{
+	return CALL(s, mkdir(REAL(s), path, mode));
+}
+
+static int on_list(struct sys *s, const char *dir, sys_list_cb cb, void *arg)
+{
+	return CALL(s, list(REAL(s), dir, cb, arg));
+}
+
+static void watch(struct bench *x)
+{
+	x->fs.ops.open = on_open;
+	x->fs.ops.pread = on_pread;
+	x->fs.ops.pwrite = on_pwrite;
+	x->fs.ops.fdatasync = on_sync;
+	x->fs.ops.sync_dir = on_sync_dir;
+	x->fs.ops.ftruncate = on_truncate;
+	x->fs.ops.stat = on_stat;
+	x->fs.ops.rename = on_rename;
+	x->fs.ops.unlink = on_unlink;
+	x->fs.ops.mkdir = on_mkdir;
+	x->fs.ops.list = on_list;
+}
+
+static void stop_at(struct bench *x, int at, bool dies, void (*meanwhile)(void))
+{
+	stop.whom = x;
+	stop.calls = 0;
+	stop.at = at;
+	stop.dies = dies;
+	stop.dead = false;
+	stop.meanwhile = meanwhile;
+}
+
+/* ---- a store, two collectors ---- */
+
+static void join_as(struct bench *x, const char *member)
+{
+	static char names[2][8];
+	char why[512] = "";
+	char *name = x == &a ? names[0] : names[1];
+
+	snprintf(name, sizeof names[0], "%s", member);
+	x->options.member = name;
+	assert_int_equal(share_join(x->fs.real, x->options.store_dir, member,
+				    why),
+			 0);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	memset(&stop, 0, sizeof stop);
+	bench_init(&a);
+	bench_init(&b);
+	b.options.store_dir = a.options.store_dir = malloc(128);
+	assert_non_null(a.options.store_dir);
+	snprintf(a.options.store_dir, 128, "%s/store", a.dir);
+	watch(&a);
+	watch(&b);
+	return 0;
+}
+
+static void start_both(void)
+{
+	join_as(&a, "a");
+	join_as(&b, "b");
+	assert_int_equal(bench_start(&a), 0);
+	assert_int_equal(bench_start(&b), 0);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	stop.whom = NULL;
+	bench_fini(&b);
+	bench_fini(&a);
+	free(a.options.store_dir);
+	return 0;
+}
+
+/* ---- a device that goes from one to the other ---- */
+
+struct talk {
+	struct bench *with;
+	struct bench_link *link;
+	struct bench_segment segment;
+	struct seal_key key;
+	uint64_t w;     /* as it was welcomed */
+	uint64_t acked; /* heard so far */
+	bool open;
+};
+
+static uint64_t number; /* of the device's segments */
+
+/* Hello with stream s; whether it was welcomed in time. */
+static bool dial(struct talk *t, struct bench *with)
+{
+	struct hello h = {.version_min = 1, .version_max = 1,
+			  .software = SLICE_LIT("bench 1")};
+	struct msg_stream asked = {0}, got = {0};
+	struct welcome w;
+	struct buf list, out;
+	struct said *m;
+
+	memset(t, 0, sizeof *t);
+	t->with = with;
+	t->link = bench_connect(with, "gw");
+	if (t->link == NULL) {
+		return false;
+	}
+	h.machine[0] = 'm';
+	asked.id.b[0] = 's';
+	buf_init(&list, 1024);
+	buf_init(&out, 4096);
+	assert_int_equal(msg_add_stream(&list, &asked), 0);
+	h.streams = buf_slice(&list);
+	assert_int_equal(hello_encode(&h, &out), 0);
+	bench_say(t->link, MSG_HELLO, buf_slice(&out));
+	buf_fini(&list);
+	buf_fini(&out);
+	bench_run(with, 100);
+	m = bench_hear(t->link, MSG_WELCOME);
+	if (m == NULL) {
+		return false;
+	}
+	assert_int_equal(welcome_decode(&w, said_payload(m)), 0);
+	assert_int_equal(msg_streams_next(&w.streams, &got), 1);
+	t->w = got.received;
+	t->acked = got.durable;
+	t->key = w.keys[0];
+	t->open = true;
+	free(m);
+	return true;
+}
+
+static void hear_acks(struct talk *t)
+{
+	struct said *m;
+
+	while ((m = bench_hear(t->link, MSG_ACK)) != NULL) {
+		struct msg_stream got;
+		struct ack ack;
+
+		assert_int_equal(ack_decode(&ack, said_payload(m)), 0);
+		while (msg_streams_next(&ack.streams, &got) == 1) {
+			t->acked = got.durable > t->acked ? got.durable
+							  : t->acked;
+		}
+		free(m);
+	}
+}
+
+/* [t->w, until) in batches of ten, each in the page cache before the next. */
+static void send_until(struct talk *t, uint64_t until)
+{
+	size_t n = 0;
+
+	bench_segment_new(t->with, &t->segment, t->link, &t->key, LANE_FILE,
+			  ++number);
+	bench_announce(t->link, &t->segment, -1,
+		       sealer_hash(t->segment.sealer));
+	for (uint64_t at = t->w; at < until; at += 10) {
+		bench_seal(&t->segment, 's', at, at + 10, 0);
+		bench_send_batch(t->link, &t->segment, n++);
+		if (at == t->w) {
+			bench_run(t->with, 50);
+		}
+	}
+	bench_run(t->with, 50);
+	hear_acks(t);
+}
+
+static void hang_up(struct talk *t)
+{
+	if (t->segment.sealer != NULL) {
+		bench_segment_free(&t->segment);
+	}
+	if (t->link != NULL && !t->link->gone) {
+		t->link->closing = true;
+	}
+	*t = (struct talk){0};
+}
+
+static int error_of(struct talk *t, char text[static 256])
+{
+	struct said *m = bench_hear(t->link, MSG_ERROR);
+	struct error_msg e = {0};
+
+	text[0] = '\0';
+	if (m != NULL) {
+		assert_int_equal(error_msg_decode(&e, said_payload(m)), 0);
+		snprintf(text, 256, "%.*s", SLICE_ARG(e.text));
+		free(m);
+	}
+	return e.code;
+}
+
+/* ---- what is held, as search and verify read it ---- */
+
+static unsigned times[PLACES];
+
+static void hold_segment(struct store *s, const char *dir,
+			 const struct segment_name *name)
+{
+	static struct opened o;
+
+	if (opened_open(&o, s->sys, dir, name, s->keys, s->n_keys) != 0) {
+		return;
+	}
+	while (opened_next(&o) == 1) {
+		struct records records;
+		struct record r;
+
+		if (o.e.kind != ENTRY_BATCH) {
+			continue;
+		}
+		records_init(&records, &o);
+		while (records_next(&records, &r) == 1) {
+			assert_in_range(r.start / 10, 0, PLACES - 1);
+			times[r.start / 10]++;
+		}
+	}
+	opened_close(&o);
+}
+
+static int hold_device(void *arg, const char *name, bool is_dir)
+{
+	struct store *s = arg;
+	struct segment_list l;
+	struct device d = {0};
+	char dir[STORE_PATH];
+	int fd;
+
+	if (!is_dir || !hash32_unhex(&d.id, name)) {
+		return 0;
+	}
+	hash32_hex(d.hex, &d.id);
+	fd = share_pin(s, &d, dir);
+	assert_true(fd >= 0);
+	assert_int_equal(segment_list_read(&l, s->sys, dir), 0);
+	for (size_t i = 0; i < l.n; i++) {
+		hold_segment(s, dir, &l.v[i]);
+	}
+	segment_list_fini(&l);
+	share_unpin(s, fd);
+	return 0;
+}
+
+static void on_finding(void *arg, const struct verify_finding *f)
+{
+	(void)arg;
+	if (f->kind != VERIFY_NOTE) {
+		print_error("%s: %s: %s\n", verify_kind_name(f->kind), f->file,
+			    f->text);
+	}
+}
+
+/* Each place below w is there once, nothing else, and the store is sound. */
+static void assert_held_once(uint64_t w)
+{
+	struct verify_totals totals;
+	struct store s;
+	char why[512], devices[160];
+
+	memset(times, 0, sizeof times);
+	assert_int_equal(store_open_read(&s, sys_plain(), a.options.store_dir,
+					 why),
+			 0);
+	snprintf(devices, sizeof devices, "%s/devices", a.options.store_dir);
+	assert_int_equal(sys_list(sys_plain(), devices, hold_device, &s), 0);
+	for (uint64_t i = 0; i < PLACES; i++) {
+		if (times[i] != (i < w / 10 ? 1U : 0U)) {
+			print_error("place %u: %u times, the call is %d\n",
+				    (unsigned)i * 10, times[i], stop.at);
+		}
+		assert_int_equal(times[i], i < w / 10 ? 1 : 0);
+	}
+	assert_int_equal(verify_store(&s, on_finding, NULL, &totals), 0);
+	assert_int_equal(totals.wrong, 0);
+	store_fini(&s, true);
+}
+
+/* ---- tests ---- */
+
+static void a_device_goes_over_and_back_with_its_watermark(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	start_both();
+	assert_true(dial(&t, &a));
+	send_until(&t, 30);
+	assert_int_equal(t.acked, 30);
+	hang_up(&t);
+	assert_true(dial(&t, &b));
+	assert_int_equal(t.w, 30);
+	assert_int_equal(t.acked, 30);
+	send_until(&t, 60);
+	assert_int_equal(t.acked, 60);
+	hang_up(&t);
+	assert_true(dial(&t, &a));
+	assert_int_equal(t.w, 60);
+	send_until(&t, 80);
+	assert_int_equal(t.acked, 80);
+	hang_up(&t);
+	assert_held_once(80);
+}
+
+static void both_know_after_a_restart_what_they_have(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	start_both();
+	assert_true(dial(&t, &a));
+	send_until(&t, 30);
+	hang_up(&t);
+	assert_true(dial(&t, &b));
+	send_until(&t, 50);
+	hang_up(&t);
+	bench_kill(&a);
+	bench_stop(&b);
+	assert_int_equal(bench_start(&a), 0);
+	assert_int_equal(bench_start(&b), 0);
+	assert_true(dial(&t, &b));
+	assert_int_equal(t.w, 50);
+	hang_up(&t);
+	assert_true(dial(&t, &a));
+	assert_int_equal(t.w, 50);
+	hang_up(&t);
+	assert_held_once(50);
+}
+
+static void who_lost_a_device_says_so_and_acknowledges_nothing(void **state)
+{
+	struct talk t, u;
+	char text[256];
+
+	(void)state;
+	start_both();
+	assert_true(dial(&t, &a));
+	send_until(&t, 20);
+	assert_true(dial(&u, &b));
+	/* The first one's session is half open: it is still sent something. */
+	bench_seal(&t.segment, 's', 20, 30, 0);
+	bench_send_batch(t.link, &t.segment, 2);
+	bench_run(&a, 100);
+	hear_acks(&t);
+	assert_int_equal(t.acked, 20);
+	assert_int_equal(error_of(&t, text), MSG_ERROR_BUSY);
+	assert_string_equal(text,
+			    "another collector of this store has this device now");
+	send_until(&u, 50);
+	assert_int_equal(u.acked, 50);
+	hang_up(&t);
+	hang_up(&u);
+	assert_held_once(50);
+}
+
+static void a_store_becomes_shared_with_all_that_it_holds(void **state)
+{
+	struct talk t;
+	char why[512];
+
+	(void)state;
+	assert_int_equal(bench_start(&a), 0);
+	assert_true(dial(&t, &a));
+	send_until(&t, 30);
+	hang_up(&t);
+	bench_stop(&a);
+	start_both();
+	assert_true(dial(&t, &b));
+	assert_int_equal(t.w, 30);
+	send_until(&t, 50);
+	hang_up(&t);
+	assert_held_once(50);
+	/* And nobody has it for itself any more. */
+	bench_kill(&a);
+	a.options.member = NULL;
+	assert_int_equal(bench_start(&a), UV_EINVAL);
+	assert_int_equal(share_join(a.fs.real, a.options.store_dir, "A/../b",
+				    why),
+			 UV_EINVAL);
+}
+
+static void names_and_stores_are_locked(void **state)
+{
+	struct store_lock one, two;
+	const char *dir = a.options.store_dir;
+	char why[STORE_LOCK_WHY];
+
+	(void)state;
+	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(store_lock_take(&one, dir, "", why), 0);
+	assert_int_equal(store_lock_take(&two, dir, NULL, why), UV_EAGAIN);
+	store_lock_drop(&two);
+	assert_int_equal(store_lock_take(&two, dir, "b", why), UV_EAGAIN);
+	assert_non_null(strstr(why, "for itself"));
+	store_lock_drop(&two);
+	store_lock_drop(&one);
+	assert_int_equal(store_lock_take(&one, dir, "a", why), 0);
+	store_lock_opened(&one);
+	assert_int_equal(store_lock_take(&two, dir, "a", why), UV_EAGAIN);
+	store_lock_drop(&two);
+	assert_int_equal(store_lock_take(&two, dir, "b", why), 0);
+	store_lock_drop(&two);
+	store_lock_drop(&one);
+}
+
+/* ---- at every call ---- */
+
+static struct talk there; /* with the one that goes on */
+static bool reached;
+
+static void b_takes_over(void)
+{
+	reached = true;
+	if (dial(&there, &b)) {
+		send_until(&there, 60);
+	}
+}
+
+/* Whatever has happened, the device gets all of it stored once, with either. */
+static void finish(struct talk *t, uint64_t acked)
+{
+	stop.whom = NULL;
+	hang_up(t);
+	bench_run(&a, 3000);
+	bench_run(&b, 3000);
+	for (int i = 0; i < 2; i++) {
+		assert_true(dial(t, i == 0 ? &a : &b));
+		assert_true(t->w >= acked);
+		if (t->w < 80) {
+			send_until(t, 80);
+		}
+		assert_int_equal(t->acked, 80);
+		acked = 80;
+		hang_up(t);
+	}
+	assert_held_once(80);
+}
+
+static void stopped_at_every_call_it_doubles_nothing(void **state)
+{
+	(void)state;
+	start_both();
+	for (int at = 0;; at++) {
+		struct talk t = {0};
+		uint64_t acked;
+
+		reached = false;
+		there = (struct talk){0};
+		stop_at(&a, at, false, b_takes_over);
+		if (dial(&t, &a)) {
+			send_until(&t, 40);
+		}
+		stop.whom = NULL;
+		bench_run(&b, 100);
+		acked = t.acked > there.acked ? t.acked : there.acked;
+		hang_up(&there);
+		finish(&t, acked);
+		tear_down(NULL);
+		set_up(NULL);
+		start_both();
+		if (!reached) {
+			assert_true(at > 40);
+			return;
+		}
+	}
+}
+
+static void killed_at_every_call_it_loses_nothing(void **state)
+{
+	(void)state;
+	start_both();
+	for (int at = 0;; at++) {
+		struct talk t = {0};
+		uint64_t acked;
+
+		reached = false;
+		there = (struct talk){0};
+		stop_at(&a, at, true, b_takes_over);
+		if (dial(&t, &a)) {
+			send_until(&t, 40);
+		}
+		stop.whom = NULL;
+		acked = t.acked > there.acked ? t.acked : there.acked;
+		bench_kill(&a);
+		assert_int_equal(bench_start(&a), 0);
+		hang_up(&there);
+		if (t.segment.sealer != NULL) {
+			bench_segment_free(&t.segment);
+		}
+		t = (struct talk){0};
+		finish(&t, acked);
+		tear_down(NULL);
+		set_up(NULL);
+		start_both();
+		if (!reached) {
+			assert_true(at > 40);
+			return;
+		}
+	}
+}
+
+static void a_goes_on(void)
+{
+	reached = true;
+	if (dial(&there, &a)) {
+		send_until(&there, 60);
+	}
+}
+
+/* The one that takes over is stopped, or dies, half-way. */
+static void taking_over(bool dies)
+{
+	for (int at = 0;; at++) {
+		struct talk t = {0}, first = {0};
+		uint64_t acked;
+
+		assert_true(dial(&first, &a));
+		send_until(&first, 30);
+		/* In flight at the one, while the other is asked. */
+		bench_seal(&first.segment, 's', 30, 40, 0);
+		bench_send_batch(first.link, &first.segment, 3);
+		reached = false;
+		there = (struct talk){0};
+		stop_at(&b, at, dies, a_goes_on);
+		if (dial(&t, &b)) {
+			send_until(&t, 70);
+		}
+		stop.whom = NULL;
+		hear_acks(&first);
+		acked = t.acked > there.acked ? t.acked : there.acked;
+		acked = first.acked > acked ? first.acked : acked;
+		if (dies) {
+			bench_kill(&b);
+			assert_int_equal(bench_start(&b), 0);
+			if (t.segment.sealer != NULL) {
+				bench_segment_free(&t.segment);
+			}
+			t = (struct talk){0};
+		}
+		hang_up(&first);
+		hang_up(&there);
+		finish(&t, acked);
+		tear_down(NULL);
+		set_up(NULL);
+		start_both();
+		if (!reached) {
+			assert_true(at > 40);
+			return;
+		}
+	}
+}
+
+static void taking_over_can_be_stopped_at_every_call(void **state)
+{
+	(void)state;
+	start_both();
+	taking_over(false);
+}
+
+static void taking_over_can_be_killed_at_every_call(void **state)
+{
+	(void)state;
+	start_both();
+	taking_over(true);
+}
+
+/* ---- alerts ---- */
+
+static void alert(struct talk *t, uint64_t from)
+{
+	bench_segment_new(t->with, &t->segment, t->link, &t->key, LANE_ALERT, 1);
+	bench_announce(t->link, &t->segment, -1,
+		       sealer_hash(t->segment.sealer));
+	bench_seal(&t->segment, 's', from, from + 10, RECORD_ALERT);
+	bench_send_batch(t->link, &t->segment, 0);
+}
+
+static void an_alert_that_the_dead_one_kept_to_itself_is_given_out(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	start_both();
+	assert_true(dial(&t, &a));
+	alert(&t, 0);
+	/* Killed between the sync and the hooks. */
+	for (int i = 0; i < 20 && a.c != NULL; i++) {
+		bench_step(&a, a.now_ms + 20);
+		hear_acks(&t);
+		if (t.acked == 10) {
+			bench_segment_free(&t.segment);
+			bench_kill(&a);
+		}
+	}
+	assert_null(a.c);
+	assert_int_equal(a.alerts, 0);
+	memset(&t, 0, sizeof t);
+	assert_true(dial(&t, &b));
+	bench_run(&b, 3000);
+	assert_int_equal(b.alerts, 1);
+	assert_string_equal(b.last_alert, "line at 0");
+	hang_up(&t);
+	/* Not again. */
+	bench_kill(&b);
+	assert_int_equal(bench_start(&b), 0);
+	bench_run(&b, 3000);
+	assert_int_equal(b.alerts, 1);
+	assert_int_equal(bench_start(&a), 0);
+	assert_true(dial(&t, &a));
+	bench_run(&a, 3000);
+	assert_int_equal(a.alerts, 0);
+	hang_up(&t);
+}
+
+static void what_was_given_out_does_not_come_again(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	start_both();
+	assert_true(dial(&t, &a));
+	alert(&t, 0);
+	bench_run(&a, 3000);
+	assert_int_equal(a.alerts, 1);
+	hang_up(&t);
+	assert_true(dial(&t, &b));
+	bench_run(&b, 3000);
+	assert_int_equal(b.alerts, 0);
+	alert(&t, 10);
+	bench_run(&b, 3000);
+	assert_int_equal(b.alerts, 1);
+	hang_up(&t);
+	bench_stop(&b);
+	assert_int_equal(bench_start(&b), 0);
+	bench_run(&b, 3000);
+	assert_int_equal(b.alerts, 1);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		T(a_device_goes_over_and_back_with_its_watermark),
+		T(both_know_after_a_restart_what_they_have),
+		T(who_lost_a_device_says_so_and_acknowledges_nothing),
+		T(a_store_becomes_shared_with_all_that_it_holds),
+		T(names_and_stores_are_locked),
+		T(stopped_at_every_call_it_doubles_nothing),
+		T(killed_at_every_call_it_loses_nothing),
+		T(taking_over_can_be_stopped_at_every_call),
+		T(taking_over_can_be_killed_at_every_call),
+		T(an_alert_that_the_dead_one_kept_to_itself_is_given_out),
+		T(what_was_given_out_does_not_come_again),
+	};
+
+	log_set_level(LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
