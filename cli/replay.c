@@ -356,19 +356,17 @@ static inline void one_line(struct replay *r, struct redact_chunk *chunk,
 
 #if defined(__SSE2__)
 
+static inline uint64_t newlines_16(const char *p)
+{
+	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const void *)p),
+							  _mm_set1_epi8('\n')));
+}
+
 /* Where the newlines are in 64 bytes, one bit a byte. */
 static inline uint64_t newlines(const char *p)
 {
-	const __m128i want = _mm_set1_epi8('\n');
-	uint64_t out = 0;
-
-	for (unsigned i = 0; i < 4; i++) {
-		__m128i v = _mm_loadu_si128((const void *)(p + 16 * i));
-
-		out |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, want))
-		       << 16 * i;
-	}
-	return out;
+	return newlines_16(p) | newlines_16(p + 16) << 16 | newlines_16(p + 32) << 32 |
+	       newlines_16(p + 48) << 48;
 }
 
 #endif

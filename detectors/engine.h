@@ -94,19 +94,21 @@ struct detect {
 /* Of the ASCII-lowered value; no key, since only rules are in the table. */
 static inline uint32_t dispatch_hash(struct slice value, unsigned field)
 {
-	const uint64_t low = UINT64_C(0x2020202020202020);
-	uint64_t a = 0, b = 0;
+	const uint32_t low = UINT32_C(0x20202020);
+	uint32_t a = 0, b = 0;
 
 	/* Beginning and end tell names apart; what is equal here is compared. */
-	if (value.n >= 8) {
-		memcpy(&a, value.p, 8);
-		memcpy(&b, value.p + value.n - 8, 8);
-	} else if (value.n > 0) {
-		memcpy(&a, value.p, value.n);
+	if (value.n >= 4) {
+		memcpy(&a, value.p, 4);
+		memcpy(&b, value.p + value.n - 4, 4);
+	} else {
+		for (size_t i = 0; i < value.n; i++) {
+			a = a << 8 | (uint8_t)value.p[i];
+		}
 	}
-	a = ((a | low) * UINT64_C(0x9e3779b97f4a7c15)) ^
-	    ((b | low) * UINT64_C(0xc2b2ae3d27d4eb4f)) ^ (value.n + field * 131u);
-	return (uint32_t)(a * UINT64_C(0xff51afd7ed558ccd) >> 32);
+	return (uint32_t)((((uint64_t)(a | low) << 32 | (b | low)) + value.n + field * 131u) *
+				  UINT64_C(0x9e3779b97f4a7c15) >>
+			  32);
 }
 
 /* Length and first letter sort out most of what has no bucket. */
@@ -120,7 +122,7 @@ static inline unsigned dispatch_sieve(unsigned field)
 	return field == RULE_FIELD_PROGRAM ? 0 : field == FIELD_EVENT_ACTION ? 1 : 2;
 }
 
-/* The fields by whose values rules are dispatched. */
+/* The fields by whose values rules are dispatched; the first is no event's. */
 enum { DISPATCH_KEYS = 3 };
 static const uint8_t dispatch_keys[DISPATCH_KEYS] = {
 	RULE_FIELD_PROGRAM, FIELD_EVENT_ACTION, FIELD_EVENT_CATEGORY};

@@ -483,6 +483,11 @@ static void on_literal(void *arg, void *owner)
 
 static void follow(struct detect *d, const struct verdict *v)
 {
+	if (d->n_matched == 0 && v->open == 0) {
+		memcpy(d->matched, v->rules, v->n * sizeof *d->matched);
+		d->n_matched = v->n;
+		return;
+	}
 	for (unsigned i = 0; i < v->n; i++) {
 		if ((v->open >> i & 1) != 0) {
 			try_rule(d, v->rules[i]);
@@ -509,7 +514,9 @@ static void match_plain(struct detect *d, const struct record *r)
 		follow(d, v);
 		return;
 	}
-	for (unsigned i = 0; i < DISPATCH_KEYS; i++) {
+	try_rules(d, dispatch_find(dp, r->header.program, RULE_FIELD_PROGRAM));
+	/* What was not understood has no more than that. */
+	for (unsigned i = 1; r->event.has != 0 && i < DISPATCH_KEYS; i++) {
 		try_rules(d, dispatch_find(dp, dispatch_value(r, dispatch_keys[i]),
 					   dispatch_keys[i]));
 	}

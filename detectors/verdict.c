@@ -149,6 +149,22 @@ static bool begin_class(struct verdict *v, const struct record *r)
 	return true;
 }
 
+/* In the order in which they were loaded; there are few. */
+static void sort_rules(struct verdict *v)
+{
+	for (unsigned i = 1; i < v->n; i++) {
+		for (unsigned k = i; k > 0 && v->rules[k - 1]->index > v->rules[k]->index; k--) {
+			unsigned two = v->open >> (k - 1) & 3;
+			struct rule *later = v->rules[k - 1];
+
+			v->rules[k - 1] = v->rules[k];
+			v->rules[k] = later;
+			two = (two >> 1 | two << 1) & 3;
+			v->open = (uint16_t)((v->open & ~(3u << (k - 1))) | two << (k - 1));
+		}
+	}
+}
+
 /* Of the few places that a class may have, one that is free or else the last, to
  * which what is in the others moves on. */
 static __attribute__((noinline)) const struct verdict *
@@ -171,6 +187,7 @@ learn(struct verdict *set, unsigned at, struct detect *d, const struct record *r
 		return NULL;
 	}
 	v->fits = judge_class(v, d, r);
+	sort_rules(v);
 	return v->fits ? v : NULL;
 }
 

@@ -32,7 +32,7 @@ struct verdict {
 	uint16_t open; /* bit i: rules[i] is still to be judged */
 	uint8_t text_n[VERDICT_TEXTS];
 	char text[VERDICT_TEXTS][VERDICT_TEXT];
-	struct rule *rules[VERDICT_RULES]; /* that hold, or are open */
+	struct rule *rules[VERDICT_RULES]; /* that hold, or are open; as loaded */
 };
 
 /* Whether the record is of a class: it was understood. */

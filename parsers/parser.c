@@ -8,7 +8,7 @@
 
 enum {
 	REPEATED_MAX = 100000,
-	KNOWN_PROGRAMS = 32,
+	KNOWN_PROGRAMS = 64,
 	FACILITY_AUTH = 4, /* RFC 5424, table 1 */
 	FACILITY_AUTHPRIV = 10,
 };
@@ -257,7 +257,10 @@ static const struct program programs[] = {
 static family_fn *search(struct slice name)
 {
 	for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
-		if (slice_eq_short(programs[i].name, name)) {
+		struct slice known = programs[i].name;
+
+		if (known.n == name.n && known.p[0] == name.p[0] &&
+		    slice_eq_short(known, name)) {
 			return programs[i].family;
 		}
 	}

@@ -73,27 +73,29 @@ static void begin(struct slot *c)
  * foreseen, so all are compared without a branch. */
 static inline unsigned way_of(const uint64_t *keys, uint64_t key)
 {
-	unsigned hit = 1u << SLOT_WAYS;
+	unsigned hit = (unsigned)(keys[0] == key) | (unsigned)(keys[1] == key) << 1 |
+		       (unsigned)(keys[2] == key) << 2 |
+		       (unsigned)(keys[3] == key) << 3 | 1u << SLOT_WAYS;
 
-	for (unsigned i = 0; i < SLOT_WAYS; i++) {
-		hit |= (unsigned)(keys[i] == key) << i;
-	}
 	return (unsigned)__builtin_ctz(hit);
 }
+_Static_assert(SLOT_WAYS == 4, "way_of() compares four");
 
-/* The way that is free, or else the one unused for longest. */
-static unsigned oldest_of(const struct slots *s, size_t set)
+/* The way that is free, or else the one unused for longest; without a branch. */
+static inline unsigned oldest_of(const struct slots *s, size_t set)
 {
-	unsigned oldest = 0;
+	uint64_t oldest = 0;
+	unsigned way = 0;
 
-	for (unsigned i = 1; i < SLOT_WAYS && s->key[set + oldest] != 0; i++) {
-		if (s->key[set + i] == 0 ||
-		    s->tick - s->slot[set + i].tick >
-			    s->tick - s->slot[set + oldest].tick) {
-			oldest = i;
-		}
+	for (unsigned i = 0; i < SLOT_WAYS; i++) {
+		uint64_t age = s->key[set + i] == 0 ? UINT64_C(1) << 32
+						    : s->tick - s->used[set + i];
+		bool older = age > oldest;
+
+		oldest = older ? age : oldest;
+		way = older ? i : way;
 	}
-	return oldest;
+	return way;
 }
 
 struct slot *slots_get(struct slots *s, uint64_t key, int64_t now_s)
@@ -118,7 +120,7 @@ struct slot *slots_get(struct slots *s, uint64_t key, int64_t now_s)
 		}
 	}
 	c->seen_s = now_s;
-	c->tick = s->tick;
+	s->used[set + way] = s->tick;
 	return c;
 }
 
@@ -254,7 +256,7 @@ int slots_save(const struct slots *s, struct buf *out)
 		rc = buf_add_u8(out, (uint8_t)(i + 1));
 		rc = rc ? rc : buf_add_u64(out, s->key[i]);
 		rc = rc ? rc : buf_add_u64(out, (uint64_t)c->seen_s);
-		rc = rc ? rc : buf_add_u32(out, c->tick);
+		rc = rc ? rc : buf_add_u32(out, s->used[i]);
 		for (int k = 0; rc == 0 && k < COUNT_NR; k++) {
 			rc = buf_add_u16(out, c->count[k]);
 		}
@@ -280,11 +282,13 @@ static bool load_text(struct reader *r, char *text, size_t room, uint8_t *n)
 	return true;
 }
 
-static bool load_slot(struct reader *r, uint64_t *key, struct slot *c)
+static bool load_slot(struct reader *r, struct slots *s, unsigned i)
 {
-	*key = reader_u64(r);
+	struct slot *c = &s->slot[i];
+
+	s->key[i] = reader_u64(r);
 	c->seen_s = (int64_t)reader_u64(r);
-	c->tick = reader_u32(r);
+	s->used[i] = reader_u32(r);
 	for (int k = 0; k < COUNT_NR; k++) {
 		c->count[k] = reader_u16(r);
 	}
@@ -312,7 +316,7 @@ int slots_load(struct slots *s, struct slice saved)
 	s->tick = reader_u32(&r);
 	while ((i = reader_u8(&r)) != 0) {
 		if (i > SLOT_SETS * SLOT_WAYS ||
-		    !load_slot(&r, &s->key[i - 1], &s->slot[i - 1])) {
+		    !load_slot(&r, s, i - 1u)) {
 			break;
 		}
 	}

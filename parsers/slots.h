@@ -49,7 +49,6 @@ enum slot_flag {
 
 struct slot {
 	int64_t seen_s;   /* time of the last line */
-	uint32_t tick;    /* order of use */
 	uint16_t count[COUNT_NR];
 	uint16_t counted; /* attempts reported so far */
 	uint8_t flags;
@@ -62,8 +61,10 @@ struct slot {
 
 struct slots {
 	uint32_t tick;
-	/* Of each slot; 0: free.  Apart, so that a set's stand side by side. */
+	/* Of each slot its key, 0: free, and when it was used; apart, so that those of
+	 * a set stand side by side. */
 	uint64_t key[SLOT_SETS * SLOT_WAYS];
+	uint32_t used[SLOT_SETS * SLOT_WAYS];
 	struct slot slot[SLOT_SETS * SLOT_WAYS];
 };
 

@@ -526,15 +526,26 @@ static bool pattern_at(const struct scan *s, const struct pattern *pt, const cha
 	return true;
 }
 
+static inline bool quick_at(const struct scan *s, unsigned k, uint32_t window,
+			    const char *p, size_t place, size_t n)
+{
+	const struct quick *q = &s->quick[k];
+
+	return ((window | q->fold) & q->mask) == q->want &&
+	       pattern_at(s, &s->patterns[k], p, place, n);
+}
+
 size_t scan_hits(const struct scan *s, const char *p, size_t place, size_t n,
 		 struct scan_hit out[static SCAN_HITS])
 {
 	unsigned buckets;
+	uint32_t window;
 	size_t found = 0;
 
 	if (n < SCAN_MIN || place > n - SCAN_MIN) {
 		return 0;
 	}
+	memcpy(&window, p + place, sizeof window);
 	buckets = scan_buckets(&s->tables, p + place);
 	for (; buckets != 0; buckets &= buckets - 1) {
 		unsigned b = (unsigned)__builtin_ctz(buckets);
@@ -544,7 +555,7 @@ size_t scan_hits(const struct scan *s, const char *p, size_t place, size_t n,
 			size_t len = pt->n;
 
 			if (found == SCAN_HITS ||
-			    !pattern_at(s, pt, p, place, n)) {
+			    !quick_at(s, k, window, p, place, n)) {
 				continue;
 			}
 			if (pt->sep) {
@@ -557,15 +568,6 @@ size_t scan_hits(const struct scan *s, const char *p, size_t place, size_t n,
 		}
 	}
 	return found;
-}
-
-static inline bool quick_at(const struct scan *s, unsigned k, uint32_t window,
-			    const char *p, size_t place, size_t n)
-{
-	const struct quick *q = &s->quick[k];
-
-	return ((window | q->fold) & q->mask) == q->want &&
-	       pattern_at(s, &s->patterns[k], p, place, n);
 }
 
 /* Nearly all of what the tables let through is no window at all. */
