@@ -111,3 +111,8 @@ int sys_read_file(struct sys *s, const char *path, size_t max, char **out,
 	*n = (size_t)st.size;
 	return 0;
 }
+
+int sys_fs_type(struct sys *s, const char *path, uint64_t *out)
+{
+	return s->ops->fs_type != NULL ? s->ops->fs_type(s, path, out) : UV_ENOSYS;
+}

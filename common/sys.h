@@ -85,6 +85,10 @@ struct sys_ops {
 	int (*mkdir)(struct sys *, const char *path, unsigned mode);
 	int (*sync_dir)(struct sys *, const char *path);
 	int (*list)(struct sys *, const char *dir, sys_list_cb cb, void *arg);
+
+	/* May be NULL: then open(), and UV_ENOSYS. */
+	int (*open_log)(struct sys *, const char *path, int flags);
+	int (*fs_type)(struct sys *, const char *path, uint64_t *out);
 };
 
 struct sys {
@@ -164,6 +168,17 @@ static inline int sys_open(struct sys *s, const char *path, int flags,
 {
 	return s->ops->open(s, path, flags, mode);
 }
+
+/* For reading, by a name that others may have made: symbolic links are followed only as
+ * common/links.h says. */
+static inline int sys_open_log(struct sys *s, const char *path, int flags)
+{
+	return s->ops->open_log != NULL ? s->ops->open_log(s, path, flags)
+					: s->ops->open(s, path, flags, 0);
+}
+
+/* What kind of file system path is on: statfs(2)'s f_type. */
+int sys_fs_type(struct sys *s, const char *path, uint64_t *out);
 
 static inline int sys_close(struct sys *s, int fd)
 {

@@ -9,8 +9,11 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "common/links.h"
 
 /* File calls go to the kernel directly: uv_fs_* without a callback does the
  * same call with more ceremony, and these must work on any thread. */
@@ -218,6 +221,30 @@ static int op_open(struct sys *s, const char *path, int flags, unsigned mode)
 	return fd < 0 ? -errno : fd;
 }
 
+static int op_open_log(struct sys *s, const char *path, int flags)
+{
+	int fd;
+
+	(void)s;
+	do {
+		fd = links_open(path, flags);
+	} while (fd == UV_EINTR);
+	return fd;
+}
+
+static int op_fs_type(struct sys *s, const char *path, uint64_t *out)
+{
+	struct statfs st;
+
+	(void)s;
+	if (statfs(path, &st) != 0) {
+		return -errno;
+	}
+	/* A signed word on some machines: the magic numbers have 32 bits. */
+	*out = (uint32_t)st.f_type;
+	return 0;
+}
+
 static int op_close(struct sys *s, int fd)
 {
 	(void)s;
@@ -392,6 +419,8 @@ static const struct sys_ops uv_ops = {
 	.mkdir = op_mkdir,
 	.sync_dir = op_sync_dir,
 	.list = op_list,
+	.open_log = op_open_log,
+	.fs_type = op_fs_type,
 };
 
 void sys_uv_init(struct sys_uv *s, uv_loop_t *loop)

@@ -250,13 +250,20 @@ int scan_open(struct tail *t, const char *path, uint32_t source, bool in_glob,
 		return UV_EMFILE;
 	}
 	/* Not to hang on a FIFO that took the file's name meanwhile. */
-	fd = sys_open(t->sys, path, O_RDONLY | O_NONBLOCK, 0);
+	fd = sys_open_log(t->sys, path, O_RDONLY | O_NONBLOCK);
 	if (fd == UV_EMFILE || fd == UV_ENFILE) {
 		room_out_of_descriptors(t);
 		tail_trouble(t, "log files", fd,
 			     "no descriptors are left, keeping fewer log files "
 			     "open; they take turns (raise LimitNOFILE)");
 		return fd;
+	}
+	if (fd == UV_EPERM) {
+		tail_trouble(t, path, fd,
+			     "a symbolic link is not followed, since neither root nor the "
+			     "owner of what it leads to has made it (chown -h root, if it "
+			     "is right)");
+		return UV_EACCES;
 	}
 	if (fd < 0) {
 		if (fd != UV_ENOENT) {
