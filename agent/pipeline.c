@@ -211,6 +211,12 @@ static enum queue queue_for(const struct pipeline *p, const struct stream *s)
 	return queue_of(lane, policy);
 }
 
+static bool proves_senders(const struct stream *s)
+{
+	return s->about != NULL && s->about->senders == SOURCES_PROVED &&
+	       s->st.path != NULL;
+}
+
 static void on_opened(void *arg, struct stream *s)
 {
 	struct pipeline *p = arg;
@@ -219,6 +225,9 @@ static void on_opened(void *arg, struct stream *s)
 
 	if (rc == 0) {
 		rc = parser_new(&ps->parser, zone_of(p, s));
+	}
+	if (rc == 0 && proves_senders(s)) {
+		parser_sender(ps->parser, slice_str(s->st.path));
 	}
 	if (rc != 0) {
 		log_error("no memory for another log file; it is read when "
@@ -541,6 +550,9 @@ static int add_opening(struct pipeline *p, struct ps *ps)
 	json_cstr(&j, "zone", zone_rule(zone_of(p, s)));
 	json_cstr(&j, "label", label_of(p, s));
 	json_cstr(&j, "program", program_of(p, s));
+	if (proves_senders(s)) {
+		json_cstr(&j, "senders", "proved");
+	}
 	json_object_end(&j);
 	if (json_end(&j) != 0) {
 		return UV_ENOMEM;

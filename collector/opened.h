@@ -62,7 +62,8 @@ struct parser_slot {
 struct stream_zone {
 	struct hash32 device;
 	struct stream_id stream;
-	size_t zone; /* index in zones */
+	size_t zone;  /* index in zones; SIZE_MAX: UTC */
+	char *sender; /* its path, when its senders are to be proved; NULL */
 };
 
 struct parsers {

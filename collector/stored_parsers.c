@@ -61,8 +61,8 @@ static void forget_parser(struct parsers *p, const struct hash32 *device,
 	}
 }
 
-static int set_zone(struct parsers *p, const struct hash32 *device,
-		    const struct stream_id *stream, size_t zone)
+static int add_stream(struct parsers *p, const struct hash32 *device,
+		      const struct stream_id *stream, struct stream_zone **out)
 {
 	struct stream_zone *s = find_stream(p, device, stream);
 
@@ -79,12 +79,42 @@ static int set_zone(struct parsers *p, const struct hash32 *device,
 			p->room_streams = room;
 		}
 		s = &p->streams[p->n_streams++];
-		*s = (struct stream_zone){*device, *stream, SIZE_MAX};
+		*s = (struct stream_zone){*device, *stream, SIZE_MAX, NULL};
 	}
-	if (s->zone != zone) {
+	*out = s;
+	return 0;
+}
+
+static int set_zone(struct parsers *p, const struct hash32 *device,
+		    const struct stream_id *stream, size_t zone)
+{
+	struct stream_zone *s;
+	int rc = add_stream(p, device, stream, &s);
+
+	if (rc == 0 && s->zone != zone) {
 		s->zone = zone;
 		forget_parser(p, device, stream);
 	}
+	return rc;
+}
+
+static int set_sender(struct parsers *p, const struct hash32 *device,
+		      const struct stream_id *stream, const char *path)
+{
+	struct stream_zone *s;
+	int rc = add_stream(p, device, stream, &s);
+	char *copy;
+
+	if (rc != 0 || (s->sender != NULL && strcmp(s->sender, path) == 0)) {
+		return rc;
+	}
+	copy = strdup(path);
+	if (copy == NULL) {
+		return UV_ENOMEM;
+	}
+	free(s->sender);
+	s->sender = copy;
+	forget_parser(p, device, stream);
 	return 0;
 }
 
@@ -94,12 +124,17 @@ int parsers_opened(struct parsers *p, const struct hash32 *device,
 	json_error_t why;
 	json_t *root = json_loadb(json.p, json.n, 0, &why);
 	const char *rule = json_string_value(json_object_get(root, "zone"));
+	const char *path = json_string_value(json_object_get(root, "path"));
+	const char *senders = json_string_value(json_object_get(root, "senders"));
 	size_t zone;
 	int rc = 0;
 
 	/* A description that says nothing of use leaves the stream at UTC. */
 	if (rule != NULL && find_zone(p, rule, &zone) == 0) {
 		rc = set_zone(p, device, stream, zone);
+	}
+	if (rc == 0 && path != NULL && senders != NULL && strcmp(senders, "proved") == 0) {
+		rc = set_sender(p, device, stream, path);
 	}
 	json_decref(root);
 	return rc;
@@ -141,9 +176,13 @@ static bool is_line(const struct record *r)
 static int new_parser(struct parsers *p, struct parser_slot *s)
 {
 	const struct stream_zone *z = find_stream(p, &s->device, &s->stream);
+	bool has_zone = z != NULL && z->zone != SIZE_MAX;
+	int rc = parser_new(&s->parser, has_zone ? p->zones[z->zone].zone : NULL);
 
-	return parser_new(&s->parser,
-			  z == NULL ? NULL : p->zones[z->zone].zone);
+	if (rc == 0 && z != NULL && z->sender != NULL) {
+		parser_sender(s->parser, slice_str(z->sender));
+	}
+	return rc;
 }
 
 int parsers_read(struct parsers *p, const struct hash32 *device,
@@ -184,6 +223,9 @@ void parsers_fini(struct parsers *p)
 	}
 	for (size_t i = 0; i < p->n_zones; i++) {
 		zone_free(p->zones[i].zone);
+	}
+	for (size_t i = 0; i < p->n_streams; i++) {
+		free(p->streams[i].sender);
 	}
 	free(p->streams);
 	memset(p, 0, sizeof *p);

@@ -43,6 +43,7 @@
 	X(PROCESS_COMMAND_LINE, "process.command_line")       \
 	X(PROCESS_EXECUTABLE, "process.executable")           \
 	X(PROCESS_WORKING_DIRECTORY, "process.working_directory") \
+	X(PROCESS_USER_ID, "process.user.id")                 \
 	X(FILE_PATH, "file.path")                             \
 	X(FILE_UID, "file.uid")                               \
 	X(FILE_GID, "file.gid")                               \

@@ -53,6 +53,8 @@ enum { PATH_LENGTH = 4095, ITEMS_MAX = 64, SYSLOG_MAX = 32, JOURNALS_MAX = 8, LI
 /* In the order of the enums that they stand for. */
 static const char *const syslog_words[] = {"unix", "unix-stream", "udp", "tcp", NULL};
 static const char *const overflow_words[] = {"drop-newest", "drop-oldest", NULL};
+static const char *const senders_words[] = {"anyone", "proved", NULL};
+static const char *const notify_words[] = {"auto", "always", "never", NULL};
 static const char *const from_words[] = {"beginning", "end", NULL};
 static const char *const severity_words[] = {
 	"informational", "low", "medium", "high", "critical", NULL};
@@ -141,6 +143,10 @@ static const struct option journal_options[] = {
 	 "A word of your own that travels with the streams."},
 	{"program", TEXT(S, about.program, 0, 64), "\"\"", RESTART,
 	 "Program of entries that name none, so that rules for it apply."},
+	{"senders", WORD(S, about.senders), "proved", RESTART,
+	 "Whether the line of a daemon that says who logged in counts from anyone, or only "
+	 "from a user who can run such a daemon (docs/parsing.md). All are kept.",
+	 .words = senders_words},
 	{"zone", TEXT(S, about.zone, 1, 128), "UTC", RESTART,
 	 "The journal's stamps are UTC; this is for stamps inside messages."},
 };
@@ -196,6 +202,11 @@ static const struct option syslog_options[] = {
 	 "A word of your own that travels with the stream."},
 	{"program", TEXT(S, about.program, 0, 64), "\"\"", RESTART,
 	 "Program of messages whose header names none, so that rules for it apply."},
+	{"senders", WORD(S, about.senders), "proved", RESTART,
+	 "unix, unix-stream: whether the line of a daemon that says who logged in counts "
+	 "from anyone, or only from a user who can run such a daemon (docs/parsing.md). All "
+	 "are kept.",
+	 .words = senders_words},
 	{"zone", TEXT(S, about.zone, 1, 128), "local", RESTART,
 	 "Time zone of stamps that name none, as for sources.files."},
 };
@@ -315,7 +326,12 @@ static const struct option agent_options[] = {
 	 "Log files held open at one time; the longest silent are closed first."},
 	{"sources.poll_interval",
 	 DURATION(S, sources.poll_interval_ms, 50, HOUR), "1s", RESTART,
-	 "How often to look at files on file systems that do not notify."},
+	 "How often to look at all files, whether they notify or not."},
+	{"sources.notify", WORD(S, sources.notify), "auto", RESTART,
+	 "Whether to ask the kernel for notifications of changes (inotify), which make "
+	 "reading prompt. auto: not on file systems that change without one (NFS, CIFS, "
+	 "FUSE, 9p, overlayfs and the like), which are polled alone.",
+	 .words = notify_words},
 	{"sources.last_line_timeout",
 	 DURATION(S, sources.last_line_timeout_ms, 100, HOUR), "5s", RESTART,
 	 "How long to wait for the end of a line that has no newline yet."},

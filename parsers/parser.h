@@ -23,6 +23,10 @@ struct zone;
 /* zone is for stamps that name none; kept (it must outlive the parser); NULL
  * means UTC.  UV_ENOMEM. */
 int parser_new(struct parser **out, const struct zone *zone);
+/* path: of the stream, as its opening record says.  Of streams whose senders somebody
+ * vouches for (a journal, a unix socket) the lines of daemons count from now on only
+ * when such a daemon can have written them (docs/parsing.md, "Who wrote it"). */
+void parser_sender(struct parser *p, struct slice path);
 /* NULL allowed. */
 void parser_free(struct parser *p);
 

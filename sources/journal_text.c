@@ -96,22 +96,30 @@ static void add_escaped(struct text *t, struct slice s, bool quoted)
 	}
 }
 
-static void add_fields(struct text *t, const struct strlist *fields)
+static bool add_field(struct text *t, const char *name, bool any)
 {
-	bool any = false;
 	struct slice value;
 
+	if (!field(t, name, &value) || t->out->n + 2 * JOURNAL_FIELD_MAX > t->max) {
+		return false;
+	}
+	add(t, any ? SLICE_LIT(" ") : SLICE_LIT("[journal@32473 "));
+	add(t, slice_str(name));
+	add(t, SLICE_LIT("=\""));
+	add_escaped(t, slice_head(value, JOURNAL_FIELD_MAX), true);
+	add(t, SLICE_LIT("\""));
+	return true;
+}
+
+/* _UID is always the first: parsers/trust.c looks for it there. */
+static void add_fields(struct text *t, const struct strlist *fields)
+{
+	bool any = add_field(t, "_UID", false);
+
 	for (size_t i = 0; i < fields->n; i++) {
-		if (!field(t, fields->v[i], &value) ||
-		    t->out->n + 2 * JOURNAL_FIELD_MAX > t->max) {
-			continue;
+		if (strcmp(fields->v[i], "_UID") != 0) {
+			any = add_field(t, fields->v[i], any) || any;
 		}
-		add(t, any ? SLICE_LIT(" ") : SLICE_LIT("[journal@32473 "));
-		any = true;
-		add(t, slice_str(fields->v[i]));
-		add(t, SLICE_LIT("=\""));
-		add_escaped(t, slice_head(value, JOURNAL_FIELD_MAX), true);
-		add(t, SLICE_LIT("\""));
 	}
 	add(t, any ? SLICE_LIT("]") : SLICE_LIT("-"));
 }

@@ -12,6 +12,10 @@
 /* Where reading starts in a file that is there at the very first start. */
 enum sources_from { SOURCES_FROM_BEGINNING, SOURCES_FROM_END };
 
+/* Whether the kernel's notifications of changed files are asked for: where the file system
+ * can be believed, everywhere, nowhere.  Files are polled in any case. */
+enum sources_notify { SOURCES_NOTIFY_AUTO, SOURCES_NOTIFY_ALWAYS, SOURCES_NOTIFY_NEVER };
+
 /* What goes when the spool is full (shipper/options.h): by default what spool.policy
  * says for lines that can't be read again, while files wait. */
 enum sources_full {
@@ -31,10 +35,14 @@ struct sources_file {
 	enum sources_full full;
 };
 
+/* Whose lines count as a daemon's (parsers/trust.h). */
+enum sources_senders { SOURCES_ANYONE, SOURCES_PROVED };
+
 /* The same for what is no file: it travels with every stream of the source. */
 struct sources_about {
 	char *label, *program, *zone; /* as a file's */
 	enum sources_full full;
+	enum sources_senders senders; /* of a journal, of syslog sockets */
 };
 
 /* A program whose output is read. */
@@ -100,6 +108,7 @@ struct sources_options {
 	bool read_stdin;               /* lines from standard input as well */
 	uint64_t line_max;             /* bytes, LIMIT_LINE_MAX at most */
 	uint64_t poll_interval_ms;     /* looking at files without a notification */
+	enum sources_notify notify;
 	uint64_t last_line_timeout_ms; /* for a last line without newline */
 	uint64_t max_open;             /* log files open at once; 0: 1024 */
 };

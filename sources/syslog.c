@@ -113,6 +113,25 @@ static struct peer *new_peer(struct listener *l, const struct peer_key *key)
 	return p;
 }
 
+/* Whose lines count as any daemon's (parsers/trust.h): he is never one of the others,
+ * however many speak. */
+static bool is_root(const struct peer_key *key)
+{
+	return key->kind == PEER_USER && key->uid == 0;
+}
+
+static size_t places_taken(const struct listener *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n_peers; i++) {
+		const struct peer_key *key = &l->peers[i]->key;
+
+		n += key->kind != PEER_OTHERS && !is_root(key);
+	}
+	return n;
+}
+
 /* Whoever has been silent for longest makes room, if for long enough and if all that it
  * had sent was taken. */
 static bool make_room(struct listener *l)
@@ -124,6 +143,7 @@ static bool make_room(struct listener *l)
 		struct peer *p = l->peers[i];
 
 		if (p->connections == 0 && p->key.kind != PEER_OTHERS &&
+		    !is_root(&p->key) &&
 		    now_ns - p->last_ns > PEER_SILENT_S * second_ns &&
 		    backlog_offer(&p->backlog, true) &&
 		    (oldest == SIZE_MAX || p->last_ns < l->peers[oldest]->last_ns)) {
@@ -146,9 +166,8 @@ struct peer *peer_get(struct listener *l, const struct peer_key *key)
 			return l->peers[i];
 		}
 	}
-	/* One place is always left for the others. */
-	if (key->kind != PEER_OTHERS && l->n_peers + 1 >= l->room_peers &&
-	    !make_room(l)) {
+	if (key->kind != PEER_OTHERS && !is_root(key) &&
+	    places_taken(l) >= l->options->peers && !make_room(l)) {
 		return peer_get(l, &others);
 	}
 	return new_peer(l, key);
@@ -345,7 +364,8 @@ static int make_listeners(struct syslog *s, struct sockets *sockets)
 		const struct sources_syslog *o = &s->options->syslog[i];
 
 		l->fd = -1;
-		l->room_peers = (size_t)o->peers + 1;
+		/* And one each for root and for the others. */
+		l->room_peers = (size_t)o->peers + 2;
 		l->peers = calloc(l->room_peers, sizeof(struct peer *));
 		if (l->peers == NULL) {
 			return UV_ENOMEM;

@@ -125,6 +125,12 @@ def fields(fleet):
     held("an entry is understood as its line in a file would be",
          record.get("event", {}).get("outcome") == "failure" and record.get("source", {}).get("ip") == "203.0.113.9"
          and record.get("process", {}).get("name") == "sshd", record)
+    subprocess.run(["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups", "logger", "--socket", LOG, "-t", "sshd",
+                    "-p", "auth.info", "Failed password for root from 203.0.113.77 port 4022 ssh2"], check=True)
+    forged = (wait_for(lambda: [r for r in fleet.records() if "203.0.113.77" in json.dumps(r)]) or [{}])[0]
+    held("what a user says in sshd's name is kept and is no login",
+         forged.get("event", {}).get("action") == "unproved_sender" and "source" not in forged
+         and forged.get("process", {}).get("user", {}).get("id") == "1000" and "outcome" not in forged.get("event", {}), forged)
     held("its fields are kept", record.get("log", {}).get("syslog", {}).get("structured_data", {})
          .get("journal@32473", {}).get("_UID") == "0", record)
 

@@ -124,10 +124,11 @@ static void structured_data_that_is_none_ends_where_it_goes_wrong(void **state)
 static void every_field_at_once_opens_each_group_once(void **state)
 {
 	static const char *const groups[] = {
-		"\"event\":{",  "\"user\":{",        "\"group\":{",
+		"\"event\":{",  "\"user\":{\"name\"", "\"group\":{",
 		"\"source\":{", "\"destination\":{", "\"network\":{",
 		"\"auth\":{",   "\"process\":{",     "\"file\":{",
 		"\"http\":{",   "\"package\":{",     "\"user_agent\":{",
+		"\"user\":{\"id\"", /* of process */
 	};
 	struct record r = empty_record();
 	char text[8192];

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/err.h"
@@ -531,6 +532,46 @@ static void peers_beyond_the_limit_share_a_stream(void **state)
 	assert_int_equal(f->opened, 5);
 }
 
+static void send_as(struct fixture *f, uid_t uid, const char *text)
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct sockaddr_un un = {.sun_family = AF_UNIX};
+		int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+		strcpy(un.sun_path, f->path);
+		_exit(setresuid(uid, uid, uid) != 0 ||
+		      sendto(fd, text, strlen(text), 0, (struct sockaddr *)&un,
+			     sizeof un) < 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	turn(f);
+}
+
+/* Or a crowd of users could make him one of the others, whose word proves nothing. */
+static void root_has_a_stream_of_its_own_however_many_speak(void **state)
+{
+	struct fixture *f = *state;
+
+	if (geteuid() != 0) {
+		skip(); /* To speak as others takes root. */
+	}
+	assert_int_equal(chmod(f->dir, 0755), 0);
+	f->syslog.mode = (char[]){"0666"};
+	f->syslog.peers = 2;
+	start(f);
+	for (uid_t uid = 1001; uid <= 1004; uid++) {
+		send_as(f, uid, "m");
+	}
+	assert_int_equal(f->opened, 3);
+	send_as(f, 0, "m");
+	assert_int_equal(f->opened, 4);
+}
+
 /* Two minutes later. */
 static int64_t later_mono_ns(struct sys *sys)
 {
@@ -805,6 +846,7 @@ int main(void)
 		T(connections_beyond_the_limit_are_refused),
 		T(a_silent_connection_is_closed_and_what_it_said_kept),
 		T(peers_beyond_the_limit_share_a_stream),
+		T(root_has_a_stream_of_its_own_however_many_speak),
 		T(a_silent_peer_keeps_its_place_until_its_messages_are_taken),
 		T(the_path_has_the_mode_and_a_stale_one_is_taken_over),
 		T(a_path_in_use_is_left_alone),
