@@ -5,6 +5,7 @@
 #include "common/err.h"
 #include "common/timefmt.h"
 #include "parsers/family.h"
+#include "parsers/trust.h"
 
 enum {
 	REPEATED_MAX = 100000,
@@ -26,6 +27,7 @@ struct parser {
 	struct known_program known[KNOWN_PROGRAMS];
 	struct slots slots;
 	char scratch[CONTEXT_SCRATCH];
+	struct trust trust;
 };
 
 int parser_new(struct parser **out, const struct zone *zone)
@@ -38,6 +40,11 @@ int parser_new(struct parser **out, const struct zone *zone)
 	p->header.zone = zone;
 	*out = p;
 	return 0;
+}
+
+void parser_sender(struct parser *p, struct slice path)
+{
+	trust_init(&p->trust, path);
 }
 
 void parser_free(struct parser *p)
@@ -370,6 +377,34 @@ static void read_event(struct parser *p, int64_t observed_ns,
 	}
 }
 
+/* What is not believed is not even read: it would be mixed up with what the daemon of
+ * that name says of its connections. */
+static void read_judged(struct parser *p, int64_t observed_ns, const struct header *h,
+			const struct header_more *more, struct event *e)
+{
+	struct slice uid;
+	enum trust_verdict verdict = trust_judge(&p->trust, h, &uid);
+
+	if (verdict != TRUST_NOT) {
+		read_event(p, observed_ns, h, more, e);
+	} else if (h->program.n > 0) {
+		e->constant = true;
+		event_set(e, FIELD_EVENT_CATEGORY, SLICE_LIT("intrusion_detection"));
+		event_set(e, FIELD_EVENT_TYPE, SLICE_LIT("info"));
+		event_set(e, FIELD_EVENT_ACTION, SLICE_LIT("unproved_sender"));
+		event_set(e, FIELD_EVENT_REASON,
+			  SLICE_LIT("no such user can run the program that the line names"));
+	}
+	if (verdict == TRUST_LOCALLY) {
+		event_unset(e, FIELD_SOURCE_IP);
+		event_unset(e, FIELD_SOURCE_ADDRESS);
+		event_unset(e, FIELD_SOURCE_PORT);
+	}
+	if (event_understood(e) && uid.n > 0) {
+		event_set(e, FIELD_PROCESS_USER_ID, uid);
+	}
+}
+
 void parser_line(struct parser *p, struct slice line, int64_t observed_ns,
 		 struct header *h, struct event *e)
 {
@@ -377,5 +412,9 @@ void parser_line(struct parser *p, struct slice line, int64_t observed_ns,
 
 	event_reset(e);
 	header_read(&p->header, line, observed_ns, h, &more);
-	read_event(p, observed_ns, h, &more, e);
+	if (p->trust.source == TRUST_ALL) {
+		read_event(p, observed_ns, h, &more, e);
+	} else {
+		read_judged(p, observed_ns, h, &more, e);
+	}
 }
