@@ -1,5 +1,6 @@
 #include "agent/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -121,6 +122,7 @@ static void tail_verified(void *arg, const struct stream_id *id,
 	struct agent *a = arg;
 
 	unproved_answer(&a->unproved, id, position, answer);
+	sys_timer_set(a->sys, a->tick, 0);
 }
 
 /* ---- life ---- */
@@ -156,6 +158,9 @@ static int load_state(struct agent *a, struct buf *shipping)
 			 "path=%s/detect", dir);
 	}
 	buf_wipe(&bytes);
+	if (a->n_restored > 0) {
+		a->table_lost_ns = 0;
+	}
 	for (size_t i = 0; i < a->n_restored; i++) {
 		a->restored[i].detect = agent_detected(a, &a->restored[i].id,
 						 a->restored[i].acked);
@@ -271,6 +276,18 @@ static void sync_names(struct sys *sys, const char *dir)
 	}
 }
 
+/* Whoever made the secret has looked at logs since then. */
+static int64_t secret_time(struct sys *sys, const char *dir)
+{
+	char path[4096];
+	struct sys_stat st;
+
+	return snprintf(path, sizeof path, "%s/secret", dir) < (int)sizeof path &&
+			       sys_stat(sys, path, &st) == 0
+		       ? st.mtime_ns
+		       : 0;
+}
+
 int agent_new(struct agent **out, const struct agent_params *params)
 {
 	struct agent *a = calloc(1, sizeof *a);
@@ -295,6 +312,7 @@ int agent_new(struct agent **out, const struct agent_params *params)
 	buf_init(&a->save.streams_bytes, STATE_MAX);
 	buf_init(&a->save.detect_bytes, CHECKPOINT_MAX);
 	buf_init(&a->save.source_bytes, STATE_MAX);
+	a->table_lost_ns = secret_time(a->sys, dir);
 	rc = device_secret_load(&a->secret, a->sys, dir);
 	if (rc != 0) {
 		log_error("cannot read or make the device's secret; the state "
@@ -403,6 +421,9 @@ void agent_begin_reading(struct agent *a)
 	}
 	if (rc == 0 && a->shipper != NULL) {
 		shipper_spool_ends(a->shipper, take_spool_end, a);
+	}
+	if (rc == 0 && a->table_lost_ns != 0) {
+		tail_look_back(a->tail, a->table_lost_ns, !a->met);
 	}
 	if (rc == 0) {
 		rc = tail_start(a->tail);

@@ -49,7 +49,11 @@ struct agent {
 	size_t n_restored;
 	struct raised raised; /* streams read on behind the spool */
 	struct unproved unproved;
-	bool met; /* a collector has welcomed this process */
+	bool met; /* a collector has welcomed this process ... */
+	int64_t proving_ns; /* ... then: from then on `unproved` is held against files */
+	/* When the device's secret was made, if an earlier process made it and no table of
+	 * streams is there all the same; else 0. */
+	int64_t table_lost_ns;
 	bool reading;
 	struct sys_timer *tick, *start_wait, *save_wait;
 
@@ -103,6 +107,8 @@ bool agent_may_save_detect(const struct agent *a);
 bool agent_detect_save_due(const struct agent *a, int64_t now_ns);
 /* A stream began that no table on disk names: nothing is sent until one does. */
 void agent_hold_until_named(struct agent *a);
+/* Nothing is sent while a stream waits for its name or for its proof. */
+void agent_hold(struct agent *a);
 void agent_release_if_named(struct agent *a);
 
 #endif

@@ -33,6 +33,16 @@ static void run_save(struct sys_work *w)
 	}
 }
 
+void agent_hold(struct agent *a)
+{
+	bool proving = a->unproved.n > 0 &&
+		       sys_mono_ns(a->sys) - a->proving_ns < HOLD_MAX_S * second;
+
+	if (a->shipper != NULL) {
+		shipper_hold(a->shipper, a->holding || proving);
+	}
+}
+
 /* What is sent before the table on disk names its stream can't be recognised after a
  * crash, if the file is too short to prove what it is by content alone: its lines
  * would come twice. */
@@ -45,7 +55,7 @@ void agent_hold_until_named(struct agent *a)
 	if (a->shipper != NULL && !a->holding && !a->hold_given_up) {
 		a->holding = true;
 		a->held_ns = sys_mono_ns(a->sys);
-		shipper_hold(a->shipper, true);
+		agent_hold(a);
 	}
 }
 
@@ -67,7 +77,7 @@ void agent_release_if_named(struct agent *a)
 			 "path=%s", a->config->daemon.state_dir);
 	}
 	a->holding = false;
-	shipper_hold(a->shipper, false);
+	agent_hold(a);
 }
 
 static void save_done(struct sys_work *w)

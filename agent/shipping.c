@@ -185,7 +185,9 @@ void agent_fork_disproved(struct agent *a)
 		log_warn("the collector has other lines than a log file; the file is "
 			 "read again as a stream of its own");
 		tail_fork(a->tail, &id, 0);
+		shipper_abandon(a->shipper, &id);
 	}
+	agent_hold(a);
 }
 
 static void cb_welcome(void *arg, struct slice streams)
@@ -221,6 +223,8 @@ static void cb_welcome(void *arg, struct slice streams)
 		stream_states_free(states, n);
 	}
 	a->met = true;
+	a->proving_ns = sys_mono_ns(a->sys);
+	agent_hold(a);
 	agent_begin_reading(a);
 }
 

@@ -327,6 +327,32 @@ bool shipper_is_proved(const struct shipper *s, const struct stream_id *id,
 	return false;
 }
 
+static bool has_stream(const struct seg *s, const struct stream_id *id)
+{
+	for (size_t i = 0; i < s->n_streams; i++) {
+		if (memcmp(&s->streams[i].id, id, sizeof *id) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+void shipper_abandon(struct shipper *s, const struct stream_id *id)
+{
+	for (int i = 0; i < QUEUE_NR; i++) {
+		struct lane_state *ln = &s->lanes[i];
+		struct seg *g = ln->first;
+
+		if (ln->lane != LANE_FILE || lane_lowest(ln, id) == UINT64_MAX) {
+			continue;
+		}
+		while (g != NULL && g->next != NULL && !has_stream(g, id)) {
+			g = g->next; /* At worst it is in what is being filled. */
+		}
+		lane_abandon_from(ln, g, NULL);
+	}
+}
+
 bool shipper_settled(const struct shipper *s, enum queue queue)
 {
 	return lane_settled(&s->lanes[queue]);

@@ -108,6 +108,9 @@ uint64_t shipper_lowest(const struct shipper *s, const struct stream_id *id);
  * that leads the stream up to `position`.  So what it has of the stream are our bytes. */
 bool shipper_is_proved(const struct shipper *s, const struct stream_id *id,
 		       uint64_t position);
+/* A stream turned out not to be what the collector has under its name: what of it is
+ * held here, and can be read again, is given up, with all behind it. */
+void shipper_abandon(struct shipper *s, const struct stream_id *id);
 /* Nothing of the queue is filling or under way: all of it is sealed (and, but for
  * lane `file`, on disk). */
 bool shipper_settled(const struct shipper *s, enum queue queue);

@@ -135,9 +135,29 @@ bool candidate_beyond(const struct file *f, const struct known *k)
 	struct file of_size = {.size = f->size};
 
 	/* (An inode proves nothing here: another file has it soon.) */
-	return k->st.path == NULL && f->first_seen && k->st.acked > f->size &&
+	return (k->st.path == NULL ||
+		(k->beyond && names_related(f->path, k->st.path))) &&
+	       f->first_seen && k->st.acked > f->size &&
 	       !k->present && !known_done(k) &&
 	       each_place(&p, within, &of_size);
+}
+
+bool candidate_unsearched(const struct file *f, const struct known *k)
+{
+	return k->st.path != NULL && k->searches == 0 &&
+	       f->polls < TAIL_SETTLE_MAX;
+}
+
+bool candidates_unsearched(const struct file *f)
+{
+	for (size_t i = 0; i < f->tail->n_known; i++) {
+		const struct known *k = f->tail->known[i];
+
+		if (candidate_beyond(f, k) && candidate_unsearched(f, k)) {
+			return true;
+		}
+	}
+	return false;
 }
 
 bool candidates_beyond(const struct file *f)

@@ -301,6 +301,9 @@ void identify_begin(struct file *f)
 		f->from_end = true;
 	} else if (!f->in_glob) {
 		f->state = FILE_PROVING;
+	} else if (candidates_unsearched(f)) {
+		f->waits = true;
+		return; /* The next poll looks again. */
 	} else if (!candidates_any(f) && !candidates_twin(f)) {
 		outcome_new(f, candidates_beyond(f));
 	} else if (f->packed == CONTENT_PLAIN && f->polls < TAIL_SETTLE_MAX &&

@@ -17,6 +17,10 @@ bool candidate_same_inode(const struct file *f, const struct known *k);
  * was put back, with a collector that holds more. */
 bool candidate_beyond(const struct file *f, const struct known *k);
 bool candidates_beyond(const struct file *f);
+/* Its own file may yet be found among the rotated ones. */
+bool candidate_unsearched(const struct file *f, const struct known *k);
+/* Whether that is so of one that is beyond f. */
+bool candidates_unsearched(const struct file *f);
 /* Whether some place of some stream can be compared with this file at all, or will
  * be when a stream that is about to go on stands in its file. */
 bool candidates_any(struct file *f);

@@ -86,7 +86,8 @@ void outcome_new(struct file *f, bool fork)
 {
 	int rc;
 
-	fork |= replace_blank(f) || near_blank(f);
+	fork |= replace_blank(f) || near_blank(f) ||
+		(f->tail->alone && f->first_seen);
 	disown(f, NULL);
 	f->fork = fork;
 	rc = file_new_stream(f);

@@ -173,7 +173,8 @@ static struct verdict judge(const struct file *f, const struct job *j)
 		if (!c->matched) {
 			continue;
 		}
-		v.may_repeat |= !c->disproved;
+		/* Several lines are the same, even if the rest is not. */
+		v.may_repeat |= !c->disproved || c->best > j->prefix.first_line;
 		if (k != NULL && !c->disproved && c->best >= k->st.acked) {
 			note_alike(f, k);
 		}

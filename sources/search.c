@@ -123,7 +123,8 @@ static bool worth_a_look(const struct siblings *s, const char *path,
 		.unseen = st->mtime_ns >= s->since_ns &&
 			  names_is_numbered(path, s->path),
 	};
-	return out->unseen || (k != NULL && st->size >= known_full(k));
+	return out->unseen || (k != NULL && st->size >= known_full(k)) ||
+	       (s->tail->table_lost && names_is_numbered(path, s->path));
 }
 
 static int on_entry(void *arg, const char *name, bool is_dir)

@@ -286,7 +286,7 @@ static int merge(struct tail *t, struct known *k, const struct stream_state *st)
 		k->st.start = st->start;
 		k->st.detect = st->detect;
 		k->st.size = st->size;
-		k->st.mtime_ns = st->mtime_ns;
+		k->st.mtime_ns = k->good_mtime_ns = st->mtime_ns;
 		k->st.born_ns = st->born_ns;
 		k->st.finished = st->finished;
 		k->st.gap_told = st->gap_told;
@@ -301,6 +301,8 @@ static int merge(struct tail *t, struct known *k, const struct stream_state *st)
 	if (st->acked > k->st.acked) {
 		stream_state_acked(&k->st, st->acked, st->h);
 	} else {
+		k->beyond |= place && k->st.acked > st->acked &&
+			     k->st.acked > st->top.position;
 		stream_state_add_rung(&k->st, st->acked, st->h);
 	}
 	k->st.position = k->st.position > st->position ? k->st.position
@@ -315,6 +317,9 @@ int tail_restore(struct tail *t, const struct stream_state *states, size_t n)
 		struct known *k = known_find(t, &states[i].id);
 		int rc;
 
+		if (states[i].path != NULL && states[i].seen_ns > t->looks_since_ns) {
+			t->looks_since_ns = states[i].seen_ns;
+		}
 		if (k != NULL) {
 			rc = merge(t, k, &states[i]);
 			if (rc != 0) {
@@ -333,18 +338,22 @@ int tail_restore(struct tail *t, const struct stream_state *states, size_t n)
 		}
 		k->good_mtime_ns = k->st.mtime_ns;
 		raise_position(&k->st);
-		if (k->st.path != NULL && k->st.seen_ns > t->looks_since_ns) {
-			t->looks_since_ns = k->st.seen_ns;
-		}
 		known_put(t, k);
 	}
 	return 0;
 }
 
+void tail_look_back(struct tail *t, int64_t since_ns, bool alone)
+{
+	t->alone = alone;
+	t->looks_since_ns = since_ns;
+	t->table_lost = true;
+}
+
 int tail_start(struct tail *t)
 {
 	t->started = true;
-	t->first_start = t->n_known == 0;
+	t->first_start = t->n_known == 0 && !t->table_lost;
 	search_add_known(t);
 	sys_timer_set(t->sys, t->poll, t->poll_ms);
 	tail_wake(t);

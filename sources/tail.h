@@ -98,6 +98,12 @@ int tail_new(struct tail **out, struct sys *sys,
  * place (path, inode) of the one that has it.  UV_ENOMEM. */
 int tail_restore(struct tail *t, const struct stream_state *states, size_t n);
 
+/* What was remembered is lost.  The rotated siblings of every name are looked through
+ * for what was written since then: for the rest of streams that only the collector
+ * knows, and for files that it does not know.  alone: no collector has said what it has,
+ * so that whatever is found may repeat that.  Before tail_start(). */
+void tail_look_back(struct tail *t, int64_t since_ns, bool alone);
+
 /* Begins to look and to read, from the loop.  Without any restored state, this
  * is the first start ever: `from: end` applies.  0, or a timer's error. */
 int tail_start(struct tail *t);

@@ -149,6 +149,7 @@ struct known {
 	bool live;
 	uint64_t h_position; /* live: H(st.position) */
 	bool ours;           /* this process has read it */
+	bool beyond;         /* the collector has more of it than the saved table knew */
 	bool cut;            /* ... until its file was cut or rewritten */
 	struct stream_rung marks[STREAM_MARKS];
 	uint32_t n_marks;
@@ -239,6 +240,8 @@ struct tail {
 	size_t max_open;
 	bool started, stopped;
 	bool first_start; /* nothing was restored */
+	bool table_lost;  /* though there was something ... */
+	bool alone;       /* ... and nobody says what */
 	bool scanned;     /* once at least */
 	bool scan_wanted;
 	bool scan_failed; /* a directory could not be listed */
