@@ -330,7 +330,7 @@ static const struct option agent_options[] = {
 	{"sources.notify", WORD(S, sources.notify), "auto", RESTART,
 	 "Whether to ask the kernel for notifications of changes (inotify), which make "
 	 "reading prompt. auto: not on file systems that change without one (NFS, CIFS, "
-	 "FUSE, 9p, overlayfs and the like), which are polled alone.",
+	 "FUSE, 9p and the like), which are polled alone.",
 	 .words = notify_words},
 	{"sources.last_line_timeout",
 	 DURATION(S, sources.last_line_timeout_ms, 100, HOUR), "5s", RESTART,

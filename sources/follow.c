@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <errno.h>
 
 #include "common/err.h"
 #include "common/log.h"
@@ -320,6 +321,21 @@ static bool has_rest(const struct file *f)
 	       idle_ms(f) >= (int64_t)f->tail->timeout_ms;
 }
 
+/* The server has deleted it, or has come back as another: this descriptor gives nothing
+ * any more.  By its name, or among its siblings, it may be found again. */
+static void stale(struct file *f)
+{
+	struct tail *t = f->tail;
+
+	log_warn("the server of a log file does not know it any more; looking for it again",
+		 "path=%s", f->path);
+	if (f->s != NULL) {
+		file_park(f, TAIL_EVICTED);
+	}
+	file_free(f);
+	tail_want_scan(t);
+}
+
 void follow_poll(struct file *f)
 {
 	struct sys_stat st;
@@ -331,6 +347,10 @@ void follow_poll(struct file *f)
 		return;
 	}
 	rc = sys_fstat(f->tail->sys, f->fd, &st);
+	if (rc == -ESTALE) {
+		stale(f);
+		return;
+	}
 	if (rc != 0) {
 		tail_trouble(f->tail, f->path, rc,
 			     "cannot look at a log file, trying again");

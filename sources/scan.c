@@ -8,6 +8,7 @@
 
 #include "common/err.h"
 #include "common/log.h"
+#include "sources/fstype.h"
 #include "sources/tail_impl.h"
 
 /* A kernel stamps files with a clock that may be a tick behind. */
@@ -119,6 +120,29 @@ static void look_at_entries(struct tail *t, struct watch *w, int64_t mtime_ns)
 	}
 }
 
+/* Whether a watch would tell every change; what can't be asked is believed. */
+static bool would_tell(struct tail *t, const char *dir)
+{
+	const char *name = NULL;
+	char quoted[512];
+	uint64_t type;
+
+	if (t->options->notify != SOURCES_NOTIFY_AUTO) {
+		return t->options->notify == SOURCES_NOTIFY_ALWAYS;
+	}
+	if (sys_fs_type(t->sys, dir, &type) == 0) {
+		name = fstype_silent(type);
+	}
+	if (name != NULL) {
+		log_info("a folder is on a file system that may change without a "
+			 "notification; it is polled",
+			 "path=%s type=%s poll_ms=%llu",
+			 log_quote(quoted, sizeof quoted, slice_str(dir)), name,
+			 (unsigned long long)t->poll_ms);
+	}
+	return name == NULL;
+}
+
 /* A directory that a glob looks into.  Without a watch it is polled. */
 static void on_dir(void *arg, const char *dir)
 {
@@ -137,15 +161,16 @@ static void on_dir(void *arg, const char *dir)
 		}
 	}
 	w->seen = true;
-	if (w->w != NULL && (w->dev != st.dev || w->ino != st.ino)) {
-		/* Another directory under the old name. */
+	if (w->dev != st.dev || w->ino != st.ino) {
+		/* Another directory under the old name, or the first one. */
 		sys_watch_free(t->sys, w->w);
 		w->w = NULL;
+		w->polled = !would_tell(t, dir);
 	}
 	w->dev = st.dev;
 	w->ino = st.ino;
 	look_at_entries(t, w, st.mtime_ns);
-	if (w->w == NULL) {
+	if (w->w == NULL && !w->polled) {
 		rc = sys_watch_new(t->sys, &w->w, dir, on_change, w);
 		if (rc != 0) {
 			w->w = NULL;

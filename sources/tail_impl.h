@@ -210,6 +210,7 @@ struct question {
 struct watch {
 	struct tail *tail;
 	struct sys_watch *w; /* NULL: no watch to be had */
+	bool polled;         /* none is wanted: it would tell too little */
 	char *dir;
 	uint64_t dev, ino;
 	int64_t mtime_ns; /* when its entries were last looked at; 0: never, or recent */

@@ -6,6 +6,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/limits.h"
+#include "sources/fstype.h"
 #include "sources/kept.h"
 #include "sources/names.h"
 #include "sources/watch_scan.h"
@@ -139,6 +140,17 @@ static void drop_folder(struct watch *w, size_t i)
 	w->folders[i] = w->folders[--w->n_folders];
 }
 
+/* Whether every change there brings a notice. */
+static bool would_tell(struct watch *w, const char *path)
+{
+	uint64_t type;
+
+	if (w->options->notify != SOURCES_NOTIFY_AUTO) {
+		return w->options->notify == SOURCES_NOTIFY_ALWAYS;
+	}
+	return sys_fs_type(w->sys, path, &type) != 0 || fstype_silent(type) == NULL;
+}
+
 static void add_folder(struct watch *w, const char *path)
 {
 	struct folder *d;
@@ -150,6 +162,9 @@ static void add_folder(struct watch *w, const char *path)
 	}
 	if (w->n_folders == WATCH_FOLDERS_MAX) {
 		return; /* It is polled. */
+	}
+	if (!would_tell(w, path)) {
+		return; /* Likewise. */
 	}
 	d = &w->folders[w->n_folders];
 	d->path = strdup(path);
