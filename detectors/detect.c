@@ -70,15 +70,13 @@ int detect_new(struct detect **out, const struct detectors_options *options,
 	ruleset_init(&d->set);
 	set_options(d, options);
 	memcpy(d->key, key, sizeof d->key);
-	d->newest_ms = TIME_NONE;
+	d->newest_ms = d->swept_ms = TIME_NONE;
 	d->ring_bytes = RING_BYTES;
 	rc = copy_disabled(d, options);
 	if (rc == 0) {
 		rc = match_ctx_init(&d->ctx);
 	}
-	if (rc == 0) {
-		rc = ring_init(&d->ring, d->ring_bytes);
-	}
+	ring_init(&d->ring, d->ring_bytes);
 	if (rc != 0) {
 		detect_free(d);
 		return rc;

@@ -56,6 +56,7 @@ struct detect {
 	struct ring ring;
 	size_t ring_bytes;
 	int64_t newest_ms; /* greatest event time believed, or TIME_NONE */
+	int64_t swept_ms;  /* of it when memory was last given back, or TIME_NONE */
 	struct detect_stats stats;
 
 	struct verdict verdicts[VERDICTS];

@@ -4,6 +4,8 @@
 #include "detectors/engine.h"
 #include "detectors/field.h"
 
+enum { SWEEP_MS = 60 * 1000 };
+
 /* ---- groups and telling ---- */
 
 static inline bool values_of(const struct record *r, const uint8_t *fields,
@@ -602,6 +604,21 @@ void detect_record(struct detect *d, const struct record *r, detect_cb cb,
 	d->record = NULL;
 }
 
+/* In silence: what is over goes with its memory, and the lines that no group points
+ * to any more. */
+static void give_back(struct detect *d)
+{
+	if (d->swept_ms != TIME_NONE && d->newest_ms - d->swept_ms < SWEEP_MS) {
+		return;
+	}
+	d->swept_ms = d->newest_ms;
+	windows_sweep(&d->windows, engine_watermark(d));
+	windows_fit(&d->windows);
+	if (d->windows.n == 0) {
+		ring_clear(&d->ring);
+	}
+}
+
 void detect_advance(struct detect *d, int64_t now_ns, detect_cb cb, void *arg)
 {
 	int64_t now_ms = now_ns == INT64_MAX ? INT64_MAX / 4 : now_ns / 1000000;
@@ -617,5 +634,7 @@ void detect_advance(struct detect *d, int64_t now_ns, detect_cb cb, void *arg)
 	end_silent(d);
 	if (now_ns == INT64_MAX) {
 		d->newest_ms = newest;
+	} else {
+		give_back(d);
 	}
 }

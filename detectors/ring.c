@@ -11,17 +11,30 @@ struct link {
 	uint64_t line;
 };
 
-int ring_init(struct ring *r, size_t size)
+void ring_init(struct ring *r, size_t size)
 {
-	size &= ~(size_t)7;
-	*r = (struct ring){malloc(size), size, 0};
-	return r->p == NULL ? UV_ENOMEM : 0;
+	*r = (struct ring){NULL, size & ~(size_t)7, 0};
 }
 
 void ring_fini(struct ring *r)
 {
 	free(r->p);
 	*r = (struct ring){NULL, 0, 0};
+}
+
+int ring_ready(struct ring *r)
+{
+	if (r->p == NULL) {
+		r->p = malloc(r->size);
+	}
+	return r->p == NULL ? UV_ENOMEM : 0;
+}
+
+void ring_clear(struct ring *r)
+{
+	free(r->p);
+	r->p = NULL;
+	r->head = 0;
 }
 
 /* Room for n bytes in one piece; the place, counted from 1. */
@@ -55,8 +68,12 @@ uint64_t ring_add_line(struct ring *r, struct slice line)
 {
 	uint32_t n = (uint32_t)(line.n < LIMIT_EVIDENCE_BYTES
 					? line.n : LIMIT_EVIDENCE_BYTES);
-	uint64_t at = take(r, sizeof n + n);
+	uint64_t at;
 
+	if (ring_ready(r) != 0) {
+		return RING_NOWHERE;
+	}
+	at = take(r, sizeof n + n);
 	memcpy(place(r, at), &n, sizeof n);
 	if (n > 0) {
 		memcpy(place(r, at) + sizeof n, line.p, n);
@@ -67,8 +84,12 @@ uint64_t ring_add_line(struct ring *r, struct slice line)
 uint64_t ring_link(struct ring *r, uint64_t chain, uint64_t line)
 {
 	struct link l = {chain, line};
-	uint64_t at = take(r, sizeof l);
+	uint64_t at;
 
+	if (line == RING_NOWHERE) {
+		return chain;
+	}
+	at = take(r, sizeof l);
 	memcpy(place(r, at), &l, sizeof l);
 	return at;
 }

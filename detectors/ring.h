@@ -16,18 +16,23 @@
 enum { RING_NOWHERE = 0 };
 
 struct ring {
-	char *p;
+	char *p;       /* NULL: nothing was written */
 	uint64_t size; /* bytes, a multiple of 8 */
 	uint64_t head; /* bytes ever written */
 };
 
-/* Allocates at once (untouched pages cost nothing).  UV_ENOMEM. */
-int ring_init(struct ring *r, size_t size);
+/* Allocates nothing yet. */
+void ring_init(struct ring *r, size_t size);
 void ring_fini(struct ring *r);
+/* Has memory, for whoever fills it by hand.  UV_ENOMEM. */
+int ring_ready(struct ring *r);
+/* Gives the memory back; no place holds any more. */
+void ring_clear(struct ring *r);
 
-/* Stores a line, cut to LIMIT_EVIDENCE_BYTES. */
+/* Stores a line, cut to LIMIT_EVIDENCE_BYTES.  RING_NOWHERE: no memory. */
 uint64_t ring_add_line(struct ring *r, struct slice line);
-/* Puts a link to the line in front of the chain and returns the new front. */
+/* Puts a link to the line in front of the chain and returns the new front.  What
+ * stands nowhere is not linked. */
 uint64_t ring_link(struct ring *r, uint64_t chain, uint64_t line);
 /* The newest lines of the chain that are still there, oldest first, skipping
  * those that are `except`.  Returns how many (at most LIMIT_EVIDENCE_LINES);

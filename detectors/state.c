@@ -149,6 +149,9 @@ static int restore_ring(struct ring *ring, struct reader *r)
 	}
 	/* A ring of another size begins anew: evidence is a help, not a count. */
 	if (n == (head < ring->size ? head : ring->size) && n > 0) {
+		if (ring_ready(ring) != 0) {
+			return UV_ENOMEM;
+		}
 		memcpy(ring->p, bytes.p, n);
 		ring->head = head & ~UINT64_C(7);
 	}
@@ -323,7 +326,7 @@ int detect_restore(struct detect *d, struct slice state)
 		memcpy(d->key, key, sizeof key);
 		windows_fini(&d->windows);
 		seen_fini(&d->seen);
-		d->ring.head = 0;
+		ring_clear(&d->ring);
 		d->newest_ms = TIME_NONE;
 	}
 	return rc;

@@ -141,17 +141,13 @@ void windows_sweep(struct windows *w, int64_t now_ms)
 	}
 }
 
-/* Room for twice as many, or for the most that there may be. */
-static bool enlarge(struct windows *w)
+/* Moves the groups to tables of this room, which is enough. */
+static bool move_to(struct windows *w, uint32_t room)
 {
-	uint32_t room = w->room == 0 ? GROUPS_FIRST : w->room * 2, places;
 	struct group *groups;
 	struct place *p;
+	uint32_t places;
 
-	room = room < w->max ? room : w->max;
-	if (room <= w->room) {
-		return false;
-	}
 	for (places = GROUPS_FIRST * 2; places < room * 2; places *= 2) {
 	}
 	/* A group begins where a line of the cache does: one is read, not two. */
@@ -177,6 +173,35 @@ static bool enlarge(struct windows *w)
 			(struct place){(uint32_t)groups[i].hash, i + 1};
 	}
 	return true;
+}
+
+/* Room for twice as many, or for the most that there may be. */
+static bool enlarge(struct windows *w)
+{
+	uint32_t room = w->room == 0 ? GROUPS_FIRST : w->room * 2;
+
+	room = room < w->max ? room : w->max;
+	return room > w->room && move_to(w, room);
+}
+
+void windows_fit(struct windows *w)
+{
+	uint32_t room = w->room;
+
+	if (w->n == 0) {
+		free(w->groups);
+		free(w->places);
+		w->groups = NULL;
+		w->places = NULL;
+		w->room = w->mask = w->hand = 0;
+		return;
+	}
+	while (room > GROUPS_FIRST && room / 8 >= w->n) {
+		room /= 2;
+	}
+	if (room < w->room && move_to(w, room)) {
+		w->hand = 0;
+	}
 }
 
 /* Of a few groups where the new one's hash points: one that is over, else the one with

@@ -137,6 +137,9 @@ static inline void windows_prefetch_stamps(const struct windows *w, uint64_t has
 struct group *windows_add(struct windows *w, uint64_t hash, int64_t now_ms);
 /* Forgets groups that are over, all of them. */
 void windows_sweep(struct windows *w, int64_t now_ms);
+/* Gives back the memory of groups when hardly any of it is used.  No pointer to a
+ * group holds. */
+void windows_fit(struct windows *w);
 
 static inline int64_t *group_stamps(struct group *g)
 {

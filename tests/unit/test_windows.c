@@ -469,6 +469,38 @@ static void a_window_ends_just_before_its_timespan(void **unused)
 	detect_free(d);
 }
 
+static void silence_gives_memory_back_and_forgets_nothing_that_counts(void **unused)
+{
+	struct detect *d = rulekit_detect(FAILED_BY_IP("600s", "gte: 3"), NULL, NULL);
+	struct detect_stats st;
+	char ip[32];
+
+	(void)unused;
+	run.n = 0;
+	for (int i = 0; i < 5000; i++) {
+		snprintf(ip, sizeof ip, "10.0.%d.%d", i / 250, i % 250);
+		login_at(d, i / 100, OUTCOME_FAILURE, "u", ip);
+	}
+	login_at(d, 1000, OUTCOME_FAILURE, "u", "192.0.2.1");
+	login_at(d, 1001, OUTCOME_FAILURE, "u", "192.0.2.1");
+	detect_advance(d, SEC(1300), on_finding, &run);
+	detect_stats(d, &st);
+	assert_int_equal(st.groups, 1);
+	login_at(d, 1310, OUTCOME_FAILURE, "u", "192.0.2.1");
+	assert_int_equal(run.n, 1);
+	assert_int_equal(run.e[0].count, 3);
+	detect_advance(d, SEC(9000), on_finding, &run);
+	assert_int_equal(run.e[0].ends, 1);
+	detect_stats(d, &st);
+	assert_int_equal(st.groups + st.episodes, 0);
+	for (int i = 0; i < 3; i++) {
+		login_at(d, 9001 + i, OUTCOME_FAILURE, "u", "192.0.2.1");
+	}
+	assert_int_equal(run.n, 2);
+	assert_int_equal(run.e[1].count, 3);
+	detect_free(d);
+}
+
 static void a_flood_makes_few_updates_under_one_identity(void **unused)
 {
 	struct detect *d = rulekit_detect(FAILED_BY_IP("60s", "gte: 5"), NULL, NULL);
@@ -720,6 +752,7 @@ int main(void)
 		cmocka_unit_test(a_restart_at_any_point_changes_nothing),
 		cmocka_unit_test(damaged_state_is_refused_and_leaves_nothing_behind),
 		cmocka_unit_test(a_window_ends_just_before_its_timespan),
+		cmocka_unit_test(silence_gives_memory_back_and_forgets_nothing_that_counts),
 		cmocka_unit_test(a_flood_makes_few_updates_under_one_identity),
 		cmocka_unit_test(conditions_of_counts_are_understood),
 		cmocka_unit_test(a_line_that_counts_no_attempt_is_not_counted),
