@@ -242,7 +242,10 @@ static void on_opened(void *arg, struct stream *s)
 	ps->has_id = s->has_id;
 	ps->id = s->st.id;
 	ps->ship_from = s->st.acked > s->st.start ? s->st.acked : s->st.start;
-	ps->begins_late = s->st.start > 0 && s->position == s->st.start;
+	/* With more acknowledged the gap before it was, too; reading may begin there again
+	 * all the same, for the detectors. */
+	ps->begins_late = s->st.start > 0 && s->position == s->st.start &&
+			  s->st.acked <= s->st.start;
 	ps->detect_from = s->st.detect;
 	ps->acked = s->st.acked;
 	ps->end = ps->ship_from;
