@@ -638,7 +638,8 @@ void commit_repair(struct commit *c)
 		struct segment *g = c->segments[i];
 
 		/* What is not ours any more is found out by the next commit. */
-		if (g->header.p != NULL && share_owns(s, g->device) != 0) {
+		if (g->header.p != NULL &&
+		    (!share_is_on(s) || share_owns(s, g->device) != 0)) {
 			rc = store_segment_continue(s, g);
 		}
 		c->files[i].fd = g->fd;

@@ -17,21 +17,12 @@
 #ifndef COLLECTOR_SHARE_H
 #define COLLECTOR_SHARE_H
 
+#include "collector/share_join.h"
 #include "collector/store.h"
 
-/* Makes what is missing of the folders of a shared store and of this member; a store that
- * one collector had for itself becomes a shared one, its devices this member's.  Not while
- * another does the same, or a collector has the store for itself.  UV_E*, UV_EINVAL for a
- * name that is none; why: 512 bytes. */
-int share_join(struct sys *sys, const char *dir, const char *member,
-	       char why[static 512]);
-/* After store_open(), member "" or NULL: for itself.  UV_EINVAL when the store is shared
- * and member is none, or the other way round. */
+/* After store_open() and share_join(); member "" or NULL: it has the store for itself (and
+ * store_lock.h has seen that nobody shares it).  UV_EINVAL: this is no member. */
 int share_open(struct store *s, const char *member, char why[static 512]);
-
-/* Where a collector's own files are: its log, catalogue and cursor. */
-void share_own_dir(char out[static STORE_PATH], const char *dir,
-		   const char *member);
 
 static inline bool share_is_on(const struct store *s)
 {

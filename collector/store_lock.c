@@ -7,7 +7,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "collector/share.h"
+#include "collector/share_join.h"
 #include "common/err.h"
 #include "common/sys_uv.h"
 
@@ -70,6 +70,14 @@ int store_lock_take(struct store_lock *l, const char *dir, const char *member,
 	*l = STORE_LOCK_NONE;
 	if (member != NULL && member[0] != '\0') {
 		return lock_shared(l, dir, member, why);
+	}
+	snprintf(path, sizeof path, "%s/members", dir);
+	if (access(path, F_OK) == 0) {
+		snprintf(why, STORE_LOCK_WHY,
+			 "%.120s: several collectors share this store; give this "
+			 "one a name of its own (store.member)",
+			 dir);
+		return UV_EINVAL;
 	}
 	snprintf(path, sizeof path, "%s/lock", dir);
 	return lock(&l->store, path, LOCK_EX | LOCK_NB,

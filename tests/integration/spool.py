@@ -209,9 +209,11 @@ def fail_over():
     # What is acknowledged by one must not go to the other.
     wait_for("all of it is acknowledged", lambda: gw.status()["shipping"]["memory_bytes"] == 0 or
              all(v["unacknowledged_batches"] == 0 for v in gw.status()["shipping"]["lanes"].values()))
+    before = gw.status()["shipping"]["last_acknowledgement"]
     a.kill()
     write(gw, 300, 0.005)
     settled(a.store, b.store)
+    wait_for("the last acknowledgement is a later one", lambda: gw.status()["shipping"]["last_acknowledgement"] > before)
     status = gw.status()["shipping"]["connection"]
     if status["port"] != b.port or status["preferred"]:
         fail("status does not tell of the second collector: %s" % status)
@@ -415,11 +417,11 @@ def shared_store():
     once(a.store)
     # Whoever wants the store for itself, or a name that is in use, is told.
     b.start()
-    for wrong, member in (("for itself", ""), ("under this name", "b")):
+    for wrong, member in (("several collectors share this store", ""), ("under this name", "b")):
         c = collector("c", free_port(), a.store, member=member)
         c.start(wait=False)
         c.process.wait(20)
-        if not c.said({"": "another collector has this store open"}.get(member, wrong)):
+        if not c.said(wrong):
             fail("a third collector is not told what is wrong: " + wrong)
 
 

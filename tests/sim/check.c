@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "collector/segment_reader.h"
-#include "collector/store.h"
+#include "collector/share.h"
 #include "common/err.h"
 #include "wire/body.h"
 
@@ -98,18 +98,20 @@ static int read_segment(struct walk *w, const struct segment_name *name)
 static int on_device(void *arg, const char *name, bool is_dir)
 {
 	struct walk *w = arg;
+	struct device d = {0};
 	struct names *names;
 	int rc;
 
-	if (!is_dir) {
+	if (!is_dir || !hash32_unhex(&d.id, name)) {
 		return 0;
 	}
 	names = calloc(1, sizeof *names);
-	if (snprintf(w->dir, sizeof w->dir, "%s/devices/%s", w->store.dir,
-		     name) >= (int)sizeof w->dir) {
+	snprintf(d.hex, sizeof d.hex, "%.64s", name);
+	if (share_find_owner(&w->store, &d, d.owner) != 0) {
 		free(names);
-		return UV_ENAMETOOLONG;
+		return UV_ENOENT;
 	}
+	store_device_dir(&w->store, &d, w->dir);
 	rc = sys_list(w->sys, w->dir, on_file, names);
 	qsort(names->list, names->n, sizeof *names->list,
 	      segment_name_compare);

@@ -30,7 +30,7 @@ struct name_ {
 
 static struct name_ *find(struct node *n, const char *path)
 {
-	for (struct name_ *e = n->names; e != NULL; e = e->next) {
+	for (struct name_ *e = n->disk->names; e != NULL; e = e->next) {
 		if (strcmp(e->path, path) == 0) {
 			return e;
 		}
@@ -45,8 +45,8 @@ static struct name_ *place(struct node *n, const char *path)
 	if (e == NULL) {
 		e = sim_alloc(sizeof *e);
 		e->path = strdup(path);
-		e->next = n->names;
-		n->names = e;
+		e->next = n->disk->names;
+		n->disk->names = e;
 	}
 	return e;
 }
@@ -55,11 +55,11 @@ static struct inode *inode_new(struct node *n, bool is_dir)
 {
 	struct inode *i = sim_alloc(sizeof *i);
 
-	i->ino = ++n->next_ino;
+	i->ino = ++n->disk->next_ino;
 	i->is_dir = is_dir;
 	i->mtime_ns = sys_wall_ns(&n->sys);
-	i->next = n->inodes;
-	n->inodes = i;
+	i->next = n->disk->inodes;
+	n->disk->inodes = i;
 	return i;
 }
 
@@ -138,8 +138,8 @@ static int op_open(struct sys *s, const char *path, int flags, unsigned mode)
 		if (!parent_exists(n, path)) {
 			return UV_ENOENT;
 		}
-		if (n->disk_full) {
-			n->disk_faults++;
+		if (n->disk->disk_full) {
+			n->disk->disk_faults++;
 			return UV_ENOSPC;
 		}
 		e = place(n, path);
@@ -218,8 +218,8 @@ static int64_t op_pwrite(struct sys *s, int fd, const void *buf, size_t len,
 				 offset);
 			return UV_ECANCELED;
 		}
-		if (n->disk_full && offset + len > i->n) {
-			n->disk_faults++;
+		if (n->disk->disk_full && offset + len > i->n) {
+			n->disk->disk_faults++;
 			return UV_ENOSPC;
 		}
 		write_at(n, i, buf, len, offset);
@@ -252,13 +252,13 @@ static int op_fdatasync(struct sys *s, int fd)
 		return UV_ECANCELED;
 	}
 	i = of(n, fd);
-	if (++n->syncs == n->fail_sync) {
+	if (++n->disk->syncs == n->disk->fail_sync) {
 		/* The kernel counts its pages as clean from now on. */
 		if (i->clean_from >= i->clean_to) {
 			i->clean_from = i->n_synced;
 		}
 		i->clean_to = i->n;
-		n->disk_faults++;
+		n->disk->disk_faults++;
 		return UV_EIO;
 	}
 	sync_inode(i);
@@ -325,6 +325,48 @@ static void rename_now(struct name_ *from, struct name_ *to)
 	}
 }
 
+static bool has_names(struct node *n, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	for (struct name_ *e = n->disk->names; e != NULL; e = e->next) {
+		if (e->now != NULL && strncmp(e->path, dir, len) == 0 &&
+		    e->path[len] == '/') {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* With all that is below it, and durable at once: as far as anything depends on that, its
+ * parent is synced before. */
+static int rename_dir(struct node *n, const char *from, const char *to)
+{
+	size_t len = strlen(from);
+	char path[4096];
+
+	if (has_names(n, to)) {
+		return UV_ENOTEMPTY;
+	}
+	for (struct name_ *e = n->disk->names; e != NULL; e = e->next) {
+		struct name_ *moved;
+
+		if (strncmp(e->path, from, len) != 0 ||
+		    (e->path[len] != '/' && e->path[len] != '\0') ||
+		    (e->now == NULL && e->synced == NULL)) {
+			continue;
+		}
+		snprintf(path, sizeof path, "%s%s", to, e->path + len);
+		moved = place(n, path);
+		rename_now(e, moved);
+		moved->synced = moved->now != NULL && moved->now->is_dir
+					? moved->now
+					: e->synced;
+		e->synced = NULL;
+	}
+	return 0;
+}
+
 static int op_rename(struct sys *s, const char *from, const char *to)
 {
 	struct node *n = sim_node_of(s);
@@ -336,6 +378,9 @@ static int op_rename(struct sys *s, const char *from, const char *to)
 	e = find(n, from);
 	if (e == NULL || e->now == NULL) {
 		return UV_ENOENT;
+	}
+	if (e->now->is_dir && strcmp(from, to) != 0) {
+		return rename_dir(n, from, to);
 	}
 	rename_now(e, place(n, to));
 	return 0;
@@ -392,7 +437,7 @@ static int op_sync_dir(struct sys *s, const char *path)
 	if (!sim_call(n)) {
 		return UV_ECANCELED;
 	}
-	for (struct name_ *e = n->names; e != NULL; e = e->next) {
+	for (struct name_ *e = n->disk->names; e != NULL; e = e->next) {
 		if (inside(e->path, path)) {
 			e->synced = e->now;
 		}
@@ -412,7 +457,7 @@ static int op_list(struct sys *s, const char *dir, sys_list_cb cb, void *arg)
 	if (e == NULL || e->now == NULL) {
 		return UV_ENOENT;
 	}
-	for (e = n->names; e != NULL && rc == 0; e = next) {
+	for (e = n->disk->names; e != NULL && rc == 0; e = next) {
 		next = e->next;
 		if (e->now != NULL && inside(e->path, dir)) {
 			rc = cb(arg, e->path + strlen(dir) + 1,
@@ -479,31 +524,39 @@ void sim_disk_crash(struct node *n, bool power_cut)
 	if (!power_cut) {
 		return;
 	}
-	for (struct name_ *e = n->names; e != NULL; e = e->next) {
+	for (struct name_ *e = n->disk->names; e != NULL; e = e->next) {
 		if (names_kept) {
 			e->synced = e->now; /* The journal was quicker. */
 		} else if (e->now == NULL || !e->now->is_dir) {
 			point(e, e->synced);
 		}
 	}
-	for (struct inode *i = n->inodes; i != NULL; i = i->next) {
+	for (struct inode *i = n->disk->inodes; i != NULL; i = i->next) {
 		fall_back(n, i);
 	}
 }
 
+void node_share_disk(struct node *n, struct node *with)
+{
+	n->disk = with;
+}
+
 void sim_disk_free(struct node *n)
 {
-	while (n->names != NULL) {
-		struct name_ *e = n->names;
+	if (n->disk != n) {
+		return; /* It is another node's. */
+	}
+	while (n->disk->names != NULL) {
+		struct name_ *e = n->disk->names;
 
-		n->names = e->next;
+		n->disk->names = e->next;
 		free(e->path);
 		free(e);
 	}
-	while (n->inodes != NULL) {
-		struct inode *i = n->inodes;
+	while (n->disk->inodes != NULL) {
+		struct inode *i = n->disk->inodes;
 
-		n->inodes = i->next;
+		n->disk->inodes = i->next;
 		free(i->p);
 		free(i->synced);
 		free(i);
@@ -561,17 +614,17 @@ void disk_mkdir(struct node *n, const char *path)
 
 void disk_set_full(struct node *n, bool full)
 {
-	n->disk_full = full;
+	n->disk->disk_full = full;
 }
 
 void disk_fail_sync(struct node *n, uint64_t k)
 {
-	n->fail_sync = n->syncs + k;
+	n->disk->fail_sync = n->disk->syncs + k;
 }
 
 uint64_t disk_faults(const struct node *n)
 {
-	return n->disk_faults;
+	return n->disk->disk_faults;
 }
 
 static bool below(const char *path, const char *dir)
@@ -594,7 +647,7 @@ bool disk_flip(struct node *n, const char *dir, const char *suffix)
 	struct inode *i = NULL;
 	size_t seen = 0, bit;
 
-	for (struct name_ *e = n->names; e != NULL; e = e->next) {
+	for (struct name_ *e = n->disk->names; e != NULL; e = e->next) {
 		if (may_flip(e, dir, suffix) &&
 		    world_rnd(n->w, ++seen) == 0) {
 			i = e->now;
@@ -628,7 +681,7 @@ struct disk_backup *disk_back_up(struct node *n, const char *dir)
 {
 	struct disk_backup *b = sim_alloc(sizeof *b);
 
-	for (struct name_ *e = n->names; e != NULL; e = e->next) {
+	for (struct name_ *e = n->disk->names; e != NULL; e = e->next) {
 		struct saved_file *f;
 
 		if (e->now == NULL || !below(e->path, dir)) {
@@ -650,7 +703,7 @@ struct disk_backup *disk_back_up(struct node *n, const char *dir)
 
 void disk_restore(struct node *n, const char *dir, struct disk_backup *b)
 {
-	for (struct name_ *e = n->names; e != NULL; e = e->next) {
+	for (struct name_ *e = n->disk->names; e != NULL; e = e->next) {
 		if (below(e->path, dir)) {
 			point(e, NULL);
 			e->synced = NULL;

@@ -38,10 +38,12 @@ struct node {
 	void *arg;
 	bool alive, dying, power_cut, frozen;
 	uint64_t life, calls, kill_at;
+	int64_t stopped_until_ns; /* SIGSTOP, SIGCONT */
 	int64_t skew_ns; /* its wall clock is off by so much */
 	bool isolated;   /* nothing reaches it, nothing leaves it */
 	struct sys_timer *timers;
 
+	struct node *disk;        /* whose it uses: its own, or another's */
 	bool disk_full;           /* no write grows a file */
 	uint64_t syncs, fail_sync; /* the fail_sync-th ends with EIO */
 	uint64_t disk_faults;      /* calls that such a fault has failed */

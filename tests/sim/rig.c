@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/share_join.h"
 #include "common/err.h"
 #include "tests/sim/internal.h"
 #include "tests/sim/judge.h"
@@ -131,6 +132,9 @@ static void on_said(void *arg, struct node *from, uint8_t type,
 
 	for (int i = 0; i < RIG_STORES; i++) {
 		h = r->hosts[i].node == from ? &r->hosts[i] : h;
+	}
+	if (h != NULL && r->shared) {
+		h = &r->hosts[0]; /* What one has promised binds both. */
 	}
 	if (h == NULL) {
 		return;
@@ -293,7 +297,10 @@ static void start_host(void *arg)
 	}
 	h->stopping = false;
 	node_revive(h->node);
-	if (collector_new(&h->collector, &p, why) != 0) {
+	if ((h->options.member != NULL &&
+	     share_join(p.sys, h->options.store_dir, h->options.member,
+			why) != 0) ||
+	    collector_new(&h->collector, &p, why) != 0) {
 		h->collector = NULL;
 		if (!node_dying(h->node)) {
 			if (disk_faults(h->node) == faults) {

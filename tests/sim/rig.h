@@ -71,6 +71,7 @@ struct rig {
 	struct device devices[RIG_DEVICES];
 	struct host hosts[RIG_STORES];
 	unsigned host; /* that devices reach */
+	bool shared;   /* the hosts have one store, on one disk */
 	struct agent_config *config;
 	struct truth truth;
 	struct known known[RIG_STREAMS];

@@ -103,6 +103,28 @@ bool world_is_restless(const struct world *w)
 	return w->n_events >= EVENTS_MAX;
 }
 
+void node_stop(struct node *n, int64_t until_ns)
+{
+	n->stopped_until_ns = until_ns;
+}
+
+/* What is for a stopped process waits, in its order. */
+static bool has_to_wait(struct world *w, struct event_ *e)
+{
+	struct event_ **link = &w->events;
+
+	if (e->node == NULL || e->node->stopped_until_ns <= e->at_ns) {
+		return false;
+	}
+	e->at_ns = e->node->stopped_until_ns;
+	while (*link != NULL && (*link)->at_ns <= e->at_ns) {
+		link = &(*link)->next;
+	}
+	e->next = *link;
+	*link = e;
+	return true;
+}
+
 void world_run(struct world *w, int64_t until_ns)
 {
 	while (w->events != NULL && w->events->at_ns <= until_ns &&
@@ -111,6 +133,9 @@ void world_run(struct world *w, int64_t until_ns)
 
 		w->events = e->next;
 		w->now_ns = e->at_ns;
+		if (has_to_wait(w, e)) {
+			continue;
+		}
 		if (still_wanted(e)) {
 			e->fn(e->arg);
 		} else if (e->drop != NULL) {
@@ -353,6 +378,7 @@ struct node *node_new(struct world *w, const char *name,
 	n->died = died;
 	n->arg = arg;
 	n->alive = true;
+	n->disk = n;
 	n->next = w->nodes;
 	w->nodes = n;
 	return n;

@@ -67,12 +67,17 @@ void node_kill_at(struct node *n, uint64_t call, bool power_cut);
 /* Dies now. */
 void node_kill(struct node *n, bool power_cut);
 void node_revive(struct node *n);
+/* It does nothing until then (SIGSTOP, SIGCONT), and then all that it missed. */
+void node_stop(struct node *n, int64_t until_ns);
 /* Its wall clock is off by so much from now on. */
 void node_set_clock(struct node *n, int64_t skew_ns);
 /* While it is frozen its disk can be read from outside, whatever state it is in. */
 void node_freeze(struct node *n, bool frozen);
 /* Called when nothing of a node's is under way any more (clean stop). */
 void node_retire(struct node *n);
+
+/* Two processes on one disk: before either has used it.  A power cut must take both. */
+void node_share_disk(struct node *n, struct node *with);
 
 /* ---- its disk, as somebody else on the machine uses it ---- */
 
