@@ -38,5 +38,8 @@ int cli_usage(const char *command, const char *fmt, ...)
 /* The same form, returns CLI_FAILED. */
 int cli_fail(const char *command, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Says why a daemon could not be asked at the socket `path`, control_ask()'s rc;
+ * returns CLI_FAILED. */
+int cli_not_there(const char *command, const char *path, int rc);
 
 #endif

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "common/err.h"
+#include "config/value.h"
 
 const struct command commands[] = {
 	{"check", "is a configuration file good?", cmd_check},
@@ -49,6 +51,53 @@ int cli_fail(const char *command, const char *fmt, ...)
 	return CLI_FAILED;
 }
 
+int cli_not_there(const char *command, const char *path, int rc)
+{
+	if (rc == UV_ENOENT || rc == UV_ECONNREFUSED) {
+		return cli_fail(command, "nobody answers at %s: the daemon is not "
+				"running, or its `control` option names another socket "
+				"(give that with -s)", path);
+	}
+	if (rc == UV_EACCES || rc == UV_EPERM) {
+		return cli_fail(command, "%s: permission denied: ask as root, or as the "
+				"user or a member of the group of the daemon", path);
+	}
+	if (rc == ERR_CLOSED) {
+		return cli_fail(command, "%s: the daemon hung up: too many are asking "
+				"it, or it is just ending; try again", path);
+	}
+	return cli_fail(command, "%s: %s", path, err_str(rc));
+}
+
+/* The command that may have been meant, or NULL. */
+static const struct command *nearest(const char *name)
+{
+	const struct command *best = NULL;
+	unsigned least = 3; /* two slips are a slip, three another word */
+
+	for (const struct command *c = commands; c->name != NULL; c++) {
+		unsigned d = value_distance(slice_str(name), slice_str(c->name));
+
+		if (d < least) {
+			least = d;
+			best = c;
+		}
+	}
+	return best;
+}
+
+static int unknown(const char *name)
+{
+	const struct command *meant = nearest(name);
+
+	fprintf(stderr, "nightjar: unknown command \"%s\"", name);
+	if (meant != NULL) {
+		fprintf(stderr, ", did you mean \"%s\"?", meant->name);
+	}
+	fputs("\nTry: nightjar --help\n", stderr);
+	return CLI_USAGE;
+}
+
 static void help(FILE *out)
 {
 	fputs("Usage: nightjar COMMAND [OPTION]... [ARGUMENT]...\n\n"
@@ -82,7 +131,5 @@ int main(int argc, char **argv)
 			return c->run(argc - 1, argv + 1);
 		}
 	}
-	fprintf(stderr, "nightjar: unknown command \"%s\"\n", argv[1]);
-	help(stderr);
-	return CLI_USAGE;
+	return unknown(argv[1]);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "common/control.h"
@@ -63,17 +64,22 @@ static int tell(struct slice reply)
 	return ok ? 0 : 1;
 }
 
-static int ask(const char *socket, struct buf *reply)
+/* *socket NULL: the agent's or, without one, the collector's. */
+static int ask(const char **socket, struct buf *reply)
 {
+	bool either = *socket == NULL;
 	int rc;
 
-	if (socket != NULL) {
-		return control_ask(socket, "reload", reply);
+	if (either) {
+		*socket = CONFIG_AGENT_CONTROL;
 	}
-	rc = control_ask(CONFIG_AGENT_CONTROL, "reload", reply);
-	return rc == UV_ENOENT || rc == UV_ECONNREFUSED
-		       ? control_ask(CONFIG_COLLECTOR_CONTROL, "reload", reply)
-		       : rc;
+	rc = control_ask(*socket, "reload", reply);
+	if (either && (rc == UV_ENOENT || rc == UV_ECONNREFUSED) &&
+	    access(CONFIG_COLLECTOR_CONTROL, F_OK) == 0) {
+		*socket = CONFIG_COLLECTOR_CONTROL;
+		rc = control_ask(*socket, "reload", reply);
+	}
+	return rc;
 }
 
 int cmd_reload(int argc, char **argv)
@@ -111,13 +117,8 @@ int cmd_reload(int argc, char **argv)
 		return 2;
 	}
 	buf_init(&reply, CONTROL_REPLY);
-	rc = ask(socket, &reply);
-	if (rc != 0) {
-		fprintf(stderr, "nightjar reload: %s\n", err_str(rc));
-		buf_fini(&reply);
-		return 1;
-	}
-	rc = tell(buf_slice(&reply));
+	rc = ask(&socket, &reply);
+	rc = rc != 0 ? cli_not_there("reload", socket, rc) : tell(buf_slice(&reply));
 	buf_fini(&reply);
 	return rc;
 }

@@ -29,6 +29,7 @@ struct search {
 	struct opened *o;
 	struct buf out;
 	uint64_t found;
+	bool met; /* a device that is wanted, whether or not it has sent anything */
 	bool failed;
 };
 
@@ -55,10 +56,11 @@ static void help(void)
 	      "  --json         records as JSON, one on each line, with the names of "
 	      "the Elastic\n"
 	      "                 Common Schema and where they stand\n"
-	      "  --limit N      at most N\n"
+	      "  --limit N      the first N at most\n"
 	      "  --help         this text\n\n"
 	      "TEXT is looked for in the line as it stands. Where lines are known to be "
-	      "missing a\ngap is shown, unless something particular is looked for.\n\n"
+	      "missing a\ngap is shown, unless something particular is looked for. A day begins at "
+	      "midnight UTC.\n\n"
 	      "Exit status: 0 good, 1 something could not be read, 2 used wrongly.\n"
 	      "Example: nightjar search --since 2h --outcome failure --ip "
 	      "203.0.113.7\n",
@@ -148,10 +150,11 @@ static int set_option(struct search_request *q, int o, const char *arg)
 		q->json = true;
 		return 0;
 	default: /* OPT_LIMIT */
-		return slice_to_u64(slice_str(arg), UINT64_MAX - 1, &q->limit)
+		return slice_to_u64(slice_str(arg), UINT64_MAX - 1, &q->limit) &&
+				       q->limit > 0
 			       ? 0
-			       : cli_usage("search",
-					   "--limit \"%s\" is no number", arg);
+			       : cli_usage("search", "--limit \"%s\" is no number "
+						     "from 1 on", arg);
 	}
 }
 
@@ -203,11 +206,16 @@ static int arguments(struct search_request *q, int argc, char **argv)
 	if (optind < argc) {
 		q->text = argv[optind++];
 	}
-	return optind < argc ? cli_usage("search",
-					 "one TEXT at a time: put it into "
-					 "quotes, or drop \"%s\"",
-					 argv[optind])
-			     : -1;
+	if (optind < argc) {
+		return cli_usage("search",
+				 "one TEXT at a time: put it into quotes, or drop "
+				 "\"%s\"", argv[optind]);
+	}
+	if (q->since_ns > q->until_ns) {
+		return cli_usage("search", "--since is later than --until: nothing "
+					   "can be found");
+	}
+	return -1;
 }
 
 /* ---- does it match? ---- */
@@ -496,6 +504,7 @@ static int on_device(void *arg, const struct device *d)
 	if (!search_wants_device(&s->q, d->name, d->hex)) {
 		return 0;
 	}
+	s->met = true;
 	s->device = d;
 	fd = share_pin(&s->store, &folder, dir);
 	rc = fd < 0 ? fd : segment_list_read(&l, s->store.sys, dir);
@@ -533,11 +542,14 @@ static int on_name(void *arg, const struct hash32 *id, const char *name,
 {
 	struct search *s = arg;
 	struct device *d = store_device(&s->store, id);
+	char hex[HEX32];
 
 	(void)seen_ms;
 	if (d == NULL) {
 		return UV_ENOMEM;
 	}
+	hash32_hex(hex, id);
+	s->met |= search_wants_device(&s->q, name, hex);
 	snprintf(d->name, sizeof d->name, "%s", name);
 	return 0;
 }
@@ -622,10 +634,14 @@ int cmd_search(int argc, char **argv)
 		rc = store_dir_open(&s->store, "search", s->q.store,
 				    s->q.config);
 		if (rc == 0) {
-			rc = s->q.limit == 0 ? 0 : search(s);
+			rc = search(s);
 			if (rc != 0) {
 				rc = cli_fail("search", "%s: %s", s->store.dir,
 					      err_str(rc));
+			} else if (!s->met && s->q.device != NULL) {
+				rc = cli_fail("search", "no device is called \"%s\" in "
+					      "%s (nightjar store list names them)",
+					      s->q.device, s->store.dir);
 			} else if (s->failed || fflush(stdout) != 0) {
 				rc = CLI_FAILED;
 			}

@@ -276,24 +276,6 @@ static void put_object(json_t *object, unsigned depth)
 
 /* ---- asking ---- */
 
-static int not_there(const char *path, int rc)
-{
-	if (rc == UV_ENOENT || rc == UV_ECONNREFUSED) {
-		return cli_fail("status", "nobody answers at %s: the daemon is not "
-				"running, or its `control` option names another socket "
-				"(give that with -s)", path);
-	}
-	if (rc == UV_EACCES || rc == UV_EPERM) {
-		return cli_fail("status", "%s: permission denied: ask as root, or as the "
-				"user or a member of the group of the daemon", path);
-	}
-	if (rc == ERR_CLOSED) {
-		return cli_fail("status", "%s: the daemon hung up: too many are asking "
-				"it, or it is just ending; try again", path);
-	}
-	return cli_fail("status", "%s: %s", path, err_str(rc));
-}
-
 static int show(const struct request *r, const char *path, struct slice reply)
 {
 	json_error_t error;
@@ -333,7 +315,7 @@ static int ask(const struct request *r)
 		path = CONFIG_COLLECTOR_CONTROL;
 		rc = control_ask(path, "status", &reply);
 	}
-	rc = rc != 0 ? not_there(path, rc) : show(r, path, buf_slice(&reply));
+	rc = rc != 0 ? cli_not_there("status", path, rc) : show(r, path, buf_slice(&reply));
 	buf_fini(&reply);
 	if (rc == CLI_OK && (fflush(stdout) != 0 || ferror(stdout))) {
 		return cli_fail("status", "cannot write to standard output");

@@ -143,6 +143,20 @@ static socklen_t socket_address(const struct collector_options *o,
 	return 0;
 }
 
+/* What to do when an address can't be had. */
+static const char *remedy(int rc)
+{
+	return rc == UV_EADDRINUSE
+		       ? ": another program, or another collector, listens there (ss -ltnp "
+			 "names it); stop it or set `listen`"
+	       : rc == UV_EADDRNOTAVAIL
+		       ? ": it is no address of this machine; set `listen`"
+	       : rc == UV_EACCES || rc == UV_EPERM
+		       ? ": a port below 1024 is for root; start as root, have the service "
+			 "manager pass the socket, or set `listen`"
+		       : "";
+}
+
 /* Bound while there may still be the right to a port below 1024. */
 static int bind_socket(struct program *p, char why[static DAEMON_WHY])
 {
@@ -169,8 +183,8 @@ static int bind_socket(struct program *p, char why[static DAEMON_WHY])
 	    listen(p->listen_fd, BACKLOG) != 0) {
 		rc = -errno;
 		snprintf(why, DAEMON_WHY,
-			 "cannot listen on %.64s port %u: %s", o->listen_address,
-			 o->listen_port, err_str(rc));
+			 "cannot listen on %.64s port %u: %s%s", o->listen_address,
+			 o->listen_port, err_str(rc), remedy(rc));
 	}
 	return rc;
 }

@@ -88,19 +88,20 @@ void daemon_harden(void)
 	}
 }
 
-static int give_to(const char *path, const char *user)
+/* *pw is the account of that name, until the next look. */
+static int find_user(const char *user, const struct passwd **pw,
+		     char why[static DAEMON_WHY])
 {
-	const struct passwd *pw;
-
-	if (geteuid() != 0) {
+	errno = 0;
+	*pw = getpwnam(user);
+	if (*pw != NULL) {
 		return 0;
 	}
-	errno = 0;
-	pw = getpwnam(user);
-	if (pw == NULL) {
-		return errno != 0 ? -errno : UV_ENOENT;
-	}
-	return lchown(path, pw->pw_uid, pw->pw_gid) == 0 ? 0 : -errno;
+	snprintf(why, DAEMON_WHY,
+		 "there is no user %.64s to become; make it (systemd-"
+		 "sysusers, or useradd -r %.64s) or set `user`",
+		 user, user);
+	return errno != 0 ? -errno : UV_ENOENT;
 }
 
 static int make_parents(const char *path)
@@ -133,11 +134,19 @@ static int make_parents(const char *path)
 int daemon_folder(const char *path, const char *user, unsigned mode,
 		  char why[static DAEMON_WHY])
 {
-	int rc = make_parents(path);
+	const struct passwd *pw = NULL;
+	int rc;
 
+	/* Before anything is made that would then be nobody's. */
+	if (geteuid() == 0 && (rc = find_user(user, &pw, why)) != 0) {
+		return rc;
+	}
+	rc = make_parents(path);
 	if (rc == 0 && mkdir(path, (mode_t)mode) == 0) {
-		rc = chmod(path, (mode_t)mode) != 0 ? -errno
-						    : give_to(path, user);
+		if (chmod(path, (mode_t)mode) != 0 ||
+		    (pw != NULL && lchown(path, pw->pw_uid, pw->pw_gid) != 0)) {
+			rc = -errno;
+		}
 	} else if (rc == 0 && errno != EEXIST) {
 		rc = -errno;
 	}
@@ -183,14 +192,9 @@ int daemon_drop(const char *user, bool keep_read, char why[static DAEMON_WHY])
 	if (geteuid() != 0) {
 		return 0;
 	}
-	errno = 0;
-	pw = getpwnam(user);
-	if (pw == NULL) {
-		snprintf(why, DAEMON_WHY,
-			 "there is no user %.64s to become; make it (systemd-"
-			 "sysusers, or useradd -r %.64s) or set `user`",
-			 user, user);
-		return errno != 0 ? -errno : UV_ENOENT;
+	rc = find_user(user, &pw, why);
+	if (rc != 0) {
+		return rc;
 	}
 	if (pw->pw_uid == 0) {
 		snprintf(why, DAEMON_WHY,

@@ -259,6 +259,7 @@ static void on_ack(struct client *c, struct slice payload)
 		return;
 	}
 	sh->acks++;
+	sh->acked_ns = sys_wall_ns(sh->sys);
 	shipper_room_now(sh);
 	shipper_check_stop(sh);
 }

@@ -192,6 +192,7 @@ struct shipper {
 	int64_t stop_deadline_ns;
 
 	uint64_t raw_bytes, wire_bytes, batches, acks, gaps, spool_losses;
+	int64_t acked_ns; /* wall clock at the last acknowledgement, 0: none yet */
 };
 
 /* ---- seg.c: a lane's queue of segments ---- */

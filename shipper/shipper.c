@@ -521,6 +521,8 @@ void shipper_status(struct shipper *s, struct json *j)
 	json_u64(j, "wire_bytes", s->wire_bytes);
 	json_u64(j, "batches", s->batches);
 	json_u64(j, "acknowledgements", s->acks);
+	json_time(j, "last_acknowledgement",
+		  s->acked_ns == 0 ? TIME_NONE : s->acked_ns);
 	json_u64(j, "gaps", s->gaps);
 	json_u64(j, "memory_bytes", s->memory);
 	json_u64(j, "memory_max_bytes", s->options->memory_max);

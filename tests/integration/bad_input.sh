@@ -249,6 +249,22 @@ missing_file() {
 }
 try no-configuration missing_file
 
+# ---- the command ----
+
+complains() { # STATUS PATTERN COMMAND...
+	local wanted=$1 pattern=$2 status
+	shift 2
+	nightjar "$@" >"$folder/command.out" 2>"$folder/command.err" </dev/null
+	status=$?
+	[ $status = "$wanted" ] || { echo "it ends with $status, not $wanted"; return 1; }
+	[ ! -s "$folder/command.out" ] && [ "$(wc -l <"$folder/command.err")" -le 2 ] || { echo "it says more than it should"; return 1; }
+	says "$folder/command.err" "$pattern" || show_why "$folder/command.err"
+}
+try command/unknown complains 2 'unknown command "serach", did you mean "search"' serach
+try command/unlike complains 2 'unknown command "frobnicate"$' frobnicate
+try command/nobody-to-reload complains 1 "reload: nobody answers at $folder/nothing: .*not running" reload -s "$folder/nothing"
+try command/nobody-to-ask complains 1 "status: nobody answers at $folder/nothing: .*not running" status -s "$folder/nothing"
+
 # ---- a collector that works, and agents that it must not take ----
 
 port=$(free_port)
@@ -258,6 +274,15 @@ COLLECTOR=$pid
 wait_for 20 nightjar status -s "$folder/collector/control" ||
 	{ not_ok collector "the collector does not start:"; tail_of "$folder/collector.err"; exit 0; }
 
+# The same port, and nobody's account: neither may leave a folder behind that is root's.
+collector_yaml second "$port" "$pki"
+try port-in-use ends collector second "127.0.0.1 port $port" 'in use' 'another program'
+if [ "$(id -u)" = 0 ]; then
+	collector_yaml strange "$(free_port)" "$pki"
+	sed -i -e 's/^user: .*/user: nightjar-no-such-user/' -e "s#^state: .*#state: $folder/strange/state#" "$folder/strange.yaml"
+	try no-such-user ends collector strange 'no user nightjar-no-such-user' 'useradd'
+	try no-such-user-no-folder test ! -e "$folder/strange/state"
+fi
 agent_yaml missing "$port" "$pki/nobody" "$pki/authority.crt"
 try certificate-missing ends agent missing 'nobody\.crt' 'nightjar pki'
 agent_yaml unissued "$port" "$folder/other/foreign" "$pki/authority.crt"
@@ -344,15 +369,22 @@ unreadable() {
 }
 stored() { nightjar search -c "$folder/collector.yaml" --json "$1" | grep -q message; }
 try unreadable-log unreadable
+try command/no-such-device complains 1 'no device is called "nowhere-gw".*store list' search -c "$folder/collector.yaml" --device nowhere-gw
+try command/nothing-between complains 2 'since is later than --until' search -c "$folder/collector.yaml" --since 1h --until 2h
+try command/no-limit complains 2 'limit "0" is no number' search -c "$folder/collector.yaml" --limit 0
 
 # ---- peers of the collector ----
 
 for kind in garbage plain silent; do
 	try "client/$kind" wrong_client "$port" $kind
 done
-collector_says() { says "$folder/collector.err" 'level=(warn|info|error)' '127\.0\.0\.1:[0-9]+' "$@" || show_why "$folder/collector.err"; }
-# Of many from one address some are counted only.
-try client/said collector_says 'TLS|handshake|is it a nightjar agent'
+# Of many from one address some are counted only, so it may take several.
+client_is_told() {
+	wrong_client "$port" garbage
+	says "$folder/collector.err" 'level=(warn|info|error)' '127\.0\.0\.1:[0-9]+' 'TLS|handshake|is it a nightjar agent'
+}
+client_said() { wait_for 60 client_is_told || show_why "$folder/collector.err"; }
+try client/said client_said
 kill -0 "$COLLECTOR" 2>/dev/null && ok client/stays-up || not_ok client/stays-up "the collector ended"
 [ "$KEEP_LOGS" = 0 ] || cp "$folder"/*.err "$WORK/log/"
 # After ten seconds of silence an agent gives up, too.
