@@ -159,13 +159,14 @@ class Rotation(Fault):
 
     modes: which of rename and copytruncate; keep: so many rotated files are left of each, and those that nobody had the
     time to read (unless destroy).  While a file is copied and truncated the lock is held, so that no line falls
-    between (unless race).
+    between (unless race).  A writer hears of a renaming at most `linger` seconds later.
     """
 
     def __init__(self, world, clock, seed, modes, keep, destroy, race):
         super().__init__(world, clock, seed)
         self.modes, self.keep, self.destroy, self.race = modes, keep, destroy, race
         self.destroyed, self.old, self.serial = [], {}, 0
+        self.linger = 0.2
 
     def everything_was_read(self):
         for old in self.old.values():
@@ -217,7 +218,7 @@ class Rotation(Fault):
         for writer in self.world.writers:
             if writer.path == live:
                 # Until it hears of it, it goes on in the renamed file.
-                self.clock.after(self.random.uniform(0, 0.2), writer.reopen)
+                self.clock.after(self.random.uniform(0, self.linger), writer.reopen)
 
     def copy_truncate(self, live, target):
         with self.world.nobody_writes() if not self.race else contextlib.nullcontext():
