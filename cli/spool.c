@@ -3,12 +3,12 @@
 #include "cli/spool.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "common/err.h"
 #include "common/json.h"
@@ -471,56 +471,19 @@ static int with_entries(struct request *q,
 /* ---- arguments ---- */
 
 /* -1: go on. */
-static int arguments(struct request *q, int argc, char **argv)
+static int arguments(struct request *q, int argc, char **argv, const char **what)
 {
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"directory", required_argument, NULL, 'd'},
-		{"to", required_argument, NULL, 't'},
-		{"store", required_argument, NULL, 's'},
-		{"discard-damaged", no_argument, NULL, 'D'},
-		{"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+	const struct argument v[] = {
+		{"config", 'c', &q->config, NULL},
+		{"directory", 0, &q->directory, NULL},
+		{"to", 0, &q->to, NULL},
+		{"store", 0, &q->store, NULL},
+		{"discard-damaged", 0, NULL, &q->discard},
+		{"json", 0, NULL, &q->json},
 	};
-	int o;
 
-	opterr = 0;
-	while ((o = getopt_long(argc, argv, ":c:", options, NULL)) != -1) {
-		switch (o) {
-		case 'c':
-			q->config = optarg;
-			break;
-		case 'd':
-			q->directory = optarg;
-			break;
-		case 't':
-			q->to = optarg;
-			break;
-		case 's':
-			q->store = optarg;
-			break;
-		case 'D':
-			q->discard = true;
-			break;
-		case 'j':
-			q->json = true;
-			break;
-		case 'h':
-			help();
-			return CLI_OK;
-		case ':':
-			return cli_usage("spool", "%s needs a value",
-					 argv[optind - 1]);
-		default:
-			return cli_usage("spool", "unknown option %s",
-					 argv[optind - 1]);
-		}
-	}
-	if (optind + 1 != argc) {
-		return cli_usage("spool", "say list, verify, repair or export");
-	}
-	return -1;
+	return arguments_read("spool", argc, argv, v, sizeof v / sizeof *v, help,
+			      "say list, verify, repair or export", what);
 }
 
 /* Which spool: the one that is named, or that of the agent's configuration. */
@@ -559,18 +522,17 @@ static int find_spool(struct request *q)
 int cmd_spool(int argc, char **argv)
 {
 	struct request *q = calloc(1, sizeof *q);
-	const char *what;
+	const char *what = "";
 	int rc;
 
 	if (q == NULL) {
 		return cli_fail("spool", "out of memory");
 	}
-	rc = arguments(q, argc, argv);
+	rc = arguments(q, argc, argv, &what);
 	if (rc >= 0) {
 		free(q);
 		return rc;
 	}
-	what = argv[optind];
 	log_set_level(LOG_LEVEL_ERROR);
 	if (strcmp(what, "export") == 0 && (q->to == NULL) == (q->store == NULL)) {
 		rc = cli_usage("spool", "export needs --to DIR or --store DIR");

@@ -1,8 +1,8 @@
 /* nightjar store: what a collector's store holds, and whether it is sound. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/search.h"
 #include "collector/share.h"
@@ -257,63 +257,36 @@ static int list(struct store *s, const struct request *q)
 /* ---- arguments ---- */
 
 /* -1: go on. */
-static int arguments(struct request *q, int argc, char **argv)
+static int arguments(struct request *q, int argc, char **argv, const char **what)
 {
-	static const struct option options[] = {
-		{"store", required_argument, NULL, 's'},
-		{"config", required_argument, NULL, 'c'},
-		{"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+	const struct argument v[] = {
+		{"store", 0, &q->store, NULL},
+		{"config", 'c', &q->config, NULL},
+		{"json", 0, NULL, &q->json},
 	};
-	int o;
 
-	opterr = 0;
-	while ((o = getopt_long(argc, argv, ":c:", options, NULL)) != -1) {
-		switch (o) {
-		case 's':
-			q->store = optarg;
-			break;
-		case 'c':
-			q->config = optarg;
-			break;
-		case 'j':
-			q->json = true;
-			break;
-		case 'h':
-			help();
-			return CLI_OK;
-		case ':':
-			return cli_usage("store", "%s needs a value",
-					 argv[optind - 1]);
-		default:
-			return cli_usage("store", "unknown option %s",
-					 argv[optind - 1]);
-		}
-	}
-	if (optind + 1 != argc) {
-		return cli_usage("store", "say verify or list");
-	}
-	return -1;
+	return arguments_read("store", argc, argv, v, sizeof v / sizeof *v, help,
+			      "say verify or list", what);
 }
 
 int cmd_store(int argc, char **argv)
 {
 	struct request q = {0};
 	int (*run)(struct store *s, const struct request *q);
+	const char *what = "";
 	struct store s;
-	int rc = arguments(&q, argc, argv);
+	int rc = arguments(&q, argc, argv, &what);
 
 	if (rc >= 0) {
 		return rc;
 	}
-	if (strcmp(argv[optind], "verify") == 0) {
+	if (strcmp(what, "verify") == 0) {
 		run = verify;
-	} else if (strcmp(argv[optind], "list") == 0) {
+	} else if (strcmp(what, "list") == 0) {
 		run = list;
 	} else {
 		return cli_usage("store", "\"%s\" is neither verify nor list",
-				 argv[optind]);
+				 what);
 	}
 	rc = store_dir_open(&s, "store", q.store, q.config);
 	if (rc == 0) {

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "common/err.h"
+#include "sources/kept.h"
 
 enum { BLOCK_MIN = 4 * 1024, BLOCK_MAX = 64 * 1024, ESCAPE = 4, REASON_TEXT = 96 };
 
@@ -33,31 +34,6 @@ static const char *const reasons[LOST_REASONS] = {
 	[LOST_KERNEL] = "receive-buffer-full",
 };
 
-static int make_stream(struct backlog *b, struct sys *sys,
-		       const struct sources_about *about, const char *name,
-		       uint32_t line_max)
-{
-	struct stream *s = &b->stream;
-	int rc = stream_init(s, b->secret, line_max);
-
-	if (rc != 0) {
-		return rc;
-	}
-	rc = sys_random(sys, &s->st.id, sizeof s->st.id);
-	s->st.path = strdup(name);
-	s->st.born_ns = sys_wall_ns(sys);
-	s->has_id = true;
-	s->kept = true;
-	s->about = about;
-	if (rc == 0 && s->st.path == NULL) {
-		rc = UV_ENOMEM;
-	}
-	if (rc != 0) {
-		stream_fini(s);
-	}
-	return rc;
-}
-
 int backlog_open(struct backlog *b, struct sys *sys,
 		 const unsigned char secret[static STREAM_SECRET],
 		 const struct sources_about *about, const char *name,
@@ -69,7 +45,7 @@ int backlog_open(struct backlog *b, struct sys *sys,
 	*b = (struct backlog){.cb = cb, .arg = arg, .share = share};
 	memcpy(b->secret, secret, sizeof b->secret);
 	memcpy(&b->h, secret, sizeof b->h);
-	rc = make_stream(b, sys, about, name, line_max);
+	rc = kept_stream(&b->stream, sys, b->secret, about, name, line_max);
 	if (rc != 0) {
 		return rc;
 	}

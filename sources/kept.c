@@ -54,18 +54,18 @@ void kept_resume(struct kept *k)
 	offer(k, false);
 }
 
-static int make_stream(struct kept *k, const struct sources_about *about,
-		       const char *name, uint32_t line_max)
+int kept_stream(struct stream *s, struct sys *sys,
+		const unsigned char secret[static STREAM_SECRET],
+		const struct sources_about *about, const char *name, uint32_t line_max)
 {
-	struct stream *s = &k->stream;
-	int rc = stream_init(s, k->secret, line_max);
+	int rc = stream_init(s, secret, line_max);
 
 	if (rc != 0) {
 		return rc;
 	}
-	rc = sys_random(k->sys, &s->st.id, sizeof s->st.id);
+	rc = sys_random(sys, &s->st.id, sizeof s->st.id);
 	s->st.path = strdup(name);
-	s->st.born_ns = sys_wall_ns(k->sys);
+	s->st.born_ns = sys_wall_ns(sys);
 	s->has_id = true;
 	s->kept = true;
 	s->about = about;
@@ -94,7 +94,8 @@ int kept_init(struct kept *k, struct sys *sys, const struct sources_options *opt
 	if (k->buf == NULL) {
 		return UV_ENOMEM;
 	}
-	rc = make_stream(k, about, name, (uint32_t)options->line_max);
+	rc = kept_stream(&k->stream, sys, k->secret, about, name,
+			 (uint32_t)options->line_max);
 	if (rc != 0) {
 		goto err_buf;
 	}

@@ -26,6 +26,12 @@ struct kept {
 	struct sys_timer *timeout; /* for a last line without its newline */
 };
 
+/* The stream alone: a new one, of what can't be read again.  secret (kept) is its own; the
+ * rest as for kept_init(). */
+int kept_stream(struct stream *s, struct sys *sys,
+		const unsigned char secret[static STREAM_SECRET],
+		const struct sources_about *about, const char *name, uint32_t line_max);
+
 /* Of the options line_max and last_line_timeout_ms are read.  about and cb are kept;
  * name (copied) stands for the path of a file.  Calls nothing back.  UV_ENOMEM, or an
  * error of the timer or of randomness; then nothing is to be freed. */

@@ -1,0 +1,78 @@
+#include "cli/arguments.h"
+
+#include <assert.h>
+#include <getopt.h>
+
+#include "cli/cli.h"
+
+enum { HELP = 'h', FIRST = 256 };
+
+struct table {
+	struct option options[ARGUMENTS_MAX + 2];
+	char letters[2 * ARGUMENTS_MAX + 2];
+};
+
+static void make_table(struct table *t, const struct argument *v, size_t n)
+{
+	size_t at = 0;
+
+	t->letters[at++] = ':';
+	for (size_t i = 0; i < n; i++) {
+		t->options[i] = (struct option){
+			v[i].name, v[i].text != NULL ? required_argument : no_argument, NULL,
+			FIRST + (int)i};
+		if (v[i].letter != 0) {
+			t->letters[at++] = v[i].letter;
+			if (v[i].text != NULL) {
+				t->letters[at++] = ':';
+			}
+		}
+	}
+	t->options[n] = (struct option){"help", no_argument, NULL, HELP};
+}
+
+/* Which of them getopt_long() gave. */
+static const struct argument *find(const struct argument *v, size_t n, int o)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (o == FIRST + (int)i || (o == v[i].letter && o != 0)) {
+			return &v[i];
+		}
+	}
+	return NULL;
+}
+
+int arguments_read(const char *command, int argc, char **argv, const struct argument *v,
+		   size_t n, void (*help)(void), const char *say, const char **word)
+{
+	struct table t = {0};
+	int o;
+
+	assert(n <= ARGUMENTS_MAX);
+	make_table(&t, v, n);
+	opterr = 0;
+	while ((o = getopt_long(argc, argv, t.letters, t.options, NULL)) != -1) {
+		const struct argument *a = find(v, n, o);
+
+		if (o == HELP) {
+			help();
+			return CLI_OK;
+		}
+		if (o == ':') {
+			return cli_usage(command, "%s needs a value", argv[optind - 1]);
+		}
+		if (a == NULL) {
+			return cli_usage(command, "unknown option %s", argv[optind - 1]);
+		}
+		if (a->text != NULL) {
+			*a->text = optarg;
+		} else {
+			*a->flag = true;
+		}
+	}
+	if (optind + 1 != argc) {
+		return cli_usage(command, "%s", say);
+	}
+	*word = argv[optind];
+	return -1;
+}
