@@ -196,8 +196,9 @@ static void on_a_unix_socket_the_kernel_says_who_it_is(void **state)
 
 static void other_streams_are_read_as_ever(void **state)
 {
-	static const char *const paths[] = {NULL, "/var/log/auth.log", "udp:0.0.0.0:514 peer=192.0.2.7",
-					    "tcp:0.0.0.0:514 peer=192.0.2.7", "logread -f"};
+	static const char *const paths[] = {
+		NULL, "/var/log/auth.log", "udp:0.0.0.0:514 peer=192.0.2.7",
+		"tcp:0.0.0.0:514 peer=192.0.2.7", "logread -f"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
