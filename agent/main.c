@@ -18,6 +18,7 @@
 #include "agent/agent.h"
 #include "agent/allow.h"
 #include "agent/reload.h"
+#include "agent/workers.h"
 #include "common/control.h"
 #include "common/daemon.h"
 #include "common/err.h"
@@ -342,10 +343,13 @@ static int on_status(void *arg, struct slice args, struct buf *reply)
 
 static int reload(struct program *p, struct buf *reply)
 {
-	const struct reload r = {p->config_path, p->config, p->agent, p->allowed};
+	const struct reload r = {p->config_path, p->config, p->agent, p->hooks, p->allowed};
 	struct json j = json_begin(reply);
 	int rc;
 
+	if (p->stopping) {
+		return ERR_CLOSED;
+	}
 	daemon_notify("RELOADING=1");
 	rc = reload_agent(&r, &j);
 	daemon_notify("READY=1");
@@ -406,9 +410,7 @@ static void on_signal(uv_signal_t *handle, int number)
 		struct buf reply;
 
 		buf_init(&reply, CONTROL_REPLY);
-		if (!p->stopping) {
-			reload(p, &reply); /* It has said everything. */
-		}
+		reload(p, &reply); /* It has said everything. */
 		buf_fini(&reply);
 		return;
 	}
@@ -553,12 +555,13 @@ static int run(struct program *p)
 		rc = sockets_open(&p->sockets, &socket_calls, &c->sources, passed, why);
 	}
 	if (rc == 0) {
-		rc = helper_start(&c->hooks, c->daemon.user, c->daemon.sandbox,
-				  &p->helper_pid, &p->helper_fd, why);
+		rc = helper_start(&c->hooks, p->config_path, c->daemon.user,
+				  c->daemon.sandbox, &p->helper_pid, &p->helper_fd, why);
 	}
 	if (rc == 0) {
-		rc = runner_start(&c->sources, c->daemon.user, c->daemon.sandbox,
-				  &p->runner_pid, &p->before.runner, why);
+		rc = runner_start(&c->sources, p->config_path, c->daemon.user,
+				  c->daemon.sandbox, &p->runner_pid, &p->before.runner,
+				  why);
 	}
 	if (rc == 0) {
 		rc = load_identity(p);
@@ -646,11 +649,13 @@ int main(int argc, char **argv)
 	struct program *p;
 	int rc;
 
-	if (argc == 2 && strcmp(argv[1], "--helper") == 0) {
-		return helper_main(WORKER_FD);
+	if (argc == 3 && strcmp(argv[1], "--helper") == 0) {
+		return helper_main(WORKER_FD,
+				   &(struct worker_config){argv[2], workers_hooks});
 	}
-	if (argc == 2 && strcmp(argv[1], RUNNER_FLAG) == 0) {
-		return runner_main(WORKER_FD);
+	if (argc == 3 && strcmp(argv[1], RUNNER_FLAG) == 0) {
+		return runner_main(WORKER_FD,
+				   &(struct worker_config){argv[2], workers_commands});
 	}
 	keep_memory_small();
 	p = calloc(1, sizeof *p);

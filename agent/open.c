@@ -187,6 +187,29 @@ static int open_watch(struct open_sources *o, const struct agent_config *config,
 
 /* ---- all ---- */
 
+struct source *open_find(const struct open_sources *o, const char *name)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		if (strcmp(o->list[i]->ops->name, name) == 0) {
+			return o->list[i];
+		}
+	}
+	return NULL;
+}
+
+int open_syslog(const struct open_sources *o, struct source **out, uv_loop_t *loop,
+		const struct agent_config *config, const unsigned char *secret,
+		const struct tail_callbacks *cb, void *arg)
+{
+	struct sockets none = {.n = 0};
+
+	if (o->n == SOURCES_MAX) {
+		return ERR_FULL;
+	}
+	return syslog_new(out, loop, o->sys, &none, &socket_calls, &config->sources, secret,
+			  cb, arg);
+}
+
 int open_sources(struct open_sources *o, uv_loop_t *loop, struct sys *sys,
 		 const struct agent_config *config, const unsigned char *secret,
 		 struct open_before before, struct pipeline *pipeline,

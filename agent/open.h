@@ -38,4 +38,11 @@ int open_sources(struct open_sources *o, uv_loop_t *loop, struct sys *sys,
 		 struct open_before before, struct pipeline *pipeline,
 		 const struct tail_callbacks *cb, void *arg);
 
+/* The source of this name (source_ops), or NULL. */
+struct source *open_find(const struct open_sources *o, const char *name);
+/* One of sockets, without any yet; in no list.  As open_sources(). */
+int open_syslog(const struct open_sources *o, struct source **out, uv_loop_t *loop,
+		const struct agent_config *config, const unsigned char *secret,
+		const struct tail_callbacks *cb, void *arg);
+
 #endif

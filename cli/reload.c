@@ -16,7 +16,8 @@ static void help(void)
 	fputs("Usage: nightjar reload [OPTION]...\n\n"
 	      "Asks the agent on this machine, or the collector if there is no agent, to read\n"
 	      "its configuration anew.  A bad one changes nothing, and why is printed with file,\n"
-	      "line and column.  Options that take effect only after a restart are named.\n\n"
+	      "line and column.  What was taken up is printed section by section, and what takes\n"
+	      "effect only after a restart.\n\n"
 	      "  --agent      the agent (" CONFIG_AGENT_CONTROL ")\n"
 	      "  --collector  the collector (" CONFIG_COLLECTOR_CONTROL ")\n"
 	      "  -s SOCKET    the daemon whose `control` option is SOCKET\n"
@@ -57,9 +58,13 @@ static int tell(struct slice reply)
 		fputs("nightjar reload: the daemon does not know how; is it older?\n", stderr);
 	}
 	print_list(answer, "errors", stderr);
+	print_list(answer, "taken", stdout);
 	print_list(answer, "restart", stdout);
 	print_list(answer, "notes", stdout);
-	puts(ok ? "reloaded" : "not reloaded: everything is as it was");
+	puts(!ok				     ? "not reloaded: everything is as it was"
+	     : json_array_size(json_object_get(answer, "taken")) > 0
+		     ? "reloaded"
+		     : "reloaded: nothing to take up");
 	json_decref(answer);
 	return ok ? 0 : 1;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "collector/core.h"
+#include "collector/reload.h"
 #include "collector/share.h"
 #include "collector/sqlite.h"
 #include "collector/store_lock.h"
@@ -32,14 +33,15 @@
 
 enum {
 	HOOKS_GRACE_MS = 3000,
-	HELPER_FD = 3,
 	LISTEN_FD = 3, /* the first that a service manager passes */
 	BACKLOG = 512,
 };
 
 struct program {
 	struct daemon_args args;
+	char config_path[PATH_MAX]; /* absolute */
 	struct collector_config *config;
+	struct sandbox_paths *allowed; /* NULL: no sandbox */
 
 	uv_loop_t loop;
 	struct sys_uv sys;
@@ -74,8 +76,8 @@ static const char usage[] =
 	"  -h, --help         print this\n"
 	"\n"
 	"Signals: TERM and INT stop it cleanly: what was received is synced and\n"
-	"acknowledged first.  HUP loads a renewed certificate.  `nightjar status`\n"
-	"asks a running one how it is.\n"
+	"acknowledged first.  HUP reads the configuration and the certificate anew\n"
+	"(docs/reload.md).  `nightjar status` asks a running one how it is.\n"
 	"Exit status: 0 stopped cleanly, 1 failed, 2 used wrongly.\n";
 
 /* ---- command line and configuration ---- */
@@ -216,8 +218,9 @@ static void list_paths(struct sandbox_paths *p, const struct collector_config *c
 	}
 }
 
+/* *allowed: what it was closed with, to be freed. */
 static int close_sandbox(const struct collector_config *c, const char *config_path,
-			 char why[static SANDBOX_WHY])
+			 struct sandbox_paths **allowed, char why[static SANDBOX_WHY])
 {
 	struct sandbox_paths *p;
 	int rc;
@@ -234,7 +237,7 @@ static int close_sandbox(const struct collector_config *c, const char *config_pa
 	list_paths(p, c);
 	sandbox_allow_folder_of(p, config_path, SANDBOX_READ); /* For a reload. */
 	rc = sandbox_enter(SANDBOX_COLLECTOR, p->list, p->n, why);
-	free(p);
+	*allowed = p;
 	return rc;
 }
 
@@ -283,15 +286,12 @@ static int on_status(void *arg, struct slice args, struct buf *reply)
 	return json_end(&j);
 }
 
-static void reload(struct program *p, struct json *j);
+static int reload(struct program *p, struct buf *reply);
 
 static int on_reload(void *arg, struct slice args, struct buf *reply)
 {
-	struct json j = json_begin(reply);
-
 	(void)args;
-	reload(arg, &j);
-	return json_end(&j);
+	return reload(arg, reply);
 }
 
 static const struct control_handler handlers[] = {
@@ -358,35 +358,20 @@ static void take_identity(struct program *p, struct identity *fresh)
 		 identity_name(fresh));
 }
 
-/* The new configuration is checked as a whole beside the old; then what can change is
- * exchanged in place, where it is read each time that it is needed. */
-static void reload_config(struct program *p, struct json *j)
+static int reload(struct program *p, struct buf *reply)
 {
-	static const struct config_errors none;
-	struct config_errors errs = {0}, restart = {0};
-	struct collector_config *next;
-	int rc = config_load_collector(p->args.config_path, &next, &errs);
+	const struct collector_reload r = {p->config_path, p->config,	p->hooks, p->net,
+					   p->listener,	   &p->identity, p->allowed};
+	struct json j = json_begin(reply);
+	int rc;
 
-	if (rc == 0) {
-		collector_config_pinned(p->config, next, &restart);
-		collector_config_swap_live(p->config, next);
-		collector_config_free(next); /* What was in use until now. */
-		log_set_level(p->config->daemon.log_level);
+	if (p->stopping) {
+		return ERR_CLOSED;
 	}
-	config_answer(j, rc == 0, p->args.config_path, &errs, &restart, &none);
-}
-
-/* The certificate too, whether it has changed or not. */
-static void reload(struct program *p, struct json *j)
-{
-	struct identity *fresh;
-
-	reload_config(p, j);
-	if (load_identity(&p->config->collector, &fresh) != 0) {
-		log_error("keeping the certificate that is in use");
-	} else {
-		take_identity(p, fresh);
-	}
+	daemon_notify("RELOADING=1");
+	rc = collector_reload(&r, &j);
+	daemon_notify("READY=1");
+	return rc == UV_ENOMEM ? rc : json_end(&j);
 }
 
 static void on_renewing(uv_timer_t *timer)
@@ -411,11 +396,9 @@ static void on_signal(uv_signal_t *handle, int number)
 
 	if (number == SIGHUP) {
 		struct buf unused;
-		struct json j;
 
 		buf_init(&unused, CONTROL_REPLY);
-		j = json_begin(&unused);
-		reload(p, &j); /* It has said everything in the log. */
+		reload(p, &unused); /* It has said everything in the log. */
 		buf_fini(&unused);
 	} else {
 		stop(p, number);
@@ -477,13 +460,7 @@ static int open_collector(struct program *p, char why[static COLLECTOR_WHY])
 static int start_listening(struct program *p, char why[static COLLECTOR_WHY])
 {
 	const struct collector_options *o = &p->config->collector;
-	const struct net_tls_limits limits = {
-		.max_links = (unsigned)o->max_devices,
-		.max_handshakes = (unsigned)o->max_handshakes,
-		.max_per_address = (unsigned)o->max_per_address,
-		.handshake_timeout_ms = o->handshake_timeout_ms,
-		.idle_timeout_ms = o->idle_timeout_ms,
-	};
+	const struct net_tls_limits limits = collector_limits(o);
 	int rc = net_tls_new(&p->net, &p->loop, p->identity);
 
 	if (rc == 0) {
@@ -527,8 +504,8 @@ static int confine(struct program *p, char why[static HELPER_WHY])
 		rc = bind_socket(p, why);
 	}
 	if (rc == 0) {
-		rc = helper_start(&c->hooks, c->daemon.user, c->daemon.sandbox,
-				  &p->helper_pid, &p->helper_fd, why);
+		rc = helper_start(&c->hooks, p->config_path, c->daemon.user,
+				  c->daemon.sandbox, &p->helper_pid, &p->helper_fd, why);
 	}
 	if (rc == 0) {
 		rc = load_identity(&c->collector, &p->identity);
@@ -543,7 +520,7 @@ static int confine(struct program *p, char why[static HELPER_WHY])
 		rc = store_lock_take(&p->lock, c->collector.store_dir,
 				     c->collector.member, why);
 	}
-	return rc == 0 ? close_sandbox(c, p->args.config_path, why) : rc;
+	return rc == 0 ? close_sandbox(c, p->config_path, &p->allowed, why) : rc;
 }
 
 static int start(struct program *p, char why[static COLLECTOR_WHY])
@@ -595,8 +572,9 @@ int main(int argc, char **argv)
 	struct program *p;
 	int rc;
 
-	if (argc == 2 && strcmp(argv[1], "--helper") == 0) {
-		return helper_main(HELPER_FD);
+	if (argc == 3 && strcmp(argv[1], "--helper") == 0) {
+		return helper_main(WORKER_FD, &(struct worker_config){
+						      argv[2], collector_hooks_table});
 	}
 	p = calloc(1, sizeof *p);
 	if (p == NULL) {
@@ -614,6 +592,9 @@ int main(int argc, char **argv)
 		free(p);
 		return EXIT_FAILURE;
 	}
+	if (realpath(p->args.config_path, p->config_path) == NULL) {
+		snprintf(p->config_path, sizeof p->config_path, "%s", p->args.config_path);
+	}
 	if (p->args.check_only) {
 		printf("%s: configuration OK\n", p->args.config_path);
 		rc = 0;
@@ -623,6 +604,7 @@ int main(int argc, char **argv)
 	}
 	identity_free(p->identity);
 	collector_config_free(p->config);
+	free(p->allowed);
 	free(p);
 	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -56,7 +56,7 @@ static int look(struct walk *w, struct stat *st)
 	if (st->st_uid != 0 && st->st_uid != w->owner) {
 		return refuse(w, UV_EACCES,
 			      "belongs to another user; only what root or the user that "
-			      "starts the service owns is run (chown root)");
+			      "starts the service owns is trusted (chown root)");
 	}
 	/* A link's own mode means nothing. */
 	if (!S_ISLNK(st->st_mode) && others_write(st)) {
@@ -126,8 +126,8 @@ static int follow(struct walk *w)
 	return 0;
 }
 
-int trust_program(const char *path, uid_t owner, char resolved[static PATH_MAX],
-		  char why[static TRUST_WHY])
+int trust_file(const char *path, uid_t owner, char resolved[static PATH_MAX],
+	       char why[static TRUST_WHY])
 {
 	struct walk w = {.done = resolved, .owner = owner, .why = why};
 	struct stat st;
@@ -151,12 +151,19 @@ int trust_program(const char *path, uid_t owner, char resolved[static PATH_MAX],
 	if (rc != 0) {
 		return rc;
 	}
-	if (!S_ISREG(st.st_mode)) {
-		return refuse(&w, UV_EACCES, "is not a regular file");
+	return S_ISREG(st.st_mode) ? 0 : refuse(&w, UV_EACCES, "is not a regular file");
+}
+
+int trust_program(const char *path, uid_t owner, char resolved[static PATH_MAX],
+		  char why[static TRUST_WHY])
+{
+	int rc = trust_file(path, owner, resolved, why);
+
+	if (rc == 0 && faccessat(AT_FDCWD, resolved, X_OK, AT_EACCESS) != 0) {
+		snprintf(why, TRUST_WHY,
+			 "%.300s cannot be executed by the user of the service (chmod +x)",
+			 resolved);
+		rc = UV_EACCES;
 	}
-	if (faccessat(AT_FDCWD, resolved, X_OK, AT_EACCESS) != 0) {
-		return refuse(&w, UV_EACCES,
-			      "cannot be executed by the user of the service (chmod +x)");
-	}
-	return 0;
+	return rc;
 }

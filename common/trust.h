@@ -14,6 +14,11 @@
 
 enum { TRUST_WHY = 512 };
 
+/* The same of a file that is read and not run: whoever can change it decides what the
+ * reader does. */
+int trust_file(const char *path, uid_t owner, char resolved[static PATH_MAX],
+	       char why[static TRUST_WHY]);
+
 /* 0: resolved is what to run, a path without links.  Otherwise UV_E* (UV_EINVAL:
  * not absolute; UV_EACCES: not to be trusted, or not executable by us; UV_ENOENT,
  * UV_ELOOP ...) and why: one line with the path and the remedy. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include "common/err.h"
 #include "common/reader.h"
 #include "common/sandbox.h"
+#include "common/trust.h"
 
 enum { ANSWER_S = 10 };
 
@@ -44,12 +46,13 @@ int worker_ready_decode(struct slice *text, struct slice message)
 /* ---- in the daemon ---- */
 
 /* In the child; never returns. */
-static void become_worker(const char *flag, int fd)
+static void become_worker(const char *flag, const char *config, int fd)
 {
-	char name[] = "nightjar-helper", copy[32];
-	char *argv[] = {name, copy, NULL}, *env[] = {NULL};
+	char name[] = "nightjar-helper", copy[32], path[PATH_MAX];
+	char *argv[] = {name, copy, path, NULL}, *env[] = {NULL};
 
 	snprintf(copy, sizeof copy, "%s", flag);
+	snprintf(path, sizeof path, "%s", config);
 	/* dup2() to itself would leave it close-on-exec. */
 	if (fd == WORKER_FD ? fcntl(fd, F_SETFD, 0) == 0 : dup2(fd, WORKER_FD) >= 0) {
 		execve("/proc/self/exe", argv, env);
@@ -57,7 +60,7 @@ static void become_worker(const char *flag, int fd)
 	_exit(127);
 }
 
-static int spawn(const char *flag, int fd, pid_t *pid)
+static int spawn(const char *flag, const char *config, int fd, pid_t *pid)
 {
 	*pid = fork();
 	if (*pid < 0) {
@@ -65,7 +68,7 @@ static int spawn(const char *flag, int fd, pid_t *pid)
 		return -errno;
 	}
 	if (*pid == 0) {
-		become_worker(flag, fd);
+		become_worker(flag, config, fd);
 	}
 	return 0;
 }
@@ -110,8 +113,8 @@ static int receive_answer(int fd, char why[static WORKER_WHY])
 	return rc;
 }
 
-int worker_start(const char *flag, struct slice table, pid_t *pid, int *fd,
-		 char why[static WORKER_WHY])
+int worker_start(const char *flag, const char *config, struct slice table, pid_t *pid,
+		 int *fd, char why[static WORKER_WHY])
 {
 	int pair[2], rc;
 
@@ -122,7 +125,7 @@ int worker_start(const char *flag, struct slice table, pid_t *pid, int *fd,
 		return -errno;
 	}
 	rc = prepare(pair[0]);
-	rc = rc != 0 ? rc : spawn(flag, pair[1], pid);
+	rc = rc != 0 ? rc : spawn(flag, config, pair[1], pid);
 	close(pair[1]);
 	if (rc == 0 && send(pair[0], table.p, table.n, MSG_NOSIGNAL) !=
 			       (ssize_t)table.n) {
@@ -204,6 +207,44 @@ int worker_answer(int fd, struct slice text)
 
 	if (worker_ready_encode(&b, slice_head(text, WORKER_TEXT_MAX)) != 0 ||
 	    send(fd, b.p, b.n, MSG_NOSIGNAL) < 0) {
+		return ERR_CLOSED;
+	}
+	return 0;
+}
+
+int worker_agrees(const struct worker_config *c, uid_t owner, struct slice table,
+		  char why[static WORKER_WHY])
+{
+	char file[PATH_MAX], reason[TRUST_WHY];
+	struct buf says;
+	int rc = trust_file(c->path, owner, file, reason);
+
+	if (rc != 0) {
+		snprintf(why, WORKER_WHY, "%s", reason);
+		return rc;
+	}
+	why[0] = '\0';
+	buf_init(&says, WORKER_MESSAGE_MAX);
+	rc = c->table(file, &says, why);
+	if (rc == 0 && !slice_eq(buf_slice(&says), table)) {
+		snprintf(why, WORKER_WHY, "%.512s has changed once more since it was read; "
+			 "reload again", c->path);
+		rc = UV_EACCES;
+	} else if (rc != 0 && why[0] == '\0') {
+		snprintf(why, WORKER_WHY, "%.512s: %s", c->path, err_str(rc));
+	}
+	buf_fini(&says);
+	return rc;
+}
+
+int worker_judged(int fd, uint32_t number, const char *why)
+{
+	const struct worker_change c = {.type = WORKER_JUDGED, .number = number,
+					.text = slice_str(why)};
+	char bytes[WORKER_TEXT_MAX + 16];
+	struct buf b = {bytes, 0, sizeof bytes, sizeof bytes};
+
+	if (worker_change_encode(&b, &c) != 0 || send(fd, b.p, b.n, MSG_NOSIGNAL) < 0) {
 		return ERR_CLOSED;
 	}
 	return 0;

@@ -101,17 +101,37 @@ size_t collector_config_pinned(const struct collector_config *now,
 			       const struct collector_config *next,
 			       struct config_errors *errs);
 
+/* The same of those that can change. */
+size_t agent_config_changed(const struct agent_config *now,
+			    const struct agent_config *next,
+			    struct config_errors *keys);
+size_t collector_config_changed(const struct collector_config *now,
+				const struct collector_config *next,
+				struct config_errors *keys);
+
 /* Exchanges the options that can change while the daemon runs.  What points to the
  * structs stays good; what points to a string or an array in them does not: it has to
  * be told.  Done twice, nothing has happened. */
 void agent_config_swap_live(struct agent_config *a, struct agent_config *b);
 void collector_config_swap_live(struct collector_config *a, struct collector_config *b);
 
-/* What came of a reload, as JSON {"ok", "errors", "restart", "notes"} and in the log.
- * restart: as agent_config_pinned() gives it. */
-void config_answer(struct json *j, bool taken, const char *path,
-		   const struct config_errors *errs, const struct config_errors *restart,
-		   const struct config_errors *notes);
+/* What came of a reload. */
+struct config_answer {
+	struct config_errors errs;    /* why not; each list is caller's memory */
+	struct config_errors taken;   /* what was taken up, section by section */
+	struct config_errors restart; /* as agent_config_pinned() gives it */
+	struct config_errors notes;   /* what was not, and why */
+};
+
+/* "sources.syslog: 1 kept, 2 added" and the like; numbers that are 0 are left out, and so
+ * is the line when nothing has changed. */
+void config_answer_counts(struct config_errors *taken, const char *key, size_t kept,
+			  size_t changed, size_t added, size_t gone);
+/* A line more, cut to fit; beyond CONFIG_ERRORS_MAX they are counted. */
+void config_errors_add(struct config_errors *e, const char *text);
+/* As JSON {"ok", "errors", "taken", "restart", "notes"} and in the log. */
+void config_answer(struct json *j, bool ok, const char *path,
+		   const struct config_answer *a);
 
 enum config_kind { CONFIG_AGENT, CONFIG_COLLECTOR };
 

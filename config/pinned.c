@@ -1,4 +1,4 @@
-/* pinned: what a reload can't take over. */
+/* pinned: what a reload can't take over, and what it does. */
 #include <stdio.h>
 #include <string.h>
 
@@ -90,14 +90,14 @@ static bool same_option(const struct option *o, const void *a, const void *b)
 	return false;
 }
 
-static size_t pinned(const struct schema *s, const void *now, const void *next,
-		     struct config_errors *errs)
+static size_t differing(const struct schema *s, enum reload kind, const void *now,
+			const void *next, struct config_errors *errs)
 {
 	errs->n = errs->more = 0;
 	for (size_t i = 0; i < s->n; i++) {
 		const struct option *o = &s->options[i];
 
-		if (o->reload == RELOAD_LIVE || same_option(o, now, next)) {
+		if (o->reload != kind || same_option(o, now, next)) {
 			continue;
 		}
 		if (errs->n == CONFIG_ERRORS_MAX) {
@@ -114,12 +114,26 @@ size_t agent_config_pinned(const struct agent_config *now,
 			   const struct agent_config *next,
 			   struct config_errors *errs)
 {
-	return pinned(&agent_schema, now, next, errs);
+	return differing(&agent_schema, RELOAD_RESTART, now, next, errs);
 }
 
 size_t collector_config_pinned(const struct collector_config *now,
 			       const struct collector_config *next,
 			       struct config_errors *errs)
 {
-	return pinned(&collector_schema, now, next, errs);
+	return differing(&collector_schema, RELOAD_RESTART, now, next, errs);
+}
+
+size_t agent_config_changed(const struct agent_config *now,
+			    const struct agent_config *next,
+			    struct config_errors *keys)
+{
+	return differing(&agent_schema, RELOAD_LIVE, now, next, keys);
+}
+
+size_t collector_config_changed(const struct collector_config *now,
+				const struct collector_config *next,
+				struct config_errors *keys)
+{
+	return differing(&collector_schema, RELOAD_LIVE, now, next, keys);
 }

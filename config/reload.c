@@ -73,8 +73,37 @@ void collector_config_swap_live(struct collector_config *a, struct collector_con
 
 /* ---- the answer ---- */
 
-static void tell(struct json *j, const char *name, const struct config_errors *e,
-		 const char *behind)
+void config_errors_add(struct config_errors *e, const char *text)
+{
+	if (e->n < CONFIG_ERRORS_MAX) {
+		snprintf(e->text[e->n++], CONFIG_ERROR_BYTES, "%.*s",
+			 CONFIG_ERROR_BYTES - 1, text);
+	} else {
+		e->more++;
+	}
+}
+
+void config_answer_counts(struct config_errors *taken, const char *key, size_t kept,
+			  size_t changed, size_t added, size_t gone)
+{
+	static const char *const names[] = {"kept", "changed", "added", "gone"};
+	const size_t counts[] = {kept, changed, added, gone};
+	char text[CONFIG_ERROR_BYTES];
+	size_t n = (size_t)snprintf(text, sizeof text, "%.64s:", key), from = n;
+
+	for (size_t i = 0; i < 4; i++) {
+		if (counts[i] > 0) {
+			n += (size_t)snprintf(text + n, sizeof text - n, "%s %zu %s",
+					      n > from ? "," : "", counts[i], names[i]);
+		}
+	}
+	if (changed + added + gone > 0) {
+		config_errors_add(taken, text);
+	}
+}
+
+static void tell(struct json *j, const char *name, enum log_level level,
+		 const struct config_errors *e, const char *behind)
 {
 	char text[CONFIG_ERROR_BYTES + 64], quoted[CONFIG_ERROR_BYTES + 128];
 
@@ -82,26 +111,34 @@ static void tell(struct json *j, const char *name, const struct config_errors *e
 	for (size_t i = 0; i < e->n; i++) {
 		snprintf(text, sizeof text, "%s%s", e->text[i], behind);
 		json_cstr(j, NULL, text);
-		log_warn("reload", "%s=%s", name,
-			 log_quote(quoted, sizeof quoted, slice_str(text)));
+		log_quote(quoted, sizeof quoted, slice_str(text));
+		if (level == LOG_LEVEL_INFO) {
+			log_info("reload", "%s=%s", name, quoted);
+		} else {
+			log_warn("reload", "%s=%s", name, quoted);
+		}
+	}
+	if (e->more > 0) {
+		snprintf(text, sizeof text, "and %zu more", e->more);
+		json_cstr(j, NULL, text);
 	}
 	json_array_end(j);
 }
 
-void config_answer(struct json *j, bool taken, const char *path,
-		   const struct config_errors *errs, const struct config_errors *restart,
-		   const struct config_errors *notes)
+void config_answer(struct json *j, bool ok, const char *path,
+		   const struct config_answer *a)
 {
-	if (taken) {
+	if (ok) {
 		log_info("the configuration was read anew", "path=%s", path);
 	} else {
 		log_error("the changed configuration can't be used; the one before stays",
 			  "path=%s", path);
 	}
 	json_object(j, NULL);
-	json_bool(j, "ok", taken);
-	tell(j, "errors", errs, "");
-	tell(j, "restart", restart, ": takes effect after a restart");
-	tell(j, "notes", notes, "");
+	json_bool(j, "ok", ok);
+	tell(j, "errors", LOG_LEVEL_WARN, &a->errs, "");
+	tell(j, "taken", LOG_LEVEL_INFO, &a->taken, "");
+	tell(j, "restart", LOG_LEVEL_WARN, &a->restart, ": takes effect after a restart");
+	tell(j, "notes", LOG_LEVEL_WARN, &a->notes, "");
 	json_object_end(j);
 }

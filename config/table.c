@@ -95,24 +95,24 @@ static const struct option file_options[] = {
 
 #define S struct sources_command
 static const struct option command_options[] = {
-	{"command", TEXTS(S, command, 1, 64), NULL, RESTART,
+	{"command", TEXTS(S, command, 1, 64), NULL, LIVE,
 	 "The program and its arguments. The program is an absolute path; no shell "
 	 "is involved, and nobody but root may be able to change it.",
 	 .example = "[/sbin/logread, -f]"},
-	{"label", TEXT(S, about.label, 0, 64), "\"\"", RESTART,
+	{"label", TEXT(S, about.label, 0, 64), "\"\"", LIVE,
 	 "A word of your own that travels with the stream."},
-	{"program", TEXT(S, about.program, 0, 64), "\"\"", RESTART,
+	{"program", TEXT(S, about.program, 0, 64), "\"\"", LIVE,
 	 "Program of lines whose header names none, so that rules for it apply."},
-	{"zone", TEXT(S, about.zone, 1, 128), "local", RESTART,
+	{"zone", TEXT(S, about.zone, 1, 128), "local", LIVE,
 	 "Time zone of stamps that name none, as for sources.files."},
-	{"policy", WORD(S, about.full), "default", RESTART,
+	{"policy", WORD(S, about.full), "default", LIVE,
 	 "When the spool is full: stop reading, or give up the oldest or the newest of "
 	 "this source's lines; by default as spool.policy says.",
 	 .words = full_words},
-	{"restart_min", DURATION(S, restart_min_ms, 100, HOUR), "1s", RESTART,
+	{"restart_min", DURATION(S, restart_min_ms, 100, HOUR), "1s", LIVE,
 	 "Pause before the command is started again when it has ended; doubled from "
 	 "time to time ..."},
-	{"restart_max", DURATION(S, restart_max_ms, 100, DAY), "5m", RESTART,
+	{"restart_max", DURATION(S, restart_max_ms, 100, DAY), "5m", LIVE,
 	 "... up to this. After a run of that length it begins anew."},
 };
 #undef S
@@ -159,55 +159,55 @@ static const struct schema journal_schema = {
 
 #define S struct sources_syslog
 static const struct option syslog_options[] = {
-	{"type", WORD(S, type), NULL, RESTART,
+	{"type", WORD(S, type), NULL, LIVE,
 	 "unix is a datagram socket such as /dev/log, unix-stream one with connections. "
 	 "udp and tcp are for other machines: nothing on the way is encrypted or proved.",
 	 .words = syslog_words, .example = "unix"},
-	{"path", SOCKET(S, path), "\"\"", RESTART,
+	{"path", SOCKET(S, path), "\"\"", LIVE,
 	 "unix, unix-stream: the socket's path. It must not be another program's.",
 	 .example = "/run/nightjar/log"},
-	{"mode", TEXT(S, mode, 3, 4), "\"0666\"", RESTART,
+	{"mode", TEXT(S, mode, 3, 4), "\"0666\"", LIVE,
 	 "unix, unix-stream: permissions of the path, in octal. Who may write to it may "
 	 "send messages."},
-	{"owner", TEXT(S, owner, 0, 64), "\"\"", RESTART,
+	{"owner", TEXT(S, owner, 0, 64), "\"\"", LIVE,
 	 "unix, unix-stream: user, user:group or :group that the path is given to."},
-	{"address", ADDRESS(S, address), "\"127.0.0.1:514\"", RESTART,
+	{"address", ADDRESS(S, address), "\"127.0.0.1:514\"", LIVE,
 	 "udp, tcp: IP or IP:PORT to listen on.", .port = FIELD(uint16_t, S, port)},
-	{"rate", NUMBER(S, rate, 0, 10000000), "2000", RESTART,
+	{"rate", NUMBER(S, rate, 0, 10000000), "2000", LIVE,
 	 "Messages a second that one peer (an address; a user, on unix sockets) may send. "
 	 "More are dropped, counted and reported as a gap. 0: any number."},
-	{"burst", NUMBER(S, burst, 1, 10000000), "20000", RESTART,
+	{"burst", NUMBER(S, burst, 1, 10000000), "20000", LIVE,
 	 "How many it may send at once, after a silence."},
-	{"peers", NUMBER(S, peers, 1, 4096), "64", RESTART,
+	{"peers", NUMBER(S, peers, 1, 4096), "64", LIVE,
 	 "Peers that are told apart; each is a stream of its own. When there are more, the "
 	 "others share one."},
-	{"connections", NUMBER(S, connections, 1, 4096), "64", RESTART,
+	{"connections", NUMBER(S, connections, 1, 4096), "64", LIVE,
 	 "unix-stream, tcp: connections at one time; more are refused."},
-	{"idle_timeout", DURATION(S, idle_timeout_ms, 0, 30 * DAY), "1d", RESTART,
+	{"idle_timeout", DURATION(S, idle_timeout_ms, 0, 30 * DAY), "1d", LIVE,
 	 "unix-stream, tcp: a connection that is silent for so long is closed. What its "
 	 "sender writes just then is lost, since syslog has no acknowledgements. 0s: never."},
-	{"buffer", SIZE(S, buffer, 4 * KIB, 256 * MIB), "1MiB", RESTART,
+	{"buffer", SIZE(S, buffer, 4 * KIB, 256 * MIB), "1MiB", LIVE,
 	 "Messages that wait in memory while the spool takes no more."},
-	{"overflow", WORD(S, overflow), "drop-newest", RESTART,
+	{"overflow", WORD(S, overflow), "drop-newest", LIVE,
 	 "What goes when the buffer is full. It is counted and reported as a gap; the "
 	 "senders never wait.",
 	 .words = overflow_words},
-	{"receive_buffer", SIZE(S, receive_buffer, 4 * KIB, 256 * MIB), "4MiB", RESTART,
+	{"receive_buffer", SIZE(S, receive_buffer, 4 * KIB, 256 * MIB), "4MiB", LIVE,
 	 "The kernel's buffer for what has not been read yet (SO_RCVBUF)."},
-	{"policy", WORD(S, about.full), "default", RESTART,
+	{"policy", WORD(S, about.full), "default", LIVE,
 	 "When the spool is full: stop reading, or give up the oldest or the newest of "
 	 "this source's lines; by default as spool.policy says.",
 	 .words = full_words},
-	{"label", TEXT(S, about.label, 0, 64), "\"\"", RESTART,
+	{"label", TEXT(S, about.label, 0, 64), "\"\"", LIVE,
 	 "A word of your own that travels with the stream."},
-	{"program", TEXT(S, about.program, 0, 64), "\"\"", RESTART,
+	{"program", TEXT(S, about.program, 0, 64), "\"\"", LIVE,
 	 "Program of messages whose header names none, so that rules for it apply."},
-	{"senders", WORD(S, about.senders), "proved", RESTART,
+	{"senders", WORD(S, about.senders), "proved", LIVE,
 	 "unix, unix-stream: whether the line of a daemon that says who logged in counts "
 	 "from anyone, or only from a user who can run such a daemon (docs/parsing.md). All "
 	 "are kept.",
 	 .words = senders_words},
-	{"zone", TEXT(S, about.zone, 1, 128), "local", RESTART,
+	{"zone", TEXT(S, about.zone, 1, 128), "local", LIVE,
 	 "Time zone of stamps that name none, as for sources.files."},
 };
 #undef S
@@ -224,24 +224,24 @@ static const struct schema file_schema = {
 
 #define S struct hook_options
 static const struct option hook_options_table[] = {
-	{"name", TEXT(S, name, 1, 64), NULL, RESTART,
+	{"name", TEXT(S, name, 1, 64), NULL, LIVE,
 	 "Names the hook in the log and in nightjar status.",
 	 .example = "notify"},
-	{"type", WORD(S, type), NULL, RESTART,
+	{"type", WORD(S, type), NULL, LIVE,
 	 "exec runs a program with the alert as JSON on its standard input, file "
 	 "appends it to a file as a line, stderr writes it to standard error.",
 	 .words = hook_words, .example = "exec"},
-	{"command", TEXTS(S, command, 0, 64), "[]", RESTART,
+	{"command", TEXTS(S, command, 0, 64), "[]", LIVE,
 	 "exec: the program and its arguments. The program is an absolute path; "
 	 "no shell is involved.",
 	 .example = "[/usr/local/bin/notify, --urgent]"},
-	{"path", PATH_OR_NONE(S, path), "\"\"", RESTART,
+	{"path", PATH_OR_NONE(S, path), "\"\"", LIVE,
 	 "file: the file that alerts are appended to."},
-	{"timeout", DURATION(S, timeout_ms, 100, HOUR), "10s", RESTART,
+	{"timeout", DURATION(S, timeout_ms, 100, HOUR), "10s", LIVE,
 	 "exec: a program that runs longer is killed."},
-	{"concurrency", NUMBER(S, concurrency, 1, 64), "2", RESTART,
+	{"concurrency", NUMBER(S, concurrency, 1, 64), "2", LIVE,
 	 "exec: how many may run at one time; more alerts wait."},
-	{"min_severity", WORD(S, min_severity), "low", RESTART,
+	{"min_severity", WORD(S, min_severity), "low", LIVE,
 	 "Alerts below this severity are not given to the hook.",
 	 .words = severity_words},
 };
@@ -256,14 +256,14 @@ static const struct schema hook_schema = {
 	"Where alerts go. Each is delivered at least once, and always under the " \
 	"same id."
 #define HOOKS_OPTION(s)                                                        \
-	{"hooks", ITEMS(s, hooks.hooks, ITEMS_MAX), "[]", RESTART, HOOKS_HELP, \
+	{"hooks", ITEMS(s, hooks.hooks, ITEMS_MAX), "[]", LIVE, HOOKS_HELP, \
 	 .items = &hook_schema, .port = FIELD(size_t, s, hooks.n_hooks)}
 
 /* ---- the agent ---- */
 
 #define S struct agent_config
 static const struct option agent_options[] = {
-	{"collector", HOSTS(S, shipper.collectors, 32), "\"\"", RESTART,
+	{"collector", HOSTS(S, shipper.collectors, 32), "\"\"", LIVE,
 	 "The collector to report to: HOST or HOST:PORT (port 7514 if none is "
 	 "given). Its certificate must bear this name. Several in a list are tried in "
 	 "its order; a list inside the list holds equal ones, tried in a random order: "
@@ -302,11 +302,11 @@ static const struct option agent_options[] = {
 	 "/var/log/secure]}]",
 	 LIVE, "Log files to read. Those that are not there are waited for.",
 	 .items = &file_schema, .port = FIELD(size_t, S, sources.n_files)},
-	{"sources.commands", ITEMS(S, sources.commands, ITEMS_MAX), "[]", RESTART,
+	{"sources.commands", ITEMS(S, sources.commands, ITEMS_MAX), "[]", LIVE,
 	 "Programs whose output is read, such as logread -f. They run as the agent's "
 	 "user, without rights of its own; one that ends is started again.",
 	 .items = &command_schema, .port = FIELD(size_t, S, sources.n_commands)},
-	{"sources.syslog", ITEMS(S, sources.syslog, SYSLOG_MAX), "[]", RESTART,
+	{"sources.syslog", ITEMS(S, sources.syslog, SYSLOG_MAX), "[]", LIVE,
 	 "Sockets that syslog messages come to (RFC 3164, RFC 5424; on connections "
 	 "framed by RFC 6587). What arrives is in the spool before it is sent.",
 	 .items = &syslog_schema, .port = FIELD(size_t, S, sources.n_syslog)},
@@ -347,17 +347,17 @@ static const struct option agent_options[] = {
 	 "/etc/dropbear/authorized_keys, /etc/nftables.conf, /etc/iptables/*, "
 	 "/etc/ufw/*.rules, /etc/config/firewall, /etc/crontab, /etc/cron.*/*, "
 	 "/etc/crontabs/*, /var/spool/cron/crontabs/*, /var/spool/cron/*]",
-	 RESTART, "Absolute paths or globs of the files to watch."},
-	{"watch.exclude", PATHS(S, sources.watch.exclude, 0, LIST_MAX), "[]", RESTART,
+	 LIVE, "Absolute paths or globs of the files to watch."},
+	{"watch.exclude", PATHS(S, sources.watch.exclude, 0, LIST_MAX), "[]", LIVE,
 	 "Files that match one of these globs are not watched."},
-	{"watch.poll", DURATION(S, sources.watch.poll_ms, 100, DAY), "30s", RESTART,
+	{"watch.poll", DURATION(S, sources.watch.poll_ms, 100, DAY), "30s", LIVE,
 	 "How often to look at all of them, beside what the kernel tells at once."},
 	{"watch.hash_interval", DURATION(S, sources.watch.hash_ms, 100, 7 * DAY), "1h",
-	 RESTART,
+	 LIVE,
 	 "How often to read all of them again, also those whose size and time are as "
 	 "they were."},
 	{"watch.hash_max", SIZE(S, sources.watch.hash_max, 4 * KIB, 1 * GIB), "16MiB",
-	 RESTART, "Of a larger file only size, time, owner and mode are watched."},
+	 LIVE, "Of a larger file only size, time, owner and mode are watched."},
 
 	{"redact.enabled", BOOL(S, redact.enabled), "true", LIVE,
 	 "Mask passwords, keys and tokens before anything else sees a line."},
@@ -544,19 +544,19 @@ static const struct option collector_options_table[] = {
 	{"limits.devices", NUMBER(S, collector.max_devices, 1, 1000000), "10000",
 	 LIVE, "Devices connected at one time."},
 	{"limits.per_address", NUMBER(S, collector.max_per_address, 1, 1000000), "256",
-	 RESTART, "Connections from one address."},
+	 LIVE, "Connections from one address."},
 	{"limits.handshakes", NUMBER(S, collector.max_handshakes, 1, 10000), "64",
-	 RESTART, "Handshakes under way at one time; more wait."},
+	 LIVE, "Handshakes under way at one time; more wait."},
 	{"limits.handshake_timeout",
 	 DURATION(S, collector.handshake_timeout_ms, SECOND, 5 * MINUTE), "10s",
-	 RESTART, "A device that has not proved itself by then is disconnected."},
+	 LIVE, "A device that has not proved itself by then is disconnected."},
 	{"limits.idle_timeout",
-	 DURATION(S, collector.idle_timeout_ms, 10 * SECOND, DAY), "5m", RESTART,
+	 DURATION(S, collector.idle_timeout_ms, 10 * SECOND, DAY), "5m", LIVE,
 	 "A device that says nothing for so long is disconnected."},
-	{"limits.window_log", NUMBER(S, collector.window_log, 10, 27), "21", RESTART,
+	{"limits.window_log", NUMBER(S, collector.window_log, 10, 27), "21", LIVE,
 	 "Largest compression window that agents may use, as a power of two."},
 	{"limits.segment_max", SIZE(S, collector.segment_max, 64 * KIB, 256 * MIB),
-	 "8MiB", RESTART, "Largest segment that agents may make, before compression."},
+	 "8MiB", LIVE, "Largest segment that agents may make, before compression."},
 };
 #undef S
 

@@ -6,6 +6,7 @@
  * be started again from inside the sandbox.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -32,7 +33,7 @@ static void bury(struct hooks *h, int rc)
 		}
 	}
 	for (size_t i = 0; i < h->n; i++) {
-		struct hook *k = &h->hooks[i];
+		struct hook *k = h->list[i];
 
 		while (k->options->type == HOOK_EXEC && k->first != NULL) {
 			hook_pop(k);
@@ -117,7 +118,7 @@ static int pump(struct hooks *h)
 	int rc = 0;
 
 	for (size_t i = 0; i < h->n && rc == 0; i++) {
-		struct hook *k = &h->hooks[i];
+		struct hook *k = h->list[i];
 
 		if (k->options->type != HOOK_EXEC) {
 			continue;
@@ -135,14 +136,30 @@ static int pump(struct hooks *h)
 	return rc;
 }
 
+/* What is sent behind it is meant by the new table. */
+static int send_take(struct hooks *h)
+{
+	const struct worker_change c = {.type = WORKER_TAKE, .number = h->to_take};
+	int rc = 0;
+
+	if (h->to_take != 0) {
+		buf_clear(&h->message);
+		rc = worker_change_encode(&h->message, &c);
+		rc = rc != 0 ? rc : send_message(h);
+		h->to_take = rc == 0 ? 0 : h->to_take;
+	}
+	return rc;
+}
+
 void exec_pump(struct hooks *h)
 {
 	int rc;
 
-	if (h->helper < 0 || h->helper_dead) {
+	if (!exec_possible(h)) {
 		return;
 	}
-	rc = pump(h);
+	rc = send_take(h);
+	rc = rc != 0 ? rc : pump(h);
 	if (rc != 0 && rc != UV_EAGAIN) {
 		bury(h, rc);
 		return;
@@ -200,7 +217,8 @@ static void on_done(struct hooks *h, const struct protocol_done *d)
 /* One message: 0, UV_EAGAIN when there is none, or the helper is gone. */
 static int receive(struct hooks *h)
 {
-	char bytes[64];
+	char bytes[WORKER_TEXT_MAX + 16];
+	struct worker_change c;
 	struct protocol_done d;
 	ssize_t n = recv(h->helper, bytes, sizeof bytes, MSG_DONTWAIT);
 	int rc;
@@ -211,11 +229,83 @@ static int receive(struct hooks *h)
 	if (n == 0) {
 		return ERR_CLOSED;
 	}
+	if (worker_change_decode(&c, slice(bytes, (size_t)n)) == 0 &&
+	    c.type == WORKER_JUDGED) {
+		h->judged = c.number;
+		snprintf(h->verdict, sizeof h->verdict, "%.*s", SLICE_ARG(c.text));
+		return 0;
+	}
 	rc = protocol_done_decode(&d, slice(bytes, (size_t)n));
 	if (rc == 0) {
 		on_done(h, &d);
 	}
 	return rc;
+}
+
+/* ---- another table ---- */
+
+enum { VERDICT_MS = 5000 };
+
+static int send_proposal(struct hooks *h, const struct hooks_options *options)
+{
+	struct worker_change c = {.type = WORKER_PROPOSE, .number = ++h->proposed};
+	struct buf table;
+	int rc;
+
+	buf_init(&table, PROTOCOL_MESSAGE_MAX);
+	rc = protocol_table_encode(&table, "", false, options);
+	c.table = buf_slice(&table);
+	buf_clear(&h->message);
+	rc = rc != 0 ? rc : worker_change_encode(&h->message, &c);
+	rc = rc != 0 ? rc : send_message(h);
+	buf_fini(&table);
+	return rc;
+}
+
+/* Programs that end meanwhile are counted as ever. */
+static int await_verdict(struct hooks *h)
+{
+	int64_t end_ns = sys_mono_ns(h->sys) + VERDICT_MS * INT64_C(1000000);
+	int rc = 0;
+
+	while (h->judged != h->proposed) {
+		int64_t left_ns = end_ns - sys_mono_ns(h->sys);
+		struct pollfd p = {.fd = h->helper, .events = POLLIN};
+
+		if (left_ns <= 0) {
+			return ERR_TIMEOUT;
+		}
+		poll(&p, 1, (int)(left_ns / 1000000) + 1);
+		rc = receive(h);
+		if (rc != 0 && rc != UV_EAGAIN) {
+			return rc;
+		}
+	}
+	return 0;
+}
+
+int exec_propose(struct hooks *h, const struct hooks_options *options, char *why)
+{
+	/* The TAKE of the last time goes before what is proposed now. */
+	int rc = send_take(h);
+
+	rc = rc != 0 ? rc : send_proposal(h, options);
+	rc = rc != 0 ? rc : await_verdict(h);
+	if (rc == 0 && h->verdict[0] != '\0') {
+		snprintf(why, HOOKS_WHY, "%.*s", HOOKS_WHY - 1, h->verdict);
+		return UV_EACCES;
+	}
+	if (rc != 0 && rc != UV_EAGAIN && rc != ERR_TOO_LARGE && rc != ERR_TIMEOUT &&
+	    rc != UV_ENOMEM) {
+		bury(h, rc);
+	}
+	return rc;
+}
+
+void exec_take(struct hooks *h)
+{
+	h->to_take = h->proposed;
+	exec_pump(h);
 }
 
 static void on_helper(uv_poll_t *poll, int status, int events)
@@ -229,6 +319,7 @@ static void on_helper(uv_poll_t *poll, int status, int events)
 	if (rc != 0 && rc != UV_EAGAIN) {
 		bury(h, rc);
 	}
+	hooks_sweep(h);
 	exec_pump(h);
 	hooks_check_end(h);
 }

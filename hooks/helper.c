@@ -5,7 +5,8 @@
  *
  * What may fail: fork, memfd, the program is gone or changed hands (DONE says
  * FAILED with the errno); the daemon dies (what runs is waited for, then the helper
- * ends); a message that is not of the form (the helper ends: whoever sent it is not
+ * ends); another table that the configuration file does not say (the one before
+ * stays); a message that is not of the form (the helper ends: whoever sent it is not
  * the program that it was started by).
  */
 #include "hooks/helper.h"
@@ -47,7 +48,10 @@ struct helper {
 	int signals;
 	bool closed;
 	uid_t owner; /* who started us: programs may belong to it */
+	const struct worker_config *config;
 	struct protocol_table table;
+	struct protocol_table next; /* was judged, and waits for TAKE */
+	uint32_t next_number;       /* 0: there is none */
 	struct job jobs[PROTOCOL_JOBS];
 	char message[PROTOCOL_MESSAGE_MAX];
 };
@@ -247,6 +251,88 @@ static int keep_deadlines(struct helper *h)
 	return next - now < POLL_MAX_MS ? (int)(next - now) : POLL_MAX_MS;
 }
 
+/* ---- another table ---- */
+
+static int judge_programs(const struct helper *h, const struct protocol_table *t,
+			  char why[static HELPER_WHY])
+{
+	char file[PATH_MAX], reason[TRUST_WHY];
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < t->options.n_hooks; i++) {
+		const struct hook_options *o = &t->options.hooks[i];
+
+		rc = trust_program(o->command.v[0], h->owner, file, reason);
+		if (rc != 0) {
+			snprintf(why, HELPER_WHY, "%.256s: %s", o->name, reason);
+		}
+	}
+	return rc;
+}
+
+static int on_propose(struct helper *h, const struct worker_change *c)
+{
+	char why[HELPER_WHY] = "";
+	int rc;
+
+	protocol_table_free(&h->next);
+	h->next_number = 0;
+	rc = protocol_table_decode(&h->next, c->table);
+	if (rc == ERR_MALFORMED) {
+		return rc;
+	}
+	rc = rc != 0 ? rc : worker_agrees(h->config, h->owner, c->table, why);
+	rc = rc != 0 ? rc : judge_programs(h, &h->next, why);
+	if (rc == 0) {
+		h->next_number = c->number;
+	} else if (why[0] == '\0') {
+		snprintf(why, HELPER_WHY, "%s", err_str(rc));
+	}
+	h->closed = worker_judged(h->fd, c->number, why) != 0;
+	return 0;
+}
+
+/* Which hook of the next table a job is one of; PROTOCOL_HOOKS: none any more. */
+static uint8_t index_in_next(const struct helper *h, const struct job *j)
+{
+	const struct hooks_options *next = &h->next.options;
+
+	for (size_t i = 0; j->hook < h->table.options.n_hooks && i < next->n_hooks; i++) {
+		if (strcmp(next->hooks[i].name, h->table.options.hooks[j->hook].name) ==
+		    0) {
+			return (uint8_t)i;
+		}
+	}
+	return PROTOCOL_HOOKS;
+}
+
+static int on_take(struct helper *h, const struct worker_change *c)
+{
+	if (h->next_number == 0 || h->next_number != c->number) {
+		return ERR_MALFORMED;
+	}
+	for (size_t i = 0; i < PROTOCOL_JOBS; i++) {
+		h->jobs[i].hook = index_in_next(h, &h->jobs[i]);
+	}
+	protocol_table_free(&h->table);
+	h->table = h->next;
+	h->next = (struct protocol_table){0};
+	h->next_number = 0;
+	return 0;
+}
+
+static int on_message(struct helper *h, struct slice message)
+{
+	struct worker_change c;
+
+	if (worker_change_decode(&c, message) != 0) {
+		return on_exec(h, message);
+	}
+	return c.type == WORKER_PROPOSE ? on_propose(h, &c)
+	       : c.type == WORKER_TAKE	? on_take(h, &c)
+					: ERR_MALFORMED;
+}
+
 /* ---- the loop ---- */
 
 /* One message; false: the socket is closed, or speaks nonsense. */
@@ -261,7 +347,7 @@ static bool receive(struct helper *h)
 		return false;
 	}
 	if ((size_t)n > sizeof h->message ||
-	    on_exec(h, slice(h->message, (size_t)n)) != 0) {
+	    on_message(h, slice(h->message, (size_t)n)) != 0) {
 		log_error("the helper for exec hooks got a message that it does not "
 			  "understand, and ends", "bytes=%zd", n);
 		return false;
@@ -303,19 +389,10 @@ static void run(struct helper *h)
 
 static int judge_table(struct helper *h, char why[static HELPER_WHY])
 {
-	char file[PATH_MAX], reason[TRUST_WHY];
 	int rc = worker_give_up_rights(h->table.user, h->table.sandbox, &h->owner,
 				       why);
 
-	for (size_t i = 0; rc == 0 && i < h->table.options.n_hooks; i++) {
-		const struct hook_options *o = &h->table.options.hooks[i];
-
-		rc = trust_program(o->command.v[0], h->owner, file, reason);
-		if (rc != 0) {
-			snprintf(why, HELPER_WHY, "%.256s: %s", o->name, reason);
-		}
-	}
-	return rc;
+	return rc != 0 ? rc : judge_programs(h, &h->table, why);
 }
 
 static int accept_table(struct helper *h)
@@ -334,7 +411,7 @@ static int accept_table(struct helper *h)
 	return worker_answer(h->fd, slice_str(why)) != 0 ? ERR_CLOSED : rc;
 }
 
-int helper_main(int fd)
+int helper_main(int fd, const struct worker_config *config)
 {
 	struct helper *h = calloc(1, sizeof *h);
 	int rc;
@@ -343,12 +420,14 @@ int helper_main(int fd)
 		return 1;
 	}
 	h->fd = fd;
+	h->config = config;
 	rc = worker_set_up(fd, &h->signals);
 	rc = rc != 0 ? rc : accept_table(h);
 	if (rc == 0) {
 		run(h);
 	}
 	protocol_table_free(&h->table);
+	protocol_table_free(&h->next);
 	free(h);
 	return rc == 0 ? 0 : 1;
 }

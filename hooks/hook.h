@@ -27,7 +27,9 @@ struct file_hook {
 
 struct hook {
 	struct hooks *hooks;
-	const struct hook_options *options;
+	struct hook_options own;             /* a copy, so that a reload may come */
+	const struct hook_options *options;  /* that */
+	bool leaving; /* not configured any more; gone when nothing of it runs */
 	struct waiting *first, **last;
 	size_t n_waiting, bytes_waiting;
 	uint64_t delivered, failed, dropped;
@@ -45,7 +47,7 @@ struct flight {
 
 struct hooks {
 	struct sys *sys;
-	struct hook *hooks;
+	struct hook **list;
 	size_t n;
 	uint64_t refused; /* what came and was no alert */
 	struct buf line;
@@ -57,6 +59,10 @@ struct hooks {
 	uint32_t last_id;
 	struct flight flights[PROTOCOL_JOBS];
 	struct buf message;
+	/* exec: a table that was proposed, and what the helper says of it */
+	uint32_t proposed, judged;
+	uint32_t to_take; /* TAKE is still to be sent; 0: none is */
+	char verdict[WORKER_TEXT_MAX + 1];
 	/* the end */
 	bool closing, finished;
 	struct sys_timer *grace;
@@ -64,6 +70,12 @@ struct hooks {
 	void *close_arg;
 };
 
+/* With a copy of the options, in no list yet.  UV_ENOMEM, or the timer's error. */
+int hook_new(struct hook **out, struct hooks *h, const struct hook_options *options);
+/* With what waits in it; NULL allowed. */
+void hook_free(struct hook *k);
+/* Hooks that leave and have nothing more to wait for. */
+void hooks_sweep(struct hooks *h);
 /* Takes the oldest alert off the queue and frees it. */
 void hook_pop(struct hook *k);
 /* Counts and logs (at the first, second, fourth ... of them). */
@@ -79,5 +91,16 @@ void file_fini(struct hook *k);
 int exec_init(struct hooks *h, uv_loop_t *loop);
 /* Of all exec hooks. */
 void exec_pump(struct hooks *h);
+/* Can programs be run at all? */
+static inline bool exec_possible(const struct hooks *h)
+{
+	return h->helper >= 0 && !h->helper_dead;
+}
+/* Asks the helper whether it would run these; waits for its answer, some seconds at most.
+ * UV_EACCES and why (HOOKS_WHY bytes), ERR_TIMEOUT, UV_EAGAIN, ERR_TOO_LARGE, UV_ENOMEM,
+ * or the helper is gone. */
+int exec_propose(struct hooks *h, const struct hooks_options *options, char *why);
+/* From the next alert on they are run; what was proposed last. */
+void exec_take(struct hooks *h);
 
 #endif

@@ -110,7 +110,9 @@ static void hand_to(struct hook *k, const struct facts *f, struct slice line)
 static void hand_on(struct hooks *h)
 {
 	for (size_t i = 0; i < h->n; i++) {
-		hand_to(&h->hooks[i], &h->facts, buf_slice(&h->line));
+		if (!h->list[i]->leaving) {
+			hand_to(h->list[i], &h->facts, buf_slice(&h->line));
+		}
 	}
 	exec_pump(h);
 }
@@ -142,7 +144,7 @@ void hooks_alert_json(struct hooks *h, struct slice device, struct slice json)
 static bool needs_facts(const struct hooks *h)
 {
 	for (size_t i = 0; i < h->n; i++) {
-		if (h->hooks[i].options->type == HOOK_STDERR) {
+		if (h->list[i]->options->type == HOOK_STDERR) {
 			return true;
 		}
 	}
@@ -179,6 +181,9 @@ static void hook_status(const struct hook *k, struct json *j)
 	json_u64(j, "dropped", k->dropped);
 	json_u64(j, "waiting", k->n_waiting);
 	json_u64(j, "running", k->running);
+	if (k->leaving) {
+		json_bool(j, "leaving", true);
+	}
 	if (k->options->type == HOOK_EXEC) {
 		json_bool(j, "helper", !k->hooks->helper_dead);
 	}
@@ -189,22 +194,86 @@ void hooks_status(const struct hooks *h, struct json *j)
 {
 	json_array(j, "hooks");
 	for (size_t i = 0; i < h->n; i++) {
-		hook_status(&h->hooks[i], j);
+		hook_status(h->list[i], j);
 	}
 	json_array_end(j);
 }
 
 /* ---- life ---- */
 
+static int copy_options(struct hook_options *out, const struct hook_options *o)
+{
+	int rc = 0;
+
+	*out = (struct hook_options){.type = o->type, .timeout_ms = o->timeout_ms,
+				     .concurrency = o->concurrency,
+				     .min_severity = o->min_severity};
+	out->name = strdup(o->name);
+	out->path = strdup(o->path == NULL ? "" : o->path);
+	for (size_t i = 0; i < o->command.n && rc == 0; i++) {
+		rc = strlist_add(&out->command, slice_str(o->command.v[i]));
+	}
+	return out->name == NULL || out->path == NULL ? UV_ENOMEM : rc;
+}
+
+void hook_free(struct hook *k)
+{
+	if (k == NULL) {
+		return;
+	}
+	while (k->first != NULL) {
+		hook_pop(k);
+	}
+	file_fini(k);
+	free(k->own.name);
+	free(k->own.path);
+	strlist_fini(&k->own.command);
+	free(k);
+}
+
+int hook_new(struct hook **out, struct hooks *h, const struct hook_options *options)
+{
+	struct hook *k = calloc(1, sizeof *k);
+	int rc;
+
+	*out = NULL;
+	if (k == NULL) {
+		return UV_ENOMEM;
+	}
+	k->hooks = h;
+	k->options = &k->own;
+	k->last = &k->first;
+	k->file.fd = -1;
+	rc = copy_options(&k->own, options);
+	if (rc == 0 && options->type == HOOK_FILE) {
+		rc = file_init(k);
+	}
+	if (rc != 0) {
+		hook_free(k);
+		return rc;
+	}
+	*out = k;
+	return 0;
+}
+
+void hooks_sweep(struct hooks *h)
+{
+	for (size_t i = h->n; i > 0; i--) {
+		struct hook *k = h->list[i - 1];
+
+		if (k->leaving && k->running == 0) {
+			hook_free(k);
+			h->n--;
+			memmove(h->list + i - 1, h->list + i,
+				(h->n - (i - 1)) * sizeof(struct hook *));
+		}
+	}
+}
+
 static void free_all(struct hooks *h)
 {
 	for (size_t i = 0; i < h->n; i++) {
-		struct hook *k = &h->hooks[i];
-
-		while (k->first != NULL) {
-			hook_pop(k);
-		}
-		file_fini(k);
+		hook_free(h->list[i]);
 	}
 	sys_timer_free(h->sys, h->grace);
 	if (h->helper >= 0) {
@@ -212,7 +281,7 @@ static void free_all(struct hooks *h)
 	}
 	buf_fini(&h->line);
 	buf_fini(&h->message);
-	free(h->hooks);
+	free(h->list);
 	free(h);
 }
 
@@ -238,7 +307,7 @@ static void on_grace_over(void *arg)
 
 	h->finished = true;
 	for (size_t i = 0; i < h->n; i++) {
-		const struct hook *k = &h->hooks[i];
+		const struct hook *k = h->list[i];
 
 		if (k->n_waiting + k->running > 0) {
 			log_error("alerts were still on their way to a hook at the end",
@@ -259,7 +328,7 @@ void hooks_check_end(struct hooks *h)
 	bool busy = false;
 
 	for (size_t i = 0; i < h->n; i++) {
-		busy = busy || h->hooks[i].n_waiting + h->hooks[i].running > 0;
+		busy = busy || h->list[i]->n_waiting + h->list[i]->running > 0;
 	}
 	if (h->closing && !h->finished && !busy) {
 		/* By the timer, so that nobody up the stack finds h gone. */
@@ -277,7 +346,7 @@ void hooks_close(struct hooks *h, uint64_t grace_ms, hooks_close_cb done, void *
 	h->close_arg = arg;
 	sys_timer_set(h->sys, h->grace, grace_ms);
 	for (size_t i = 0; i < h->n; i++) {
-		struct hook *k = &h->hooks[i];
+		struct hook *k = h->list[i];
 
 		if (k->options->type == HOOK_FILE && k->first != NULL) {
 			/* One more attempt, without waiting for its time. */
@@ -292,22 +361,18 @@ static int init_hooks(struct hooks *h, const struct hooks_options *options)
 	uint8_t n_exec = 0;
 	int rc = 0;
 
-	h->hooks = calloc(options->n_hooks + 1, sizeof *h->hooks);
-	if (h->hooks == NULL) {
+	h->list = calloc(options->n_hooks + 1, sizeof(struct hook *));
+	if (h->list == NULL) {
 		return UV_ENOMEM;
 	}
 	for (size_t i = 0; i < options->n_hooks && rc == 0; i++) {
-		struct hook *k = &h->hooks[i];
-
-		k->hooks = h;
-		k->options = &options->hooks[i];
-		k->last = &k->first;
-		k->file.fd = -1;
+		rc = hook_new(&h->list[i], h, &options->hooks[i]);
+		if (rc != 0) {
+			return rc;
+		}
 		h->n++;
-		if (k->options->type == HOOK_FILE) {
-			rc = file_init(k);
-		} else if (k->options->type == HOOK_EXEC) {
-			k->index = n_exec++;
+		if (h->list[i]->options->type == HOOK_EXEC) {
+			h->list[i]->index = n_exec++;
 		}
 	}
 	return rc == 0 && n_exec > 0 && h->helper < 0 ? UV_EINVAL : rc;

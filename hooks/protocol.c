@@ -112,13 +112,12 @@ static int table_body(struct protocol_table *out, struct reader *r)
 	size_t n = reader_u8(r);
 	int rc = 0;
 
-	if (!reader_ok(r) || has_nul(user) || sandbox > 1 || n == 0 ||
-	    n > PROTOCOL_HOOKS) {
+	if (!reader_ok(r) || has_nul(user) || sandbox > 1 || n > PROTOCOL_HOOKS) {
 		return ERR_MALFORMED;
 	}
 	memcpy(out->user, user.n == 0 ? "" : user.p, user.n);
 	out->sandbox = sandbox == 1;
-	out->options.hooks = calloc(n, sizeof *out->options.hooks);
+	out->options.hooks = calloc(n + 1, sizeof *out->options.hooks);
 	if (out->options.hooks == NULL) {
 		return UV_ENOMEM;
 	}

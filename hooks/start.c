@@ -16,8 +16,14 @@ static bool any_exec(const struct hooks_options *options)
 	return false;
 }
 
-int helper_start(const struct hooks_options *options, const char *user, bool sandbox,
-		 pid_t *pid, int *fd, char why[static HELPER_WHY])
+int helper_table(const struct hooks_options *options, struct buf *out)
+{
+	return protocol_table_encode(out, "", false, options);
+}
+
+int helper_start(const struct hooks_options *options, const char *config,
+		 const char *user, bool sandbox, pid_t *pid, int *fd,
+		 char why[static HELPER_WHY])
 {
 	char reason[WORKER_WHY] = "";
 	struct buf table;
@@ -38,7 +44,7 @@ int helper_start(const struct hooks_options *options, const char *user, bool san
 			 PROTOCOL_HOOKS, PROTOCOL_ARGS, PROTOCOL_MESSAGE_MAX);
 	}
 	if (rc == 0) {
-		rc = worker_start("--helper", buf_slice(&table), pid, fd, reason);
+		rc = worker_start("--helper", config, buf_slice(&table), pid, fd, reason);
 	}
 	buf_fini(&table);
 	if (rc != 0 && reason[0] != '\0') {

@@ -465,6 +465,30 @@ void client_renew(struct client *c)
 	}
 }
 
+void client_reload(struct client *c, const struct hostlist *before)
+{
+	bool named = collectors_reload(&c->collectors, before);
+
+	if (named && c->state == WELCOME) {
+		client_at_home(c); /* Others may be preferred now. */
+	}
+	if (named || c->state == STOPPED || c->sh->stopping) {
+		return;
+	}
+	log_info("the collector is not configured any more; going to another", "to=%s",
+		 client_host(c)->name);
+	if (c->state == WAITING) {
+		sys_timer_set(c->sh->sys, c->timer,
+			      collectors_pause_ms(&c->collectors, PAUSE_SHORT, 0));
+		return;
+	}
+	c->leaving = true;
+	if (c->state == WELCOME) {
+		client_send(c, MSG_BYE, SLICE_NONE);
+	}
+	client_end_session(c);
+}
+
 /* Back to a preferred collector, when this one was good for long enough. */
 static void consider_returning(struct client *c, int64_t now_ns)
 {

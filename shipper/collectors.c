@@ -1,6 +1,7 @@
 #include "shipper/collectors.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/err.h"
 #include "shipper/options.h"
@@ -34,21 +35,48 @@ static void shuffle(struct collectors *c)
 	}
 }
 
-int collectors_init(struct collectors *c, struct sys *sys,
-		    const struct shipper_options *options)
+static void put_in_order(struct collectors *c)
 {
-	size_t n = options->collectors.n;
+	size_t n = c->options->collectors.n;
 
-	*c = (struct collectors){.sys = sys, .options = options, .n = n};
-	c->order = calloc(n == 0 ? 1 : n, sizeof *c->order);
-	if (c->order == NULL) {
-		return UV_ENOMEM;
-	}
-	for (size_t i = 0; i < n; i++) {
+	c->n = n < COLLECTORS_MAX ? n : COLLECTORS_MAX;
+	for (size_t i = 0; i < c->n; i++) {
 		c->order[i] = i;
 	}
 	shuffle(c);
+}
+
+int collectors_init(struct collectors *c, struct sys *sys,
+		    const struct shipper_options *options)
+{
+	*c = (struct collectors){.sys = sys, .options = options};
+	c->order = calloc(COLLECTORS_MAX, sizeof *c->order);
+	if (c->order == NULL) {
+		return UV_ENOMEM;
+	}
+	put_in_order(c);
 	return 0;
+}
+
+static bool same_host(const struct hostport *a, const struct hostport *b)
+{
+	return a->port == b->port && strcmp(a->name, b->name) == 0;
+}
+
+bool collectors_reload(struct collectors *c, const struct hostlist *before)
+{
+	const struct hostport *was = &before->v[c->order[c->at]];
+
+	put_in_order(c);
+	for (size_t i = 0; i < c->n; i++) {
+		if (same_host(&c->options->collectors.v[c->order[i]], was)) {
+			c->at = i;
+			return true;
+		}
+	}
+	collectors_return(c);
+	c->rounds = 0;
+	return false;
 }
 
 void collectors_fini(struct collectors *c)

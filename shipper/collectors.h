@@ -20,10 +20,12 @@
 
 struct shipper_options;
 
+enum { COLLECTORS_MAX = 32 }; /* of a longer list the rest is not tried */
+
 struct collectors {
 	struct sys *sys;
 	const struct shipper_options *options;
-	size_t *order; /* indices into options->collectors */
+	size_t *order; /* COLLECTORS_MAX indices into options->collectors */
 	size_t n;
 	size_t at;     /* into order */
 	bool again;    /* at is tried because its session has ended */
@@ -34,6 +36,10 @@ struct collectors {
 int collectors_init(struct collectors *c, struct sys *sys,
 		    const struct shipper_options *options);
 void collectors_fini(struct collectors *c);
+/* options->collectors has changed; before: what it was, with at least one in each.  The
+ * order is drawn anew.  Whether the one that is dialled or connected is still named; else
+ * the first is the next. */
+bool collectors_reload(struct collectors *c, const struct hostlist *before);
 
 /* Whom to dial, or who is connected. */
 const struct hostport *collectors_now(const struct collectors *c);

@@ -363,6 +363,8 @@ void client_status(struct client *c, struct json *j);
 /* Ends the session in good order and dials anew, with whatever identity the net has
  * by then. */
 void client_renew(struct client *c);
+/* As shipper_collectors(). */
+void client_reload(struct client *c, const struct hostlist *before);
 
 /* ---- shipper.c ---- */
 

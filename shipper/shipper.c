@@ -494,6 +494,11 @@ void shipper_renew(struct shipper *s)
 	client_renew(s->client);
 }
 
+void shipper_collectors(struct shipper *s, const struct hostlist *before)
+{
+	client_reload(s->client, before);
+}
+
 void shipper_status(struct shipper *s, struct json *j)
 {
 	json_object(j, "connection");

@@ -149,6 +149,10 @@ void shipper_stop(struct shipper *s, uint64_t wait_ms, void (*cb)(void *arg),
 int shipper_save(const struct shipper *s, struct buf *out);
 
 bool shipper_connected(const struct shipper *s);
+/* options->collectors has changed under its address; before: what it was, borrowed for the
+ * call; neither is empty.  A session with a collector that is still named goes on, another
+ * ends as for a renewed certificate, and the first of the new ones is dialled. */
+void shipper_collectors(struct shipper *s, const struct hostlist *before);
 /* The device's certificate was renewed: connects anew, without losing anything. */
 void shipper_renew(struct shipper *s);
 /* Members for `nightjar status`. */

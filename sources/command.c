@@ -8,63 +8,10 @@
 
 #include "common/err.h"
 #include "common/log.h"
-#include "sources/kept.h"
-#include "sources/runner_protocol.h"
+#include "sources/about.h"
+#include "sources/command_impl.h"
 
-enum {
-	NAME_BYTES = 256,
-	SAID_BYTES = 512,
-	SAID_MAX = 20,         /* lines a minute */
-	END_WAIT_MS = 2000,    /* for the end of its output, after its own */
-	DRAIN_MAX = 4 << 20,   /* bytes still read from a pipe when stopping */
-};
 static const int64_t minute = INT64_C(60000000000);
-
-enum state { PAUSE, ASKED, RUNNING, ENDED, LOST };
-
-/* On the heap, since the next run begins while the last one's is being closed. */
-struct pipe {
-	uv_pipe_t uv; /* data: the command */
-	struct commands *set;
-};
-
-struct command {
-	struct commands *set;
-	const struct sources_command *options;
-	uint8_t index;
-	enum state state;
-	char name[NAME_BYTES];
-	struct kept kept;
-	bool opened;
-	struct pipe *out, *err;  /* NULL: closed */
-	bool reading;
-	struct sys_timer *timer;
-	uint64_t delay_ms;       /* the pause after an end, before it is shortened */
-	uint64_t wait_ms;        /* the one to come */
-	int64_t started_ns;
-	uint64_t runs, lines_said;
-	/* Standard error. */
-	char said[SAID_BYTES];
-	size_t n_said;
-	bool said_cut;           /* the rest of an oversize line is passed over */
-	int64_t said_since_ns;
-	unsigned said_lines;
-	uint64_t said_dropped;
-};
-
-struct commands {
-	struct source source; /* first */
-	struct sys *sys;
-	uv_loop_t *loop;
-	int fd;
-	uv_poll_t poll;
-	bool stopping, freeing;
-	struct command_callbacks cb;
-	struct command *v;
-	size_t n;
-	size_t closing; /* handles whose close is under way */
-	char err_bytes[4096];
-};
 
 static void step(struct command *c);
 
@@ -73,13 +20,10 @@ static void step(struct command *c);
 static void free_all(struct commands *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
-		sys_timer_free(s->sys, s->v[i].timer);
-		if (s->v[i].kept.buf != NULL) {
-			kept_fini(&s->v[i].kept);
-		}
-		explicit_bzero(s->v[i].said, SAID_BYTES);
+		command_free(s->v[i]);
 	}
 	free(s->v);
+	sys_timer_free(s->sys, s->sweep);
 	if (s->fd >= 0) {
 		close(s->fd);
 	}
@@ -262,31 +206,59 @@ static void choose_pause(struct command *c, bool ran)
 							  : c->delay_ms * 2;
 }
 
+int commands_send(struct commands *s, struct slice message)
+{
+	if (send(s->fd, message.p, message.n, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) {
+		return 0;
+	}
+	return errno == EAGAIN || errno == ENOBUFS || errno == EINTR ? UV_EAGAIN : -errno;
+}
+
+int commands_send_take(struct commands *s)
+{
+	const struct worker_change c = {.type = WORKER_TAKE, .number = s->to_take};
+	char bytes[RUNNER_MESSAGE];
+	struct buf b = {bytes, 0, sizeof bytes, sizeof bytes};
+	int rc = 0;
+
+	if (s->to_take != 0) {
+		rc = worker_change_encode(&b, &c);
+		rc = rc != 0 ? rc : commands_send(s, buf_slice(&b));
+		s->to_take = rc == 0 ? 0 : s->to_take;
+	}
+	return rc;
+}
+
 static int send_message(struct commands *s, enum runner_type type, uint8_t index)
 {
 	struct runner_message m = {type, index, 0};
 	char bytes[RUNNER_MESSAGE];
 	struct buf b = {bytes, 0, sizeof bytes, sizeof bytes};
-	int rc = runner_message_encode(&b, &m);
+	/* What is sent behind it is meant by the new table. */
+	int rc = commands_send_take(s);
 
-	if (rc == 0 && send(s->fd, b.p, b.n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-		rc = errno == EAGAIN || errno == ENOBUFS || errno == EINTR ? UV_EAGAIN
-									   : -errno;
-	}
-	return rc;
+	rc = rc != 0 ? rc : runner_message_encode(&b, &m);
+	return rc != 0 ? rc : commands_send(s, buf_slice(&b));
 }
 
-static void bury(struct commands *s, int rc)
+void commands_bury(struct commands *s, int rc)
 {
+	if (s->lost) {
+		return;
+	}
+	s->lost = true;
 	uv_poll_stop(&s->poll);
 	log_error("the process that runs command sources has ended; restart the agent",
 		  "error=\"%s\"", err_str(rc));
 	for (size_t i = 0; i < s->n; i++) {
-		struct command *c = &s->v[i];
+		struct command *c = s->v[i];
 
 		c->state = LOST; /* What is in its pipe is still read. */
 		sys_timer_stop(s->sys, c->timer);
-		tell_end(c, COMMAND_LOST, rc, 0);
+		if (!c->leaving) {
+			tell_end(c, COMMAND_LOST, rc, 0);
+		}
+		step(c);
 	}
 }
 
@@ -297,7 +269,7 @@ static void ask(struct command *c)
 	if (rc == UV_EAGAIN) {
 		sys_timer_set(c->set->sys, c->timer, c->options->restart_min_ms);
 	} else if (rc != 0) {
-		bury(c->set, rc);
+		commands_bury(c->set, rc);
 	} else {
 		c->state = ASKED;
 	}
@@ -322,10 +294,55 @@ static void on_timer(void *arg)
  * earlier, or the first line of the next would continue the last of this one. */
 static void step(struct command *c)
 {
-	if (c->state == ENDED && c->out == NULL && c->kept.n == 0) {
+	if (c->out != NULL || c->kept.n > 0) {
+		return;
+	}
+	if (c->leaving && (c->state == ENDED || c->state == PAUSE || c->state == LOST)) {
+		sys_timer_set(c->set->sys, c->set->sweep, 0);
+	} else if (c->state == ENDED) {
 		c->state = PAUSE;
 		sys_timer_set(c->set->sys, c->timer, c->wait_ms);
 	}
+}
+
+/* Not from inside a command's own callbacks. */
+static void on_sweep(void *arg)
+{
+	struct commands *s = arg;
+
+	for (size_t i = s->n; i > 0 && !s->stopping; i--) {
+		struct command *c = s->v[i - 1];
+
+		if (!c->leaving || c->out != NULL || c->kept.n > 0 || c->state == ASKED ||
+		    c->state == RUNNING) {
+			continue;
+		}
+		if (c->opened) {
+			kept_close(&c->kept);
+		}
+		command_free(c);
+		s->n--;
+		memmove(s->v + i - 1, s->v + i, (s->n - (i - 1)) * sizeof(struct command *));
+	}
+}
+
+void command_begin(struct command *c)
+{
+	kept_open(&c->kept);
+	c->opened = true;
+	sys_timer_set(c->set->sys, c->timer, 0);
+}
+
+void command_leave(struct command *c)
+{
+	c->leaving = true;
+	/* Else the runner says when it has ended, and the place is free. */
+	c->placed = c->state == ASKED || c->state == RUNNING;
+	if (c->state == PAUSE || c->state == LOST) {
+		sys_timer_stop(c->set->sys, c->timer);
+		kept_flush(&c->kept);
+	}
+	step(c);
 }
 
 /* ---- what the runner says ---- */
@@ -393,11 +410,15 @@ static void on_ended(struct command *c, const struct runner_message *m)
 	choose_pause(c, ran);
 	c->state = ENDED;
 	sys_timer_set(c->set->sys, c->timer, END_WAIT_MS);
-	tell_end(c,
-		 !ran ? COMMAND_FAILED
-		 : m->type == RUNNER_SIGNALED ? COMMAND_SIGNALED
-					      : COMMAND_EXITED,
-		 ran ? status : -status, c->wait_ms);
+	if (c->leaving) {
+		c->placed = false; /* As it was meant to. */
+	} else {
+		tell_end(c,
+			 !ran ? COMMAND_FAILED
+			 : m->type == RUNNER_SIGNALED ? COMMAND_SIGNALED
+						      : COMMAND_EXITED,
+			 ran ? status : -status, c->wait_ms);
+	}
 	step(c);
 }
 
@@ -413,16 +434,33 @@ static void take_descriptors(struct msghdr *h, int fds[static 2])
 	}
 }
 
-/* One message: 0, UV_EAGAIN when there is none, or the runner is gone. */
-static int receive(struct commands *s)
+static struct command *at_place(const struct commands *s, uint8_t place)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->v[i]->placed && s->v[i]->index == place) {
+			return s->v[i];
+		}
+	}
+	return NULL;
+}
+
+static void take_verdict(struct commands *s, const struct worker_change *c)
+{
+	s->judged = c->number;
+	snprintf(s->verdict, sizeof s->verdict, "%.*s", SLICE_ARG(c->text));
+}
+
+int commands_receive(struct commands *s)
 {
 	_Alignas(struct cmsghdr) char room[CMSG_SPACE(2 * sizeof(int))];
-	char bytes[RUNNER_MESSAGE];
+	char bytes[WORKER_TEXT_MAX + 16];
 	struct iovec iov = {bytes, sizeof bytes};
 	struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room,
 			   .msg_controllen = sizeof room};
 	ssize_t n = recvmsg(s->fd, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct worker_change change;
 	struct runner_message m;
+	struct command *c;
 	int fds[2], rc;
 
 	if (n < 0) {
@@ -432,16 +470,22 @@ static int receive(struct commands *s)
 		return ERR_CLOSED;
 	}
 	take_descriptors(&h, fds);
+	if (fds[0] < 0 && worker_change_decode(&change, slice(bytes, (size_t)n)) == 0 &&
+	    change.type == WORKER_JUDGED) {
+		take_verdict(s, &change);
+		return 0;
+	}
 	rc = runner_message_decode(&m, slice(bytes, (size_t)n));
-	if (rc == 0 && (m.command >= s->n || (m.type == RUNNER_STARTED) != (fds[0] >= 0))) {
+	c = rc == 0 ? at_place(s, m.command) : NULL;
+	if (rc == 0 && (c == NULL || (m.type == RUNNER_STARTED) != (fds[0] >= 0))) {
 		rc = ERR_PROTOCOL;
 	}
-	if (rc == 0 && m.type == RUNNER_STARTED && s->v[m.command].state == ASKED) {
-		on_started(&s->v[m.command], fds[0], fds[1]);
+	if (rc == 0 && m.type == RUNNER_STARTED && c->state == ASKED) {
+		on_started(c, fds[0], fds[1]);
 		return 0;
 	}
 	if (rc == 0 && m.type > RUNNER_STARTED) {
-		on_ended(&s->v[m.command], &m);
+		on_ended(c, &m);
 		return 0;
 	}
 	if (fds[0] >= 0) {
@@ -457,11 +501,22 @@ static void on_runner(uv_poll_t *poll, int status, int events)
 	int rc = status != 0 ? ERR_CLOSED : 0; /* All that libuv says is "bad descriptor". */
 
 	while (rc == 0 && (events & UV_READABLE) != 0 && !s->stopping) {
-		rc = receive(s);
+		rc = commands_receive(s);
+	}
+	if (rc == 0 || rc == UV_EAGAIN) {
+		rc = commands_send_take(s);
 	}
 	if (rc != 0 && rc != UV_EAGAIN) {
-		bury(s, rc);
+		commands_bury(s, rc);
+	} else if (!s->stopping) {
+		commands_listen(s);
 	}
+}
+
+void commands_listen(struct commands *s)
+{
+	uv_poll_start(&s->poll, UV_READABLE | (s->to_take != 0 ? UV_WRITABLE : 0),
+		      on_runner);
 }
 
 /* ---- as a source ---- */
@@ -475,13 +530,10 @@ static int op_start(struct source *source)
 {
 	struct commands *s = of(source);
 
-	uv_poll_start(&s->poll, UV_READABLE, on_runner);
+	commands_listen(s);
+	s->started = true;
 	for (size_t i = 0; i < s->n; i++) {
-		struct command *c = &s->v[i];
-
-		kept_open(&c->kept);
-		c->opened = true;
-		sys_timer_set(s->sys, c->timer, 0);
+		command_begin(s->v[i]);
 	}
 	return 0;
 }
@@ -491,7 +543,7 @@ static void op_resume(struct source *source)
 	struct commands *s = of(source);
 
 	for (size_t i = 0; i < s->n; i++) {
-		struct command *c = &s->v[i];
+		struct command *c = s->v[i];
 
 		if (c->out == NULL) {
 			kept_flush(&c->kept);
@@ -530,9 +582,11 @@ static void op_stop(struct source *source)
 
 	s->stopping = true;
 	for (size_t i = 0; i < s->n; i++) {
-		struct command *c = &s->v[i];
+		struct command *c = s->v[i];
 
-		send_message(s, RUNNER_STOP, c->index);
+		if (c->placed && !c->leaving) {
+			send_message(s, RUNNER_STOP, c->index);
+		}
 		sys_timer_stop(s->sys, c->timer);
 		stop_reading(c);
 		drain(c);
@@ -558,10 +612,11 @@ static void op_free(struct source *source)
 	struct commands *s = of(source);
 
 	s->stopping = s->freeing = true;
+	sys_timer_stop(s->sys, s->sweep);
 	for (size_t i = 0; i < s->n; i++) {
-		sys_timer_stop(s->sys, s->v[i].timer);
-		close_pipe(&s->v[i].out);
-		close_pipe(&s->v[i].err);
+		sys_timer_stop(s->sys, s->v[i]->timer);
+		close_pipe(&s->v[i]->out);
+		close_pipe(&s->v[i]->err);
 	}
 	s->closing++;
 	uv_close((uv_handle_t *)&s->poll, on_poll_closed);
@@ -574,10 +629,10 @@ static void op_status(const struct source *source, struct json *j)
 	const struct commands *s = (const struct commands *)source;
 
 	for (size_t i = 0; i < s->n; i++) {
-		const struct command *c = &s->v[i];
+		const struct command *c = s->v[i];
 
 		json_object(j, c->name);
-		json_cstr(j, "state", states[c->state]);
+		json_cstr(j, "state", c->leaving ? "leaving" : states[c->state]);
 		json_u64(j, "bytes", c->kept.stream.position);
 		json_u64(j, "runs", c->runs);
 		json_u64(j, "lines_of_errors", c->lines_said);
@@ -609,26 +664,64 @@ static void name_it(struct command *c)
 	}
 }
 
-static int init_command(struct commands *s, const struct sources_options *o,
-			const unsigned char *secret)
+static int copy_options(struct sources_command *out, const struct sources_command *o)
 {
-	struct command *c = &s->v[s->n];
+	int rc = sources_about_copy(&out->about, &o->about);
+
+	out->restart_min_ms = o->restart_min_ms;
+	out->restart_max_ms = o->restart_max_ms;
+	for (size_t i = 0; i < o->command.n && rc == 0; i++) {
+		rc = strlist_add(&out->command, slice_str(o->command.v[i]));
+	}
+	return rc;
+}
+
+int command_new(struct command **out, struct commands *s, const struct sources_command *o,
+		const struct sources_options *options,
+		const unsigned char secret[static STREAM_SECRET])
+{
+	struct command *c = calloc(1, sizeof *c);
 	char path[NAME_BYTES + 8];
 	int rc;
 
+	*out = NULL;
+	if (c == NULL) {
+		return UV_ENOMEM;
+	}
 	c->set = s;
-	c->index = (uint8_t)s->n;
-	c->options = &o->commands[s->n];
-	c->delay_ms = c->options->restart_min_ms;
-	name_it(c);
-	snprintf(path, sizeof path, "command:%s", c->options->command.v[0]);
-	rc = sys_timer_new(s->sys, &c->timer, on_timer, c);
+	c->options = &c->own;
+	rc = copy_options(&c->own, o);
+	rc = rc != 0 ? rc : sys_timer_new(s->sys, &c->timer, on_timer, c);
+	if (rc == 0) {
+		c->delay_ms = c->options->restart_min_ms;
+		name_it(c);
+		snprintf(path, sizeof path, "command:%s", c->options->command.v[0]);
+		rc = kept_init(&c->kept, s->sys, options, secret, &c->options->about, path,
+			       s->cb.tail, s->cb.tail_arg);
+	}
 	if (rc != 0) {
+		command_free(c);
 		return rc;
 	}
-	s->n++;
-	return kept_init(&c->kept, s->sys, o, secret, &c->options->about, path,
-			 s->cb.tail, s->cb.tail_arg);
+	*out = c;
+	return 0;
+}
+
+void command_free(struct command *c)
+{
+	if (c == NULL) {
+		return;
+	}
+	close_pipe(&c->out);
+	close_pipe(&c->err);
+	sys_timer_free(c->set->sys, c->timer);
+	if (c->kept.buf != NULL) {
+		kept_fini(&c->kept);
+	}
+	explicit_bzero(c->said, SAID_BYTES);
+	sources_about_fini(&c->own.about);
+	strlist_fini(&c->own.command);
+	free(c);
 }
 
 int commands_new(struct source **out, uv_loop_t *loop, struct sys *sys, int fd,
@@ -646,10 +739,14 @@ int commands_new(struct source **out, uv_loop_t *loop, struct sys *sys, int fd,
 	}
 	*s = (struct commands){.source.ops = &command_ops, .sys = sys, .loop = loop,
 			       .fd = fd, .cb = *cb};
-	s->v = calloc(options->n_commands + 1, sizeof *s->v);
-	rc = s->v == NULL ? UV_ENOMEM : 0;
+	s->v = calloc(options->n_commands + 1, sizeof(struct command *));
+	rc = s->v == NULL ? UV_ENOMEM : sys_timer_new(sys, &s->sweep, on_sweep, s);
 	while (rc == 0 && s->n < options->n_commands) {
-		rc = init_command(s, options, secret);
+		rc = command_new(&s->v[s->n], s, &options->commands[s->n], options, secret);
+		if (rc == 0) {
+			s->v[s->n]->index = (uint8_t)s->n;
+			s->v[s->n++]->placed = true;
+		}
 	}
 	rc = rc != 0 ? rc : uv_poll_init(loop, &s->poll, fd);
 	if (rc != 0) {

@@ -53,4 +53,26 @@ int commands_new(struct source **out, uv_loop_t *loop, struct sys *sys, int fd,
 		 const unsigned char secret[static STREAM_SECRET],
 		 const struct command_callbacks *cb);
 
+/* ---- another list of commands, while they run ---- */
+
+struct commands_change; /* prepared, not taken yet */
+
+enum { COMMANDS_WHY = 1024 };
+
+/* Asks the runner whether it would run these (options is borrowed for the call) and waits
+ * for its answer, 5 s at most.  A command whose program, arguments, label, program name,
+ * zone and policy are as they were goes on as it is.  On error nothing has changed, *out
+ * is NULL and why is one line: UV_EACCES, ERR_TIMEOUT, ERR_CLOSED (the runner is gone: no
+ * command can be started any more), ERR_FULL (too many are still ending), ERR_TOO_LARGE,
+ * UV_ENOMEM, or the error of a call. */
+int commands_prepare(struct commands_change **out, struct source *source,
+		     const struct sources_options *options,
+		     const unsigned char secret[static STREAM_SECRET],
+		     char why[static COMMANDS_WHY]);
+/* From now on they run.  Those that are gone are ended, and their streams end when what
+ * they had written is taken.  c is freed. */
+void commands_take(struct commands_change *c, struct sources_taken *t);
+/* Or not.  NULL allowed. */
+void commands_drop(struct commands_change *c);
+
 #endif

@@ -147,6 +147,7 @@ static void on_conn_closed(uv_handle_t *h)
 	struct conn *c = h->data;
 	struct syslog *s = c->listener->syslog;
 
+	c->listener->handles--;
 	close(c->fd);
 	framing_fini(&c->framing);
 	free(c);
@@ -267,6 +268,7 @@ static void add_conn(struct listener *l, int fd, const union from *from)
 		return;
 	}
 	s->refs++;
+	l->handles++;
 	c->poll.data = c;
 	c->listener = l;
 	c->fd = fd;
@@ -336,6 +338,8 @@ static void on_listener_closed(uv_handle_t *h)
 	struct listener *l = h->data;
 
 	close(l->fd);
+	l->fd = -1;
+	l->handles--;
 	syslog_unref(l->syslog);
 }
 
@@ -349,6 +353,7 @@ int listener_start(struct listener *l)
 	l->live = true;
 	l->poll.data = l;
 	l->syslog->refs++;
+	l->handles++;
 	return uv_poll_start(&l->poll, UV_READABLE, on_readable);
 }
 
@@ -387,6 +392,7 @@ void listener_close(struct listener *l)
 	while (l->conns != NULL) {
 		end_conn(l->conns);
 	}
+	l->paused = false;
 	if (l->live) {
 		l->live = false;
 		uv_close((uv_handle_t *)&l->poll, on_listener_closed);

@@ -4,7 +4,8 @@
  *	                '--STOP, end of the agent--> TERMINATED --2 s--> KILLED --> IDLE
  *
  * What may fail: pipe or fork, the program is gone or changed hands (FAILED with the
- * errno); the agent dies (everything is ended, then the runner ends); a message that
+ * errno); another table that the configuration file does not say (the one before stays);
+ * the agent dies (everything is ended, then the runner ends); a message that
  * is not of the form, or asks for what runs already (the same: whoever sent it is not the
  * program that it was started by).
  */
@@ -36,6 +37,7 @@ struct job {
 	enum job_state state;
 	pid_t pid; /* and its session and process group */
 	int64_t deadline_ms; /* TERMINATED */
+	struct strlist argv; /* empty: not configured (any more) */
 };
 
 struct runner {
@@ -43,8 +45,13 @@ struct runner {
 	int signals;
 	bool closed;
 	uid_t owner; /* who started us: programs may belong to it */
-	struct runner_table table;
-	struct job jobs[RUNNER_COMMANDS];
+	const struct worker_config *config;
+	struct runner_table table; /* until its commands have their places */
+	struct job jobs[RUNNER_PLACES];
+	/* Was judged, and waits for TAKE. */
+	struct runner_table next;
+	uint8_t next_places[RUNNER_COMMANDS];
+	uint32_t next_number; /* 0: there is none */
 	char message[WORKER_MESSAGE_MAX];
 };
 
@@ -134,17 +141,18 @@ static int on_run(struct runner *r, uint8_t i)
 	int reading[2];
 	pid_t pid;
 
-	if (r->jobs[i].state != JOB_IDLE) {
+	if (r->jobs[i].state != JOB_IDLE || r->jobs[i].argv.n == 0) {
 		return ERR_MALFORMED;
 	}
-	pid = run_command(r, &r->table.commands[i], reading);
+	pid = run_command(r, &r->jobs[i].argv, reading);
 	if (pid < 0) {
 		m.type = RUNNER_FAILED;
 		m.status = (uint32_t)-pid;
 		tell(r, &m, NULL);
 		return 0;
 	}
-	r->jobs[i] = (struct job){.state = JOB_RUNNING, .pid = pid};
+	r->jobs[i].state = JOB_RUNNING;
+	r->jobs[i].pid = pid;
 	tell(r, &m, reading);
 	close_pair(reading);
 	return 0;
@@ -161,7 +169,7 @@ static void end_job(struct job *j)
 
 static void reap(struct runner *r)
 {
-	for (size_t i = 0; i < r->table.n; i++) {
+	for (size_t i = 0; i < RUNNER_PLACES; i++) {
 		struct job *j = &r->jobs[i];
 		struct runner_message m = {RUNNER_EXITED, (uint8_t)i, 0};
 		siginfo_t info = {0};
@@ -192,7 +200,7 @@ static int keep_deadlines(struct runner *r)
 {
 	int64_t now = now_ms(), next = INT64_MAX;
 
-	for (size_t i = 0; i < r->table.n; i++) {
+	for (size_t i = 0; i < RUNNER_PLACES; i++) {
 		struct job *j = &r->jobs[i];
 
 		if (j->state == JOB_TERMINATED && j->deadline_ms <= now) {
@@ -205,12 +213,137 @@ static int keep_deadlines(struct runner *r)
 	return next == INT64_MAX ? -1 : (int)(next - now);
 }
 
+/* ---- another table ---- */
+
+static bool same_command(const struct strlist *a, const struct strlist *b)
+{
+	bool same = a->n == b->n;
+
+	for (size_t i = 0; i < a->n && same; i++) {
+		same = strcmp(a->v[i], b->v[i]) == 0;
+	}
+	return same;
+}
+
+/* Each command has a place of its own, where it stands already or nothing does. */
+static bool places_fit(const struct runner *r, const struct runner_table *t,
+		       struct slice places)
+{
+	bool seen[RUNNER_PLACES] = {false};
+
+	for (size_t i = 0; i < t->n; i++) {
+		uint8_t at = (uint8_t)places.p[i];
+		const struct job *j = at < RUNNER_PLACES ? &r->jobs[at] : NULL;
+
+		if (j == NULL || seen[at] ||
+		    (j->argv.n > 0 ? !same_command(&j->argv, &t->commands[i])
+				   : j->state != JOB_IDLE)) {
+			return false;
+		}
+		seen[at] = true;
+	}
+	return true;
+}
+
+static int judge_programs(const struct runner *r, const struct runner_table *t,
+			  char why[static WORKER_WHY])
+{
+	char file[PATH_MAX], reason[TRUST_WHY];
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < t->n; i++) {
+		rc = trust_program(t->commands[i].v[0], r->owner, file, reason);
+		if (rc != 0) {
+			snprintf(why, WORKER_WHY, "%s", reason);
+		}
+	}
+	return rc;
+}
+
+static int on_propose(struct runner *r, const struct worker_change *c)
+{
+	char why[WORKER_WHY] = "";
+	int rc;
+
+	runner_table_free(&r->next);
+	r->next_number = 0;
+	rc = runner_table_decode(&r->next, c->table);
+	if (rc == ERR_MALFORMED ||
+	    (rc == 0 && (c->more.n != r->next.n || !places_fit(r, &r->next, c->more)))) {
+		return ERR_MALFORMED;
+	}
+	rc = rc != 0 ? rc : worker_agrees(r->config, r->owner, c->table, why);
+	rc = rc != 0 ? rc : judge_programs(r, &r->next, why);
+	if (rc == 0) {
+		r->next_number = c->number;
+		memcpy(r->next_places, c->more.p, c->more.n);
+	} else if (why[0] == '\0') {
+		snprintf(why, WORKER_WHY, "%s", err_str(rc));
+	}
+	if (worker_judged(r->fd, c->number, why) != 0) {
+		r->closed = true;
+	}
+	return 0;
+}
+
+/* The command's words change hands. */
+static void place(struct runner *r, struct runner_table *t, size_t i, uint8_t at)
+{
+	strlist_fini(&r->jobs[at].argv);
+	r->jobs[at].argv = t->commands[i];
+	t->commands[i] = (struct strlist){NULL, 0};
+}
+
+static int on_take(struct runner *r, const struct worker_change *c)
+{
+	bool stays[RUNNER_PLACES] = {false};
+
+	if (r->next_number == 0 || r->next_number != c->number) {
+		return ERR_MALFORMED;
+	}
+	for (size_t i = 0; i < r->next.n; i++) {
+		stays[r->next_places[i]] = true;
+	}
+	for (size_t at = 0; at < RUNNER_PLACES; at++) {
+		if (!stays[at]) {
+			end_job(&r->jobs[at]);
+			strlist_fini(&r->jobs[at].argv);
+		}
+	}
+	for (size_t i = 0; i < r->next.n; i++) {
+		place(r, &r->next, i, r->next_places[i]);
+	}
+	runner_table_free(&r->next);
+	r->next_number = 0;
+	return 0;
+}
+
 /* ---- the loop ---- */
+
+static int on_message(struct runner *r, struct slice message)
+{
+	struct worker_change c;
+	struct runner_message m;
+	int rc = runner_message_decode(&m, message);
+
+	if (rc == 0 && m.command < RUNNER_PLACES && m.type == RUNNER_RUN) {
+		return on_run(r, m.command);
+	}
+	if (rc == 0 && m.command < RUNNER_PLACES && m.type == RUNNER_STOP) {
+		end_job(&r->jobs[m.command]);
+		return 0;
+	}
+	if (rc == 0 || worker_change_decode(&c, message) != 0) {
+		return ERR_MALFORMED;
+	}
+	return c.type == WORKER_PROPOSE ? on_propose(r, &c)
+	       : c.type == WORKER_TAKE	? on_take(r, &c)
+					: ERR_MALFORMED;
+}
 
 /* One message; false: the socket is closed, or speaks nonsense. */
 static bool receive(struct runner *r)
 {
-	struct runner_message m;
 	ssize_t n = recv(r->fd, r->message, sizeof r->message, MSG_TRUNC);
 	int rc;
 
@@ -222,17 +355,7 @@ static bool receive(struct runner *r)
 	}
 	rc = (size_t)n > sizeof r->message
 		     ? ERR_MALFORMED
-		     : runner_message_decode(&m, slice(r->message, (size_t)n));
-	if (rc == 0 && m.command >= r->table.n) {
-		rc = ERR_MALFORMED;
-	}
-	if (rc == 0 && m.type == RUNNER_RUN) {
-		rc = on_run(r, m.command);
-	} else if (rc == 0 && m.type == RUNNER_STOP) {
-		end_job(&r->jobs[m.command]);
-	} else if (rc == 0) {
-		rc = ERR_MALFORMED;
-	}
+		     : on_message(r, slice(r->message, (size_t)n));
 	if (rc != 0) {
 		log_error("the process for command sources got a message that it does "
 			  "not understand, and ends", "bytes=%zd", n);
@@ -242,7 +365,7 @@ static bool receive(struct runner *r)
 
 static bool any_job(const struct runner *r)
 {
-	for (size_t i = 0; i < r->table.n; i++) {
+	for (size_t i = 0; i < RUNNER_PLACES; i++) {
 		if (r->jobs[i].state != JOB_IDLE) {
 			return true;
 		}
@@ -253,7 +376,7 @@ static bool any_job(const struct runner *r)
 static void end_all(struct runner *r)
 {
 	r->closed = true;
-	for (size_t i = 0; i < r->table.n; i++) {
+	for (size_t i = 0; i < RUNNER_PLACES; i++) {
 		end_job(&r->jobs[i]);
 	}
 }
@@ -273,7 +396,10 @@ static void run(struct runner *r)
 			/* One signal can stand for several children. */
 		}
 		reap(r);
-		if (r->closed || (p[1].revents != 0 && !receive(r))) {
+		if (p[1].revents != 0 && !receive(r)) {
+			r->closed = true;
+		}
+		if (r->closed) { /* Also when an answer found nobody any more. */
 			end_all(r);
 		}
 	}
@@ -283,16 +409,12 @@ static void run(struct runner *r)
 
 static int judge_table(struct runner *r, char why[static WORKER_WHY])
 {
-	char file[PATH_MAX], reason[TRUST_WHY];
 	int rc = worker_give_up_rights(r->table.user, r->table.sandbox, &r->owner,
 				       why);
 
+	rc = rc != 0 ? rc : judge_programs(r, &r->table, why);
 	for (size_t i = 0; rc == 0 && i < r->table.n; i++) {
-		rc = trust_program(r->table.commands[i].v[0], r->owner, file,
-				   reason);
-		if (rc != 0) {
-			snprintf(why, WORKER_WHY, "%s", reason);
-		}
+		place(r, &r->table, i, (uint8_t)i);
 	}
 	return rc;
 }
@@ -313,7 +435,7 @@ static int accept_table(struct runner *r)
 	return worker_answer(r->fd, slice_str(why)) != 0 ? ERR_CLOSED : rc;
 }
 
-int runner_main(int fd)
+int runner_main(int fd, const struct worker_config *config)
 {
 	struct runner *r = calloc(1, sizeof *r);
 	int rc;
@@ -322,20 +444,31 @@ int runner_main(int fd)
 		return 1;
 	}
 	r->fd = fd;
+	r->config = config;
 	rc = worker_set_up(fd, &r->signals);
 	rc = rc != 0 ? rc : accept_table(r);
 	if (rc == 0) {
 		run(r);
 	}
+	for (size_t i = 0; i < RUNNER_PLACES; i++) {
+		strlist_fini(&r->jobs[i].argv);
+	}
 	runner_table_free(&r->table);
+	runner_table_free(&r->next);
 	free(r);
 	return rc == 0 ? 0 : 1;
 }
 
 /* ---- in the agent ---- */
 
-int runner_start(const struct sources_options *options, const char *user, bool sandbox,
-		 pid_t *pid, int *fd, char why[static WORKER_WHY])
+int runner_table(const struct sources_options *options, struct buf *out)
+{
+	return runner_table_encode(out, "", false, options);
+}
+
+int runner_start(const struct sources_options *options, const char *config,
+		 const char *user, bool sandbox, pid_t *pid, int *fd,
+		 char why[static WORKER_WHY])
 {
 	char reason[WORKER_WHY] = "";
 	struct buf table;
@@ -356,7 +489,8 @@ int runner_start(const struct sources_options *options, const char *user, bool s
 			 RUNNER_COMMANDS, RUNNER_ARGS, WORKER_MESSAGE_MAX);
 	}
 	if (rc == 0) {
-		rc = worker_start(RUNNER_FLAG, buf_slice(&table), pid, fd, reason);
+		rc = worker_start(RUNNER_FLAG, config, buf_slice(&table), pid, fd,
+				  reason);
 	}
 	buf_fini(&table);
 	if (rc != 0) {

@@ -40,7 +40,7 @@ int runner_table_encode(struct buf *out, const char *user, bool sandbox,
 {
 	int rc;
 
-	if (options->n_commands == 0 || options->n_commands > RUNNER_COMMANDS ||
+	if (options->n_commands > RUNNER_COMMANDS ||
 	    strlen(user) >= sizeof ((struct runner_table *)0)->user) {
 		return ERR_TOO_LARGE;
 	}
@@ -85,13 +85,12 @@ static int table_body(struct runner_table *t, struct reader *r)
 	user = reader_blob(r, sizeof t->user - 1);
 	sandbox = reader_u8(r);
 	n = reader_u8(r);
-	if (!reader_ok(r) || has_nul(user) || sandbox > 1 || n == 0 ||
-	    n > RUNNER_COMMANDS) {
+	if (!reader_ok(r) || has_nul(user) || sandbox > 1 || n > RUNNER_COMMANDS) {
 		return ERR_MALFORMED;
 	}
 	memcpy(t->user, user.n == 0 ? "" : user.p, user.n);
 	t->sandbox = sandbox == 1;
-	t->commands = calloc(n, sizeof *t->commands);
+	t->commands = calloc((size_t)n + 1, sizeof *t->commands);
 	if (t->commands == NULL) {
 		return UV_ENOMEM;
 	}

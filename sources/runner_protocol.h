@@ -13,7 +13,9 @@
 #include "common/worker.h"
 #include "sources/options.h"
 
-enum { RUNNER_COMMANDS = 64, RUNNER_ARGS = 64, RUNNER_ARG_MAX = 4096,
+/* A command keeps its place for as long as it is configured; there are more of them than
+ * commands, since what is taken out of the configuration holds its place until it ends. */
+enum { RUNNER_COMMANDS = 64, RUNNER_PLACES = 128, RUNNER_ARGS = 64, RUNNER_ARG_MAX = 4096,
        RUNNER_MESSAGE = 16 /* the longest but the table */ };
 
 /* What the process knows of the configuration. */
@@ -41,7 +43,7 @@ enum runner_type {
 
 struct runner_message {
 	enum runner_type type;
-	uint8_t command; /* which of the table */
+	uint8_t command; /* its place: at first, which of the table */
 	uint32_t status;
 };
 int runner_message_encode(struct buf *out, const struct runner_message *m);

@@ -222,7 +222,7 @@ static int bind_path(const struct socket_calls *c, const struct sources_syslog *
 }
 
 /* Larger than net.core.rmem_max needs CAP_NET_ADMIN; without it, what one gets. */
-static void set_buffer(const struct socket_calls *c, int fd, uint64_t bytes)
+void sockets_set_buffer(const struct socket_calls *c, int fd, uint64_t bytes)
 {
 	int n = bytes > INT32_MAX / 2 ? INT32_MAX / 2 : (int)bytes;
 
@@ -251,7 +251,7 @@ static int set_options(const struct socket_calls *c, const struct sources_syslog
 {
 	const int one = 1;
 
-	set_buffer(c, fd, o->receive_buffer);
+	sockets_set_buffer(c, fd, o->receive_buffer);
 	if (o->type == SYSLOG_TCP) {
 		return c->setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	}
@@ -293,7 +293,7 @@ static int open_own(const struct socket_calls *c, const struct sources_syslog *o
 /* One that was passed.  What waits in it from before we asked has no notes. */
 static int adopt(const struct socket_calls *c, const struct sources_syslog *o, int fd)
 {
-	set_buffer(c, fd, o->receive_buffer);
+	sockets_set_buffer(c, fd, o->receive_buffer);
 	return ask_for_notes(c, o, fd) == 0 ? fd : -errno;
 }
 
@@ -345,6 +345,20 @@ int sockets_open(struct sockets *out, const struct socket_calls *calls,
 		out->fd[i] = rc;
 	}
 	return 0;
+}
+
+int sockets_open_one(const struct socket_calls *calls, const struct sources_syslog *o,
+		     char why[static SOCKETS_WHY])
+{
+	union address a;
+	socklen_t n = 0;
+	int rc = address_of(o, &a, &n);
+
+	rc = rc == 0 ? open_own(calls, o, &a, n) : rc;
+	if (rc < 0) {
+		explain(o, rc, why);
+	}
+	return rc;
 }
 
 void sockets_close(struct sockets *s)

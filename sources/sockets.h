@@ -41,6 +41,12 @@ struct sockets {
 int sockets_open(struct sockets *out, const struct socket_calls *calls,
 		 const struct sources_options *options, int passed,
 		 char why[static SOCKETS_WHY]);
+/* One more, while the agent runs: with the rights that it has left.  The descriptor, or
+ * UV_E* and why. */
+int sockets_open_one(const struct socket_calls *calls, const struct sources_syslog *o,
+		     char why[static SOCKETS_WHY]);
+/* The kernel's buffer of one that is open, as far as we may. */
+void sockets_set_buffer(const struct socket_calls *calls, int fd, uint64_t bytes);
 /* Those that nobody has taken over. */
 void sockets_close(struct sockets *s);
 

@@ -54,6 +54,11 @@ struct source {
 	const struct source_ops *ops;
 };
 
+/* What became of the parts of a source in a reload, as numbers of them. */
+struct sources_taken {
+	size_t kept, changed, added, gone;
+};
+
 enum { SOURCES_MAX = 96 }; /* in one agent */
 
 /* A stream of the tail, and not of one of these, by what is remembered of it. */

@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/ip.h"
 #include "common/log.h"
+#include "sources/about.h"
 #include "sources/syslog_impl.h"
 
 bool bucket_take(struct bucket *b, int64_t now_ns, uint64_t rate, uint64_t burst)
@@ -78,7 +79,7 @@ static bool same_peer(const struct peer_key *a, const struct peer_key *b)
 				      : memcmp(&a->ip, &b->ip, sizeof a->ip) == 0));
 }
 
-static void end_peer(struct listener *l, size_t at)
+void peer_end(struct listener *l, size_t at)
 {
 	struct peer *p = l->peers[at];
 	uint64_t left = backlog_close(&p->backlog);
@@ -153,7 +154,7 @@ static bool make_room(struct listener *l)
 	if (oldest == SIZE_MAX) {
 		return false;
 	}
-	end_peer(l, oldest);
+	peer_end(l, oldest);
 	return true;
 }
 
@@ -216,7 +217,7 @@ static void on_tick(void *arg)
 	struct syslog *s = arg;
 
 	for (size_t i = 0; i < s->n; i++) {
-		struct listener *l = &s->listeners[i];
+		struct listener *l = s->listeners[i];
 
 		listener_tick(l);
 		peers_offer(l, true);
@@ -226,6 +227,7 @@ static void on_tick(void *arg)
 			l->untold = 0;
 		}
 	}
+	syslog_sweep(s);
 	sys_timer_set(s->sys, s->tick, TICK_MS);
 }
 
@@ -237,8 +239,9 @@ static int syslog_start(struct source *source)
 	if (s->stopped) {
 		return 0;
 	}
+	s->started = true;
 	for (size_t i = 0; i < s->n && rc == 0; i++) {
-		rc = listener_start(&s->listeners[i]);
+		rc = listener_start(s->listeners[i]);
 	}
 	if (rc != 0) {
 		log_error("cannot read the syslog sockets", "error=\"%s\"", err_str(rc));
@@ -253,7 +256,7 @@ static void syslog_resume(struct source *source)
 	struct syslog *s = (struct syslog *)source;
 
 	for (size_t i = 0; i < s->n && !s->stopped; i++) {
-		peers_offer(&s->listeners[i], false);
+		peers_offer(s->listeners[i], false);
 	}
 }
 
@@ -267,11 +270,11 @@ static void syslog_stop(struct source *source)
 	s->stopped = true;
 	sys_timer_stop(s->sys, s->tick);
 	for (size_t i = 0; i < s->n; i++) {
-		struct listener *l = &s->listeners[i];
+		struct listener *l = s->listeners[i];
 
 		listener_stop(l);
 		while (l->n_peers > 0) {
-			end_peer(l, l->n_peers - 1);
+			peer_end(l, l->n_peers - 1);
 		}
 	}
 }
@@ -285,12 +288,95 @@ void syslog_unref(struct syslog *s)
 		explicit_bzero(s->buf, s->buf_room);
 	}
 	for (size_t i = 0; i < s->n; i++) {
-		free(s->listeners[i].peers);
+		listener_free(s->listeners[i]);
 	}
 	explicit_bzero(s->secret, sizeof s->secret);
 	free(s->listeners);
 	free(s->buf);
 	free(s);
+}
+
+static void drop_peers(struct listener *l)
+{
+	while (l->n_peers > 0) {
+		struct peer *p = l->peers[--l->n_peers];
+
+		backlog_fini(&p->backlog);
+		free(p);
+	}
+}
+
+void listener_free(struct listener *l)
+{
+	if (l == NULL) {
+		return;
+	}
+	if (l->fd >= 0) {
+		close(l->fd);
+	}
+	drop_peers(l);
+	free(l->peers);
+	sources_syslog_fini(&l->own);
+	free(l);
+}
+
+int listener_new(struct listener **out, struct syslog *s, const struct sources_syslog *o,
+		 int fd)
+{
+	struct listener *l = calloc(1, sizeof *l);
+	int rc;
+
+	*out = NULL;
+	if (l == NULL) {
+		if (fd >= 0) {
+			close(fd);
+		}
+		return UV_ENOMEM;
+	}
+	l->syslog = s;
+	l->fd = fd;
+	l->options = &l->own;
+	/* And one each for root and for the others. */
+	l->room_peers = (size_t)o->peers + 2;
+	l->peers = calloc(l->room_peers, sizeof(struct peer *));
+	l->share.max = (size_t)o->buffer;
+	rc = sources_syslog_copy(&l->own, o);
+	if (rc != 0 || l->peers == NULL) {
+		listener_free(l);
+		return UV_ENOMEM;
+	}
+	*out = l;
+	return 0;
+}
+
+static void forget(struct syslog *s, size_t at)
+{
+	struct listener *l = s->listeners[at];
+
+	for (size_t i = 0; i < LOST_REASONS; i++) {
+		s->gone_lost[i] += l->share.lost[i];
+	}
+	s->gone_refused += l->refused;
+	listener_free(l);
+	s->n--;
+	memmove(s->listeners + at, s->listeners + at + 1,
+		(s->n - at) * sizeof(struct listener *));
+}
+
+void syslog_sweep(struct syslog *s)
+{
+	for (size_t i = s->n; i > 0; i--) {
+		struct listener *l = s->listeners[i - 1];
+
+		for (size_t k = l->n_peers; l->leaving && k > 0; k--) {
+			if (backlog_offer(&l->peers[k - 1]->backlog, true)) {
+				peer_end(l, k - 1);
+			}
+		}
+		if (l->leaving && l->n_peers == 0 && l->handles == 0) {
+			forget(s, i - 1);
+		}
+	}
 }
 
 static void syslog_free(struct source *source)
@@ -301,15 +387,10 @@ static void syslog_free(struct source *source)
 	sys_timer_free(s->sys, s->tick);
 	s->tick = NULL;
 	for (size_t i = 0; i < s->n; i++) {
-		struct listener *l = &s->listeners[i];
+		struct listener *l = s->listeners[i];
 
 		listener_close(l);
-		while (l->n_peers > 0) {
-			struct peer *p = l->peers[--l->n_peers];
-
-			backlog_fini(&p->backlog);
-			free(p);
-		}
+		drop_peers(l);
 	}
 	syslog_unref(s);
 }
@@ -317,12 +398,14 @@ static void syslog_free(struct source *source)
 static void syslog_status(const struct source *source, struct json *j)
 {
 	const struct syslog *s = (const struct syslog *)source;
-	uint64_t peers = 0, connections = 0, waiting = 0, lost[LOST_REASONS] = {0},
-		 refused = 0;
+	uint64_t peers = 0, connections = 0, waiting = 0, lost[LOST_REASONS],
+		 refused = s->gone_refused, sockets = 0;
 
+	memcpy(lost, s->gone_lost, sizeof lost);
 	for (size_t i = 0; i < s->n; i++) {
-		const struct listener *l = &s->listeners[i];
+		const struct listener *l = s->listeners[i];
 
+		sockets += !l->leaving;
 		peers += l->n_peers;
 		connections += l->n_conns;
 		refused += l->refused;
@@ -331,7 +414,7 @@ static void syslog_status(const struct source *source, struct json *j)
 			lost[k] += l->share.lost[k];
 		}
 	}
-	json_u64(j, "sockets", s->n);
+	json_u64(j, "sockets", sockets);
 	json_u64(j, "peers", peers);
 	json_u64(j, "connections", connections);
 	json_u64(j, "connections_refused", refused);
@@ -355,29 +438,19 @@ static const struct source_ops ops = {
 
 static int make_listeners(struct syslog *s, struct sockets *sockets)
 {
-	s->listeners = calloc(s->options->n_syslog + 1, sizeof *s->listeners);
+	int rc = 0;
+
+	s->listeners = calloc(sockets->n + 1, sizeof(struct listener *));
 	if (s->listeners == NULL) {
 		return UV_ENOMEM;
 	}
-	for (size_t i = 0; i < s->options->n_syslog; i++) {
-		struct listener *l = &s->listeners[i];
-		const struct sources_syslog *o = &s->options->syslog[i];
-
-		l->fd = -1;
-		/* And one each for root and for the others. */
-		l->room_peers = (size_t)o->peers + 2;
-		l->peers = calloc(l->room_peers, sizeof(struct peer *));
-		if (l->peers == NULL) {
-			return UV_ENOMEM;
-		}
-		l->syslog = s;
-		l->options = o;
-		l->share.max = (size_t)o->buffer;
-		l->fd = sockets->fd[i];
+	for (size_t i = 0; rc == 0 && i < sockets->n; i++) {
+		rc = listener_new(&s->listeners[i], s, &s->options->syslog[i],
+				  sockets->fd[i]);
 		sockets->fd[i] = -1;
-		s->n++;
+		s->n += rc == 0;
 	}
-	return 0;
+	return rc;
 }
 
 int syslog_new(struct source **out, uv_loop_t *loop, struct sys *sys,

@@ -40,12 +40,36 @@ struct bucket {
  * that a loss is one gap record and not one after each message.  Pure. */
 bool bucket_take(struct bucket *b, int64_t now_ns, uint64_t rate, uint64_t burst);
 
-/* sockets: taken over; options, calls and cb are kept.  The sockets are read from
+/* sockets: taken over, those of the first n of options->syslog; calls and cb are kept, and
+ * so is options for line_max, which does not change.  The sockets are read from
  * start() on.  UV_ENOMEM, or libuv's error. */
 int syslog_new(struct source **out, uv_loop_t *loop, struct sys *sys,
 	       struct sockets *sockets, const struct socket_calls *calls,
 	       const struct sources_options *options,
 	       const unsigned char secret[static STREAM_SECRET],
 	       const struct tail_callbacks *cb, void *arg);
+
+/* ---- another list of sockets, while they are read ---- */
+
+struct syslog_change; /* prepared, not taken yet */
+
+struct syslog_ask {
+	/* A socket, or its owner and mode, waits for a restart: one line. */
+	void (*note)(void *arg, const char *text);
+	void *arg;
+};
+
+/* Opens those that are new, with the rights that are left (options is borrowed for the
+ * call).  One that needs others is noted and left out.  On any other error nothing has
+ * changed, *out is NULL and why is one line: UV_EADDRINUSE, UV_ENOTSOCK, UV_ENOMEM or that
+ * of a call. */
+int syslog_prepare(struct syslog_change **out, struct source *source,
+		   const struct sources_options *options, const struct syslog_ask *ask,
+		   char why[static SOCKETS_WHY]);
+/* From now on they are read.  One that stays keeps its peers and connections; one that is
+ * gone is read to its end, closed, and forgotten when all of it is taken.  c is freed. */
+void syslog_take(struct syslog_change *c, struct sources_taken *t);
+/* Or not.  NULL allowed. */
+void syslog_drop(struct syslog_change *c);
 
 #endif

@@ -45,9 +45,12 @@ struct conn {
 struct listener {
 	uv_poll_t poll;
 	struct syslog *syslog;
-	const struct sources_syslog *options;
+	struct sources_syslog own;            /* a copy, so that a reload may come */
+	const struct sources_syslog *options; /* that */
 	int fd;
 	bool live;    /* poll has to be closed */
+	bool leaving; /* not configured any more; gone when what waits is taken */
+	size_t handles; /* that are not closed yet */
 	bool paused;  /* no descriptor is left: until the next tick */
 	struct peer **peers;
 	size_t n_peers, room_peers;
@@ -68,14 +71,17 @@ struct syslog {
 	const struct tail_callbacks *cb;
 	void *arg;
 	unsigned char secret[STREAM_SECRET];
-	struct listener *listeners;
+	struct listener **listeners;
 	size_t n;
+	bool started;
 	struct sys_timer *tick;
 	char *buf;
 	size_t buf_room, message_max;
 	bool stopped;
 	unsigned refs; /* itself, and handles that are not closed yet */
 	uint64_t messages, bytes, cut;
+	/* Of listeners that are gone. */
+	uint64_t gone_lost[LOST_REASONS], gone_refused;
 };
 
 /* syslog.c */
@@ -87,6 +93,15 @@ void peer_message(struct listener *l, struct peer *p, struct slice message,
 /* Hands on what waits, of all peers. */
 void peers_offer(struct listener *l, bool all);
 void syslog_unref(struct syslog *s);
+/* The n-th peer has ended. */
+void peer_end(struct listener *l, size_t at);
+/* With a copy of the options; fd is taken over, also on an error.  UV_ENOMEM. */
+int listener_new(struct listener **out, struct syslog *s, const struct sources_syslog *o,
+		 int fd);
+/* Its handles are closed, or never were.  With its peers, calling nothing; NULL allowed. */
+void listener_free(struct listener *l);
+/* Of those that leave: peers of which nothing waits, then the listener. */
+void syslog_sweep(struct syslog *s);
 
 /* listener.c */
 int listener_start(struct listener *l);

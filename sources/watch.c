@@ -21,11 +21,19 @@ struct folder {
 	struct sys_watch *watch;
 };
 
+/* What to watch, and how often; a scan reads it on its worker. */
+struct watch_settings {
+	struct strlist patterns;
+	struct sources_watch own; /* a copy, but for paths */
+};
+
 struct watch {
 	struct source source; /* first */
 	struct sys *sys;
-	const struct sources_options *options;
-	struct strlist patterns;     /* of now */
+	struct watch_settings now;
+	enum sources_notify notify;
+	struct watch_settings *next; /* from the next scan on; NULL: as now */
+	struct strlist more;         /* patterns beside the configuration's */
 	struct strlist old_patterns; /* that the known files were found by */
 	char host[HOST_BYTES];
 	struct kept kept;
@@ -49,6 +57,12 @@ struct watch {
 	struct buf text;
 	uint64_t scans, changes;
 };
+
+static void settings_fini(struct watch_settings *s)
+{
+	strlist_fini(&s->patterns);
+	strlist_fini(&s->own.exclude);
+}
 
 /* ---- what it found, on the loop ---- */
 
@@ -83,8 +97,8 @@ static bool take_change(struct watch *w, const char *path, const struct watched 
 		       watch_table_put(&w->known, is) == 0;
 	}
 	/* What nobody watched before is no news, nor is what nobody watches now. */
-	if (w->has_base && names_in_list(&w->patterns, path) &&
-	    !names_in_list(&w->options->watch.exclude, path) &&
+	if (w->has_base && names_in_list(&w->now.patterns, path) &&
+	    !names_in_list(&w->now.own.exclude, path) &&
 	    (was != NULL || names_in_list(&w->old_patterns, path)) &&
 	    !tell(w, change, was, is)) {
 		return false;
@@ -145,8 +159,8 @@ static bool would_tell(struct watch *w, const char *path)
 {
 	uint64_t type;
 
-	if (w->options->notify != SOURCES_NOTIFY_AUTO) {
-		return w->options->notify == SOURCES_NOTIFY_ALWAYS;
+	if (w->notify != SOURCES_NOTIFY_AUTO) {
+		return w->notify == SOURCES_NOTIFY_ALWAYS;
 	}
 	return sys_fs_type(w->sys, path, &type) != 0 || fstype_silent(type) == NULL;
 }
@@ -207,13 +221,13 @@ static int take_patterns(struct watch *w)
 {
 	int rc = 0;
 
-	if (w->has_base && same_patterns(&w->patterns, &w->old_patterns)) {
+	if (w->has_base && same_patterns(&w->now.patterns, &w->old_patterns)) {
 		return 0;
 	}
 	w->dirty = true;
 	strlist_fini(&w->old_patterns);
-	for (size_t i = 0; i < w->patterns.n && rc == 0; i++) {
-		rc = strlist_add(&w->old_patterns, slice_str(w->patterns.v[i]));
+	for (size_t i = 0; i < w->now.patterns.n && rc == 0; i++) {
+		rc = strlist_add(&w->old_patterns, slice_str(w->now.patterns.v[i]));
 	}
 	return rc;
 }
@@ -231,7 +245,7 @@ static void tell_full(struct watch *w, const struct watch_scan *s)
 		return;
 	}
 	w->full_told = true;
-	pattern = slice_str(w->patterns.v[s->left_out]);
+	pattern = slice_str(w->now.patterns.v[s->left_out]);
 	log_warn("more files match a pattern of watch than are watched; those that are "
 		 "known stay, others are not looked at",
 		 "pattern=%s watched=%zu", log_quote(quoted, sizeof quoted, pattern),
@@ -269,7 +283,7 @@ static void end_scan(struct watch *w)
 	watch_scan_clear(s);
 	/* What came while it ran may have been missed by it. */
 	sys_timer_set(w->sys, w->timer,
-		      w->again ? SETTLE_MS : w->options->watch.poll_ms);
+		      w->again ? SETTLE_MS : w->now.own.poll_ms);
 }
 
 static void release(struct watch *w);
@@ -315,15 +329,29 @@ static void run_scan(struct sys_work *work)
 	watch_scan_run(&((struct watch *)work->arg)->scan);
 }
 
+static void take_settings(struct watch *w)
+{
+	struct watch_settings before = w->now;
+
+	if (w->next != NULL) {
+		w->now = *w->next;
+		*w->next = before;
+		watch_drop(w->next);
+		w->next = NULL;
+	}
+}
+
 static void begin_scan(void *arg)
 {
 	struct watch *w = arg;
 	struct watch_scan *s = &w->scan;
-	int64_t hash_ns = (int64_t)w->options->watch.hash_ms * 1000000;
+	int64_t hash_ns;
 
 	if (w->busy || w->stopped || w->blocked) {
 		return;
 	}
+	take_settings(w);
+	hash_ns = (int64_t)w->now.own.hash_ms * 1000000;
 	w->again = false;
 	s->all = w->hashed_ns == 0 || sys_mono_ns(w->sys) - w->hashed_ns >= hash_ns;
 	s->rc = copy_known(w);
@@ -333,7 +361,7 @@ static void begin_scan(void *arg)
 	w->busy = s->rc == 0 && sys_work_submit(w->sys, &w->work) == 0;
 	if (!w->busy) {
 		watch_scan_clear(s);
-		sys_timer_set(w->sys, w->timer, w->options->watch.poll_ms);
+		sys_timer_set(w->sys, w->timer, w->now.own.poll_ms);
 	}
 }
 
@@ -383,7 +411,9 @@ static void op_stop(struct source *s)
 static void release(struct watch *w)
 {
 	watch_table_fini(&w->known);
-	strlist_fini(&w->patterns);
+	settings_fini(&w->now);
+	watch_drop(w->next);
+	strlist_fini(&w->more);
 	strlist_fini(&w->old_patterns);
 	if (w->kept.buf != NULL) {
 		kept_fini(&w->kept);
@@ -467,16 +497,69 @@ static const struct source_ops watch_ops = {
 	.load = op_load,
 };
 
-static int add_patterns(struct watch *w, const struct strlist *l)
+static int add_patterns(struct strlist *to, const struct strlist *l)
 {
 	int rc = 0;
 
 	for (size_t i = 0; l != NULL && i < l->n && rc == 0; i++) {
-		if (w->patterns.n < WATCH_PATTERNS_MAX && names_glob_valid(l->v[i])) {
-			rc = strlist_add(&w->patterns, slice_str(l->v[i]));
+		if (to->n < WATCH_PATTERNS_MAX && names_glob_valid(l->v[i])) {
+			rc = strlist_add(to, slice_str(l->v[i]));
 		}
 	}
 	return rc;
+}
+
+static int settings_init(struct watch_settings *s, const struct sources_watch *o,
+			 const struct strlist *more)
+{
+	int rc;
+
+	*s = (struct watch_settings){.own = {.enabled = o->enabled, .poll_ms = o->poll_ms,
+					     .hash_ms = o->hash_ms,
+					     .hash_max = o->hash_max}};
+	rc = add_patterns(&s->patterns, &o->paths);
+	rc = rc != 0 ? rc : add_patterns(&s->patterns, more);
+	for (size_t i = 0; i < o->exclude.n && rc == 0; i++) {
+		rc = strlist_add(&s->own.exclude, slice_str(o->exclude.v[i]));
+	}
+	return rc;
+}
+
+int watch_prepare(struct watch_settings **out, struct source *source,
+		  const struct sources_options *options)
+{
+	struct watch_settings *s = calloc(1, sizeof *s);
+
+	*out = NULL;
+	if (s == NULL) {
+		return UV_ENOMEM;
+	}
+	if (settings_init(s, &options->watch, &of(source)->more) != 0) {
+		watch_drop(s);
+		return UV_ENOMEM;
+	}
+	*out = s;
+	return 0;
+}
+
+void watch_take(struct watch_settings *s, struct source *source)
+{
+	struct watch *w = of(source);
+
+	watch_drop(w->next);
+	w->next = s;
+	w->again = true; /* As soon as the scan that runs has ended. */
+	if (w->started && !w->stopped && !w->busy && !w->blocked) {
+		sys_timer_set(w->sys, w->timer, 0);
+	}
+}
+
+void watch_drop(struct watch_settings *s)
+{
+	if (s != NULL) {
+		settings_fini(s);
+		free(s);
+	}
 }
 
 int watch_new(struct source **out, const struct watch_params *params)
@@ -493,14 +576,14 @@ int watch_new(struct source **out, const struct watch_params *params)
 	}
 	w->source.ops = &watch_ops;
 	w->sys = params->sys;
-	w->options = params->options;
+	w->notify = params->options->notify;
 	w->cb = *params->cb;
 	w->arg = params->arg;
 	snprintf(w->host, sizeof w->host, "%s", params->host);
 	buf_init(&w->text, 64 * 1024);
-	rc = watch_scan_init(&w->scan, w->sys, &w->options->watch, &w->patterns);
-	rc = rc != 0 ? rc : add_patterns(w, &params->options->watch.paths);
-	rc = rc != 0 ? rc : add_patterns(w, params->more);
+	rc = watch_scan_init(&w->scan, w->sys, &w->now.own, &w->now.patterns);
+	rc = rc != 0 ? rc : add_patterns(&w->more, params->more);
+	rc = rc != 0 ? rc : settings_init(&w->now, &params->options->watch, &w->more);
 	rc = rc != 0 ? rc : sys_timer_new(w->sys, &w->timer, begin_scan, w);
 	rc = rc != 0 ? rc
 		     : kept_init(&w->kept, w->sys, params->options, params->secret, &about,

@@ -26,7 +26,7 @@
 
 struct watch_params {
 	struct sys *sys;
-	const struct sources_options *options; /* watch, line_max ...; kept */
+	const struct sources_options *options; /* watch, line_max ...; copied */
 	const struct strlist *more; /* patterns beside options->watch.paths; copied */
 	const char *host;           /* copied */
 	const unsigned char *secret; /* STREAM_SECRET bytes; copied */
@@ -36,5 +36,18 @@ struct watch_params {
 
 /* UV_ENOMEM, or an error of the timer or of randomness. */
 int watch_new(struct source **out, const struct watch_params *params);
+
+/* ---- other patterns, while it watches ---- */
+
+struct watch_settings;
+
+/* Of options (borrowed for the call): what to watch, and how often.  UV_ENOMEM. */
+int watch_prepare(struct watch_settings **out, struct source *source,
+		  const struct sources_options *options);
+/* From the next scan on, which comes at once; s is taken over.  What nobody watched before
+ * is taken as it is, and what nobody watches any more is forgotten. */
+void watch_take(struct watch_settings *s, struct source *source);
+/* Or not.  NULL allowed. */
+void watch_drop(struct watch_settings *s);
 
 #endif

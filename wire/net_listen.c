@@ -213,6 +213,13 @@ static void on_listener_closed(uv_handle_t *h)
 	free(h->data);
 }
 
+void net_tls_listener_set_limits(struct net_tls_listener *l,
+				 const struct net_tls_limits *limits)
+{
+	l->limits = *limits;
+	slot_is_free(l); /* One may have waited for the old limit. */
+}
+
 int net_tls_listen(struct net_tls_listener **out, struct net_tls *n,
 		   const char *address, uint16_t port, int fd,
 		   const struct net_tls_limits *limits, net_tls_accept_cb cb,

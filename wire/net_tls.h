@@ -62,6 +62,10 @@ int net_tls_listen(struct net_tls_listener **out, struct net_tls *n,
 		   const struct net_tls_limits *limits, net_tls_accept_cb cb,
 		   void *arg);
 uint16_t net_tls_listener_port(const struct net_tls_listener *l);
+/* From now on; what is established or under way stays, also beyond them.  A link's silence
+ * is measured by the new limit from its next message on. */
+void net_tls_listener_set_limits(struct net_tls_listener *l,
+				 const struct net_tls_limits *limits);
 /* Stops accepting and drops handshakes under way; links that were accepted
  * stay.  NULL allowed. */
 void net_tls_listener_close(struct net_tls_listener *l);

@@ -18,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (config_parse_agent("fuzz", slice(data, size), &agent, &errs) == 0) {
 		assert(agent->sources.n_files > 0 || agent->sources.read_stdin);
 		assert(agent_config_pinned(agent, agent, &differ) == 0);
+		assert(agent_config_changed(agent, agent, &differ) == 0);
 	} else {
 		assert(agent == NULL && errs.n > 0);
 	}

@@ -29,6 +29,22 @@ static void try_table(struct slice in, struct buf *out)
 	runner_table_free(&t);
 }
 
+/* Of another table, in either direction. */
+static void try_change(struct slice in, struct buf *out)
+{
+	struct worker_change c, again;
+
+	if (worker_change_decode(&c, in) != 0) {
+		return;
+	}
+	assert(worker_change_encode(out, &c) == 0);
+	assert(worker_change_decode(&again, buf_slice(out)) == 0);
+	assert(again.type == c.type && again.number == c.number);
+	assert(slice_eq(again.text, c.text) && slice_eq(again.table, c.table) &&
+	       slice_eq(again.more, c.more));
+	buf_clear(out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice in = slice(data, size);
@@ -44,6 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(slice_eq(in, buf_slice(&out)));
 		buf_clear(&out);
 	}
+	try_change(in, &out);
 	try_table(in, &out);
 	buf_fini(&out);
 	return 0;

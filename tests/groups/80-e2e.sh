@@ -36,6 +36,14 @@ else
 	try sources other_sources
 fi
 
+# Hooks, commands, sockets, watched files and collectors that change while the daemons run.
+changing() { tests/integration/reload.py "$BUILD" "$WORK/reload"; }
+if [ ! -x "$BUILD/agent/nightjar-agent" ] || [ ! -x "$BUILD/collector/nightjar-collector" ]; then
+	skip reload "no daemons in ${BUILD##*/}"
+else
+	try reload changing
+fi
+
 # What is wrong is refused, in a line that says so.
 if [ ! -x "$BUILD/agent/nightjar-agent" ] || [ ! -x "$BUILD/collector/nightjar-collector" ]; then
 	skip bad-input "no daemons in ${BUILD##*/}"

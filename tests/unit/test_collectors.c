@@ -122,6 +122,41 @@ static void a_lost_collector_is_tried_once_more_then_all_from_the_first(void **s
 	hostlist_fini(&o.collectors);
 }
 
+static void another_list_goes_on_with_whom_both_name(void **state)
+{
+	const char *const names[] = {"a", "b", "c"}, *const others[] = {"x", "c", "b", "y"};
+	const char *const strangers[] = {"p", "q"};
+	const unsigned ranks[] = {0, 1, 2, 3};
+	struct shipper_options o = options_for(names, ranks, 3),
+			       next = options_for(others, ranks, 4),
+			       last = options_for(strangers, ranks, 2);
+	struct hostlist before = o.collectors;
+	struct seeded_sys sys;
+	struct collectors c;
+
+	(void)state;
+	seeded_init(&sys, 1);
+	assert_int_equal(collectors_init(&c, &sys.sys, &o), 0);
+	collectors_failed(&c);
+	assert_string_equal(now(&c), "b");
+	o.collectors = next.collectors;
+	assert_true(collectors_reload(&c, &before));
+	assert_string_equal(now(&c), "b");
+	assert_false(collectors_at_best(&c));
+	collectors_failed(&c);
+	assert_string_equal(now(&c), "y");
+	o.collectors = last.collectors;
+	assert_false(collectors_reload(&c, &next.collectors));
+	assert_string_equal(now(&c), "p");
+	assert_true(collectors_at_best(&c));
+	collectors_failed(&c);
+	assert_string_equal(now(&c), "q");
+	collectors_fini(&c);
+	hostlist_fini(&before);
+	hostlist_fini(&next.collectors);
+	hostlist_fini(&last.collectors);
+}
+
 static void one_alone_is_tried_again_and_again(void **state)
 {
 	const char *const names[] = {"a"};
@@ -349,6 +384,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_ordered_list_is_tried_in_its_order),
+		cmocka_unit_test(another_list_goes_on_with_whom_both_name),
 		cmocka_unit_test(
 			a_lost_collector_is_tried_once_more_then_all_from_the_first),
 		cmocka_unit_test(one_alone_is_tried_again_and_again),

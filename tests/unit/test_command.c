@@ -192,7 +192,8 @@ static void add_script(struct world *w, const char *body)
 static void start(struct world *w)
 {
 	struct command_callbacks cb = callbacks(w);
-	int fd, rc = runner_start(&w->options, "nobody", true, &w->runner, &fd, w->why);
+	int fd, rc = runner_start(&w->options, "/none", "nobody", true, &w->runner, &fd,
+				  w->why);
 
 	if (rc != 0) {
 		fail_msg("%s", w->why);
@@ -418,7 +419,8 @@ static void a_program_that_others_can_change_is_refused_at_the_start(void **stat
 	add_script(w, "echo never");
 	snprintf(path, sizeof path, "%s/script0", w->dir);
 	assert_int_equal(chmod(path, 0777), 0);
-	assert_int_equal(runner_start(&w->options, "nobody", true, &w->runner, &fd, w->why),
+	assert_int_equal(runner_start(&w->options, "/none", "nobody", true, &w->runner, &fd,
+				  w->why),
 			 UV_EACCES);
 	assert_non_null(strstr(w->why, "sources.commands"));
 	assert_non_null(strstr(w->why, path));
@@ -462,7 +464,8 @@ static void without_commands_no_process_is_started(void **state)
 	struct world *w = *state;
 	int fd;
 
-	assert_int_equal(runner_start(&w->options, "nobody", true, &w->runner, &fd, w->why),
+	assert_int_equal(runner_start(&w->options, "/none", "nobody", true, &w->runner, &fd,
+				  w->why),
 			 0);
 	assert_int_equal(fd, -1);
 	assert_int_equal(w->runner, 0);
@@ -571,8 +574,8 @@ int main(int argc, char **argv)
 		TEST(messages_come_back_as_they_were),
 	};
 
-	if (argc == 2 && strcmp(argv[1], RUNNER_FLAG) == 0) {
-		return runner_main(WORKER_FD);
+	if (argc == 3 && strcmp(argv[1], RUNNER_FLAG) == 0) {
+		return runner_main(WORKER_FD, &(struct worker_config){.path = argv[2]});
 	}
 	log_set_level(LOG_LEVEL_ERROR);
 	return cmocka_run_group_tests_name("command", tests, NULL, NULL);

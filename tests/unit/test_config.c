@@ -282,6 +282,7 @@ static void the_printed_configuration_reads_back_as_the_defaults(void **state)
 		assert_int_equal(buf_add_u8(&out, 0), 0);
 		printed = good_agent(out.p);
 		assert_int_equal(agent_config_pinned(plain, printed, &differ), 0);
+		assert_int_equal(agent_config_changed(plain, printed, &differ), 0);
 		agent_config_free(printed);
 		buf_fini(&out);
 	}
@@ -342,13 +343,34 @@ static void a_reload_names_what_must_wait_for_a_restart(void **state)
 	(void)state;
 	assert_int_equal(agent_config_pinned(a, a, &errs), 0);
 	assert_int_equal(agent_config_pinned(a, b, &errs), 0);
-	assert_int_equal(agent_config_pinned(b, c, &errs), 3);
+	assert_int_equal(agent_config_pinned(b, c, &errs), 1);
+	assert_string_equal(errs.text[0], "sandbox");
+	assert_int_equal(agent_config_changed(a, b, &errs), 1);
+	assert_string_equal(errs.text[0], "log_level");
+	assert_int_equal(agent_config_changed(b, c, &errs), 4);
 	assert_string_equal(errs.text[0], "collector");
-	assert_string_equal(errs.text[1], "sandbox");
+	assert_string_equal(errs.text[1], "sources.files");
 	assert_string_equal(errs.text[2], "hooks");
+	assert_string_equal(errs.text[3], "spool.max");
 	agent_config_free(a);
 	agent_config_free(b);
 	agent_config_free(c);
+}
+
+static void an_answer_counts_only_what_there_is_to_tell(void **state)
+{
+	struct config_errors taken = {0};
+
+	(void)state;
+	config_answer_counts(&taken, "hooks", 3, 0, 0, 0);
+	assert_int_equal(taken.n, 0);
+	config_answer_counts(&taken, "hooks", 3, 0, 1, 2);
+	assert_string_equal(taken.text[0], "hooks: 3 kept, 1 added, 2 gone");
+	for (size_t i = 0; i < CONFIG_ERRORS_MAX + 1; i++) {
+		config_errors_add(&taken, "x");
+	}
+	assert_int_equal(taken.n, CONFIG_ERRORS_MAX);
+	assert_int_equal(taken.more, 2);
 }
 
 static void a_reload_takes_what_can_change_and_leaves_the_rest(void **state)
@@ -427,6 +449,7 @@ int main(void)
 		cmocka_unit_test(the_printed_configuration_reads_back_as_the_defaults),
 		cmocka_unit_test(every_template_line_is_valid_once_its_mark_is_gone),
 		cmocka_unit_test(a_reload_names_what_must_wait_for_a_restart),
+		cmocka_unit_test(an_answer_counts_only_what_there_is_to_tell),
 		cmocka_unit_test(a_reload_takes_what_can_change_and_leaves_the_rest),
 		cmocka_unit_test(the_keys_tell_whose_file_it_is),
 		cmocka_unit_test(no_key_stands_in_the_table_twice),

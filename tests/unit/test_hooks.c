@@ -158,7 +158,8 @@ static struct hook_options *add_script(struct world *w, const char *name, const 
 
 static int try_start(struct world *w, int *fd)
 {
-	return helper_start(&w->options, "nobody", true, &w->helper, fd, w->why);
+	return helper_start(&w->options, in_dir(w, "config"), "nobody", true, &w->helper, fd,
+			    w->why);
 }
 
 static void open_hooks(struct world *w)
@@ -894,8 +895,8 @@ int main(int argc, char **argv)
 		TEST(standard_error_gets_one_line_for_people),
 	};
 
-	if (argc == 2 && strcmp(argv[1], "--helper") == 0) {
-		return helper_main(3);
+	if (argc == 3 && strcmp(argv[1], "--helper") == 0) {
+		return helper_main(WORKER_FD, &(struct worker_config){.path = argv[2]});
 	}
 	return cmocka_run_group_tests_name("hooks", tests, NULL, NULL);
 }

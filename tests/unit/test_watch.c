@@ -503,6 +503,63 @@ static void a_file_for_which_there_is_no_room_is_not_gone(void **state)
 	assert_int_equal(w->deleted, 1);
 }
 
+static unsigned long scans(const struct world *w)
+{
+	struct buf b;
+	struct json j;
+	unsigned long n;
+
+	buf_init(&b, 4096);
+	j = json_begin(&b);
+	json_object(&j, NULL);
+	w->source->ops->status(w->source, &j);
+	json_object_end(&j);
+	assert_int_equal(json_end(&j), 0);
+	assert_int_equal(buf_add_u8(&b, 0), 0);
+	n = strtoul(strstr(b.p, "\"scans\":") + 8, NULL, 10);
+	buf_fini(&b);
+	return n;
+}
+
+static void wait_scans(struct world *w, unsigned long n)
+{
+	for (int i = 0; i < PATIENCE_MS && scans(w) < n; i++) {
+		run(w, 1);
+	}
+	assert_true(scans(w) >= n);
+}
+
+static void other_patterns_take_effect_while_it_watches(void **state)
+{
+	struct world *w = *state;
+	struct sources_options next = w->options;
+	struct watch_settings *s;
+
+	assert_int_equal(mkdir(in_dir(w, "other"), 0700), 0);
+	put(w, "a", "one");
+	put(w, "other/b", "one");
+	start(w);
+	wait_scans(w, 1);
+	next.watch.paths = (struct strlist){NULL, 0};
+	assert_int_equal(strlist_add(&next.watch.paths, slice_str(in_dir(w, "other/*"))), 0);
+	assert_int_equal(watch_prepare(&s, w->source, &next), 0);
+	watch_drop(s); /* Nothing has happened. */
+	put(w, "a", "two, longer");
+	wait_for(w, "modified path=");
+	assert_int_equal(watch_prepare(&s, w->source, &next), 0);
+	watch_take(s, w->source);
+	strlist_fini(&next.watch.paths); /* Nobody looks at it any more. */
+	w->text[0] = '\0';
+	wait_scans(w, scans(w) + 2);
+	put(w, "a", "three, longest");
+	put(w, "other/b", "two, longer");
+	wait_for(w, "/other/b");
+	wait_scans(w, scans(w) + 2);
+	assert_null(strstr(w->text, "created"));
+	assert_null(strstr(w->text, "deleted"));
+	assert_null(strstr(w->text, "/a\""));
+}
+
 static void excluded_files_are_left_alone(void **state)
 {
 	struct world *w = *state;
@@ -626,6 +683,7 @@ int main(void)
 		TEST(a_pattern_that_matched_nothing_yet_is_known_to_the_next_process),
 		TEST(many_names_of_one_pattern_leave_room_for_the_others),
 		TEST(a_file_for_which_there_is_no_room_is_not_gone),
+		TEST(other_patterns_take_effect_while_it_watches),
 		TEST(excluded_files_are_left_alone),
 		TEST(a_name_cannot_forge_a_field_or_a_line),
 		TEST(every_failing_call_neither_loses_nor_invents),
