@@ -87,7 +87,7 @@ void outcome_new(struct file *f, bool fork)
 	int rc;
 
 	fork |= replace_blank(f) || near_blank(f) ||
-		(f->tail->alone && f->first_seen);
+		(f->tail->alone && (f->first_seen || f->unseen));
 	disown(f, NULL);
 	f->fork = fork;
 	rc = file_new_stream(f);

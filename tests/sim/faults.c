@@ -94,13 +94,14 @@ static void jump(struct rig *r, struct node *n)
 
 static void flip_device(struct rig *r)
 {
+	static const char *const suffixes[] = {"detect", ".spool", "streams"};
 	struct device *d = &r->devices[0];
 
 	/* As if its disk had done it while the machine was off. */
 	rig_kill(d->node, true);
 	r->rolled_back |=
 		disk_flip(d->node, "/state",
-			  world_rnd(r->w, 3) == 0 ? "detect" : ".spool");
+			  suffixes[world_rnd(r->w, 3)]);
 }
 
 static void happen_to_host(struct rig *r, struct host *h, enum event_kind kind)

@@ -152,6 +152,45 @@ static bool is_fork_gap(const struct court *c, const struct item *i)
 	       memcmp(c->texts.p + i->text, "fork", 4) == 0;
 }
 
+static bool is_ambiguous(const struct known *k)
+{
+	return (k->contents & (k->contents - 1)) != 0;
+}
+
+static void keep_for_later(struct court *c, const struct item *i)
+{
+	struct rig *r = c->rig;
+
+	if ((i->flags & RECORD_GAP) == 0 && r->n_late < RIG_STREAMS) {
+		r->late[r->n_late++] =
+			(struct late){i->stream, i->start, i->end, c->held};
+	}
+}
+
+/* What was kept, now that more of the stream is known. */
+static void mark_late(struct court *c, const struct known *k)
+{
+	struct truth *t = &c->rig->truth;
+	int content = 0;
+
+	if (k->contents == 0 || k->contents == UINT64_MAX || is_ambiguous(k)) {
+		return;
+	}
+	while ((k->contents >> content & 1) == 0) {
+		content++;
+	}
+	for (size_t i = 0; i < c->rig->n_late; i++) {
+		const struct late *l = &c->rig->late[i];
+
+		for (uint64_t at = l->start;
+		     memcmp(&l->id, &k->id, sizeof l->id) == 0 && at < l->end &&
+		     at < t->contents[content].n;
+		     at++) {
+			truth_mark(t, content, (size_t)at)->held |= l->held;
+		}
+	}
+}
+
 static void mark(struct court *c, const struct known *k, const struct item *i,
 		 uint64_t from)
 {
@@ -161,6 +200,9 @@ static void mark(struct court *c, const struct known *k, const struct item *i,
 
 	if (k->contents == 0 || k->contents == UINT64_MAX) {
 		return; /* A gap of a log that nobody has ever seen. */
+	}
+	if (c->v == NULL && !open && is_ambiguous(k)) {
+		keep_for_later(c, i);
 	}
 	while ((k->contents >> content & 1) == 0) {
 		content++;
@@ -235,6 +277,7 @@ static uint64_t hear_stream(struct court *c, const struct item *v, size_t n)
 	uint64_t w = 0;
 
 	identify(c, k, v, n);
+	mark_late(c, k);
 	for (size_t i = 0; i < n; i++) {
 		const struct item *r = &v[i];
 		uint64_t from = r->start > w ? r->start : w;
@@ -329,6 +372,7 @@ static void weigh(struct verdict *v, const struct mark *m, int content,
 		bad = !m->dead && (m->held & HELD_ELSEWHERE) == 0 && !shared &&
 		      !told;
 		v->lost += bad;
+		v->unmet += m->dead == DEAD_UNMET;
 		v->told += told;
 		v->trimmed += shared;
 		v->elsewhere += (m->held & HELD_ELSEWHERE) != 0;
@@ -366,10 +410,14 @@ void judge(struct rig *r, struct host *h, struct verdict *out)
 	for (size_t i = 0; i < t->n; i++) {
 		const struct content *x = &t->contents[i];
 		size_t line = first_line(x);
+		unsigned lost = out->lost;
+		bool any = false;
 
 		for (size_t at = x->shared; at < x->n; at++) {
 			weigh(out, &x->marks[at], (int)i, at, line, shared);
+			any |= x->marks[at].data > 0 || x->marks[at].fork > 0;
 		}
+		out->lost_late += any ? out->lost - lost : 0;
 	}
 }
 
@@ -382,9 +430,9 @@ void judge_remember(struct rig *r, struct host *h, uint8_t held)
 	node_freeze(h->node, false);
 }
 
-bool verdict_is_good(const struct verdict *v, bool moved)
+bool verdict_is_good(const struct verdict *v, bool cloned)
 {
-	return v->rc == 0 && v->lost == 0 && (v->doubled == 0 || moved) &&
+	return v->rc == 0 && v->lost == 0 && (v->doubled == 0 || cloned) &&
 	       v->gaps == 0 && v->wrong == 0;
 }
 

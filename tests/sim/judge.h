@@ -22,6 +22,8 @@
 struct verdict {
 	int rc;            /* of reading the store */
 	unsigned lost;     /* bytes, each of these */
+	unsigned lost_late; /* of these, in logs of which something is there */
+	unsigned unmet;    /* not there: rotated before their agent had met a collector */
 	unsigned doubled;
 	unsigned gaps;     /* told as lost although nothing was */
 	unsigned wrong;    /* records: not what was written, out of order, a hole */
@@ -45,9 +47,9 @@ enum { HELD_BEFORE = 1, /* this store, until it was put back: must be told */
  * missing from now on. */
 void judge_remember(struct rig *r, struct host *h, uint8_t held);
 void judge(struct rig *r, struct host *h, struct verdict *out);
-/* moved: a machine was put back or copied: then a line may be doubled without a flag
+/* cloned: a machine was copied and both go on: then a line may be doubled without a flag
  * (docs/delivery.md, limits). */
-bool verdict_is_good(const struct verdict *v, bool moved);
+bool verdict_is_good(const struct verdict *v, bool cloned);
 /* Two machines have gone on with one stream, and it has lines of both: what the one
  * had at a place of the other's is lost (likewise). */
 bool verdict_is_mixed(const struct verdict *v);

@@ -208,7 +208,6 @@ void rig_start_device(struct device *d)
 	}
 	agent_start(d->agent);
 	d->starts++;
-	d->up_ns = world_now_ns(d->rig->w);
 	look_around(d);
 	world_after(d->rig->w, d->node, 3000 * (int64_t)MS, look_around, d);
 }
@@ -224,7 +223,6 @@ static void on_paused(void *arg)
 
 	agent_free(d->agent);
 	d->agent = NULL;
-	d->up_ns = INT64_MAX;
 	d->stopping = false;
 	node_retire(d->node);
 	if (!d->away) {
@@ -389,7 +387,6 @@ static void died(void *arg, struct node *n)
 			r->agent_deaths++;
 			agent_free(d->agent);
 			d->agent = NULL;
-			d->up_ns = INT64_MAX;
 			d->stopping = false;
 			world_after(r->w, NULL, pause, start_device, d);
 			kill_again(r, n, r->kill_devices);
@@ -434,14 +431,13 @@ static void init_device(struct rig *r, int i)
 	d->rig = r;
 	d->used = i == 0;
 	d->machine[0] = 1;
-	d->up_ns = INT64_MAX;
 	d->node = node_new(r->w, i == 0 ? "agent" : "clone", died, r);
 	d->net = node_net(d->node, r->hosts[0].node, sim_device_peer(),
 			  sim_collector_peer());
 	disk_mkdir(d->node, "/log");
 	disk_mkdir(d->node, "/state");
 	d->writer = (struct writer){.truth = &r->truth, .node = d->node,
-				    .w = r->w, .met = &r->met, .up_ns = &d->up_ns,
+				    .w = r->w, .met = &r->met,
 				    .content = {-1, -1, -1}};
 }
 

@@ -35,7 +35,6 @@ struct device {
 	bool restore;
 	unsigned alone; /* starts without a collector in reach */
 	unsigned starts;
-	int64_t up_ns;  /* since when it runs; INT64_MAX: it does not */
 };
 
 /* What a collector has acknowledged of a stream. */
@@ -65,6 +64,14 @@ struct known {
 	bool fork;
 };
 
+/* A store has held this of a stream, and which content that is can't be told yet: it
+ * was the first line alone, which logs may share. */
+struct late {
+	struct stream_id id;
+	uint64_t start, end;
+	uint8_t held;
+};
+
 struct rig {
 	uint64_t seed;
 	struct world *w;
@@ -76,6 +83,8 @@ struct rig {
 	struct truth truth;
 	struct known known[RIG_STREAMS];
 	size_t n_known;
+	struct late late[RIG_STREAMS];
+	size_t n_late;
 
 	bool kill_devices, kill_hosts; /* again and again, while lines are written */
 	bool power;                    /* sometimes by their power */

@@ -106,16 +106,14 @@ static bool may_repeat(const struct rig *r, const struct verdict *v)
 	       (r->agent_deaths > 0 && d->alone > 0);
 }
 
-/* What an agent that was started anew can't know of a log that was rotated meanwhile:
- * its state could not be saved, or the times of files tell nothing, since the clock has
- * jumped (docs/delivery.md, limits). */
+/* A log that was begun and rotated while nobody looked is known by the time of its file
+ * alone, and that is worth nothing once the clock has jumped (docs/delivery.md, limits):
+ * it may be lost as a whole. */
 static bool is_limit(const struct rig *r, const struct verdict *v)
 {
-	const struct device *d = &r->devices[0];
-
-	return v->rc == 0 && v->wrong == 0 && v->gaps == 0 && d->starts > 1 &&
-	       (disk_faults(d->node) > 0 ||
-		(r->happened >> AGENT_CLOCK_JUMPS & 1) != 0);
+	return v->rc == 0 && v->wrong == 0 && v->gaps == 0 && v->doubled == 0 &&
+	       v->lost > 0 && v->lost_late == 0 && r->devices[0].starts > 1 &&
+	       (r->happened >> AGENT_CLOCK_JUMPS & 1) != 0;
 }
 
 static bool all_stopped(const struct rig *r)
@@ -150,8 +148,8 @@ static bool sentence(struct rig *r, const struct plan *p,
 {
 	const struct scenario *sc = p->scenario;
 	uint64_t calls = node_calls(r->devices[0].node);
-	bool ok = (verdict_is_good(v, r->moved) ||
-		   (r->moved && verdict_is_mixed(v)) || is_limit(r, v)) &&
+	bool ok = (verdict_is_good(v, r->cloned) ||
+		   (r->cloned && verdict_is_mixed(v)) || is_limit(r, v)) &&
 		  r->refused == 0 &&
 		  r->broken_promises == 0 && all_stopped(r) &&
 		  (v->repeated == 0 || may_repeat(r, v)) &&
@@ -207,10 +205,10 @@ void run_one(const struct plan *p, struct run_outcome *out)
 	out->ok = sentence(r, p, &v);
 	out->repeated = v.repeated;
 	out->told = v.told;
-	out->doubled = r->moved ? v.doubled : 0;
-	out->mixed = r->moved && verdict_is_mixed(&v);
-	out->limited = !out->mixed &&
-		       (v.lost > 0 || (v.doubled > 0 && !r->moved));
+	out->doubled = r->cloned ? v.doubled : 0;
+	out->mixed = r->cloned && verdict_is_mixed(&v);
+	out->limited = !r->cloned && is_limit(r, &v);
+	out->unmet = v.unmet > 0;
 	rig_fini(r);
 	free(r);
 }

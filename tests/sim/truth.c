@@ -9,8 +9,7 @@
 static const char *const names[TRUTH_FILES] = {
 	"/log/auth.log", "/log/mail.log", "/log/web.log"};
 
-enum { CHAIN = 9, PORT = 2000, MS = 1000000, SEEN_S = 4 };
-static const int64_t second = INT64_C(1000000000);
+enum { CHAIN = 9, PORT = 2000, MS = 1000000 };
 
 void truth_free(struct truth *t)
 {
@@ -62,13 +61,13 @@ static int new_content(struct truth *t, int parent, size_t shared)
 	return (int)t->n++;
 }
 
-static void destroy(struct truth *t, int content, size_t from)
+static void destroy(struct truth *t, int content, size_t from, enum dead how)
 {
 	const struct content *c = &t->contents[content];
 
 	for (size_t i = from; i < c->n; i++) {
 		if (i >= c->shared || !c->is_copy) {
-			truth_mark(t, content, i)->dead = 1;
+			truth_mark(t, content, i)->dead = (uint8_t)how;
 		}
 	}
 }
@@ -84,9 +83,6 @@ static void append(struct writer *w, unsigned file, const char *p, size_t n)
 			       (double)world_now_ns(w->w) / 1e9, names[file],
 			       w->content[file]);
 		}
-		if (w->born_ns[file] == 0) {
-			w->born_ns[file] = world_now_ns(w->w);
-		}
 		if (w->same_first_line) {
 			static const char first[] =
 				"Nov 22 15:00:00 host logger: log begins\n";
@@ -98,17 +94,6 @@ static void append(struct writer *w, unsigned file, const char *p, size_t n)
 	}
 	add_bytes(&w->truth->contents[w->content[file]], p, n);
 	disk_append(w->node, names[file], p, n);
-}
-
-/* The agent has had the time to see a file of this name. */
-static bool is_seen(struct writer *w, unsigned file)
-{
-	int64_t from = w->born_ns[file] > *w->up_ns ? w->born_ns[file]
-						    : *w->up_ns;
-
-	w->seen[file] = w->seen[file] ||
-			(*w->met && world_now_ns(w->w) - SEEN_S * second > from);
-	return w->seen[file];
 }
 
 /* NAME.8 goes, NAME.7 becomes NAME.8 ... and NAME becomes NAME.1.  Chains are longer
@@ -135,11 +120,10 @@ static void rotate(struct writer *w, unsigned file)
 	} else {
 		disk_copy_truncate(w->node, names[file], to);
 	}
-	if (!is_seen(w, file) && w->content[file] >= 0) {
-		/* Nothing is read before there is a key to seal it to, nor while
-		 * nobody is there; what was never read bears no mark to know it
-		 * by under another name. */
-		destroy(w->truth, w->content[file], 0);
+	if (!*w->met && w->content[file] >= 0) {
+		/* Nothing is read before there is a key to seal it to, and what was
+		 * never read bears no mark to know it by under another name. */
+		destroy(w->truth, w->content[file], 0, DEAD_UNMET);
 	}
 	w->content[file] = -1;
 }
@@ -179,7 +163,6 @@ static void write_some(struct writer *w)
 		rotate(w, file);
 	}
 	n = make_line(line, w->number, w->long_lines && w->number % 7 == 3);
-	is_seen(w, file);
 	w->number++;
 	w->left--;
 	if (world_rnd(w->w, 8) == 0) {
@@ -233,13 +216,13 @@ void writer_restore(struct writer *w, const struct writer_backup *b, bool copied
 	size_t n = t->n;
 
 	for (size_t i = b->n_contents; i < n && !copied; i++) {
-		destroy(t, (int)i, t->contents[i].shared);
+		destroy(t, (int)i, t->contents[i].shared, DEAD_GONE);
 	}
 	for (unsigned i = 0; i < TRUTH_FILES; i++) {
 		w->content[i] = -1;
 		if (b->content[i] >= 0) {
 			if (!copied) {
-				destroy(t, b->content[i], b->size[i]);
+				destroy(t, b->content[i], b->size[i], DEAD_GONE);
 			}
 			w->content[i] = new_content(t, b->content[i],
 						    b->size[i]);

@@ -18,6 +18,9 @@
 enum { TRUTH_CONTENTS = 64, TRUTH_FILES = 3, TRUTH_LINE = 4096,
        TRUTH_FIRST = 40 /* bytes of the first line that files may share */ };
 
+enum dead { DEAD_GONE = 1, /* with the disk it was on */
+	    DEAD_UNMET = 2 /* rotated before its agent had met a collector */ };
+
 /* Of one byte. */
 struct mark {
 	uint8_t data;   /* records that hold it */
@@ -26,7 +29,7 @@ struct mark {
 	uint8_t held;   /* by a store, see judge.h */
 	uint8_t missed; /* "the rest was not found" stands before it */
 	uint8_t trimmed; /* a fork says that another stream has it */
-	uint8_t dead;   /* destroyed before anybody had to have read it */
+	uint8_t dead;   /* destroyed before anybody had to have read it: enum dead */
 };
 
 struct content {
@@ -55,10 +58,7 @@ struct writer {
 	unsigned number;         /* of the next line */
 	bool long_lines, same_first_line;
 	bool enabled;
-	const bool *met; /* this device has been heard by a collector */
-	const int64_t *up_ns; /* since when its agent runs; INT64_MAX: it does not */
-	int64_t born_ns[TRUTH_FILES]; /* the first file of this name; 0: none yet */
-	bool seen[TRUTH_FILES];       /* the agent has had time to see one */
+	const bool *met; /* a collector has heard this device */
 	int content[TRUTH_FILES]; /* -1: there is no such file */
 	char tail[TRUTH_LINE];    /* the rest of a line begun */
 	unsigned tail_file;
