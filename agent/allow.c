@@ -1,6 +1,7 @@
 #include "agent/allow.h"
 
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,8 +52,8 @@ static void allow_pattern(struct sandbox_paths *p, const char *pattern)
 	(void)names_glob(sys_plain(), pattern, NULL, on_match, p);
 }
 
-void allow_watched(struct sandbox_paths *p, const struct agent_config *config,
-		   const struct strlist *more)
+static void allow_watched(struct sandbox_paths *p, const struct agent_config *config,
+			  const struct strlist *more)
 {
 	const struct sources_watch *w = &config->sources.watch;
 
@@ -62,4 +63,66 @@ void allow_watched(struct sandbox_paths *p, const struct agent_config *config,
 	for (size_t i = 0; w->enabled && i < more->n; i++) {
 		allow_pattern(p, more->v[i]);
 	}
+}
+
+/* The folder in front of a glob's first wildcard. */
+static void allow_glob(struct sandbox_paths *p, const char *glob)
+{
+	char base[PATH_MAX];
+	size_t n = strcspn(glob, "*?[");
+
+	snprintf(base, sizeof base, "%.*s", (int)(n < PATH_MAX ? n : 0), glob);
+	if (glob[n] != '\0' && n > 0 && base[n - 1] == '/') {
+		sandbox_allow(p, n == 1 ? "/" : base, SANDBOX_READ);
+	} else {
+		sandbox_allow_folder_of(p, base, SANDBOX_READ);
+	}
+}
+
+static void allow_sources(struct sandbox_paths *p, const struct agent_config *c)
+{
+	for (size_t i = 0; i < c->sources.n_files; i++) {
+		for (size_t k = 0; k < c->sources.files[i].paths.n; k++) {
+			allow_glob(p, c->sources.files[i].paths.v[k]);
+		}
+	}
+	for (size_t i = 0; i < c->sources.n_journals; i++) {
+		const struct strlist *dirs = &c->sources.journals[i].directories;
+
+		for (size_t k = 0; k < dirs->n; k++) {
+			sandbox_allow(p, dirs->v[k], SANDBOX_READ);
+		}
+	}
+}
+
+void allow_all(struct sandbox_paths *p, const struct agent_config *c,
+	       const char *config_path, const struct strlist *own)
+{
+	sandbox_allow_system(p);
+	allow_sources(p, c);
+	for (size_t i = 0; i < c->detectors.packs.n; i++) {
+		sandbox_allow(p, c->detectors.packs.v[i], SANDBOX_READ);
+	}
+	for (size_t i = 0; i < c->hooks.n_hooks; i++) {
+		if (c->hooks.hooks[i].type == HOOK_FILE) {
+			sandbox_allow_folder_of(p, c->hooks.hooks[i].path,
+					SANDBOX_WRITE);
+		}
+	}
+	sandbox_allow(p, c->daemon.state_dir, SANDBOX_WRITE);
+	if (c->has_collector) {
+		/* They may be renewed, by another file of the same name. */
+		sandbox_allow_folder_of(p, c->shipper.certificate, SANDBOX_READ);
+		sandbox_allow_folder_of(p, c->shipper.key, SANDBOX_READ);
+		sandbox_allow_folder_of(p, c->shipper.authority, SANDBOX_READ);
+		sandbox_allow(p, c->shipper.spool_dir, SANDBOX_WRITE);
+		/* A reload may name another one. */
+		sandbox_allow_resolver(p);
+	}
+	if (c->daemon.control[0] != '\0') {
+		sandbox_allow_folder_of(p, c->daemon.control, SANDBOX_WRITE);
+	}
+	sandbox_allow_folder_of(p, config_path, SANDBOX_READ); /* For a reload. */
+	/* Last: how many there are is others' to decide, and what does not fit is refused. */
+	allow_watched(p, c, own);
 }

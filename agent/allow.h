@@ -1,8 +1,9 @@
-/* allow: what of the file system the sandbox leaves to watched files.
+/* allow: what of the file system the sandbox leaves to the agent.
  *
- * As little as does: the folders of files that are there now may be read; those that the
- * patterns lead through may only be listed.  A file that appears in another folder later
- * is told with what stat gives, without a hash, until the agent starts again.
+ * Of watched files as little as does: the folders of files that are there now may be
+ * read; those that the patterns lead through may only be listed.  A file that appears
+ * in another folder later is told with what stat gives, without a hash, until the agent
+ * starts again.
  */
 #ifndef AGENT_ALLOW_H
 #define AGENT_ALLOW_H
@@ -10,8 +11,8 @@
 #include "common/sandbox.h"
 #include "config/config.h"
 
-/* more: patterns beside the configuration's. */
-void allow_watched(struct sandbox_paths *p, const struct agent_config *config,
-		   const struct strlist *more);
+/* own: patterns of watched files beside the configuration's. */
+void allow_all(struct sandbox_paths *p, const struct agent_config *config,
+	       const char *config_path, const struct strlist *own);
 
 #endif

@@ -224,20 +224,6 @@ static void on_renewing(uv_timer_t *timer)
 
 /* ---- the sandbox ---- */
 
-/* The folder in front of a glob's first wildcard. */
-static void allow_glob(struct sandbox_paths *p, const char *glob)
-{
-	char base[PATH_MAX];
-	size_t n = strcspn(glob, "*?[");
-
-	snprintf(base, sizeof base, "%.*s", (int)(n < PATH_MAX ? n : 0), glob);
-	if (glob[n] != '\0' && n > 0 && base[n - 1] == '/') {
-		sandbox_allow(p, n == 1 ? "/" : base, SANDBOX_READ);
-	} else {
-		sandbox_allow_folder_of(p, base, SANDBOX_READ);
-	}
-}
-
 /* *allowed: what it was closed with, to be freed. */
 static int close_sandbox(const struct agent_config *c, const char *config_path,
 			 const struct strlist *own, struct sandbox_paths **allowed,
@@ -255,41 +241,7 @@ static int close_sandbox(const struct agent_config *c, const char *config_path,
 		snprintf(why, SANDBOX_WHY, "out of memory");
 		return UV_ENOMEM;
 	}
-	sandbox_allow_system(p);
-	for (size_t i = 0; i < c->sources.n_files; i++) {
-		for (size_t k = 0; k < c->sources.files[i].paths.n; k++) {
-			allow_glob(p, c->sources.files[i].paths.v[k]);
-		}
-	}
-	for (size_t i = 0; i < c->sources.n_journals; i++) {
-		const struct strlist *dirs = &c->sources.journals[i].directories;
-
-		for (size_t k = 0; k < dirs->n; k++) {
-			sandbox_allow(p, dirs->v[k], SANDBOX_READ);
-		}
-	}
-	for (size_t i = 0; i < c->detectors.packs.n; i++) {
-		sandbox_allow(p, c->detectors.packs.v[i], SANDBOX_READ);
-	}
-	for (size_t i = 0; i < c->hooks.n_hooks; i++) {
-		if (c->hooks.hooks[i].type == HOOK_FILE) {
-			sandbox_allow_folder_of(p, c->hooks.hooks[i].path,
-					SANDBOX_WRITE);
-		}
-	}
-	sandbox_allow(p, c->daemon.state_dir, SANDBOX_WRITE);
-	if (c->has_collector) {
-		/* They may be renewed, by another file of the same name. */
-		sandbox_allow_folder_of(p, c->shipper.certificate, SANDBOX_READ);
-		sandbox_allow_folder_of(p, c->shipper.key, SANDBOX_READ);
-		sandbox_allow_folder_of(p, c->shipper.authority, SANDBOX_READ);
-		sandbox_allow(p, c->shipper.spool_dir, SANDBOX_WRITE);
-	}
-	if (c->daemon.control[0] != '\0') {
-		sandbox_allow_folder_of(p, c->daemon.control, SANDBOX_WRITE);
-	}
-	allow_watched(p, c, own);
-	sandbox_allow_folder_of(p, config_path, SANDBOX_READ); /* For a reload. */
+	allow_all(p, c, config_path, own);
 	rc = sandbox_enter(SANDBOX_AGENT, p->list, p->n, why);
 	*allowed = p;
 	return rc;
@@ -537,20 +489,13 @@ static int start_agent(struct program *p, const uint8_t boot[static 16],
 	return rc != 0 ? rc : agent_start(p->agent);
 }
 
-static int run(struct program *p)
+/* While it has rights: folders, sockets, and the processes that run programs. */
+static int open_with_rights(struct program *p, char why[static HELPER_WHY])
 {
 	const struct agent_config *c = p->config;
-	char why[HELPER_WHY] = "";
 	int passed = daemon_listen_fds();
-	uint8_t boot[16], machine_id[16];
-	struct hash32 machine = {{0}};
-	struct slice id = slice(machine_id, sizeof machine_id);
-	int rc;
+	int rc = make_folders(c, why);
 
-	read_id("/proc/sys/kernel/random/boot_id", boot);
-	read_id("/etc/machine-id", machine_id);
-	log_set_level(c->daemon.log_level);
-	rc = make_folders(c, why);
 	if (rc == 0) {
 		rc = sockets_open(&p->sockets, &socket_calls, &c->sources, passed, why);
 	}
@@ -563,22 +508,77 @@ static int run(struct program *p)
 				  c->daemon.sandbox, &p->runner_pid, &p->before.runner,
 				  why);
 	}
+	return rc;
+}
+
+/* The last that needs rights, and then they are gone. */
+static int give_up_rights(struct program *p, const uint8_t boot[static 16],
+			  char why[static HELPER_WHY])
+{
+	const struct agent_config *c = p->config;
+	int rc;
+
+	daemon_notify("STATUS=starting");
+	memcpy(p->before.boot, boot, sizeof p->before.boot);
+	open_early(&p->before, c, p->args.config_path);
+	rc = daemon_drop(c->daemon.user, true, why);
+	rc = rc != 0 ? rc : lock_spool(p, why);
+	return rc != 0 ? rc
+		       : close_sandbox(c, p->config_path, &p->before.own, &p->allowed,
+				       why);
+}
+
+/* Says itself what is wrong. */
+static int open_control(struct program *p)
+{
+	const struct daemon_options *o = &p->config->daemon;
+	int rc = 0;
+
+	if (o->control[0] != '\0') {
+		rc = control_open(&p->control, &p->loop, o->control, handlers, p);
+	}
+	if (rc != 0) {
+		log_error(rc == UV_EADDRINUSE
+				  ? "cannot open the control socket: another agent is "
+				    "running"
+				  : "cannot open the control socket: its folder must be "
+				    "the agent's user's",
+			  "path=%s user=%s error=\"%s\"", o->control, o->user,
+			  err_str(rc));
+	}
+	return rc;
+}
+
+static int open_links(struct program *p, struct hash32 *machine, struct slice id)
+{
+	int rc = 0;
+
+	if (p->identity != NULL) {
+		rc = hash32_of(machine, &id, 1);
+		rc = rc != 0 ? rc : net_tls_new(&p->net, &p->loop, p->identity);
+	}
+	return rc != 0 ? rc
+		       : hooks_new(&p->hooks, &p->loop, &p->sys.sys, &p->config->hooks,
+				   p->helper_fd);
+}
+
+static int run(struct program *p)
+{
+	char why[HELPER_WHY] = "";
+	uint8_t boot[16], machine_id[16];
+	struct hash32 machine = {{0}};
+	int rc;
+
+	read_id("/proc/sys/kernel/random/boot_id", boot);
+	read_id("/etc/machine-id", machine_id);
+	log_set_level(p->config->daemon.log_level);
+	rc = open_with_rights(p, why);
 	if (rc == 0) {
 		rc = load_identity(p);
 		if (rc != 0) {
 			return rc;
 		}
-		daemon_notify("STATUS=starting");
-		memcpy(p->before.boot, boot, sizeof p->before.boot);
-		open_early(&p->before, c, p->args.config_path);
-		rc = daemon_drop(c->daemon.user, true, why);
-	}
-	if (rc == 0) {
-		rc = lock_spool(p, why);
-	}
-	if (rc == 0) {
-		rc = close_sandbox(c, p->config_path, &p->before.own, &p->allowed,
-				   why);
+		rc = give_up_rights(p, boot, why);
 	}
 	if (rc == 0) {
 		rc = uv_loop_init(&p->loop);
@@ -590,33 +590,12 @@ static int run(struct program *p)
 	}
 	sys_uv_init(&p->sys, &p->loop);
 	p->started_ns = sys_mono_ns(&p->sys.sys);
-	if (p->identity != NULL) {
-		rc = hash32_of(&machine, &id, 1);
-		if (rc == 0) {
-			rc = net_tls_new(&p->net, &p->loop, p->identity);
-		}
-	}
+	rc = open_links(p, &machine, slice(machine_id, sizeof machine_id));
 	if (rc == 0) {
-		rc = hooks_new(&p->hooks, &p->loop, &p->sys.sys, &c->hooks,
-			       p->helper_fd);
-	}
-	if (rc == 0 && c->daemon.control[0] != '\0') {
-		rc = control_open(&p->control, &p->loop, c->daemon.control,
-				  handlers, p);
+		rc = open_control(p);
 		if (rc != 0) {
-			log_error(rc == UV_EADDRINUSE
-					  ? "cannot open the control socket: "
-					    "another agent is running"
-					  : "cannot open the control socket: "
-					    "its folder must be the agent's "
-					    "user's",
-				  "path=%s user=%s error=\"%s\"",
-				  c->daemon.control, c->daemon.user,
-				  err_str(rc));
 			return rc;
 		}
-	}
-	if (rc == 0) {
 		rc = start_agent(p, boot, &machine);
 	}
 	if (rc != 0) {

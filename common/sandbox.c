@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <linux/landlock.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -43,12 +45,30 @@ void sandbox_allow_folder_of(struct sandbox_paths *p, const char *path,
 
 void sandbox_allow_system(struct sandbox_paths *p)
 {
-	static const char *const system[] = {"/etc", "/usr", "/lib", "/lib64",
-					     "/run", "/dev/null",
-					     "/dev/urandom"};
+	static const char *const system[] = {
+		"/usr", "/lib", "/lib64", "/dev/null", "/dev/urandom",
+		/* Not all of /etc: with the right to pass over permissions (CAP_DAC_READ_SEARCH)
+		 * that is every secret of the machine. */
+		"/etc/ld.so.cache", "/etc/localtime", "/etc/timezone", "/etc/machine-id"};
 
 	for (size_t i = 0; i < sizeof system / sizeof *system; i++) {
 		sandbox_allow(p, system[i], SANDBOX_READ);
+	}
+}
+
+void sandbox_allow_resolver(struct sandbox_paths *p)
+{
+	static const char *const files[] = {"/etc/resolv.conf", "/etc/hosts",
+					    "/etc/host.conf", "/etc/nsswitch.conf",
+					    "/etc/gai.conf", "/etc/services"};
+	char real[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		sandbox_allow(p, files[i], SANDBOX_READ);
+	}
+	/* It is replaced by another file of its name when the network changes. */
+	if (realpath(files[0], real) != NULL) {
+		sandbox_allow_folder_of(p, real, SANDBOX_READ);
 	}
 }
 

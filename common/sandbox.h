@@ -37,8 +37,12 @@ void sandbox_allow(struct sandbox_paths *p, const char *path, unsigned access);
 /* The folder that holds path. */
 void sandbox_allow_folder_of(struct sandbox_paths *p, const char *path,
 			     unsigned access);
-/* What every program reads: libraries, resolver, zones, /dev/null. */
+/* What every program reads: libraries, zones, /dev/null. */
 void sandbox_allow_system(struct sandbox_paths *p);
+/* What it takes to look up names: of /etc some files, and the folder of the file that
+ * resolv.conf is, which is all of /etc unless it is a link (as systemd-resolved and
+ * NetworkManager make it). */
+void sandbox_allow_resolver(struct sandbox_paths *p);
 
 enum { SANDBOX_WHY = 256 };
 

@@ -12,7 +12,9 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -100,6 +102,83 @@ static void only_the_named_files_can_be_reached(void **state)
 	assert_int_equal(WEXITSTATUS(status), GOOD);
 }
 
+static bool refused(const char *path)
+{
+	return open(path, O_RDONLY) < 0 && errno == EACCES;
+}
+
+/* What a daemon reads that looks up no names; `resolver`: one that does. */
+static int in_system_sandbox(bool resolver)
+{
+	struct sandbox_paths *p = calloc(1, sizeof *p);
+	char why[SANDBOX_WHY], real[PATH_MAX] = "";
+
+	if (p == NULL) {
+		return 1;
+	}
+	sandbox_allow_system(p);
+	if (resolver) {
+		sandbox_allow_resolver(p);
+	}
+	if (realpath("/etc/resolv.conf", real) == NULL && errno != ENOENT) {
+		return 2;
+	}
+	if (sandbox_enter(SANDBOX_AGENT, p->list, p->n, why) != 0) {
+		return 3;
+	}
+	if (!landlock) {
+		return NO_LANDLOCK;
+	}
+	if (open("/usr", O_RDONLY) < 0 || open("/dev/null", O_RDONLY) < 0) {
+		return 4;
+	}
+	if (!resolver && (!refused("/etc/passwd") || !refused("/etc/hosts") ||
+			  !refused("/etc") || !refused("/run"))) {
+		return 5;
+	}
+	if (resolver && open("/etc/hosts", O_RDONLY) < 0 && errno != ENOENT) {
+		return 6;
+	}
+	/* All of /etc only where the resolver's own file is in it. */
+	if (resolver && real[0] != '\0' && open(real, O_RDONLY) < 0) {
+		return 7;
+	}
+	if (resolver && strncmp(real, "/etc/", 5) != 0 && !refused("/etc/passwd")) {
+		return 8;
+	}
+	return GOOD;
+}
+
+static void expect_in_child(bool resolver)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		_exit(in_system_sandbox(resolver));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == NO_LANDLOCK) {
+		puts("skipped: the kernel has no landlock");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), GOOD);
+}
+
+static void of_etc_no_more_can_be_read_than_is_needed(void **state)
+{
+	(void)state;
+	expect_in_child(false);
+}
+
+static void who_looks_up_names_can_read_how(void **state)
+{
+	(void)state;
+	expect_in_child(true);
+}
+
 static int run_a_program(void)
 {
 	execl("/bin/true", "true", (char *)NULL);
@@ -177,6 +256,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			only_the_named_files_can_be_reached, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(
+			of_etc_no_more_can_be_read_than_is_needed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_looks_up_names_can_read_how,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_program_can_be_run, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(
