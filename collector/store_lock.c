@@ -19,7 +19,10 @@ static int lock(int *fd, const char *path, int how, const char *else_say,
 	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (*fd < 0) {
 		rc = -errno;
-		snprintf(why, STORE_LOCK_WHY, "%.160s: %.80s", path, err_str(rc));
+		snprintf(why, STORE_LOCK_WHY, "%.140s: %.40s%s", path, err_str(rc),
+			 rc == UV_EACCES ? ": the folder must belong to the "
+					   "collector's user"
+					 : "");
 		return rc;
 	}
 	do {

@@ -133,8 +133,12 @@ static int load_id(struct store *s, bool make, char why[static 512])
 		return make_id(s, path, why);
 	}
 	if (rc != 0) {
-		return complain(why, rc, path, "cannot be read; is this a "
-					       "collector's store?");
+		return complain(why, rc, path,
+				rc == UV_EACCES
+					? "cannot be read: ask as root, or as the "
+					  "collector's user"
+					: "cannot be read; is this a collector's "
+					  "store?");
 	}
 	if (!id_parse(s->id, slice(text, n))) {
 		rc = complain(why, ERR_DAMAGED, path,

@@ -282,6 +282,16 @@ if [ "$(id -u)" = 0 ]; then
 	sed -i -e 's/^user: .*/user: nightjar-no-such-user/' -e "s#^state: .*#state: $folder/strange/state#" "$folder/strange.yaml"
 	try no-such-user ends collector strange 'no user nightjar-no-such-user' 'useradd'
 	try no-such-user-no-folder test ! -e "$folder/strange/state"
+	collector_yaml others "$(free_port)" "$pki"
+	chown root "$folder/others/store"
+	try store-of-others ends collector others 'others/store/lock' 'permission denied' "belong to the collector's user"
+	chown -R root "$folder/others/store" && chmod 700 "$folder/others/store" && touch "$folder/others/store/store.id"
+	as_user() { setpriv --reuid "$user" --clear-groups --inh-caps=-all "$BUILD/cli/nightjar" "$@" 2>"$folder/command.err"; }
+	search_of_others() {
+		as_user search --store "$folder/others/store" && { echo "it ends with 0"; return 1; }
+		says "$folder/command.err" 'store\.id' 'ask as root' || show_why "$folder/command.err"
+	}
+	try command/store-of-others search_of_others
 fi
 agent_yaml missing "$port" "$pki/nobody" "$pki/authority.crt"
 try certificate-missing ends agent missing 'nobody\.crt' 'nightjar pki'
