@@ -543,6 +543,7 @@ void agent_status(const struct agent *a, struct json *j)
 	json_u64(j, "remembered", ts.remembered);
 	json_u64(j, "bytes", ts.bytes);
 	json_u64(j, "lag_bytes", ts.lagging_bytes);
+	json_u64(j, "searching", ts.searching);
 	json_u64(j, "gaps", ts.gaps);
 	json_u64(j, "forks", ts.forks);
 	json_u64(j, "errors", ts.errors);

@@ -221,6 +221,17 @@ void file_drop_stream(struct file *f)
 	f->opened = false;
 }
 
+void file_away(struct file *f, bool away)
+{
+	int64_t *since = f->s != NULL	     ? &f->s->st.away_ns
+			 : f->resume != NULL ? &f->resume->st.away_ns
+					     : NULL;
+
+	if (since != NULL && away != (*since != 0)) {
+		*since = away ? sys_wall_ns(f->tail->sys) : 0;
+	}
+}
+
 /* What the stream was, into the reserved place among the known. */
 static struct known *remember(struct file *f)
 {
@@ -297,6 +308,7 @@ void file_park(struct file *f, enum tail_close why)
 	if (why == TAIL_TRUNCATED || why == TAIL_FORKED) {
 		/* What the inode holds now is something else. */
 		k->cut = why == TAIL_TRUNCATED;
+		k->st.away_ns = 0;
 		k->st.dev = 0;
 		k->st.ino = 0;
 	}

@@ -168,12 +168,7 @@ static void verify_step(struct job *j, struct tail *t)
 
 static bool has_claim(const struct file *f)
 {
-	for (size_t i = 0; i < f->tail->n_known; i++) {
-		if (candidate_same_inode(f, f->tail->known[i])) {
-			return true;
-		}
-	}
-	return false;
+	return known_by_inode(f->tail, f->dev, f->ino) != NULL;
 }
 
 static int urgency(const struct file *f)

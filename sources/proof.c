@@ -296,7 +296,7 @@ static void decide_sibling(struct file *f, const struct job *j,
 		outcome_go_on(f, v->k, v->rest, j);
 	} else if (weak_goes_on(f, v)) {
 		outcome_go_on(f, v->weak_k, v->weak, j);
-	} else if (v->alike && v->rest == NULL && v->copy == NULL) {
+	} else if (v->alike && v->rest == NULL && v->copy == NULL && !is_known(f, j)) {
 		/* Perhaps the stream's rest: no line of it is left out, and the
 		 * stream goes on being looked for. */
 		outcome_new(f, true);

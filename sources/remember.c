@@ -128,6 +128,7 @@ void known_blank_out(struct known *k)
 	st->top = st->first = (struct stream_rung){0, 0};
 	st->n_rungs = 0;
 	st->finished = false;
+	st->away_ns = 0;
 	st->gap_told = true; /* Nothing is missing: its file comes as another stream. */
 	k->live = false;
 	k->cut = false;

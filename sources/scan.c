@@ -350,6 +350,7 @@ static void seen_again(struct file *f, const char *path)
 	}
 	f->seen = true;
 	f->gone = false;
+	file_away(f, false);
 }
 
 static bool is_packed(const char *path)
@@ -422,6 +423,7 @@ void scan_check_name(struct file *f)
 	} else if (rc == UV_ENOENT || rc == UV_ENOTDIR) {
 		f->gone = true;
 	}
+	file_away(f, f->gone || !f->in_glob);
 	if (f->gone && !was_gone && f->in_glob) {
 		search_add(f->tail, f->path, f->good_mtime_ns);
 	}

@@ -1,46 +1,15 @@
-/* The rest of a stream whose file is gone: among the rotation siblings of its
- * name (NAME.*, NAME-*, and those of the name it rotated from).  A renamed file has its
- * inode; a copy has at least as many bytes as the stream.
- *
- * And incarnations of a name that came and went between two looks: numbered
- * siblings that match no stream, and were written since the last one known. */
+/* Incarnations of a name that came and went between two looks: numbered siblings
+ * that match no stream, and were written since the last one known.  (The rests of streams
+ * that are known: rest.c) */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/err.h"
 #include "common/log.h"
-#include "sources/tail_impl.h"
+#include "sources/siblings.h"
 
-enum { SIBLINGS = 32 }; /* looked into in one search */
-#define NS_PER_S 1000000000
-
-struct sibling {
-	char *path;
-	int64_t mtime_ns;
-	bool same_inode;
-	bool unseen;
-};
-
-struct siblings {
-	struct tail *tail;
-	const char *path;      /* whose siblings */
-	const struct known *k; /* whose rest is searched, or NULL */
-	int64_t since_ns;      /* what was written since then is unseen */
-	size_t dir_n;          /* bytes of path before its base name */
-	struct sibling found[SIBLINGS];
-	size_t n;
-	bool compressed; /* one that can't be read was there */
-	int error;
-};
-
-static bool pending(const struct known *k, const struct tail *t)
-{
-	return !k->present && !known_done(k) && k->st.path != NULL &&
-	       scan_source_of(t, k->st.path) >= 0;
-}
-
-static bool rather(const struct sibling *a, const struct sibling *b)
+bool siblings_rather(const struct sibling *a, const struct sibling *b)
 {
 	return a->same_inode != b->same_inode ? a->same_inode
 					      : a->mtime_ns > b->mtime_ns;
@@ -52,7 +21,7 @@ static int keep(struct siblings *s, const char *path, const struct sibling *new)
 	size_t at = s->n;
 	char *copy;
 
-	while (at > 0 && rather(new, &s->found[at - 1])) {
+	while (at > 0 && siblings_rather(new, &s->found[at - 1])) {
 		at--;
 	}
 	if (at == SIBLINGS) {
@@ -104,9 +73,8 @@ static bool packed_worth_a_look(const struct siblings *s, const char *path,
 	return out->unseen || (k != NULL && coarse > k->st.mtime_ns);
 }
 
-/* Whether a file may be what is searched; fills in *out. */
-static bool worth_a_look(const struct siblings *s, const char *path,
-			 const struct sys_stat *st, struct sibling *out)
+bool siblings_worth(const struct siblings *s, const char *path,
+		    const struct sys_stat *st, struct sibling *out)
 {
 	const struct known *k = s->k;
 
@@ -141,78 +109,42 @@ static int on_entry(void *arg, const char *name, bool is_dir)
 	    scan_source_of(s->tail, path) >= 0) {
 		return 0; /* What a glob matches, the scan finds. */
 	}
-	s->compressed |= !content_can(content_kind_of_name(path));
 	rc = sys_stat(s->tail->sys, path, &st);
-	if (rc == 0 && worth_a_look(s, path, &st, &new)) {
+	if (rc == 0 && siblings_worth(s, path, &st, &new)) {
 		rc = keep(s, path, &new);
 	}
 	s->error = rc != 0 && rc != UV_ENOENT ? rc : s->error;
 	return 0;
 }
 
-static void not_found(struct tail *t, struct known *k, bool compressed)
+int siblings_open(struct tail *t, const char *family, const struct sibling *s)
 {
-	k->searching = false;
-	k->searches++;
-	k->wait_polls = 1u << (k->searches < 10 ? k->searches : 10);
-	if (k->st.gap_told) {
-		return;
+	struct file *f = NULL;
+	int source = scan_source_of(t, family);
+	int rc = source < 0 ? UV_EACCES
+			    : scan_open(t, s->path, (uint32_t)source, false, &f);
+
+	if (f == NULL) {
+		return rc == UV_EACCES ? 0 : rc;
 	}
-	k->st.gap_told = true;
-	t->stats.gaps++;
-	log_warn("the rest of a log file was not found, the collector is told",
-		 "path=%s from=%llu compressed_copy=%s", k->st.path,
-		 (unsigned long long)known_full(k), compressed ? "yes" : "no");
-	if (t->cb.gap != NULL) {
-		t->cb.gap(t->arg, &k->st, known_full(k),
-			  compressed ? "rotated and compressed before it was "
-				       "read to its end"
-			  : k->live  ? "truncated or rewritten in place: what "
-				       "was not read before is lost"
-				     : "the file was not found again");
+	f->unseen = s->unseen;
+	f->family = strdup(family);
+	if (f->family == NULL) {
+		file_free(f);
+		return UV_ENOMEM;
 	}
+	return 1;
 }
 
-/* Returns how many siblings are looked into now. */
-static size_t open_siblings(struct siblings *s)
-{
-	int source = scan_source_of(s->tail, s->path);
-	size_t opened = 0;
-
-	for (size_t i = 0; i < s->n; i++) {
-		struct file *f = NULL;
-		int rc = scan_open(s->tail, s->found[i].path,
-				   (uint32_t)source, false, &f);
-
-		if (f != NULL) {
-			f->unseen = s->found[i].unseen;
-			f->family = strdup(s->path);
-			if (f->family == NULL) {
-				file_free(f);
-				rc = UV_ENOMEM;
-			} else {
-				opened++;
-			}
-		}
-		if (rc != 0 && rc != UV_ENOENT && rc != UV_EACCES) {
-			s->error = rc;
-		}
-		free(s->found[i].path);
-	}
-	return opened;
-}
-
-/* Returns how many siblings are looked into now; s->error if not all of them could
- * be. */
-static size_t search(struct siblings *s)
+/* s->error: not all siblings could be looked into. */
+static void search(struct siblings *s)
 {
 	char dir[PATH_MAX];
-	size_t opened;
 	int rc;
 
 	s->dir_n = (size_t)(names_base(s->path) - s->path);
 	if (s->dir_n >= sizeof dir) {
-		return 0;
+		return;
 	}
 	memcpy(dir, s->path, s->dir_n);
 	dir[s->dir_n > 1 ? s->dir_n - 1 : s->dir_n] = '\0';
@@ -221,38 +153,16 @@ static size_t search(struct siblings *s)
 		s->error = rc;
 	}
 	log_debug("looked for rotated log files",
-		  "path=%s since=%lld found=%zu rest=%d", s->path,
-		  (long long)s->since_ns, s->n, s->k != NULL);
-	opened = open_siblings(s);
+		  "path=%s since=%lld found=%zu", s->path,
+		  (long long)s->since_ns, s->n);
+	for (size_t i = 0; i < s->n; i++) {
+		rc = siblings_open(s->tail, s->path, &s->found[i]);
+		s->error = rc < 0 && rc != UV_ENOENT ? rc : s->error;
+		free(s->found[i].path);
+	}
 	if (s->error != 0) {
 		tail_trouble(s->tail, dir, s->error,
 			     "cannot look for rotated log files, trying again");
-	}
-	return opened;
-}
-
-static void search_rest(struct tail *t, struct known *k)
-{
-	struct siblings s = {.tail = t, .path = k->st.path, .k = k,
-			     .since_ns = INT64_MAX};
-
-	if (known_blank(k)) {
-		/* It can't be proved to be anything: what is not older and not
-		 * known comes under a stream of its own. */
-		s.since_ns = k->good_mtime_ns;
-	}
-	if (file_wake_copies(t, &k->st.id)) {
-		k->wait_polls = 1;
-		return;
-	}
-	if (search(&s) > 0) {
-		k->searching = true;
-		k->unread_copy = s.compressed;
-		k->search_failed = s.error != 0;
-	} else if (s.error != 0) {
-		k->wait_polls = 1; /* Not known to be gone: ask again. */
-	} else {
-		not_found(t, k, s.compressed);
 	}
 }
 
@@ -411,6 +321,7 @@ void search_free(struct tail *t)
 		free(t->looks[--t->n_looks].path);
 	}
 	free(t->looks);
+	rest_free(t);
 }
 
 static void look_done(struct tail *t, struct look *l)
@@ -456,7 +367,7 @@ static bool swept_up(const struct sweep *w, const struct look *l, const char *pa
 		return false;
 	}
 	rc = sys_stat(w->tail->sys, path, &st);
-	return rc == 0 ? worth_a_look(&s, path, &st, &unused) : rc != UV_ENOENT;
+	return rc == 0 ? siblings_worth(&s, path, &st, &unused) : rc != UV_ENOENT;
 }
 
 static int on_swept(void *arg, const char *name, bool is_dir)
@@ -569,30 +480,18 @@ bool search_step(struct tail *t)
 	for (size_t i = 0; i < t->n_known; i++) {
 		struct known *k = t->known[i];
 
-		if (k->replaced && any_waits(t)) {
-			continue;
-		}
-		if (k->replaced) {
+		if (k->replaced && !any_waits(t)) {
 			known_take(t, k);
 			known_free(k);
 			return true;
 		}
-		k->searching &= pending(k, t);
-		if (k->searching && k->search_failed) {
-			k->searching = false;
-			k->wait_polls = 1;
-		} else if (k->searching) {
-			/* Every sibling was judged, and none was it. */
-			not_found(t, k, k->unread_copy);
-			return true;
-		}
-		if (k->wait_polls == 0 && k->searches < TAIL_SEARCHES &&
-		    pending(k, t)) {
-			search_rest(t, k);
-			return true;
-		}
 	}
-	return search_unseen(t);
+	return rest_step(t) || search_unseen(t);
+}
+
+size_t search_count(const struct tail *t)
+{
+	return rest_count(t) + t->n_looks;
 }
 
 void search_poll(struct tail *t)

@@ -11,7 +11,8 @@
 enum { TABLE_VERSION = 1 };
 static const char table_magic[4] = {'N', 'J', 'S', 'T'};
 
-enum { FLAG_FINISHED = 1, FLAG_GAP_TOLD = 2, FLAG_FORK = 4, FLAG_FIRST = 8, FLAG_ALL = 15 };
+enum { FLAG_FINISHED = 1, FLAG_GAP_TOLD = 2, FLAG_FORK = 4, FLAG_FIRST = 8, FLAG_AWAY = 16,
+       FLAG_ALL = 31 };
 
 int stream_init(struct stream *s, const unsigned char *secret,
 		uint32_t line_max)
@@ -294,7 +295,8 @@ static int encode_state(const struct stream_state *st, uint32_t keep,
 	uint8_t flags = (uint8_t)((st->finished ? FLAG_FINISHED : 0) |
 				  (st->gap_told ? FLAG_GAP_TOLD : 0) |
 				  (st->fork ? FLAG_FORK : 0) |
-				  (st->first.position > 0 ? FLAG_FIRST : 0));
+				  (st->first.position > 0 ? FLAG_FIRST : 0) |
+				  (st->away_ns != 0 ? FLAG_AWAY : 0));
 	uint64_t numbers[] = {
 		st->dev, st->ino, st->start, st->acked, st->detect,
 		st->position, st->size, zigzag(st->mtime_ns),
@@ -325,6 +327,9 @@ static int encode_state(const struct stream_state *st, uint32_t keep,
 	if (rc == 0 && st->first.position > 0) {
 		rc = buf_add_varint(out, st->first.position);
 		rc = rc != 0 ? rc : buf_add_u64(out, st->first.h);
+	}
+	if (rc == 0 && st->away_ns != 0) {
+		rc = buf_add_varint(out, zigzag(st->away_ns));
 	}
 	return rc;
 }
@@ -398,6 +403,12 @@ static bool decode_first(struct reader *r, struct stream_rung *first)
 	return reader_ok(r) && first->position > 0 && first->position <= INT64_MAX;
 }
 
+static bool decode_away(struct reader *r, struct stream_state *st)
+{
+	st->away_ns = unzigzag(reader_varint(r));
+	return reader_ok(r) && st->away_ns != 0;
+}
+
 static int decode_state(struct reader *r, struct stream_state *st)
 {
 	struct slice path;
@@ -425,7 +436,8 @@ static int decode_state(struct reader *r, struct stream_state *st)
 	}
 	if ((flags & ~FLAG_ALL) != 0 || !plausible(st, path) ||
 	    !decode_rungs(r, st) ||
-	    ((flags & FLAG_FIRST) != 0 && !decode_first(r, &st->first))) {
+	    ((flags & FLAG_FIRST) != 0 && !decode_first(r, &st->first)) ||
+	    ((flags & FLAG_AWAY) != 0 && !decode_away(r, st))) {
 		return ERR_MALFORMED;
 	}
 	st->finished = (flags & FLAG_FINISHED) != 0;

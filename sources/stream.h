@@ -55,6 +55,7 @@ struct stream_state {
 	int64_t mtime_ns;     /* likewise */
 	int64_t born_ns;      /* wall time when the id was made */
 	int64_t seen_ns;      /* wall time when its file was last looked at */
+	int64_t away_ns;      /* since then its name is another; 0: it has its name */
 	bool finished;        /* rotated away (or truncated) and read to its end */
 	bool gap_told;        /* its rest was not found, and that was reported */
 	bool fork;            /* may repeat lines of another stream */

@@ -293,6 +293,7 @@ static int merge(struct tail *t, struct known *k, const struct stream_state *st)
 		k->st.top = st->top;
 		k->st.first = st->first;
 		k->st.fork = st->fork;
+		k->st.away_ns = st->away_ns;
 		for (uint32_t i = 0; i < st->n_rungs; i++) {
 			stream_state_add_rung(&k->st, st->rungs[i].position,
 					      st->rungs[i].h);
@@ -689,6 +690,7 @@ void tail_stats(const struct tail *t, struct tail_stats *out)
 	*out = t->stats;
 	out->open = t->n_open;
 	out->remembered = t->n_known;
+	out->searching = search_count(t);
 	for (size_t i = 0; i < t->n_files; i++) {
 		const struct file *f = t->files[i];
 		uint64_t position = f->s != NULL ? f->s->position : 0;

@@ -159,6 +159,7 @@ void tail_reload(struct tail *t);
 
 struct tail_stats {
 	uint64_t open, remembered, bytes, lagging_bytes, gaps, forks, errors;
+	uint64_t searching; /* streams and names whose files are being looked for */
 };
 void tail_stats(const struct tail *t, struct tail_stats *out);
 

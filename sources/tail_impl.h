@@ -8,7 +8,8 @@
  *   packed.c    compressed files: looked through once before they count
  *   identify.c  which stream a file belongs to: proofs by content (with candidates.c,
  *               proof.c, outcome.c)
- *   search.c    streams whose file is gone: their rest, among its siblings
+ *   search.c    rotated files that came and went unseen (rest.c: the rests of streams
+ *               whose file is gone)
  *   remember.c  the streams without an open file
  *
  * An incarnation of a file goes
@@ -57,6 +58,8 @@ enum {
 };
 /* Two changes of a directory within it may leave the same time. */
 #define TAIL_COARSE_NS 2000000000
+/* What was not written to for so long may be at its end. */
+#define TAIL_QUIET_NS 2000000000
 /* A compressed file that changed since may still be being written. */
 #define TAIL_YOUNG_NS 60000000000
 
@@ -274,6 +277,7 @@ struct tail {
 	struct question verify[TAIL_MAX_VERIFY];
 	size_t n_verify;
 	struct job *job;
+	struct rest *rest; /* rest.c's */
 
 	char *buf;
 	size_t buf_room;
@@ -324,6 +328,8 @@ static inline uint64_t file_disk_size(const struct file *f)
 {
 	return f->packed != CONTENT_PLAIN ? f->packed_size : f->size;
 }
+/* Whether f's name is another now than its stream's. */
+void file_away(struct file *f, bool away);
 /* Makes f->s and f->reserve (if there is none); UV_ENOMEM. */
 int file_new_stream(struct file *f);
 void file_drop_stream(struct file *f);
@@ -417,6 +423,8 @@ void search_later(struct tail *t, const char *path, int64_t since_ns);
 void search_arrivals(struct tail *t, const char *dir);
 /* For every name that is remembered. */
 void search_add_known(struct tail *t);
+/* What is looked for still, and may yet be read. */
+size_t search_count(const struct tail *t);
 void search_free(struct tail *t);
 
 /* remember.c */

@@ -239,7 +239,8 @@ class World:
                 quiet = 0
                 continue
             shipping = said.get("shipping", {})
-            busy = (said["sources"]["lag_bytes"] or any(lane["unacknowledged_batches"] for lane in shipping.get("lanes", {}).values()) or
+            sources = said["sources"]
+            busy = (sources["lag_bytes"] or sources["searching"] or any(lane["unacknowledged_batches"] for lane in shipping.get("lanes", {}).values()) or
                     shipping.get("connection", {}).get("state") == "waiting")
             quiet = 0 if busy else quiet + 1
         return quiet >= times

@@ -63,6 +63,7 @@ struct world {
 	bool watching;    /* watches work, else UV_ENOSPC */
 	size_t short_read; /* 0: whole reads */
 	uint64_t calls;   /* of those that can fail */
+	uint64_t lists;   /* folders listed */
 	uint64_t fail_at; /* the call that fails, 0: none */
 	unsigned open_fds;
 };
@@ -453,6 +454,7 @@ static inline int world_op_list(struct sys *s, const char *dir,
 	size_t used = 0;
 	int rc = 0;
 
+	w->lists++;
 	if (world_fails(w)) {
 		free(entries);
 		free(dirs);

@@ -118,6 +118,7 @@ static void fill(struct stream_state *st, unsigned i)
 	st->finished = i % 2;
 	st->gap_told = i % 5 == 0;
 	st->fork = i % 7 == 0;
+	st->away_ns = i % 3 == 0 ? 0 : -(int64_t)i;
 	for (unsigned j = 0; j < i % (STREAM_RUNGS + 1); j++) {
 		st->rungs[st->n_rungs++] =
 			(struct stream_rung){j * 10 + 1, j};
@@ -153,6 +154,7 @@ static void a_table_comes_back_as_it_was(void **state)
 		assert_int_equal(a.mtime_ns, b.mtime_ns);
 		assert_int_equal(a.finished, b.finished);
 		assert_int_equal(a.fork, b.fork);
+		assert_int_equal(a.away_ns, b.away_ns);
 		assert_int_equal(a.n_rungs, b.n_rungs);
 		assert_memory_equal(a.rungs, b.rungs, sizeof a.rungs);
 	}
