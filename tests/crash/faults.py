@@ -149,6 +149,10 @@ class Full(Fault):
             self.world.make_full(name, None)
 
 
+def identity(found):
+    return found.st_dev, found.st_ino
+
+
 class Rotated:
     def __init__(self, path):
         self.path, self.read = path, False
@@ -169,9 +173,11 @@ class Rotation(Fault):
         self.linger = 0.2
 
     def everything_was_read(self):
+        """But for those that a writer has open still: it goes on in one until it hears of the rotation."""
+        in_use = {held for writer in self.world.writers for held in writer.files()}
         for old in self.old.values():
             for rotated in old:
-                rotated.read = True
+                rotated.read = rotated.read or identity(os.stat(rotated.path)) not in in_use
 
     def begin(self):
         for index, (name, mode, naming, _, _) in enumerate(self.world.FILES):
