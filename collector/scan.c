@@ -484,9 +484,7 @@ static int write_again(struct sys *sys, int fd, uint64_t from)
 	}
 }
 
-/* What the process before this one may not have synced is written again before it is:
- * had a sync of it failed, then its pages count as clean and are on no disk. */
-static int sync_file(struct scan *sc, const struct segment_name *name,
+static int sync_part(struct scan *sc, const struct segment_name *name,
 		     size_t found)
 {
 	char path[STORE_PATH];
@@ -503,6 +501,21 @@ static int sync_file(struct scan *sc, const struct segment_name *name,
 		rc = sys_fdatasync(sc->store->sys, fd);
 	}
 	sys_close(sc->store->sys, fd);
+	return rc;
+}
+
+/* What the process before this one may not have synced is written again before it is:
+ * had a sync of it failed, then its pages count as clean and are on no disk.  Of every
+ * part: when the last one's head is torn, what the one before holds counts. */
+static int sync_file(struct scan *sc, const struct segment_name *name,
+		     size_t found)
+{
+	struct segment_name part = *name;
+	int rc = 0;
+
+	for (part.part = 0; part.part <= name->part && rc == 0; part.part++) {
+		rc = sync_part(sc, &part, found);
+	}
 	return rc;
 }
 

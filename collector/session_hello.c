@@ -255,6 +255,13 @@ int session_on_hello(struct session *s, struct slice payload)
 	if (rc != 0) {
 		return session_broken(s, "hello", rc);
 	}
+	if (c->storage == STORAGE_FAILING) {
+		/* Its link was there before: what it sent now would be written to
+		 * files that the repair begins anew. */
+		session_end(s, MSG_ERROR_STORAGE, 2000,
+			    "the store can't be written");
+		return 0;
+	}
 	s->device = store_device(&c->store, &s->key_hash);
 	rc = s->device == NULL ? UV_ENOMEM
 			       : store_device_seen(&c->store, s->device,

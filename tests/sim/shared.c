@@ -91,8 +91,12 @@ static void cut_power(struct run *x)
 {
 	x->cuts++;
 	for (int i = 0; i < RIG_STORES; i++) {
-		if (node_alive(x->r.hosts[i].node)) {
-			node_kill(x->r.hosts[i].node, true);
+		struct node *n = x->r.hosts[i].node;
+
+		/* Nor is either to die by its power alone later on. */
+		node_kill_at(n, 0, false);
+		if (node_alive(n)) {
+			node_kill(n, true);
 		}
 	}
 }
