@@ -401,6 +401,7 @@ static void a_failed_sync_is_taken_back_and_goes_on_in_a_new_file(
 {
 	struct bench *b = *state;
 	struct bench_link *l = bench_connect(b, "gw");
+	struct bench_link *silent = bench_connect(b, "gw");
 	struct bench_segment g;
 	struct msg_stream w;
 	struct hash32 after_one;
@@ -418,6 +419,8 @@ static void a_failed_sync_is_taken_back_and_goes_on_in_a_new_file(
 	assert_int_equal(acked(l, 's'), 0);
 	assert_int_equal(error_code(l), MSG_ERROR_STORAGE);
 	assert_null(bench_connect(b, "gw")); /* Not before it is repaired. */
+	bench_hello(silent, 'm'); /* Nor if the link was there before. */
+	assert_int_equal(error_code(silent), MSG_ERROR_STORAGE);
 	bench_run(b, 5000);
 	for (int restart = 0; restart < 2; restart++) {
 		l = bench_connect(b, "gw");
