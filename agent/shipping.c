@@ -129,7 +129,10 @@ void agent_take_watermark(struct agent *a, const struct msg_stream *w)
 	if (w->received > w->durable) {
 		st.top = (struct stream_rung){w->received, w->h_received};
 	}
-	if (!a->reading && w->received > 0 && agent_restore_stream(a, &st) != 0) {
+	/* An alert's stream, taken for a file's without a name, would be one that every file
+	 * may be. */
+	if (!a->reading && w->received > 0 && !shipper_alerts(a->shipper, &w->id) &&
+	    agent_restore_stream(a, &st) != 0) {
 		log_warn("no memory to remember one of the collector's streams");
 	}
 }

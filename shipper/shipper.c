@@ -275,11 +275,8 @@ void shipper_spool_ends(const struct shipper *s,
 			void *arg)
 {
 	for (int i = 0; i < QUEUE_NR; i++) {
-		/* An alert's stream is nobody's to read: taken for a file's without a name, it
-		 * would be one that every file may be. */
-		for (const struct seg *seg = i == QUEUE_ALERT ? NULL
-							      : s->lanes[i].first;
-		     seg != NULL; seg = seg->next) {
+		for (const struct seg *seg = s->lanes[i].first; seg != NULL;
+		     seg = seg->next) {
 			for (size_t k = 0; k < seg->n_streams; k++) {
 				const struct seg_stream *t = &seg->streams[k];
 				struct msg_stream end = {
@@ -289,6 +286,11 @@ void shipper_spool_ends(const struct shipper *s,
 			}
 		}
 	}
+}
+
+bool shipper_alerts(const struct shipper *s, const struct stream_id *id)
+{
+	return lane_lowest(&s->lanes[QUEUE_ALERT], id) != UINT64_MAX;
 }
 
 uint64_t shipper_lowest(const struct shipper *s, const struct stream_id *id)

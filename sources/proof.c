@@ -277,6 +277,13 @@ static bool better_later(const struct file *f, const struct job *j)
 	return false;
 }
 
+/* A copy that is still being made is too short for most places to be compared. */
+static bool half_copied(const struct file *f, const struct verdict *v)
+{
+	return v->undecided &&
+	       sys_wall_ns(f->tail->sys) - f->mtime_ns < TAIL_QUIET_NS;
+}
+
 /* f has all that is known of a stream: more than a line, or it is the only such file. */
 static bool weak_goes_on(const struct file *f, const struct verdict *v)
 {
@@ -305,7 +312,8 @@ static void decide_sibling(struct file *f, const struct job *j,
 		outcome_fork(f, v->rest->best, v->rest->best_h);
 	} else if ((f->unseen || outcome_blank_of(f) != NULL) && v->rest == NULL &&
 		   v->copy == NULL && !is_known(f, j)) {
-		if (unread(f->tail, f->family) || better_later(f, j)) {
+		if (unread(f->tail, f->family) || better_later(f, j) ||
+		    half_copied(f, v)) {
 			search_later(f->tail, f->family, f->mtime_ns);
 			file_free(f);
 		} else {
