@@ -141,6 +141,9 @@ static void on_notice(void *arg, const char *name)
 	struct watch *w = arg;
 
 	(void)name;
+	if (w->again) {
+		return; /* Its time is set: changes without end must not put it off. */
+	}
 	w->again = true;
 	if (!w->busy && !w->stopped && !w->blocked) {
 		sys_timer_set(w->sys, w->timer, SETTLE_MS);

@@ -241,6 +241,24 @@ static void a_change_is_told_with_before_and_after(void **state)
 	assert_null(strstr(w->text, "two"));
 }
 
+/* Who may write in one watched folder must not blind the watch on all others. */
+static void changes_without_end_do_not_put_the_look_off(void **state)
+{
+	struct world *w = *state;
+
+	w->options.watch.poll_ms = 1000000;
+	put(w, "a", "one");
+	put(w, "b", "one");
+	start(w);
+	put(w, "b", "two");
+	for (int i = 0; i < PATIENCE_MS / 5 && strstr(w->text, "/b\"") == NULL; i++) {
+		put(w, "a", i % 2 == 0 ? "one" : "two");
+		run(w, 5);
+	}
+	assert_non_null(strstr(w->text, "modified"));
+	assert_non_null(strstr(w->text, "/b\""));
+}
+
 static void made_and_deleted_files_are_told(void **state)
 {
 	struct world *w = *state;
@@ -669,6 +687,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_there_at_first_is_no_news),
 		TEST(a_change_is_told_with_before_and_after),
+		TEST(changes_without_end_do_not_put_the_look_off),
 		TEST(made_and_deleted_files_are_told),
 		TEST(one_that_was_renamed_over_is_told),
 		TEST(owner_and_mode_are_told),
