@@ -181,14 +181,16 @@ static bool may_be_parked(const struct file *f)
 	}
 }
 
-/* In the folder that has most; rather one that can be opened again; then the one that
- * was read for longest. */
+/* Rather one that can be opened again: the rest of one without a name would be lost; then in
+ * the folder that has most; then the one that was read for longest. */
 static bool rather(const struct file *a, const struct file *b)
 {
-	if (b == NULL || a->folder->n_open != b->folder->n_open) {
-		return b == NULL || a->folder->n_open > b->folder->n_open;
+	if (b == NULL || a->gone != b->gone) {
+		return b == NULL || b->gone;
 	}
-	return a->gone != b->gone ? b->gone : a->turn_ns < b->turn_ns;
+	return a->folder->n_open != b->folder->n_open
+		       ? a->folder->n_open > b->folder->n_open
+		       : a->turn_ns < b->turn_ns;
 }
 
 /* What a folder has beyond another's share, or (turn) what was read for long enough of

@@ -61,6 +61,21 @@ static struct listener *find(const struct syslog *s, const struct sources_syslog
 	return NULL;
 }
 
+/* One of ours, of another type or address, has the path or the port: it is open until the
+ * change is taken. */
+static bool in_our_own_way(const struct syslog *s, const struct sources_syslog *o)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct sources_syslog *ours = s->listeners[i]->options;
+
+		if (is_unix(o) ? is_unix(ours) && strcmp(ours->path, o->path) == 0
+			       : ours->type == o->type && ours->port == o->port) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Rights that are given up, and calls that the sandbox does not know. */
 static bool wants_rights(int rc)
 {
@@ -77,11 +92,15 @@ static int open_fresh(struct syslog_change *c, const struct sources_syslog *o,
 			 ? UV_EPERM
 			 : sockets_open_one(c->syslog->calls, o, why);
 
-	if (fd < 0 && wants_rights(fd)) {
-		snprintf(text, sizeof text, "sources.syslog: %s%.120s needs rights that the "
-			 "running agent has given up (%s); it is opened by a restart",
+	if (fd < 0 && (wants_rights(fd) || (fd == UV_EADDRINUSE &&
+					    in_our_own_way(c->syslog, o)))) {
+		snprintf(text, sizeof text, "sources.syslog: %s%.120s %s (%s); it is opened "
+			 "by a restart",
 			 is_unix(o) ? "" : o->type == SYSLOG_UDP ? "udp " : "tcp ",
-			 is_unix(o) ? o->path : o->address, err_str(fd));
+			 is_unix(o) ? o->path : o->address,
+			 wants_rights(fd) ? "needs rights that the running agent has given up"
+					  : "is where the socket before is still open",
+			 err_str(fd));
 		ask->note(ask->arg, text);
 		why[0] = '\0';
 		return 0;

@@ -384,6 +384,19 @@ static void what_needs_rights_is_noted_and_the_rest_is_taken(void **state)
 	assert_non_null(strstr(w->notes, "/b needs rights that the running agent has given up"));
 }
 
+static void a_path_that_the_socket_before_has_is_noted(void **state)
+{
+	struct world *w = *state;
+
+	want(w, &w->lists[0], SYSLOG_UNIX, "a");
+	want(w, &w->lists[1], SYSLOG_UNIX_STREAM, "a");
+	start(w);
+	reload(w);
+	assert_int_equal(w->taken.added, 0);
+	assert_int_equal(w->taken.gone, 1);
+	assert_non_null(strstr(w->notes, "/a is where the socket before is still open"));
+}
+
 static void many_reloads_under_load_lose_nothing(void **state)
 {
 	static char two[] = "two", one[] = "one";
@@ -428,6 +441,7 @@ int main(void)
 		TEST(limits_change_in_place),
 		TEST(an_address_that_is_taken_refuses_the_change_and_changes_nothing),
 		TEST(what_needs_rights_is_noted_and_the_rest_is_taken),
+		TEST(a_path_that_the_socket_before_has_is_noted),
 		TEST(many_reloads_under_load_lose_nothing),
 	};
 
