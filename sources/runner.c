@@ -138,7 +138,7 @@ static pid_t run_command(struct runner *r, const struct strlist *argv,
 static int on_run(struct runner *r, uint8_t i)
 {
 	struct runner_message m = {RUNNER_STARTED, i, 0};
-	int reading[2];
+	int reading[2] = {-1, -1};
 	pid_t pid;
 
 	if (r->jobs[i].state != JOB_IDLE || r->jobs[i].argv.n == 0) {
