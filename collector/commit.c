@@ -619,6 +619,20 @@ void commit_take_back(struct commit *c,
 	c->log_requeue = 0;
 }
 
+static bool is_anothers(const struct store *s, const struct segment *g)
+{
+	return share_is_on(s) && share_owns(s, g->device) == 0;
+}
+
+/* The next commit finds out that its device is not ours any more; until then nothing is
+ * synced of it, whose folder has another name. */
+static void leave_segment(struct store *s, struct segment *g)
+{
+	store_close_file(s, g);
+	g->bytes = 0;
+	g->file_made = false;
+}
+
 void commit_repair(struct commit *c)
 {
 	struct store *s = c->store;
@@ -637,9 +651,9 @@ void commit_repair(struct commit *c)
 	for (size_t i = 0; i < c->n_segments && rc == 0; i++) {
 		struct segment *g = c->segments[i];
 
-		/* What is not ours any more is found out by the next commit. */
-		if (g->header.p != NULL &&
-		    (!share_is_on(s) || share_owns(s, g->device) != 0)) {
+		if (is_anothers(s, g)) {
+			leave_segment(s, g);
+		} else if (g->header.p != NULL) {
 			rc = store_segment_continue(s, g);
 		}
 		c->files[i].fd = g->fd;

@@ -69,11 +69,13 @@ static int64_t on_pwrite(struct sys *s, int fd, const void *p, size_t n,
 	return CALL(s, pwrite(REAL(s), fd, p, n, at));
 }
 
+static const struct bench *sick; /* its syncs fail */
+
 /* Nobody cuts the power here: see tests/sim. */
 static int on_sync(struct sys *s, int fd)
 {
 	(void)fd;
-	return is_dead(s) ? UV_ECANCELED : 0;
+	return is_dead(s) ? UV_ECANCELED : (struct bench *)s == sick ? UV_EIO : 0;
 }
 
 static int on_sync_dir(struct sys *s, const char *path)
@@ -157,6 +159,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	memset(&stop, 0, sizeof stop);
+	sick = NULL;
 	bench_init(&a);
 	bench_init(&b);
 	b.options.store_dir = a.options.store_dir = malloc(128);
@@ -464,6 +467,31 @@ static void who_lost_a_device_says_so_and_acknowledges_nothing(void **state)
 	assert_held_once(50);
 }
 
+static void a_device_that_goes_during_a_repair_does_not_stop_it(void **state)
+{
+	struct talk t, u;
+
+	(void)state;
+	start_both();
+	assert_true(dial(&t, &a));
+	sick = &a;
+	send_until(&t, 30);
+	assert_int_equal(t.acked, 0);
+	assert_true(dial(&u, &b));
+	send_until(&u, 50);
+	assert_int_equal(u.acked, 50);
+	hang_up(&t);
+	hang_up(&u);
+	sick = NULL;
+	bench_run(&a, 60000);
+	assert_true(dial(&t, &a));
+	assert_int_equal(t.w, 50);
+	send_until(&t, 70);
+	assert_int_equal(t.acked, 70);
+	hang_up(&t);
+	assert_held_once(70);
+}
+
 static void a_store_becomes_shared_with_all_that_it_holds(void **state)
 {
 	struct store_lock lock;
@@ -758,6 +786,7 @@ int main(void)
 		T(a_device_goes_over_and_back_with_its_watermark),
 		T(both_know_after_a_restart_what_they_have),
 		T(who_lost_a_device_says_so_and_acknowledges_nothing),
+		T(a_device_that_goes_during_a_repair_does_not_stop_it),
 		T(a_store_becomes_shared_with_all_that_it_holds),
 		T(names_and_stores_are_locked),
 		T(stopped_at_any_call_it_doubles_nothing),
