@@ -166,7 +166,8 @@ static int lock_spool(struct program *p, char why[static DAEMON_WHY])
 	p->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (p->lock_fd < 0) {
 		rc = -errno;
-		snprintf(why, DAEMON_WHY, "%.180s: %s", path, err_str(rc));
+		snprintf(why, DAEMON_WHY, "%.140s: %s; spool.directory must be a folder "
+			 "that the agent's user can write in", path, err_str(rc));
 	} else if (flock(p->lock_fd, LOCK_EX | LOCK_NB) != 0) {
 		rc = -errno;
 		snprintf(why, DAEMON_WHY, "%.160s: another agent uses this spool",
