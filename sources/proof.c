@@ -250,6 +250,14 @@ static bool original_waits(const struct file *f, const struct file *other)
 	       names_is_rotation(f->path, other->path);
 }
 
+/* `other` is about to be read; or perhaps, in a while. */
+static bool worth_waiting(const struct file *f, const struct file *other)
+{
+	return f->in_glob ? (other->ready && !other->paused) ||
+				    f->polls < TAIL_SETTLE_MAX
+			  : other->ready;
+}
+
 /* f may be a copy of an open file, most of which was not read yet: when it was, there
  * is more to tell by. */
 static bool better_later(const struct file *f, const struct job *j)
@@ -265,8 +273,7 @@ static bool better_later(const struct file *f, const struct job *j)
 		if (other != f && other->state == FILE_READING &&
 		    other->s->position < other->size &&
 		    other->s->position < f->size &&
-		    (other->full || (f->in_glob ? f->polls < TAIL_SETTLE_MAX
-						: other->ready)) &&
+		    (other->full || worth_waiting(f, other)) &&
 		    names_related(f->path, other->path) &&
 		    (f->packed != CONTENT_PLAIN || other->packed != CONTENT_PLAIN ||
 		     names_is_rotation(f->path, other->path)) &&

@@ -328,9 +328,36 @@ static void what_is_looked_for_is_counted(void **state)
 	bench_fini(&b);
 }
 
+static void a_copy_is_judged_when_it_is_made(void **state)
+{
+	static const char first[] = "07:00 one, of which half was copied at first\n";
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	sink_start(&b.k);
+	world_append(&b.w, LOG, first);
+	world_append(&b.w, LOG, "07:01 two\n");
+	settle(&b, 4000);
+	world_write(&b.w, LOG ".1", first, 20);
+	settle(&b, 1500);
+	world_write(&b.w, LOG ".1", first + 20, sizeof first - 1 - 20);
+	world_append(&b.w, LOG ".1", "07:01 two\n");
+	world_truncate(&b.w, LOG);
+	world_append(&b.w, LOG, "07:02 three\n");
+	settle(&b, 8000);
+	assert_int_equal(count(&b, "07:00 one, of which half was copied at first"), 1);
+	assert_int_equal(count(&b, "07:01 two"), 1);
+	assert_int_equal(count(&b, "07:02 three"), 1);
+	assert_int_equal(b.k.forks, 0);
+	assert_int_equal(b.k.gaps, 0);
+	bench_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_copy_is_judged_when_it_is_made),
 		cmocka_unit_test(a_copy_known_by_its_first_line_is_read_on),
 		cmocka_unit_test(a_first_line_that_two_files_share_is_no_proof),
 		cmocka_unit_test(a_copy_from_before_is_no_rest),
