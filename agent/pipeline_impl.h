@@ -92,7 +92,8 @@ struct pipeline {
 	struct buf scratch;
 	struct ps *streams, *last;
 
-	/* The lane of alerts is a stream of its own, new in every process. */
+	/* The lane of alerts is a stream of its own, new in every process:
+	 * pipeline_is_alerts(). */
 	struct stream_id alert_stream;
 	uint64_t alert_position;
 	XXH3_state_t *alert_hash;

@@ -131,7 +131,7 @@ void agent_take_watermark(struct agent *a, const struct msg_stream *w)
 	}
 	/* An alert's stream, taken for a file's without a name, would be one that every file
 	 * may be. */
-	if (!a->reading && w->received > 0 && !shipper_alerts(a->shipper, &w->id) &&
+	if (!a->reading && w->received > 0 && !pipeline_is_alerts(a->pipeline, &w->id) &&
 	    agent_restore_stream(a, &st) != 0) {
 		log_warn("no memory to remember one of the collector's streams");
 	}

@@ -288,11 +288,6 @@ void shipper_spool_ends(const struct shipper *s,
 	}
 }
 
-bool shipper_alerts(const struct shipper *s, const struct stream_id *id)
-{
-	return lane_lowest(&s->lanes[QUEUE_ALERT], id) != UINT64_MAX;
-}
-
 uint64_t shipper_lowest(const struct shipper *s, const struct stream_id *id)
 {
 	uint64_t lowest = UINT64_MAX;

@@ -101,9 +101,6 @@ void shipper_spool_ends(const struct shipper *s,
 			void (*cb)(void *arg, const struct msg_stream *end),
 			void *arg);
 
-/* Whether alerts of the stream are still held here: it is nobody's to read. */
-bool shipper_alerts(const struct shipper *s, const struct stream_id *id);
-
 /* The lowest position of the stream that is still held here (spooled, sealed or
  * filling); UINT64_MAX when nothing of it is. */
 uint64_t shipper_lowest(const struct shipper *s, const struct stream_id *id);
