@@ -358,7 +358,8 @@ static int open_store(struct collector *c, char why[static COLLECTOR_WHY])
 		return rc;
 	}
 	c->store.has_catalogue = c->catalogue != NULL;
-	c->store.given_out = deliver_given_out(c->sys, c->store.own);
+	/* deliver_new() says what is wrong with it. */
+	deliver_given_out(c->sys, c->store.own, &c->store.given_out);
 	rc = store_scan(&c->store, c->catalogue, &r, why);
 	if (rc != 0) {
 		store_fini(&c->store, true);

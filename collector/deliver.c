@@ -238,8 +238,8 @@ static int push(struct deliver *d, const struct note *n)
 void deliver_note(struct deliver *d, const struct segment *g,
 		  uint64_t arrival, bool new_stream)
 {
-	struct note n = {g->device, g->name, arrival, g->last_offset,
-			 g->bytes};
+	struct note n = {g->device,	 g->name,  arrival,
+			 g->last_offset, g->bytes, g->device->times_lost};
 
 	if (!d->output && g->name.lane != LANE_ALERT && !new_stream) {
 		return;
@@ -301,7 +301,8 @@ static int list_behind(struct deliver *d)
 			if (g->last_arrival > d->cursor.arrival ||
 			    device_owes(g->device, g->last_arrival)) {
 				d->behind[d->n_behind++] = (struct behind){
-					{g->device, g->name, 0, 0, 0},
+					{g->device, g->name, 0, 0, 0,
+					 g->device->times_lost},
 					g->device->owed_from,
 					g->device->owed_until};
 			}
@@ -388,6 +389,7 @@ void deliver_lost(struct deliver *d, struct device *device)
 		}
 	}
 	d->n_owing = n;
+	device->times_lost++;
 }
 
 static bool save_is_due(const struct deliver *d)
@@ -397,6 +399,12 @@ static bool save_is_due(const struct deliver *d)
 		       (share_is_on(&d->c->store) ? SAVE_SHARED_MS
 						  : SAVE_IDLE_MS) *
 			       NS_PER_MS;
+}
+
+/* Of a device that was another's since: what is owed of it is found anew. */
+static bool is_void(const struct note *n)
+{
+	return n->times_lost != n->device->times_lost;
 }
 
 void deliver_kick(struct deliver *d)
@@ -418,7 +426,7 @@ void deliver_kick(struct deliver *d)
 		memcpy(d->names[d->n_notes], n->device->name,
 		       sizeof d->names[0]);
 		d->skip[d->n_notes] = share_is_on(&d->c->store) &&
-				      !n->device->ours;
+				      (!n->device->ours || is_void(n));
 		d->notes[d->n_notes++] = *n;
 	}
 	if (d->n_notes > 0 || save_is_due(d)) {
@@ -496,6 +504,20 @@ static void on_refilled(struct deliver *d)
 	d->n_found = 0;
 }
 
+/* They are in the order of their arrival, so that nothing before them is owed any more. */
+static void move_owed(struct deliver *d)
+{
+	for (size_t i = 0; i < d->n_done; i++) {
+		const struct note *n = &d->notes[i];
+		struct device *device = n->device;
+
+		if (n->arrival <= device->owed_until &&
+		    n->arrival > device->owed_from && !is_void(n)) {
+			device->owed_from = n->arrival;
+		}
+	}
+}
+
 static void on_written(struct deliver *d)
 {
 	if (d->rc != 0) {
@@ -516,6 +538,7 @@ static void on_written(struct deliver *d)
 	if (d->n_done > 0) {
 		move_cursor(&d->cursor, d->notes[d->n_done - 1].arrival);
 	}
+	move_owed(d);
 	d->first = d->room == 0 ? 0 : (d->first + d->n_done) % d->room;
 	d->n -= d->n_done;
 	hand_on(d);

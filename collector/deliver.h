@@ -20,8 +20,9 @@
 struct deliver;
 
 /* The arrival up to which everything was given out by the collector whose own files are in
- * dir, as it was saved.  Any thread. */
-uint64_t deliver_given_out(struct sys *sys, const char *dir);
+ * dir, as it was saved; UINT64_MAX: that is damaged, and it goes on from its latest.  UV_E*,
+ * never UV_ENOENT: then nothing was.  Any thread. */
+int deliver_given_out(struct sys *sys, const char *dir, uint64_t *arrival);
 /* Blocks: reads the cursor and cuts the output file back.  UV_E*, UV_ENOMEM; why:
  * 512 bytes. */
 int deliver_new(struct deliver **out, struct collector *c,

@@ -75,12 +75,13 @@ static int cursor_read(struct sys *sys, const char *dir, struct cursor *k)
 	return rc;
 }
 
-uint64_t deliver_given_out(struct sys *sys, const char *dir)
+int deliver_given_out(struct sys *sys, const char *dir, uint64_t *arrival)
 {
 	struct cursor k;
 	int rc = cursor_read(sys, dir, &k);
 
-	return rc == ERR_DAMAGED ? UINT64_MAX : k.arrival;
+	*arrival = rc == ERR_DAMAGED ? UINT64_MAX : k.arrival;
+	return rc == UV_ENOENT || rc == ERR_DAMAGED ? 0 : rc;
 }
 
 int deliver_load(struct deliver *d)

@@ -27,6 +27,7 @@ struct note {
 	struct segment_name name;
 	uint64_t arrival;
 	uint64_t offset, end; /* of its entry in the file */
+	unsigned times_lost;  /* as the device had when this was noted */
 };
 
 /* Where the next batches to give out are looked for. */
@@ -102,7 +103,7 @@ struct deliver {
 
 	/* The job's. */
 	struct note notes[JOB_BATCHES];
-	bool skip[JOB_BATCHES]; /* another member's by now */
+	bool skip[JOB_BATCHES]; /* another member's by now, or since it was noted */
 	char names[JOB_BATCHES][LIMIT_DEVICE_NAME + 1];
 	size_t n_notes, n_done;
 	bool refill;

@@ -251,13 +251,6 @@ static bool is_tear(struct scan *sc, const char *path, uint64_t offset)
 	return !reader_ok(&r) || arrival > sc->committed;
 }
 
-/* The disk can't be read there, now: what it holds is not known to be damaged, so
- * that nothing is cut, and nothing is written behind it. */
-static bool is_systems(int rc)
-{
-	return rc < 0 && rc > ERR_FULL;
-}
-
 /* What follows a damaged part continues batches that are gone: nobody can read it.  The
  * segment ends in the part before, and goes on in a new one. */
 static int set_later_aside(struct scan *sc, struct segment_name *name, uint32_t part)
@@ -308,7 +301,8 @@ static void resolve_trouble(struct scan *sc, struct found *f,
 		return;
 	}
 	sc->report->damaged++;
-	if (f->trouble == ERR_VERSION || is_systems(f->trouble)) {
+	if (f->trouble == ERR_VERSION || scan_is_systems(f->trouble)) {
+		/* Nothing is cut, and nothing is written behind it. */
 		log_error("a file is damaged: what stands before it is kept",
 			  "path=%s at=%llu error=\"%s\"", path,
 			  (unsigned long long)f->offset, err_str(f->trouble));
@@ -528,7 +522,7 @@ static int take_up(struct scan *sc, const struct segment_list *l)
 		struct segment *g;
 
 		if (sc->found[i].trouble == 1 ||
-		    is_systems(sc->found[i].trouble)) {
+		    scan_is_systems(sc->found[i].trouble)) {
 			continue; /* Vouched for, or not to be read. */
 		}
 		rc = sync_file(sc, &l->v[i], i);
@@ -583,9 +577,9 @@ static int read_device(struct scan *sc, struct segment_list *l)
 	return rc;
 }
 
-/* What is owed is as good as nothing when it can't be read: all that the cursor does not
+/* What is owed is as good as nothing when it is damaged: all that the cursor does not
  * cover is given out. */
-static void read_owed(struct scan *sc)
+static int read_owed(struct scan *sc)
 {
 	struct device *d = sc->device;
 	int rc = share_owed_read(sc->store->sys, sc->dir, &d->owed_from,
@@ -598,19 +592,20 @@ static void read_owed(struct scan *sc)
 		log_error("what another collector had not given out can't be read",
 			  "path=%s error=\"%s\"", sc->dir, err_str(rc));
 	}
+	return scan_is_systems(rc) && rc != UV_ENOENT ? rc : 0;
 }
 
 static int scan_device(struct scan *sc)
 {
 	struct segment_list l;
-	int rc;
+	int rc = 0;
 
 	sc->device->dir_made = true;
 	store_device_dir(sc->store, sc->device, sc->dir);
 	if (share_is_on(sc->store)) {
-		read_owed(sc);
+		rc = read_owed(sc);
 	}
-	rc = segment_list_read(&l, sc->store->sys, sc->dir);
+	rc = rc == 0 ? segment_list_read(&l, sc->store->sys, sc->dir) : rc;
 	if (rc != 0) {
 		return rc;
 	}

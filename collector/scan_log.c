@@ -202,14 +202,21 @@ static int on_member(void *arg, const char *name, const char *dir)
 	int rc;
 
 	rc = scan_log_peek(s, dir, &whole);
-	if (rc != 0 && rc != UV_ENOENT && rc != ERR_TRUNCATED &&
-	    rc != UV_ENOMEM) {
+	if (rc == UV_ENOENT) {
+		return 0; /* It has committed nothing yet. */
+	}
+	if (scan_is_systems(rc)) {
+		log_error("another member's watermark log can't be read",
+			  "member=%s error=\"%s\"", name, err_str(rc));
+		return rc;
+	}
+	if (rc != 0 && rc != ERR_TRUNCATED) {
 		log_error("another member's watermark log is damaged: what stands "
 			  "before counts",
 			  "member=%s at=%llu error=\"%s\"", name,
 			  (unsigned long long)whole, err_str(rc));
 	}
-	return rc == UV_ENOMEM ? rc : 0;
+	return 0;
 }
 
 int scan_log_read_others(struct store *s)

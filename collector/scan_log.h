@@ -3,6 +3,13 @@
 #define COLLECTOR_SCAN_LOG_H
 
 #include "collector/store.h"
+#include "common/err.h"
+
+/* The disk can't be read there, now: what it holds is not known to be damaged. */
+static inline bool scan_is_systems(int rc)
+{
+	return rc < 0 && rc > ERR_FULL;
+}
 
 /* Takes up devices, watermarks and heads.  An unfinished end is cut; a damaged log
  * is set aside, and *whole is false: then no file may be trusted unread.  Blocks.
@@ -14,7 +21,7 @@ int scan_log_read(struct store *s, bool *whole);
  * good. */
 int scan_log_peek(struct store *s, const char *dir, uint64_t *whole);
 /* In a shared store: what every member's log says of the devices that s knows.  Damage is
- * logged and no error; UV_ENOMEM, UV_E* of listing the members. */
+ * logged and no error; one that can't be read is: UV_ENOMEM, UV_E*. */
 int scan_log_read_others(struct store *s);
 
 #endif

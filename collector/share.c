@@ -44,15 +44,24 @@ static int on_subfolder(void *arg, const char *name, bool is_dir)
 	return 0;
 }
 
+void share_folder(const struct store *s, const struct device *d,
+		  const char *owner, char out[static STORE_PATH])
+{
+	struct device as = {0}; /* Of d, which may be the loop's, what never changes. */
+
+	memcpy(as.hex, d->hex, sizeof as.hex);
+	snprintf(as.owner, sizeof as.owner, "%s", owner);
+	store_device_dir(s, &as, out);
+}
+
 int share_find_owner(const struct store *s, const struct device *d,
 		     char owner[static OWNER_ROOM])
 {
-	struct device folder = *d;
 	char path[STORE_PATH];
 	int rc;
 
-	folder.owner[0] = owner[0] = '\0';
-	store_device_dir(s, &folder, path);
+	owner[0] = '\0';
+	share_folder(s, d, "", path);
 	rc = sys_list(s->sys, path, on_subfolder, owner);
 	return rc < 0 ? rc : 0;
 }
@@ -68,6 +77,17 @@ int share_owns(const struct store *s, const struct device *d)
 	return rc == 0 ? 1 : rc == UV_ENOENT ? 0 : rc;
 }
 
+/* Its folder was seen without a subfolder in it: that was being renamed, or the store is
+ * not shared. */
+static bool is_between(const struct store *s, const struct device *d)
+{
+	char path[STORE_PATH];
+	struct sys_stat st;
+
+	snprintf(path, sizeof path, "%.*s/members", STORE_PATH - 32, s->dir);
+	return d->owner[0] == '\0' && sys_stat(s->sys, path, &st) == 0;
+}
+
 int share_pin(const struct store *s, struct device *d,
 	      char dir[static STORE_PATH])
 {
@@ -80,6 +100,9 @@ int share_pin(const struct store *s, struct device *d,
 
 		if (rc != 0) {
 			return rc;
+		}
+		if (i + 1 < PIN_TRIES && is_between(s, d)) {
+			continue;
 		}
 		store_device_dir(s, d, dir);
 		fd = sys_open(s->sys, dir, O_RDONLY | O_DIRECTORY, 0);
@@ -133,21 +156,22 @@ int share_members(const struct store *s,
 
 /* ---- what is owed ---- */
 
-static void owed_path(char out[static STORE_PATH], const char *dir)
+/* member "": the owner's. */
+static void owed_path(char out[static STORE_PATH], const char *dir,
+		      const char *member)
 {
-	snprintf(out, STORE_PATH, "%.*s/owed", STORE_PATH - 16, dir);
+	snprintf(out, STORE_PATH, "%.*s/owed%s%.31s", STORE_PATH - 48, dir,
+		 member[0] == '\0' ? "" : ".", member);
 }
 
-int share_owed_read(struct sys *sys, const char *dir, uint64_t *from,
-		    uint64_t *until)
+static int owed_read(struct sys *sys, const char *path, uint64_t *from,
+		     uint64_t *until)
 {
-	char path[STORE_PATH], *text;
 	struct reader r;
+	char *text;
 	size_t n;
-	int rc;
+	int rc = sys_read_file(sys, path, OWED_FILE, &text, &n);
 
-	owed_path(path, dir);
-	rc = sys_read_file(sys, path, OWED_FILE, &text, &n);
 	if (rc != 0) {
 		return rc == ERR_TOO_LARGE ? ERR_DAMAGED : rc;
 	}
@@ -164,14 +188,12 @@ int share_owed_read(struct sys *sys, const char *dir, uint64_t *from,
 	return rc;
 }
 
-int share_owed_write(struct sys *sys, const char *dir, uint64_t from,
-		     uint64_t until)
+static int owed_write(struct sys *sys, const char *dir, const char *path,
+		      uint64_t from, uint64_t until)
 {
-	char path[STORE_PATH];
 	struct buf b;
 	int rc;
 
-	owed_path(path, dir);
 	buf_init(&b, OWED_FILE);
 	rc = buf_reserve(&b, OWED_FILE);
 	if (rc == 0) {
@@ -185,10 +207,55 @@ int share_owed_write(struct sys *sys, const char *dir, uint64_t from,
 	return rc;
 }
 
+int share_owed_read(struct sys *sys, const char *dir, uint64_t *from,
+		    uint64_t *until)
+{
+	char path[STORE_PATH];
+
+	owed_path(path, dir, "");
+	return owed_read(sys, path, from, until);
+}
+
+int share_owed_write(struct sys *sys, const char *dir, uint64_t from,
+		     uint64_t until)
+{
+	char path[STORE_PATH];
+
+	owed_path(path, dir, "");
+	return owed_write(sys, dir, path, from, until);
+}
+
 int share_owed_clear(struct sys *sys, const char *dir)
 {
 	char path[STORE_PATH];
 
-	owed_path(path, dir);
+	owed_path(path, dir, "");
+	return sys_unlink(sys, path);
+}
+
+int share_claim_read(struct sys *sys, const char *dir, const char *member,
+		     uint64_t *from)
+{
+	char path[STORE_PATH];
+	uint64_t until;
+
+	owed_path(path, dir, member);
+	return owed_read(sys, path, from, &until);
+}
+
+int share_claim_write(struct sys *sys, const char *dir, const char *member,
+		      uint64_t from)
+{
+	char path[STORE_PATH];
+
+	owed_path(path, dir, member);
+	return owed_write(sys, dir, path, from, UINT64_MAX);
+}
+
+int share_claim_clear(struct sys *sys, const char *dir, const char *member)
+{
+	char path[STORE_PATH];
+
+	owed_path(path, dir, member);
 	return sys_unlink(sys, path);
 }

@@ -29,6 +29,10 @@ static inline bool share_is_on(const struct store *s)
 	return s->member[0] != '\0';
 }
 
+/* The folder of the device's that owner has, or its own, of any owner's ("").  Any
+ * thread: of d only hex is read. */
+void share_folder(const struct store *s, const struct device *d,
+		  const char *owner, char out[static STORE_PATH]);
 /* Whose folder the device's files are in; "": they stand in the device's own, as in a
  * store that is not shared.  UV_ENOENT: it has none yet; UV_E*. */
 int share_find_owner(const struct store *s, const struct device *d,
@@ -49,11 +53,19 @@ int share_members(const struct store *s,
 
 /* ---- what one that takes a device over has to give out for the one before ---- */
 
-/* In dir, a device's: arrivals above from and up to until.  UV_ENOENT: nothing is owed. */
+/* In dir, a device's, its owner's: arrivals above from and up to until.  UV_ENOENT: nothing
+ * is owed. */
 int share_owed_read(struct sys *sys, const char *dir, uint64_t *from,
 		    uint64_t *until);
 int share_owed_write(struct sys *sys, const char *dir, uint64_t from,
 		     uint64_t until);
 int share_owed_clear(struct sys *sys, const char *dir);
+/* The same of a member that is about to take dir's device, while another has it still: a
+ * file of its own, dir/owed.MEMBER, which counts once the folder is called MEMBER.taking. */
+int share_claim_read(struct sys *sys, const char *dir, const char *member,
+		     uint64_t *from);
+int share_claim_write(struct sys *sys, const char *dir, const char *member,
+		      uint64_t from);
+int share_claim_clear(struct sys *sys, const char *dir, const char *member);
 
 #endif

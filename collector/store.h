@@ -98,6 +98,7 @@ struct device {
 	bool due;    /* in store.due */
 	bool taking; /* take.c is about it */
 	int take_rc; /* how that ended, until its session has heard of it */
+	unsigned times_lost; /* what was noted before the latest is void */
 	uint64_t owed_from, owed_until; /* arrivals that another had stored and may
 					 * not have given out; 0, 0: none */
 	bool logged;   /* its ENTRY_DEVICE is in the log, or pending */

@@ -17,9 +17,10 @@ enum {
 };
 
 struct item {
-	struct device *device;  /* the store's; of it the job reads id and spki */
+	struct device *device;  /* the store's: not the job's to look at */
 	struct device *scratch; /* the job's */
 	char from[OWNER_ROOM];  /* "": nobody's */
+	uint64_t owed_from;
 	int rc;
 };
 
@@ -38,15 +39,6 @@ struct take {
 
 /* ---- the folder ---- */
 
-static void folder(const struct store *s, const struct device *d,
-		   const char *owner, char out[static STORE_PATH])
-{
-	struct device as = *d;
-
-	snprintf(as.owner, sizeof as.owner, "%s", owner);
-	store_device_dir(s, &as, out);
-}
-
 /* A folder that is made complete and then gets its name: of two that do so one succeeds. */
 static int birth(struct store *s, const struct device *d)
 {
@@ -60,7 +52,7 @@ static int birth(struct store *s, const struct device *d)
 		 s->member);
 	snprintf(ours, sizeof ours, "%.*s/%s", STORE_PATH - 48, made,
 		 s->member);
-	folder(s, d, "", named);
+	share_folder(s, d, "", named);
 	rc = sys_mkdir(s->sys, made, 0700);
 	if (rc == 0 || rc == UV_EEXIST) {
 		rc = sys_mkdir(s->sys, ours, 0700);
@@ -77,21 +69,116 @@ static int rename_owner(struct store *s, const struct device *d,
 	char old[STORE_PATH], new[STORE_PATH], parent[STORE_PATH];
 	int rc;
 
-	folder(s, d, from, old);
-	folder(s, d, to, new);
-	folder(s, d, "", parent);
+	share_folder(s, d, from, old);
+	share_folder(s, d, to, new);
+	share_folder(s, d, "", parent);
 	rc = strcmp(from, to) == 0 ? 0 : sys_rename(s->sys, old, new);
 	return rc == 0 ? sys_sync_dir(s->sys, parent) : rc;
 }
+
+/* ---- what is owed ---- */
+
+struct lowest {
+	struct store *s;
+	const char *only; /* NULL: of all members */
+	uint64_t arrival;
+};
+
+static int on_cursor(void *arg, const char *name, const char *dir)
+{
+	struct lowest *l = arg;
+	uint64_t arrival = UINT64_MAX;
+	int rc = 0;
+
+	if (l->only == NULL || strcmp(name, l->only) == 0) {
+		rc = deliver_given_out(l->s->sys, dir, &arrival);
+		l->arrival = arrival < l->arrival ? arrival : l->arrival;
+	}
+	return rc;
+}
+
+/* Left half-way: up to where its taker had found that was given out. */
+static int owed_since_claim(struct store *s, const struct item *it,
+			    const char *dir, uint64_t *from)
+{
+	char taker[OWNER_ROOM];
+	uint64_t claimed = UINT64_MAX, owed = UINT64_MAX, until;
+	int rc, claim_rc;
+
+	snprintf(taker, sizeof taker, "%.*s", (int)strcspn(it->from, "."),
+		 it->from);
+	claim_rc = share_claim_read(s->sys, dir, taker, &claimed);
+	if (scan_is_systems(claim_rc) && claim_rc != UV_ENOENT) {
+		return claim_rc;
+	}
+	rc = share_owed_read(s->sys, dir, &owed, &until);
+	if (rc != 0 && (scan_is_systems(rc) && rc != UV_ENOENT)) {
+		return rc;
+	}
+	*from = rc == 0 && (claim_rc != 0 || owed < claimed) ? owed : claimed;
+	return rc == 0 || claim_rc == 0 ? 0 : UV_ENOENT;
+}
+
+/* Up to where the one before has given out for certain, of what is in dir; read while it
+ * has the device still, since what it finds is another's it passes over, and its cursor
+ * goes on. */
+static int owed_from(struct store *s, const struct item *it, const char *dir,
+		     uint64_t *from)
+{
+	struct lowest l = {s, it->from, UINT64_MAX};
+	bool half_way = strchr(it->from, '.') != NULL;
+	uint64_t until;
+	int rc = half_way ? owed_since_claim(s, it, dir, from)
+			  : share_owed_read(s->sys, dir, from, &until);
+
+	if (rc == 0 || (scan_is_systems(rc) && rc != UV_ENOENT)) {
+		return rc; /* Still owed since a time before. */
+	}
+	if (half_way || rc != UV_ENOENT) {
+		l.only = NULL; /* By whom it was had is not known. */
+	}
+	rc = share_members(s, on_cursor, &l);
+	*from = l.arrival == UINT64_MAX ? 0 : l.arrival;
+	return rc;
+}
+
+/* Written down in the folder itself before it is taken, for who finds it half-way. */
+static int claim(struct store *s, struct item *it)
+{
+	char dir[STORE_PATH];
+	int rc;
+
+	share_folder(s, it->scratch, it->from, dir);
+	rc = owed_from(s, it, dir, &it->owed_from);
+	return rc == 0 ? share_claim_write(s->sys, dir, s->member, it->owed_from)
+		       : rc;
+}
+
+/* It has been taken, and back, since the claim: what was owed then is owed still. */
+static int owed_now(struct store *s, struct item *it, const char *dir)
+{
+	uint64_t from, until;
+	int rc = share_owed_read(s->sys, dir, &from, &until);
+
+	if (rc == 0 && from < it->owed_from) {
+		it->owed_from = from;
+	}
+	if (scan_is_systems(rc) && rc != UV_ENOENT) {
+		return rc;
+	}
+	return share_owed_write(s->sys, dir, it->owed_from, UINT64_MAX);
+}
+
+/* ---- taking it ---- */
 
 /* From here on nobody else has the device; it->from tells who had it. */
 static int fence(struct store *s, struct item *it, const char *taking)
 {
 	for (int i = 0; i < TAKE_TRIES; i++) {
-		int rc = share_find_owner(s, it->device, it->from);
+		int rc = share_find_owner(s, it->scratch, it->from);
 
 		if (rc == UV_ENOENT) {
-			rc = birth(s, it->device);
+			rc = birth(s, it->scratch);
 			it->from[0] = '\0';
 			if (rc != UV_EEXIST && rc != UV_ENOTEMPTY) {
 				return rc;
@@ -101,9 +188,9 @@ static int fence(struct store *s, struct item *it, const char *taking)
 		if (rc != 0 || strcmp(it->from, s->member) == 0) {
 			return rc;
 		}
-		rc = it->from[0] == '\0' ? UV_ENOENT
-					 : rename_owner(s, it->device, it->from,
-							taking);
+		rc = it->from[0] == '\0' ? UV_ENOENT : claim(s, it);
+		rc = rc == 0 ? rename_owner(s, it->scratch, it->from, taking)
+			     : rc;
 		if (rc != UV_ENOENT) {
 			return rc;
 		}
@@ -205,45 +292,6 @@ static int copy_files(struct store *s, const struct device *d)
 	return rc == 0 ? sys_sync_dir(s->sys, dir) : rc;
 }
 
-/* ---- what is owed ---- */
-
-struct lowest {
-	struct store *s;
-	const char *only; /* NULL: of all members */
-	uint64_t arrival;
-};
-
-static int on_cursor(void *arg, const char *name, const char *dir)
-{
-	struct lowest *l = arg;
-	uint64_t arrival;
-
-	if (l->only == NULL || strcmp(name, l->only) == 0) {
-		arrival = deliver_given_out(l->s->sys, dir);
-		l->arrival = arrival < l->arrival ? arrival : l->arrival;
-	}
-	return 0;
-}
-
-/* Up to where the one before has given out for certain. */
-static int owed_from(struct store *s, const struct item *it, const char *dir,
-		     uint64_t *from)
-{
-	struct lowest l = {s, it->from, UINT64_MAX};
-	uint64_t until;
-	int rc = share_owed_read(s->sys, dir, from, &until);
-
-	if (rc == 0) {
-		return 0; /* Still owed since a time before. */
-	}
-	if (strchr(it->from, '.') != NULL) {
-		l.only = NULL; /* Left half-way: by whom it was had is not known. */
-	}
-	rc = share_members(s, on_cursor, &l);
-	*from = l.arrival == UINT64_MAX ? 0 : l.arrival;
-	return rc;
-}
-
 /* ---- the job ---- */
 
 static void scratch_init(struct store *scratch, const struct store *s)
@@ -258,46 +306,28 @@ static void scratch_init(struct store *scratch, const struct store *s)
 	buf_init(&scratch->log_pending, 1024 * 1024);
 }
 
-/* The scratch device, with what is needed to check its heads. */
-static int scratch_device(struct take *t, struct item *it)
-{
-	struct slice spki = it->device->spki;
-	char *copy = malloc(spki.n + 1);
-
-	it->scratch = copy == NULL
-			      ? NULL
-			      : store_device(&t->scratch, &it->device->id);
-	if (it->scratch == NULL) {
-		free(copy);
-		return UV_ENOMEM;
-	}
-	memcpy(copy, spki.p, spki.n);
-	it->scratch->spki = slice(copy, spki.n);
-	return 0;
-}
-
 static int settle(struct take *t, struct item *it, const char *taking)
 {
 	struct store *s = &t->scratch;
 	struct device *d = it->scratch;
 	char dir[STORE_PATH];
-	uint64_t from = 0;
 	bool foreign = it->from[0] != '\0' && strcmp(it->from, s->member) != 0;
 	int rc = 0;
 
 	if (foreign) {
-		snprintf(d->owner, sizeof d->owner, "%s", taking);
+		snprintf(d->owner, sizeof d->owner, "%.39s", taking);
 		store_device_dir(s, d, dir);
-		rc = owed_from(s, it, dir, &from);
-		rc = rc == 0 ? share_owed_write(s->sys, dir, from, UINT64_MAX)
-			     : rc;
+		rc = owed_now(s, it, dir);
 		rc = rc == 0 ? copy_files(s, d) : rc;
 	}
 	rc = rc == 0 ? store_scan_device(s, d, &t->report) : rc;
 	if (foreign && rc == 0) {
-		d->owed_from = from < s->arrival ? from : s->arrival;
+		d->owed_from = it->owed_from < s->arrival ? it->owed_from
+							  : s->arrival;
 		d->owed_until = s->arrival;
 		rc = share_owed_write(s->sys, dir, d->owed_from, d->owed_until);
+		/* What stays of it is never read. */
+		share_claim_clear(s->sys, dir, s->member);
 		rc = rc == 0 ? rename_owner(s, d, taking, s->member) : rc;
 		snprintf(d->owner, sizeof d->owner, "%s", s->member);
 	}
@@ -314,10 +344,7 @@ static void on_run(struct sys_work *w)
 	for (size_t i = 0; i < t->n_items; i++) {
 		struct item *it = &t->items[i];
 
-		it->rc = fence(&t->scratch, it, taking);
-		if (it->rc == 0) {
-			it->rc = scratch_device(t, it);
-		}
+		it->rc = it->rc == 0 ? fence(&t->scratch, it, taking) : it->rc;
 	}
 	rc = scan_log_read_others(&t->scratch);
 	for (size_t i = 0; i < t->n_items; i++) {
@@ -433,6 +460,24 @@ static void on_done(struct sys_work *w)
 	take_kick(t);
 }
 
+/* The job's own, with what is needed to check its heads. */
+static int scratch_device(struct take *t, struct item *it)
+{
+	struct slice spki = it->device->spki;
+	char *copy = malloc(spki.n + 1);
+
+	it->scratch = copy == NULL
+			      ? NULL
+			      : store_device(&t->scratch, &it->device->id);
+	if (it->scratch == NULL) {
+		free(copy);
+		return UV_ENOMEM;
+	}
+	memcpy(copy, spki.p, spki.n);
+	it->scratch->spki = slice(copy, spki.n);
+	return 0;
+}
+
 static void take_kick(struct take *t)
 {
 	int rc;
@@ -440,20 +485,26 @@ static void take_kick(struct take *t)
 	if (t->busy || t->n == 0 || t->c->stopping) {
 		return;
 	}
+	scratch_init(&t->scratch, &t->c->store);
 	t->n_items = t->n < TAKE_ITEMS ? t->n : TAKE_ITEMS;
 	for (size_t i = 0; i < t->n_items; i++) {
 		t->items[i] = (struct item){.device = t->queue[i]};
+		t->items[i].rc = scratch_device(t, &t->items[i]);
 	}
 	t->n -= t->n_items;
 	memmove(t->queue, t->queue + t->n_items, t->n * sizeof t->queue[0]);
-	scratch_init(&t->scratch, &t->c->store);
 	t->work = (struct sys_work){.run = on_run, .done = on_done, .arg = t};
 	rc = sys_work_submit(t->c->sys, &t->work);
 	t->busy = rc == 0;
-	for (size_t i = 0; i < t->n_items && rc != 0; i++) {
+	if (rc == 0) {
+		return;
+	}
+	for (size_t i = 0; i < t->n_items; i++) {
 		t->items[i].device->taking = false;
 		t->items[i].device->take_rc = rc;
 	}
+	t->n_items = 0;
+	store_fini(&t->scratch, true);
 }
 
 static int want(struct take *t, struct device *d)

@@ -6,7 +6,8 @@
  *        or acknowledge, from here on      get the names of the old; then read, as at a start
  *
  * A device that no collector has ever had gets its folder here too.  One that dies half-way
- * leaves the folder for whom the device asks next.  Sessions wait with their hello
+ * leaves the folder for whom the device asks next, with what is owed written down in it
+ * before the first rename.  Sessions wait with their hello
  * (ERR_AGAIN) until this is done.
  *
  * Threads   The loop thread; the files are dealt with in one sys_work.

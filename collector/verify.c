@@ -467,7 +467,7 @@ static int on_file(void *arg, const char *name, bool is_dir)
 	size_t len = strlen(name);
 
 	if (is_dir || segment_name_parse(&n, name) ||
-	    strcmp(name, "owed") == 0 || strcmp(name, "owed.tmp") == 0) {
+	    strcmp(name, "owed") == 0 || strncmp(name, "owed.", 5) == 0) {
 		return 0;
 	}
 	if (strstr(name, ".seg.dropped") != NULL) {

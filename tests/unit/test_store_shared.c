@@ -53,8 +53,14 @@ static bool is_dead(struct sys *s)
 #define REAL(s) (((struct fault_sys *)(s))->real)
 #define CALL(s, call) (is_dead(s) ? UV_ECANCELED : REAL(s)->ops->call)
 
+static const char *unreadable; /* to b: files with that in their path */
+
 static int on_open(struct sys *s, const char *path, int flags, unsigned mode)
 {
+	if ((struct bench *)s == &b && unreadable != NULL &&
+	    strstr(path, unreadable) != NULL) {
+		return UV_EIO;
+	}
 	return CALL(s, open(REAL(s), path, flags, mode));
 }
 
@@ -110,8 +116,14 @@ static int on_mkdir(struct sys *s, const char *path, unsigned mode)
 	return CALL(s, mkdir(REAL(s), path, mode));
 }
 
+static int unlisted; /* so often a folder seems to have nothing in it */
+
 static int on_list(struct sys *s, const char *dir, sys_list_cb cb, void *arg)
 {
+	if (unlisted > 0) {
+		unlisted--;
+		return 0;
+	}
 	return CALL(s, list(REAL(s), dir, cb, arg));
 }
 
@@ -160,6 +172,8 @@ static int set_up(void **state)
 	(void)state;
 	memset(&stop, 0, sizeof stop);
 	sick = NULL;
+	unreadable = NULL;
+	unlisted = 0;
 	bench_init(&a);
 	bench_init(&b);
 	b.options.store_dir = a.options.store_dir = malloc(128);
@@ -755,6 +769,187 @@ static void an_alert_that_the_dead_one_kept_to_itself_is_given_out(void **state)
 	hang_up(&t);
 }
 
+static void a_lives_on(void)
+{
+	reached = true;
+	bench_run(&a, 3000);
+}
+
+/* Until the alert is acknowledged, and has not been given out. */
+static void store_alert(struct talk *t)
+{
+	assert_true(dial(t, &a));
+	alert(t, 0);
+	for (int i = 0; i < 20 && t->acked < 10; i++) {
+		bench_step(&a, a.now_ms + 20);
+		hear_acks(t);
+	}
+	assert_int_equal(t->acked, 10);
+	assert_int_equal(a.alerts, 0);
+}
+
+/* It finds that what it has noted is another's, and its cursor goes on. */
+static void an_alert_is_given_out_though_the_loser_lives_on(void **state)
+{
+	(void)state;
+	start_both();
+	for (int at = 0;; at++) {
+		struct talk t, u;
+
+		store_alert(&t);
+		reached = false;
+		stop_at(&b, at, false, a_lives_on);
+		assert_true(dial(&u, &b));
+		stop.whom = NULL;
+		bench_run(&a, 3000);
+		bench_run(&b, 3000);
+		if (a.alerts + b.alerts == 0) {
+			print_error("the call is %d\n", at);
+		}
+		assert_in_range(a.alerts + b.alerts, 1, 2);
+		hang_up(&t);
+		hang_up(&u);
+		tear_down(NULL);
+		set_up(NULL);
+		start_both();
+		if (!reached) {
+			assert_true(at > 20);
+			return;
+		}
+	}
+}
+
+/* Whoever finds a device left half-way knows what was given out. */
+static void a_taker_that_dies_makes_nothing_come_again(void **state)
+{
+	(void)state;
+	start_both();
+	for (int at = 0;; at++) {
+		struct talk t;
+
+		store_alert(&t);
+		bench_run(&a, 3000);
+		assert_int_equal(a.alerts, 1);
+		hang_up(&t);
+		reached = false;
+		stop_at(&b, at, true, a_lives_on);
+		dial(&t, &b);
+		stop.whom = NULL;
+		if (t.segment.sealer != NULL) {
+			bench_segment_free(&t.segment);
+		}
+		bench_kill(&b);
+		assert_true(dial(&t, &a));
+		assert_int_equal(t.w, 10);
+		bench_run(&a, 3000);
+		if (a.alerts != 1) {
+			print_error("the call is %d\n", at);
+		}
+		assert_int_equal(a.alerts, 1);
+		hang_up(&t);
+		tear_down(NULL);
+		set_up(NULL);
+		start_both();
+		if (!reached) {
+			assert_true(at > 20);
+			return;
+		}
+	}
+}
+
+/* More than are looked for at one time. */
+static void all_that_is_owed_is_given_out_once(void **state)
+{
+	enum { ALERTS = 9000 };
+	struct talk t;
+	char path[192];
+
+	(void)state;
+	start_both();
+	assert_true(dial(&t, &a));
+	alert(&t, 0);
+	for (uint64_t i = 1; i < ALERTS; i++) {
+		buf_fini(&t.segment.batches[0]);
+		t.segment.n = 0;
+		bench_seal(&t.segment, 's', i * 10, i * 10 + 10, RECORD_ALERT);
+		bench_send_batch(t.link, &t.segment, 0);
+		if (i % 64 == 0) {
+			bench_run(&a, 20);
+		}
+	}
+	bench_run(&a, 3000);
+	hear_acks(&t);
+	assert_int_equal(t.acked, ALERTS * 10);
+	bench_segment_free(&t.segment);
+	bench_kill(&a);
+	snprintf(path, sizeof path, "%s/members/a/deliver.cursor",
+		 a.options.store_dir);
+	assert_int_equal(sys_unlink(sys_plain(), path), 0);
+	assert_true(dial(&t, &b));
+	bench_run(&b, 60000);
+	assert_int_equal(b.alerts, ALERTS);
+	hang_up(&t);
+}
+
+static void what_can_not_be_read_of_another_is_not_passed_over(void **state)
+{
+	static const char *const files[] = {"/a/deliver.cursor", "/owed",
+					    "/a/watermarks.log"};
+	struct talk t;
+
+	(void)state;
+	start_both();
+	assert_true(dial(&t, &a));
+	send_until(&t, 30);
+	bench_run(&a, 3000);
+	hang_up(&t);
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		unreadable = files[i];
+		assert_false(dial(&t, &b));
+		hang_up(&t);
+	}
+	unreadable = NULL;
+	assert_true(dial(&t, &b));
+	assert_int_equal(t.w, 30);
+	hang_up(&t);
+	assert_held_once(30);
+}
+
+static int pin_device(void *arg, const char *name, bool is_dir)
+{
+	struct device d = {0};
+	char dir[STORE_PATH];
+	int fd;
+
+	if (!is_dir || !hash32_unhex(&d.id, name)) {
+		return 0;
+	}
+	hash32_hex(d.hex, &d.id);
+	unlisted = 3;
+	fd = share_pin(arg, &d, dir);
+	assert_true(fd >= 0);
+	assert_string_equal(d.owner, "a");
+	share_unpin(arg, fd);
+	return 1;
+}
+
+static void a_device_that_is_just_renamed_is_not_read_as_empty(void **state)
+{
+	struct store s;
+	struct talk t;
+	char why[512], devices[160];
+
+	(void)state;
+	start_both();
+	assert_true(dial(&t, &a));
+	hang_up(&t);
+	snprintf(devices, sizeof devices, "%s/devices", a.options.store_dir);
+	assert_int_equal(store_open_read(&s, &b.fs.sys, a.options.store_dir, why),
+			 0);
+	assert_int_equal(sys_list(sys_plain(), devices, pin_device, &s), 1);
+	store_fini(&s, true);
+}
+
 static void what_was_given_out_does_not_come_again(void **state)
 {
 	struct talk t;
@@ -794,6 +989,11 @@ int main(void)
 		T(taking_over_can_be_stopped_at_any_call),
 		T(taking_over_can_be_killed_at_any_call),
 		T(an_alert_that_the_dead_one_kept_to_itself_is_given_out),
+		T(an_alert_is_given_out_though_the_loser_lives_on),
+		T(a_taker_that_dies_makes_nothing_come_again),
+		T(all_that_is_owed_is_given_out_once),
+		T(what_can_not_be_read_of_another_is_not_passed_over),
+		T(a_device_that_is_just_renamed_is_not_read_as_empty),
 		T(what_was_given_out_does_not_come_again),
 	};
 
