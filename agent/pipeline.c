@@ -7,41 +7,15 @@
 
 /* ---- life ---- */
 
-/* What makes the second half of an alert stream's id of its first, which is random. */
-static void alert_mark(const struct pipeline *p, const struct stream_id *id, uint8_t out[static 8])
-{
-	static const char what[8] = "alerts:";
-	uint8_t text[sizeof what + 8];
-	XXH64_canonical_t c;
-
-	memcpy(text, what, sizeof what);
-	memcpy(text + sizeof what, id->b, 8);
-	XXH64_canonicalFromHash(&c, XXH3_64bits_withSecret(text, sizeof text, p->secret_copy,
-							   STREAM_SECRET));
-	memcpy(out, c.digest, 8);
-}
-
-bool pipeline_is_alerts(const struct pipeline *p, const struct stream_id *id)
-{
-	uint8_t mark[8];
-
-	alert_mark(p, id, mark);
-	return memcmp(id->b + 8, mark, sizeof mark) == 0;
-}
-
 static int begin_alert_stream(struct pipeline *p)
 {
-	int rc;
-
 	p->alert_hash = XXH3_createState();
 	if (p->alert_hash == NULL) {
 		return UV_ENOMEM;
 	}
 	XXH3_64bits_reset_withSecret(p->alert_hash, p->secret_copy,
 				     STREAM_SECRET);
-	rc = sys_random(p->sys, &p->alert_stream, sizeof p->alert_stream);
-	alert_mark(p, &p->alert_stream, p->alert_stream.b + 8);
-	return rc;
+	return stream_id_once(p->sys, p->secret_copy, &p->alert_stream);
 }
 
 int pipeline_new(struct pipeline **out, const struct pipeline_params *params)

@@ -85,10 +85,6 @@ void pipeline_resume(struct pipeline *p);
  * then, and before state is saved. */
 void pipeline_settle(struct pipeline *p);
 
-/* Whether the stream is one of alerts, of this process or of one before it: nobody reads it
- * on.  A collector that tells of it knows no difference. */
-bool pipeline_is_alerts(const struct pipeline *p, const struct stream_id *id);
-
 /* What is found outside of the lines: becomes an alert like any other. */
 void pipeline_finding(struct pipeline *p, const struct finding *f);
 /* A line that goes into no stream, without its secrets; until the next call. */

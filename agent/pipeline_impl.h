@@ -93,7 +93,7 @@ struct pipeline {
 	struct ps *streams, *last;
 
 	/* The lane of alerts is a stream of its own, new in every process:
-	 * pipeline_is_alerts(). */
+	 * stream_id_once(). */
 	struct stream_id alert_stream;
 	uint64_t alert_position;
 	XXH3_state_t *alert_hash;

@@ -129,9 +129,9 @@ void agent_take_watermark(struct agent *a, const struct msg_stream *w)
 	if (w->received > w->durable) {
 		st.top = (struct stream_rung){w->received, w->h_received};
 	}
-	/* An alert's stream, taken for a file's without a name, would be one that every file
-	 * may be. */
-	if (!a->reading && w->received > 0 && !pipeline_is_alerts(a->pipeline, &w->id) &&
+	/* A stream of a former process, taken for a file's without a name, would be one that
+	 * every file may be. */
+	if (!a->reading && w->received > 0 && !stream_is_once(a->stream_secret, &w->id) &&
 	    agent_restore_stream(a, &st) != 0) {
 		log_warn("no memory to remember one of the collector's streams");
 	}

@@ -63,7 +63,7 @@ int kept_stream(struct stream *s, struct sys *sys,
 	if (rc != 0) {
 		return rc;
 	}
-	rc = sys_random(sys, &s->st.id, sizeof s->st.id);
+	rc = stream_id_once(sys, secret, &s->st.id);
 	s->st.path = strdup(name);
 	s->st.born_ns = sys_wall_ns(sys);
 	s->has_id = true;

@@ -14,6 +14,38 @@ static const char table_magic[4] = {'N', 'J', 'S', 'T'};
 enum { FLAG_FINISHED = 1, FLAG_GAP_TOLD = 2, FLAG_FORK = 4, FLAG_FIRST = 8, FLAG_AWAY = 16,
        FLAG_ALL = 31 };
 
+static void mark_once(const unsigned char *secret, const struct stream_id *id,
+		      uint8_t out[static 8])
+{
+	uint8_t text[16] = "once:";
+	XXH64_canonical_t c;
+
+	memcpy(text + 8, id->b, 8);
+	XXH64_canonicalFromHash(&c, XXH3_64bits_withSecret(text, sizeof text, secret,
+							   STREAM_SECRET));
+	memcpy(out, c.digest, 8);
+}
+
+int stream_id_once(struct sys *sys, const unsigned char secret[static STREAM_SECRET],
+		   struct stream_id *out)
+{
+	int rc = sys_random(sys, out, sizeof *out);
+
+	if (rc == 0) {
+		mark_once(secret, out, out->b + 8);
+	}
+	return rc;
+}
+
+bool stream_is_once(const unsigned char secret[static STREAM_SECRET],
+		    const struct stream_id *id)
+{
+	uint8_t mark[8];
+
+	mark_once(secret, id, mark);
+	return memcmp(id->b + 8, mark, sizeof mark) == 0;
+}
+
 int stream_init(struct stream *s, const unsigned char *secret,
 		uint32_t line_max)
 {

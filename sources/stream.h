@@ -17,6 +17,7 @@
 
 #include "common/buf.h"
 #include "common/record.h"
+#include "common/sys.h"
 #include "sources/lines.h"
 
 enum {
@@ -92,6 +93,13 @@ struct stream {
 	struct XXH3_state_s *hash; /* veiled but while a chunk is handed on */
 	const unsigned char *secret;
 };
+
+/* An id for a stream that ends with its process: nobody reads it on.  A collector tells of
+ * it like of any other, so its second half, which needs the secret, says it. */
+int stream_id_once(struct sys *sys, const unsigned char secret[static STREAM_SECRET],
+		   struct stream_id *out);
+bool stream_is_once(const unsigned char secret[static STREAM_SECRET],
+		    const struct stream_id *id);
 
 /* Nothing read yet, nothing known.  secret (STREAM_SECRET bytes) must outlive
  * the stream.  UV_ENOMEM. */

@@ -249,9 +249,36 @@ static void a_watermark_does_not_go_below_its_stream(void **state)
 	assert_int_equal(st.h, 5);
 }
 
+static int some_bytes(struct sys *sys, void *out, size_t n)
+{
+	(void)sys;
+	memset(out, 0x5a, n);
+	return 0;
+}
+
+static void an_id_says_that_its_stream_ends_with_its_process(void **state)
+{
+	static const struct sys_ops ops = {.random = some_bytes};
+	unsigned char other[STREAM_SECRET];
+	struct sys sys = {.ops = &ops};
+	struct stream_id id, any;
+
+	(void)state;
+	memset(&any, 0x5a, sizeof any);
+	assert_int_equal(stream_id_once(&sys, secret, &id), 0);
+	assert_memory_equal(&id, &any, 8);
+	assert_true(stream_is_once(secret, &id));
+	assert_false(stream_is_once(secret, &any));
+	for (size_t i = 0; i < sizeof other; i++) {
+		other[i] = (unsigned char)(i * i);
+	}
+	assert_false(stream_is_once(other, &id));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_id_says_that_its_stream_ends_with_its_process),
 		cmocka_unit_test(the_hash_is_that_of_the_bytes_before),
 		cmocka_unit_test(the_last_bytes_are_kept),
 		cmocka_unit_test(a_watermark_goes_back_to_what_is_known),
