@@ -95,15 +95,35 @@ static void rewritten(struct file *f)
 	f->polls = 0;
 }
 
-/* In the midst of a long line its last bytes may be those of another one. */
-static bool head_is_there(struct file *f)
+/* A long line's last bytes may be those of another one. */
+static bool has_head(const struct file *f)
+{
+	return f->s->n_head > 0 && f->packed == CONTENT_PLAIN;
+}
+
+/* How far before the position a read begins: with the line's first bytes, if they are
+ * near, or else with the last ones. */
+static size_t read_back(const struct file *f)
+{
+	const struct stream *s = f->s;
+
+	return has_head(f) && s->position - s->head_at <= TAIL_BACK
+		       ? (size_t)(s->position - s->head_at)
+		       : s->n_last;
+}
+
+/* back: of the bytes in tail.buf so many stand before the position. */
+static bool head_is_there(struct file *f, size_t back)
 {
 	const struct stream *s = f->s;
 	char bytes[STREAM_LAST];
 	int64_t got;
 
-	if (s->n_head == 0 || f->packed != CONTENT_PLAIN) {
+	if (!has_head(f)) {
 		return true;
+	}
+	if (s->head_at == s->position - back) {
+		return stream_head_is(s, f->tail->buf);
 	}
 	got = file_pread(f, bytes, s->n_head, s->head_at);
 	return got < 0 || ((size_t)got == s->n_head && stream_head_is(s, bytes));
@@ -116,7 +136,7 @@ static struct slice read_on(struct file *f, bool *ok)
 {
 	struct tail *t = f->tail;
 	struct stream *s = f->s;
-	size_t back = s->n_last, n = 0;
+	size_t back = read_back(f), room = t->buf_room - TAIL_BACK + back, n = 0;
 	uint64_t from = s->position - back;
 	int64_t got;
 
@@ -126,7 +146,7 @@ static struct slice read_on(struct file *f, bool *ok)
 		return SLICE_NONE;
 	}
 	do {
-		got = file_pread(f, t->buf + n, t->buf_room - n, from + n);
+		got = file_pread(f, t->buf + n, room - n, from + n);
 		if (got == UV_EAGAIN) {
 			return SLICE_NONE; /* Ready still. */
 		}
@@ -138,12 +158,13 @@ static struct slice read_on(struct file *f, bool *ok)
 		}
 		n += (size_t)got;
 		/* Again only if the file was known to hold more. */
-	} while (got > 0 && n < t->buf_room && from + n < f->size);
-	if (n < back || !stream_last_is(s, t->buf) ||
+	} while (got > 0 && n < room && from + n < f->size);
+	if (n < back || !stream_last_is(s, t->buf + back - s->n_last) ||
 	    (got == 0 && from + n < f->size) || n - back < f->n_peek ||
 	    memcmp(t->buf + back, f->peek, f->n_peek) != 0 ||
-	    !head_is_there(f)) {
+	    !head_is_there(f, back)) {
 		/* Other bytes, or fewer than there were. */
+		explicit_bzero(t->buf, n);
 		rewritten(f);
 		return SLICE_NONE;
 	}
@@ -158,16 +179,17 @@ static struct slice read_on(struct file *f, bool *ok)
 /* What was read holds secrets; redacted is only what was made of it. */
 static void forget_bytes(struct tail *t, struct slice data)
 {
-	if (data.n > 0) {
-		explicit_bzero(t->buf, (size_t)(data.p - t->buf) + data.n);
-	}
+	explicit_bzero(t->buf, (size_t)(data.p - t->buf) + data.n);
 }
 
 void follow_check(struct file *f)
 {
 	bool ok;
+	struct slice data = read_on(f, &ok);
 
-	forget_bytes(f->tail, read_on(f, &ok));
+	if (ok) {
+		forget_bytes(f->tail, data);
+	}
 }
 
 /* rest: what was read and not taken. */
@@ -209,7 +231,7 @@ static void read_burst(struct file *f)
 	f->partial = data.n - whole;
 	/* A short read has seen the end: what comes later brings an event, or
 	 * the next poll finds it. */
-	if (data.n + STREAM_LAST < t->buf_room || whole == 0) {
+	if (data.n + TAIL_BACK < t->buf_room || whole == 0) {
 		f->ready = false;
 	}
 }
@@ -226,6 +248,7 @@ static void read_rest(struct file *f)
 		return;
 	}
 	if (data.n != expected) {
+		forget_bytes(f->tail, data);
 		f->ready = true; /* It has just grown. */
 		tail_wake(f->tail);
 		return;

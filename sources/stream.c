@@ -88,6 +88,7 @@ void stream_begin_chunk(struct stream *s, struct slice data)
 	veil_hash(s->hash, s->secret);
 	s->chunk = data.n > 0 ? data.p : "";
 	s->chunk_base = s->position;
+	s->chunk_line = s->lines.line_start;
 	s->chunk_n = data.n;
 }
 
@@ -119,12 +120,29 @@ static void keep_last(struct stream *s, struct slice data)
 	veil(s->last, s->n_last, s->secret);
 }
 
-/* The line that position is in began in this chunk, or its beginning is kept already. */
+/* Where the line began that position is in, or that ends there. */
+static uint64_t last_line(const struct stream *s, uint64_t end)
+{
+	size_t n = (size_t)(end - s->chunk_base);
+	const char *newline;
+
+	if (s->lines.line_start < end) {
+		return s->lines.line_start;
+	}
+	newline = n < 2 ? NULL : memrchr(s->chunk, '\n', n - 1);
+	return newline != NULL ? s->chunk_base + (uint64_t)(newline - s->chunk) + 1
+			       : s->chunk_line;
+}
+
+/* The line began in this chunk, or its beginning is kept already. */
 static void keep_head(struct stream *s, uint64_t end)
 {
-	uint64_t at = s->lines.line_start;
+	uint64_t at = last_line(s, end);
 
-	if (at >= end || end - at <= STREAM_LAST) {
+	if (end == s->chunk_base) {
+		return;
+	}
+	if (end - at <= STREAM_LAST) {
 		s->n_head = 0;
 	} else if (at >= s->chunk_base) {
 		s->head_at = at;

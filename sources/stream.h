@@ -80,11 +80,12 @@ struct stream {
 	uint64_t hash_at_position; /* H(position) when hashed == position */
 	const char *chunk; /* bytes [chunk_base, chunk_base + chunk_n), or NULL */
 	uint64_t chunk_base;
+	uint64_t chunk_line; /* where the line began that chunk_base is in */
 	size_t chunk_n;
 	unsigned char last[STREAM_LAST]; /* the bytes before position, veiled */
 	size_t n_last;
-	/* Of a line that is longer than they are, its first bytes, veiled: its last
-	 * ones may be another line's as well. */
+	/* Of the line that is read, or was read last, if it is longer than they are, the
+	 * first bytes, veiled: its last ones may be another line's as well. */
 	unsigned char head[STREAM_LAST];
 	size_t n_head;
 	uint64_t head_at;

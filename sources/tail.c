@@ -210,7 +210,7 @@ static void settings(struct tail *t, const struct sources_options *o)
 	t->folder_skipped = TAIL_FOLDER_SKIPPED;
 	t->buf_room = (t->line_max < LIMIT_CHUNK ? (size_t)LIMIT_CHUNK
 						 : (size_t)t->line_max + 1) +
-		      STREAM_LAST;
+		      TAIL_BACK;
 }
 
 static int allocate(struct tail *t)
@@ -316,10 +316,13 @@ int tail_restore(struct tail *t, const struct stream_state *states, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct known *k = known_find(t, &states[i].id);
+		/* Its file was seen then: its folder at the look before that. */
+		int64_t looked_ns = states[i].seen_ns > 0
+			? states[i].seen_ns - (int64_t)t->poll_ms * NS_PER_MS : 0;
 		int rc;
 
-		if (states[i].path != NULL && states[i].seen_ns > t->looks_since_ns) {
-			t->looks_since_ns = states[i].seen_ns;
+		if (states[i].path != NULL && looked_ns > t->looks_since_ns) {
+			t->looks_since_ns = looked_ns;
 		}
 		if (k != NULL) {
 			rc = merge(t, k, &states[i]);

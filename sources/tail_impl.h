@@ -54,6 +54,7 @@ enum {
 	TAIL_DELETED_POLLS = 5,  /* without growth, before a deleted file is left */
 	TAIL_LINGER_MS = 600000, /* a renamed file may still grow that long */
 	TAIL_SEARCHES = 12,      /* for a stream's rest, ever less often */
+	TAIL_BACK = 4096,        /* a read begins at most so far before the position */
 	TAIL_STRONG = 1024,      /* bytes: see identify.c */
 };
 /* Two changes of a directory within it may leave the same time. */

@@ -11,6 +11,7 @@
 
 static char glob_log[] = "/var/log/app.log";
 static char glob_all[] = "/var/log/app.log*";
+static char glob_logs[] = "/var/log/*.log";
 
 struct bench {
 	struct world w;
@@ -469,6 +470,29 @@ static void a_log_that_is_rotated_before_anybody_saw_it_is_found(void **state)
 	bench_fini(&b);
 }
 
+/* When the first process ended it had not looked at the folder for a while. */
+static void a_log_that_came_and_went_between_the_last_look_and_the_end_is_found(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, glob_logs);
+	b.w.watching = false;
+	sink_start(&b.k);
+	write_lines(&b, "/var/log/other.log", 0, 3);
+	settle(&b, 1500);
+	write_lines(&b, "/var/log/app.log", 3, 6);
+	world_rename(&b.w, "/var/log/app.log", "/var/log/app.log.1");
+	settle(&b, 200);
+	sink_checkpoint(&b.k);
+	sink_crash(&b.k);
+	write_lines(&b, "/var/log/app.log", 6, 9);
+	sink_start(&b.k);
+	settle(&b, 3000);
+	assert_int_equal(b.k.n_stored, 9);
+	bench_fini(&b);
+}
+
 /* A line of `n` bytes that begins with `text` and does not end yet. */
 static void write_overlong(struct bench *b, const char *text, size_t n)
 {
@@ -499,6 +523,31 @@ static void another_overlong_line_with_the_same_end_is_another_file(void **state
 	settle(&b, 1500);
 	assert_int_equal(b.k.truncated, 1);
 	bench_fini(&b);
+}
+
+/* Both lines are whole, and as long: only how they begin tells them apart. */
+static void a_line_of_the_same_length_and_end_is_another_file(void **state)
+{
+	static const size_t sizes[] = {200, 20000};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		struct bench b;
+
+		bench_init(&b, glob_log);
+		b.w.watching = false;
+		sink_start(&b.k);
+		settle(&b, 10);
+		write_overlong(&b, "the first ", sizes[i]);
+		world_append(&b.w, "/var/log/app.log", "\n");
+		settle(&b, 1500);
+		world_truncate(&b.w, "/var/log/app.log");
+		write_overlong(&b, "the other ", sizes[i]);
+		world_append(&b.w, "/var/log/app.log", "\nmore\n");
+		settle(&b, 1500);
+		assert_int_equal(b.k.truncated, 1);
+		bench_fini(&b);
+	}
 }
 
 static void a_stale_copy_in_the_glob_is_skipped(void **state)
@@ -1157,7 +1206,10 @@ int main(void)
 			a_copy_of_a_file_that_was_cut_and_refilled_is_found),
 		cmocka_unit_test(a_short_copy_made_while_down_goes_on),
 		cmocka_unit_test(a_log_that_is_rotated_before_anybody_saw_it_is_found),
+		cmocka_unit_test(
+			a_log_that_came_and_went_between_the_last_look_and_the_end_is_found),
 		cmocka_unit_test(another_overlong_line_with_the_same_end_is_another_file),
+		cmocka_unit_test(a_line_of_the_same_length_and_end_is_another_file),
 		cmocka_unit_test(a_stale_copy_in_the_glob_is_skipped),
 		cmocka_unit_test(a_rename_inside_the_glob_reads_nothing_twice),
 		cmocka_unit_test(a_file_deleted_unread_is_a_gap),
