@@ -114,8 +114,9 @@ static inline int sys_random(struct sys *s, void *out, size_t n)
 	return s->ops->random(s, out, n);
 }
 
-/* One-shot timers.  timer_set() on a running timer sets it anew; ms may be 0.
- * timer_free() stops and frees (NULL allowed). */
+/* One-shot timers.  timer_set() on a running timer sets it anew; ms may be 0, which is
+ * the next turn of the loop: also when a timer sets itself so, descriptors have theirs
+ * in between.  timer_free() stops and frees (NULL allowed). */
 static inline int sys_timer_new(struct sys *s, struct sys_timer **out,
 				sys_timer_cb cb, void *arg)
 {

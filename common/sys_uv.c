@@ -18,8 +18,14 @@
 /* File calls go to the kernel directly: uv_fs_* without a callback does the
  * same call with more ceremony, and these must work on any thread. */
 
+/* No timer runs twice in one turn of the loop, so that no chain of short ones keeps it
+ * from its descriptors.  libuv before 1.45 runs what is due until nothing is, also what
+ * its callbacks have just set: therefore "at once" is an idle handle, and no callback
+ * moves the loop's notion of now. */
 struct sys_timer {
 	uv_timer_t uv;
+	uv_idle_t at_once;
+	int open; /* handles of both */
 	sys_timer_cb cb;
 	void *arg;
 };
@@ -87,6 +93,14 @@ static void on_timer(uv_timer_t *uv)
 	t->cb(t->arg);
 }
 
+static void on_at_once(uv_idle_t *uv)
+{
+	struct sys_timer *t = uv->data;
+
+	uv_idle_stop(uv);
+	t->cb(t->arg);
+}
+
 static int op_timer_new(struct sys *s, struct sys_timer **out, sys_timer_cb cb,
 			void *arg)
 {
@@ -100,36 +114,53 @@ static int op_timer_new(struct sys *s, struct sys_timer **out, sys_timer_cb cb,
 	if (t == NULL) {
 		return UV_ENOMEM;
 	}
-	uv_timer_init(loop_of(s), &t->uv); /* Always 0. */
-	t->uv.data = t;
+	uv_timer_init(loop_of(s), &t->uv); /* Always 0, as the next. */
+	uv_idle_init(loop_of(s), &t->at_once);
+	t->open = 2;
+	t->uv.data = t->at_once.data = t;
 	t->cb = cb;
 	t->arg = arg;
 	*out = t;
 	return 0;
 }
 
-static void op_timer_set(struct sys *s, struct sys_timer *t, uint64_t ms)
-{
-	/* The loop's notion of now may be old after a long callback. */
-	uv_update_time(loop_of(s));
-	uv_timer_start(&t->uv, on_timer, ms, 0);
-}
-
 static void op_timer_stop(struct sys *s, struct sys_timer *t)
 {
 	(void)s;
 	uv_timer_stop(&t->uv);
+	uv_idle_stop(&t->at_once);
+}
+
+static void op_timer_set(struct sys *s, struct sys_timer *t, uint64_t ms)
+{
+	uint64_t now_ms = uv_hrtime() / 1000000, loop_ms = uv_now(loop_of(s));
+
+	op_timer_stop(s, t);
+	if (ms == 0) {
+		uv_idle_start(&t->at_once, on_at_once);
+		return;
+	}
+	/* The loop's notion of now may be old after a long callback. */
+	if (now_ms > loop_ms) {
+		ms += now_ms - loop_ms;
+	}
+	uv_timer_start(&t->uv, on_timer, ms, 0);
 }
 
 static void on_timer_closed(uv_handle_t *h)
 {
-	free(h->data);
+	struct sys_timer *t = h->data;
+
+	if (--t->open == 0) {
+		free(t);
+	}
 }
 
 static void op_timer_free(struct sys *s, struct sys_timer *t)
 {
 	(void)s;
 	uv_close((uv_handle_t *)&t->uv, on_timer_closed);
+	uv_close((uv_handle_t *)&t->at_once, on_timer_closed);
 }
 
 static void on_work(uv_work_t *uv)

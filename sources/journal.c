@@ -16,8 +16,7 @@ enum {
 	SCAN_S = 10,         /* without being told that there is something new */
 	SCAN_AGAIN_MS = 500, /* when told */
 	TURN_MS = 20,        /* then others on the loop have theirs */
-	/* A timer of 0 is run again at once by libuv before 1.45, and nothing else is. */
-	AGAIN_MS = 1,
+	AGAIN_MS = 1,        /* between two turns */
 };
 static const int64_t second_ns = INT64_C(1000000000);
 static const char prefix[] = "journal:";
