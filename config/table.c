@@ -412,7 +412,9 @@ static const struct option agent_options[] = {
 	 "Memory for what the collector has not acknowledged yet. When it is full, "
 	 "reading pauses."},
 	{"shipping.batch_delay", DURATION(S, shipper.batch_delay_ms, 10, 10 * MINUTE),
-	 "1s", LIVE, "How long a line may wait for others to travel with."},
+	 "1s", LIVE,
+	 "How long a line may wait for others to travel with. 64 KiB of lines go as "
+	 "soon as none has come for a sixteenth of it."},
 	{"shipping.batch_max",
 	 SIZE(S, shipper.batch_max, 4 * KIB, LIMIT_BATCH_DECODED), "256KiB", RESTART,
 	 "A batch of lines is closed at this size, before compression."},

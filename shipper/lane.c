@@ -16,6 +16,8 @@
  */
 enum {
 	ALERT_DELAY_MS = 5,
+	QUIET_PARTS = 16,  /* of the delay: so long without a line is a pause */
+	LARGE = 64 * 1024, /* bytes of a batch that a pause may end */
 	SLOT_KEEP = 16 * 1024, /* a slot's buffer above this is freed */
 	GAP_TEXT = 64,
 };
@@ -113,15 +115,34 @@ static struct slot *new_slot(struct lane_state *ln,
 	return s;
 }
 
+static uint64_t delay_ms(const struct lane_state *ln)
+{
+	return ln->lane == LANE_ALERT ? ALERT_DELAY_MS
+				      : ln->sh->options->batch_delay_ms;
+}
+
 static void arm_delay(struct lane_state *ln)
 {
-	uint64_t ms = ln->lane == LANE_ALERT ? ALERT_DELAY_MS
-					     : ln->sh->options->batch_delay_ms;
-
 	if (!ln->delay_armed) {
-		sys_timer_set(ln->sh->sys, ln->delay, ms);
+		sys_timer_set(ln->sh->sys, ln->delay, delay_ms(ln));
 		ln->delay_armed = true;
+		ln->pause_awaited = false;
+		ln->due_ns = sys_mono_ns(ln->sh->sys) +
+			     (int64_t)delay_ms(ln) * 1000000;
 	}
+}
+
+/* Until the next look whether lines still come, or until the delay is over. */
+static void await_pause(struct lane_state *ln)
+{
+	int64_t left_ns = ln->due_ns - sys_mono_ns(ln->sh->sys);
+	uint64_t left = left_ns > 0 ? (uint64_t)left_ns / 1000000 : 0;
+	uint64_t part = delay_ms(ln) / QUIET_PARTS;
+	uint64_t ms = part < left ? part : left;
+
+	ln->pause_awaited = true;
+	ln->filled_before = ln->filling;
+	sys_timer_set(ln->sh->sys, ln->delay, ms > 0 ? ms : 1);
 }
 
 static int add_again(struct lane_state *ln)
@@ -199,6 +220,11 @@ int lane_add(struct lane_state *ln, const struct record *r, bool with_time)
 	ln->filling += body_section_size(&s->section) - before;
 	ln->records++;
 	arm_delay(ln);
+	if (!ln->pause_awaited && ln->filling >= LARGE) {
+		/* A line waits so that it need not travel alone; in this company
+		 * it gains little by that.  So the end of a burst goes at once. */
+		await_pause(ln);
+	}
 	return 0;
 }
 
@@ -229,6 +255,11 @@ static void on_delay(void *arg)
 {
 	struct lane_state *ln = arg;
 
+	if (ln->pause_awaited && ln->filling != ln->filled_before &&
+	    sys_mono_ns(ln->sh->sys) < ln->due_ns) {
+		await_pause(ln);
+		return;
+	}
 	ln->delay_armed = false;
 	if (lane_close_batch(ln) != 0) {
 		arm_delay(ln); /* The job under way will make room. */

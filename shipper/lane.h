@@ -132,6 +132,9 @@ struct lane_state {
 	size_t filling;         /* bytes in them */
 	struct sys_timer *delay, *retry;
 	bool delay_armed;
+	bool pause_awaited;   /* the batch is large enough to go at a pause */
+	size_t filled_before; /* at the last look */
+	int64_t due_ns;       /* monotonic: goes without a pause */
 	bool wanted;            /* somebody was told ERR_AGAIN */
 
 	struct seg *first, *last; /* oldest to newest; the newest may be open */

@@ -1,6 +1,7 @@
 /* Three sources that can't be read again, each with a policy of its own, and a spool
  * that is too small for them: every byte that was taken is in the spool once, as a line
- * or in a gap record, and no source loses anything by another's policy. */
+ * or in a gap record, and no source loses anything by another's policy.  And when a
+ * batch is closed, on a clock that the test turns. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,12 +21,23 @@
 #include "wire/body.h"
 #include "wire/crypto.h"
 
+struct sys_timer {
+	sys_timer_cb cb;
+	void *arg;
+	int64_t due_ns; /* INT64_MAX: not set */
+};
+
+enum { TIMERS = 32 };
 enum { STREAMS = 3, SPOOL_MAX = 256 * 1024, LINE = 400, ATTEMPTS = 4000 };
 
 struct fixture {
 	char dir[64];
 	uv_loop_t loop;
 	struct sys_uv sys;
+	struct sys_ops ops;
+	struct sys_timer timers[TIMERS];
+	int64_t now_ns;
+	bool closed; /* a batch */
 	struct net net;
 	struct seal_secret key;
 	struct shipper_options options;
@@ -48,12 +60,70 @@ static enum queue queue_at(int i)
 	return queue_of(LANE_KEPT, (enum spool_policy)i);
 }
 
+/* ---- a clock that the test turns ---- */
+
+static struct fixture *fixture_of(struct sys *s)
+{
+	return (struct fixture *)((char *)s - offsetof(struct fixture, sys.sys));
+}
+
+static int64_t mono_ns(struct sys *s)
+{
+	return fixture_of(s)->now_ns;
+}
+
+static int timer_new(struct sys *s, struct sys_timer **out, sys_timer_cb cb,
+		     void *arg)
+{
+	struct sys_timer *t = fixture_of(s)->timers;
+
+	while (t->cb != NULL) {
+		t++;
+		assert_true(t < fixture_of(s)->timers + TIMERS);
+	}
+	*t = (struct sys_timer){cb, arg, INT64_MAX};
+	*out = t;
+	return 0;
+}
+
+static void timer_set(struct sys *s, struct sys_timer *t, uint64_t ms)
+{
+	t->due_ns = fixture_of(s)->now_ns + (int64_t)ms * 1000000;
+}
+
+static void timer_stop(struct sys *s, struct sys_timer *t)
+{
+	(void)s;
+	t->due_ns = INT64_MAX;
+}
+
+static void timer_free(struct sys *s, struct sys_timer *t)
+{
+	timer_stop(s, t);
+	t->cb = NULL;
+}
+
+static void turn_clock(struct fixture *f)
+{
+	f->now_ns += 1000000;
+	for (size_t i = 0; i < TIMERS; i++) {
+		struct sys_timer *t = &f->timers[i];
+
+		if (t->cb != NULL && t->due_ns <= f->now_ns) {
+			t->due_ns = INT64_MAX;
+			t->cb(t->arg);
+		}
+	}
+}
+
 /* ---- what a shipper asks ---- */
 
 static uint64_t hash_at(void *arg, const struct stream_id *id, uint64_t position)
 {
-	(void)arg;
+	struct fixture *f = arg;
+
 	(void)id;
+	f->closed = true;
 	return position;
 }
 
@@ -177,6 +247,13 @@ static int set_up(void **state)
 	assert_int_equal(crypto_init(), 0);
 	assert_int_equal(uv_loop_init(&f->loop), 0);
 	sys_uv_init(&f->sys, &f->loop);
+	f->ops = *f->sys.sys.ops;
+	f->ops.mono_ns = mono_ns;
+	f->ops.timer_new = timer_new;
+	f->ops.timer_set = timer_set;
+	f->ops.timer_stop = timer_stop;
+	f->ops.timer_free = timer_free;
+	f->sys.sys.ops = &f->ops;
 	assert_int_equal(seal_secret_new(&f->key, sys_plain()), 0);
 	f->options = (struct shipper_options){
 		.spool_dir = f->dir,
@@ -256,6 +333,7 @@ static void run_for(struct fixture *f, int turns)
 	for (int i = 0; i < turns; i++) {
 		uv_run(&f->loop, UV_RUN_NOWAIT);
 		uv_sleep(1);
+		turn_clock(f);
 	}
 }
 
@@ -387,12 +465,81 @@ static void each_source_has_its_own_way_and_nothing_is_unaccounted(void **state)
 	assert_true(f->spool_bytes < SPOOL_MAX + STREAMS * 10240);
 }
 
+static void settle(struct fixture *f)
+{
+	for (int i = 0; i < 20000 && !shipper_settled(f->shipper, queue_at(0));
+	     i++) {
+		run_for(f, 1);
+	}
+}
+
+/* Until the batch that is filling is closed, and what then follows is over.  Returns how
+ * many milliseconds it stayed open. */
+static int until_closed(struct fixture *f)
+{
+	int64_t since_ns = f->now_ns, ms;
+
+	for (f->closed = false; !f->closed;) {
+		turn_clock(f);
+		assert_true(f->now_ns - since_ns < 3000000000);
+	}
+	ms = (f->now_ns - since_ns) / 1000000;
+	settle(f);
+	return (int)ms;
+}
+
+static void give_many(struct fixture *f, int n)
+{
+	for (int i = 0; i < n; i++) {
+		assert_true(give(f, 0));
+	}
+}
+
+static void a_line_waits_its_delay_and_the_end_of_a_burst_does_not(void **state)
+{
+	struct fixture *f = *state;
+
+	f->options.batch_max = 256 * 1024;
+	f->options.batch_delay_ms = 1600;
+	give_many(f, 1);
+	assert_int_equal(until_closed(f), 1600);
+	give_many(f, 100); /* 40 KiB */
+	assert_int_equal(until_closed(f), 1600);
+	give_many(f, 200); /* 80 KiB */
+	assert_int_equal(until_closed(f), 200);
+}
+
+/* Lines that never pause for long wait their delay and no longer. */
+static void a_burst_that_goes_on_goes_when_it_is_due(void **state)
+{
+	struct fixture *f = *state;
+	unsigned n = 0;
+
+	f->options.batch_max = 256 * 1024;
+	f->options.batch_delay_ms = 1600;
+	give_many(f, 170);
+	for (f->closed = false; !f->closed; n++) {
+		if (n % 90 == 0) {
+			give_many(f, 1);
+		}
+		turn_clock(f);
+	}
+	settle(f);
+	assert_int_equal(n, 1600);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			each_source_has_its_own_way_and_nothing_is_unaccounted,
 			set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_line_waits_its_delay_and_the_end_of_a_burst_does_not,
+			set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_burst_that_goes_on_goes_when_it_is_due, set_up,
+			tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
