@@ -1,11 +1,11 @@
 /* vsftpd, proftpd, pure-ftpd, wu-ftpd and BSD's ftpd.
  *
- * ProFTPD was read; the others are from knowledge of the format, to be checked in:
- * vsftpd 3.0 logging.c (vsf_log_do_log_vsftpd_format), in its own file ("Mon Oct
- * 24 11:32:53 2016 [pid 1] [USER] FAIL LOGIN: ...") or through syslog; proftpd 1.3.8
- * modules/mod_auth.c and src/log.c, "HOST (NAME[ADDRESS]): " of 1.2 and "... - " since;
- * pure-ftpd src/messages_en.h and ftpd.c (logfile); wu-ftpd 2.6 src/ftpd.c; krb5's
- * gssftpd.
+ * Source: vsftpd 3.0.5 logging.c (vsf_log_do_log_vsftpd_format), in its own file ("Mon
+ * Oct 24 11:32:53 2016 [pid 1] [USER] FAIL LOGIN: ...") or through syslog, and prelogin.c,
+ * postlogin.c for what it is called with; proftpd 1.3.8 modules/mod_auth.c and src/log.c,
+ * "HOST (NAME[ADDRESS]): " of 1.2 and "... - " since; pure-ftpd 1.0.53 src/ftpd.c (logfile,
+ * dopass, douser) and src/messages_en.h.  From knowledge of the format: wu-ftpd 2.6
+ * src/ftpd.c, krb5's gssftpd.
  *
  * A client names any user it likes; the daemons put no quotes around it.
  */
@@ -24,8 +24,8 @@ static bool attempt(struct context *c, bool success, enum count kind)
 
 /* ---- vsftpd ---- */
 
-/* "ADDRESS"[, ...] behind `Client "` */
-static bool set_client(struct context *c, struct slice m)
+/* `ADDRESS"` and, told in *rest, what stands behind it. */
+static bool take_client(struct context *c, struct slice m, struct slice *rest)
 {
 	struct slice address;
 
@@ -33,27 +33,124 @@ static bool set_client(struct context *c, struct slice m)
 		return false;
 	}
 	set_source(c, address);
+	*rest = m;
 	return true;
 }
 
-/* "[USER] FAIL LOGIN: Client "ADDRESS"[, "TEXT"]"; the user of a failure is the
- * attacker's, so the last of these words are the daemon's. */
-static bool vsftpd_failed(struct context *c, struct slice m)
+/* "FTP command" and "FTP response" end in a text that the client can choose, so behind
+ * one of them it can write what looks like the end of another line; and a name can hold
+ * one of them.  Where both readings are possible the address is not told. */
+static bool may_be_protocol(struct slice user)
 {
-	struct slice user;
+	return slice_find(user, SLICE_LIT("FTP command: Client \"")) != SIZE_MAX ||
+	       slice_find(user, SLICE_LIT("FTP response: Client \"")) != SIZE_MAX;
+}
 
-	if (!take_before_last(&m, SLICE_LIT("] FAIL LOGIN: Client \""), &user) ||
-	    !set_client(c, m)) {
+/* Whose password is logged too; nobody else's line has one. */
+static bool is_anonymous(struct slice m)
+{
+	return slice_eq_nocase(slice_head(m, 5), SLICE_LIT("ftp] ")) ||
+	       slice_eq_nocase(slice_head(m, 11), SLICE_LIT("anonymous] "));
+}
+
+/* "USER] {OK|FAIL} LOGIN: Client "ADDRESS"[, anon password "TEXT"]": a login's line ends
+ * with the address, unless it is an anonymous one. */
+static bool vsftpd_login(struct context *c, struct slice m)
+{
+	static const struct slice fail = TEXT("] FAIL LOGIN: Client \""),
+				  ok = TEXT("] OK LOGIN: Client \""),
+				  anonymous = TEXT("\", anon password \"");
+	struct slice user, address = m, whole = m;
+	size_t at_fail, at_ok, at;
+	bool success;
+
+	if (!TAKE_END(&address, "\"")) {
 		return false;
+	}
+	at = is_anonymous(m) ? slice_find(m, anonymous) : SIZE_MAX;
+	if (at != SIZE_MAX) {
+		SET(c, AUTH_METHOD, "anonymous");
+		address = whole = slice_head(m, at);
+	}
+	at_fail = slice_rfind(whole, fail);
+	at_ok = slice_rfind(whole, ok);
+	success = at_fail == SIZE_MAX || (at_ok != SIZE_MAX && at_ok > at_fail);
+	at = success ? at_ok : at_fail;
+	if (at == SIZE_MAX) {
+		return false;
+	}
+	user = slice_head(whole, at);
+	address = slice_skip(address, at + (success ? ok.n : fail.n));
+	if (slice_chr(address, '"') != SIZE_MAX) {
+		return false;
+	}
+	if (!may_be_protocol(user)) {
+		set_source(c, address);
 	}
 	set_user(c, user);
 	ctx_slot(c, SLOTS_OTHER);
-	return attempt(c, false, COUNT_DAEMON);
+	return attempt(c, success, COUNT_DAEMON);
+}
+
+/* "[USER] FTP response: Client "ADDRESS", "530 ..."" */
+static bool vsftpd_response(struct context *c, struct slice m)
+{
+	struct slice text;
+
+	if (!take_client(c, m, &text) || !TAKE(&text, ", \"")) {
+		return false;
+	}
+	if (HAS(text, "530 ") && event_has(c->e, FIELD_USER_NAME)) {
+		event_set(c->e, FIELD_EVENT_REASON, slice_head(text, text.n - 1));
+		ctx_slot(c, SLOTS_OTHER);
+		return attempt(c, false, COUNT_FLOOR);
+	}
+	SAY(c, "network", "info", "ftp_response");
+	return true;
+}
+
+/* "{OK|FAIL} {DOWNLOAD|UPLOAD|...}: Client "ADDRESS", "PATH"[, ...]" */
+static bool vsftpd_transfer(struct context *c, struct slice m)
+{
+	static const struct {
+		struct slice word, type;
+	} kinds[] = {
+		{TEXT("DOWNLOAD: Client \""), TEXT("access")},
+		{TEXT("UPLOAD: Client \""), TEXT("creation")},
+		{TEXT("MKDIR: Client \""), TEXT("creation")},
+		{TEXT("DELETE: Client \""), TEXT("deletion")},
+		{TEXT("RENAME: Client \""), TEXT("change")},
+		{TEXT("RMDIR: Client \""), TEXT("deletion")},
+		{TEXT("CHMOD: Client \""), TEXT("change")},
+	};
+	bool ok = TAKE(&m, "OK ");
+	struct slice path;
+
+	if (!ok && !TAKE(&m, "FAIL ")) {
+		return false;
+	}
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		if (!slice_starts(m, kinds[i].word)) {
+			continue;
+		}
+		SAY(c, "file", "", "ftp_transfer");
+		event_set(c->e, FIELD_EVENT_TYPE, kinds[i].type);
+		c->e->outcome = ok ? OUTCOME_SUCCESS : OUTCOME_FAILURE;
+		if (!take_client(c, slice_skip(m, kinds[i].word.n), &path)) {
+			return false;
+		}
+		if (TAKE(&path, ", \"")) {
+			event_set(c->e, FIELD_FILE_PATH,
+				  slice_head(path, slice_chr(path, '"')));
+		}
+		return true;
+	}
+	return false;
 }
 
 static bool vsftpd(struct context *c, struct slice m)
 {
-	struct slice digits, user, text;
+	struct slice digits, user, rest;
 
 	if (TAKE(&m, "[pid ") &&
 	    (!take_digits(&m, &digits) || !TAKE(&m, "] "))) {
@@ -61,38 +158,30 @@ static bool vsftpd(struct context *c, struct slice m)
 	}
 	if (TAKE(&m, "CONNECT: Client \"")) {
 		SAY(c, "network", "start", "ftp_connection");
-		return set_client(c, m);
+		return take_client(c, m, &rest);
+	}
+	if (TAKE(&m, "FTP response: Client \"") || TAKE(&m, "FTP command: Client \"")) {
+		return vsftpd_response(c, m);
 	}
 	if (!TAKE(&m, "[")) {
 		return false;
 	}
-	if (vsftpd_failed(c, m)) {
+	if (vsftpd_login(c, m)) {
 		return true;
 	}
+	event_reset(c->e);
 	if (!take_until(&m, ']', &user) || !TAKE(&m, " ")) {
 		return false;
 	}
 	set_user(c, user);
-	if (TAKE(&m, "OK LOGIN: Client \"")) {
-		return set_client(c, m) && attempt(c, true, COUNT_DAEMON);
-	}
-	/* `FTP response: Client "ADDRESS", "530 ..."` */
 	if (TAKE(&m, "FTP response: Client \"")) {
-		text = m;
-		if (!set_client(c, m) ||
-		    !take_before(&text, SLICE_LIT("\", \""), &user)) {
-			return false;
-		}
-		if (HAS(text, "530 ")) {
-			event_set(c->e, FIELD_EVENT_REASON,
-				  slice_head(text, text.n - 1));
-			ctx_slot(c, SLOTS_OTHER);
-			return attempt(c, false, COUNT_FLOOR);
-		}
-		SAY(c, "network", "info", "ftp_response");
-		return true;
+		return vsftpd_response(c, m);
 	}
-	return false;
+	if (TAKE(&m, "FTP command: Client \"")) {
+		SAY(c, "network", "info", "ftp_response");
+		return take_client(c, m, &rest);
+	}
+	return vsftpd_transfer(c, m);
 }
 
 /* ---- proftpd ---- */
@@ -175,7 +264,40 @@ static bool proftpd(struct context *c, struct slice m)
 
 /* ---- pure-ftpd ---- */
 
-/* "(USER@HOST) [LEVEL] TEXT" */
+/* "Can't login as [USER]: account disabled[ (uid < N)]" */
+static bool pure_disabled(struct context *c, struct slice m)
+{
+	struct slice user;
+
+	if (!take_before_last(&m, SLICE_LIT("]: account disabled"), &user)) {
+		return false;
+	}
+	set_user(c, user);
+	SET(c, EVENT_REASON, "account disabled");
+	ctx_slot(c, SLOTS_OTHER);
+	return attempt(c, false, COUNT_DAEMON);
+}
+
+static bool pure_failed(struct context *c, struct slice m)
+{
+	if (TAKE(&m, "Authentication failed for user [")) {
+		if (!TAKE_END(&m, "]")) {
+			return false;
+		}
+		set_user(c, m);
+		ctx_slot(c, SLOTS_OTHER);
+		return attempt(c, false, COUNT_DAEMON);
+	}
+	if (IS(m, "Too many authentication failures")) {
+		/* It stands in the place of the last failure's own line. */
+		SET(c, EVENT_REASON, "too many authentication failures");
+		ctx_slot(c, SLOTS_OTHER);
+		return attempt(c, false, COUNT_DAEMON);
+	}
+	return TAKE(&m, "Can't login as [") && pure_disabled(c, m);
+}
+
+/* "({?|USER}@HOST) [LEVEL] TEXT": before a login there is a "?" for the user. */
 static bool pure_ftpd(struct context *c, struct slice m)
 {
 	struct slice who, level, user;
@@ -192,16 +314,17 @@ static bool pure_ftpd(struct context *c, struct slice m)
 	if (!IS(user, "?")) {
 		set_user(c, user);
 	}
-	if (TAKE(&m, "Authentication failed for user [")) {
-		if (!TAKE_END(&m, "]")) {
-			return false;
-		}
-		set_user(c, m);
-		ctx_slot(c, SLOTS_OTHER);
-		return attempt(c, false, COUNT_DAEMON);
+	if (pure_failed(c, m)) {
+		return true;
 	}
 	if (TAKE_END(&m, " is now logged in")) {
 		set_user(c, m);
+		ctx_slot(c, SLOTS_OTHER);
+		return attempt(c, true, COUNT_DAEMON);
+	}
+	if (IS(m, "Anonymous user logged in") ||
+	    IS(m, "Anonymous user logged in the virtual FTP")) {
+		SET(c, AUTH_METHOD, "anonymous");
 		return attempt(c, true, COUNT_DAEMON);
 	}
 	if (HAS(m, "New connection from ")) {

@@ -485,14 +485,24 @@ static bool read_5424(struct header_reader *r, struct slice s,
 	return true;
 }
 
-/* An access log: "192.0.2.1 - user [22/Nov/2026:15:37:46 +0100] "GET ..." */
+enum {
+	CLF_STAMP = 26,     /* "22/Nov/2026:15:37:46 +0100" */
+	CLF_CLIENT = 2048,  /* what stands in front of it: a user's name may be long */
+};
+
+/* An access log: "192.0.2.1 - user [22/Nov/2026:15:37:46 +0100] "GET ...".  Servers
+ * escape the quotes in a user's name, and nothing else of it. */
 static bool read_access(struct slice line, struct header *h)
 {
-	size_t at = slice_find(slice_head(line, 512), SLICE_LIT(" ["));
-	struct slice s = slice_skip(line, at == SIZE_MAX ? line.n : at + 2);
+	size_t at = slice_find(slice_head(line, CLF_CLIENT), SLICE_LIT("] \""));
+	struct slice s;
 	int64_t ns;
 
-	if (!stamp_clf(&s, &ns) || !HAS(s, "] \"")) {
+	if (at == SIZE_MAX || at < CLF_STAMP + 1 || line.p[at - CLF_STAMP - 1] != '[') {
+		return false;
+	}
+	s = slice(line.p + at - CLF_STAMP, CLF_STAMP);
+	if (!stamp_clf(&s, &ns) || s.n != 0) {
 		return false;
 	}
 	h->format = HEADER_OTHER;

@@ -209,6 +209,7 @@ struct program {
 static const struct program programs[] = {
 	PROGRAM("sshd", family_sshd),
 	PROGRAM("sshd-session", family_sshd),
+	PROGRAM("sshd-auth", family_sshd),
 	PROGRAM("sudo", family_sudo),
 	PROGRAM("su", family_su),
 	PROGRAM("login", family_login),
@@ -242,9 +243,6 @@ static const struct program programs[] = {
 	PROGRAM("wu-ftpd", family_ftp),
 	PROGRAM("pure-ftpd", family_ftp),
 	PROGRAM("dovecot", family_mail),
-	PROGRAM("postfix/smtpd", family_mail),
-	PROGRAM("postfix/submission/smtpd", family_mail),
-	PROGRAM("postfix/smtps/smtpd", family_mail),
 	PROGRAM("nginx", family_web),
 	PROGRAM("httpd", family_web),
 	PROGRAM("apache2", family_web),
@@ -270,6 +268,10 @@ static family_fn *search(struct slice name)
 		    slice_eq_short(known, name)) {
 			return programs[i].family;
 		}
+	}
+	/* "postfix/submission/smtpd": whatever the service is called in master.cf. */
+	if (HAS(name, "postfix") && ENDS(name, "/smtpd")) {
+		return family_mail;
 	}
 	return HAS(name, "ovpn-") ? family_openvpn : family_pam;
 }

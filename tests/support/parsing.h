@@ -36,6 +36,11 @@ static inline void summarize(const struct event *e, char out[static SUMMARY])
 		{FIELD_AUTH_METHOD, "method"},
 		{FIELD_PROCESS_COMMAND_LINE, "command"},
 		{FIELD_HTTP_STATUS, "status"},
+		{FIELD_SOURCE_MAC, "mac"},
+		{FIELD_DESTINATION_IP, "dst"},
+		{FIELD_DESTINATION_PORT, "dport"},
+		{FIELD_PACKAGE_NAME, "package"},
+		{FIELD_PACKAGE_VERSION, "version"},
 	};
 	struct slice action = event_get(e, FIELD_EVENT_ACTION);
 	int n;
