@@ -131,7 +131,7 @@ static void resume_step(struct job *j)
 	int rc;
 
 	if (f->from_end) {
-		target = f->size;
+		target = f->size < f->end_at ? f->size : f->end_at;
 	} else if (j->prefix.at == f->to) {
 		prefix_copy(&j->snapshot, &j->prefix);
 	}

@@ -318,7 +318,9 @@ int scan_open(struct tail *t, const char *path, uint32_t source, bool in_glob,
 	f->source = source;
 	f->in_glob = in_glob;
 	f->seen = true;
-	f->at_start = t->first_start && !t->scanned;
+	/* What comes into an empty file is new. */
+	f->at_start = t->first_start && !t->scanned && st.size > 0;
+	f->end_at = f->packed == CONTENT_PLAIN ? st.size : UINT64_MAX;
 	f->first_seen = !t->scanned;
 	tail_wake(t);
 	*out = f;

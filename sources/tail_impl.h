@@ -94,7 +94,8 @@ struct file {
 	uint32_t source;     /* index into options.files */
 	bool in_glob;        /* found by a glob, not as a sibling */
 	bool unseen;         /* a sibling too young to have been seen before */
-	bool at_start;       /* was there when the tail first started */
+	bool at_start;       /* was there, not empty, when the tail first started */
+	uint64_t end_at;     /* at_start: its size then (a compressed one: any) */
 	bool first_seen;     /* was there at this process's first scan */
 	bool seen;           /* by the scan under way */
 	bool gone;           /* its name is another file's, or nobody's */
@@ -134,7 +135,7 @@ struct file {
 	uint64_t check_at;
 	uint64_t check_h;
 	bool unchecked; /* nothing to compare: a fork at the agent's word */
-	bool from_end;  /* `to` is yet to be found: the last line's start */
+	bool from_end;  /* `to` is yet to be found: the start of the line at end_at */
 
 	struct stream *s;      /* READING; NULL otherwise */
 	bool opened;           /* opened() was called for s */

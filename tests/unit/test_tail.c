@@ -826,6 +826,60 @@ static void reading_from_the_end_leaves_out_what_was_there(void **state)
 	bench_fini(&b);
 }
 
+/* At the end of a file that is empty nothing was there. */
+static void reading_an_empty_file_from_the_end_takes_its_first_lines(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, glob_logs);
+	b.file.from = SOURCES_FROM_END;
+	world_append(&b.w, "/var/log/app.log", "");
+	world_append(&b.w, "/var/log/old.log", "old\n");
+	sink_start(&b.k);
+	settle(&b, 10);
+	world_append(&b.w, "/var/log/app.log", "first\nsecond\n");
+	settle(&b, 10);
+	assert_int_equal(b.k.n_stored, 2);
+	assert_int_equal(count(&b, "first"), 1);
+	assert_int_equal(count(&b, "second"), 1);
+	sink_checkpoint(&b.k);
+	sink_crash(&b.k);
+	world_append(&b.w, "/var/log/app.log", "third\n");
+	sink_start(&b.k);
+	settle(&b, 10);
+	assert_int_equal(b.k.n_stored, 3);
+	assert_int_equal(count(&b, "third"), 1);
+	bench_fini(&b);
+}
+
+/* The end is where it was when the agent first looked, however long its turn takes. */
+static void what_comes_while_a_file_waits_for_its_turn_is_not_left_out(void **state)
+{
+	enum { FILES = 100 };
+	struct bench b;
+	char path[64], line[64];
+
+	(void)state;
+	bench_init(&b, glob_logs);
+	b.file.from = SOURCES_FROM_END;
+	for (int i = 0; i < FILES; i++) {
+		snprintf(path, sizeof path, "/var/log/%d.log", i);
+		world_append(&b.w, path, "old\n");
+	}
+	sink_start(&b.k);
+	world_turn(&b.w, b.w.now_ns);
+	for (int i = 0; i < FILES; i++) {
+		snprintf(path, sizeof path, "/var/log/%d.log", i);
+		snprintf(line, sizeof line, "new %d\n", i);
+		world_append(&b.w, path, line);
+	}
+	settle(&b, 1500);
+	assert_int_equal(b.k.n_stored, FILES);
+	assert_int_equal(count(&b, "old"), 0);
+	bench_fini(&b);
+}
+
 static void a_file_rolled_back_is_a_fork_from_the_last_proven_place(void **state)
 {
 	struct bench b;
@@ -1225,6 +1279,10 @@ int main(void)
 			a_full_pipeline_stops_reading_until_it_resumes),
 		cmocka_unit_test(
 			reading_from_the_end_leaves_out_what_was_there),
+		cmocka_unit_test(
+			reading_an_empty_file_from_the_end_takes_its_first_lines),
+		cmocka_unit_test(
+			what_comes_while_a_file_waits_for_its_turn_is_not_left_out),
 		cmocka_unit_test(
 			a_file_rolled_back_is_a_fork_from_the_last_proven_place),
 		cmocka_unit_test(a_rewind_reads_again_from_the_watermark),
