@@ -44,13 +44,17 @@ static int64_t at(const char *text)
 	return ns;
 }
 
-static void feed(struct detect *d, struct slice log, struct run *run)
+/* from: the path of the lines' stream, if it says who sent them; or NULL. */
+static void feed(struct detect *d, struct slice log, const char *from, struct run *run)
 {
 	struct parser *p;
 	int64_t now = at("2026-11-22T15:37:46Z");
 	uint64_t offset = 0;
 
 	assert_int_equal(parser_new(&p, NULL), 0);
+	if (from != NULL) {
+		parser_sender(p, slice_str(from));
+	}
 	while (log.n > 0) {
 		size_t n = slice_find(log, SLICE_LIT("\n"));
 		struct record r = {.line = slice_head(log, n), .observed_ns = now};
@@ -83,7 +87,7 @@ static void on_example(void *arg, const char *id, const char *title,
 	struct run run = {.want = id};
 	unsigned *count = arg;
 
-	feed(d, log, &run);
+	feed(d, log, NULL, &run);
 	if ((run.fired > 0) != fires) {
 		fail_msg("\"%s\" %s:\n%.*s", title,
 			 fires ? "did not fire on" : "fired on",
@@ -105,10 +109,31 @@ static void every_default_rule_fires_and_keeps_silent_as_its_examples_say(void *
 	assert_true(count >= 20);
 }
 
+/* Examples are lines of files, which say nothing of their senders. */
+static void a_line_that_its_user_cannot_have_sent_is_told(void **state)
+{
+	static const char line[] =
+		"<38>1 2026-03-14T02:14:15Z gate sshd 812 - [journal@32473 _UID=\"%d\"] "
+		"Failed password for root from 192.0.2.7 port 40001 ssh2\n";
+
+	(void)state;
+	for (int uid = 0; uid <= 1000; uid += 1000) {
+		struct detect *d = defaults();
+		struct run run = {.want = "6c8ef0a5-92d4-4d3e-8b0e-6f6a1f4b7d21"};
+		char text[512];
+
+		snprintf(text, sizeof text, line, uid);
+		feed(d, slice_str(text), "journal:/var/log/journal/1/system/2", &run);
+		assert_int_equal(run.fired, uid == 0 ? 0 : 1);
+		detect_free(d);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_default_rule_fires_and_keeps_silent_as_its_examples_say),
+		cmocka_unit_test(a_line_that_its_user_cannot_have_sent_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
