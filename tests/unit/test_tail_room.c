@@ -14,14 +14,14 @@
 
 enum { FEW = 4, MANY = 40 };
 
-static char glob_a[] = "/srv/a/*", glob_b[] = "/srv/b/*";
+static char glob_a[] = "/srv/a/*", glob_b[] = "/srv/b/*", glob_c[] = "/srv/c/*";
 
 struct bench {
 	struct world w; /* first */
 	struct sys_ops ops;
 	unsigned opens;
 	struct sink k;
-	char *paths[2];
+	char *paths[3];
 	struct sources_file file;
 	struct sources_options options;
 };
@@ -84,10 +84,15 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void settle(struct bench *b, int64_t ms)
+static void pass(struct bench *b, int64_t ms)
 {
 	world_run(&b->w, ms);
 	sink_ack_all(&b->k);
+}
+
+static void settle(struct bench *b, int64_t ms)
+{
+	pass(b, ms);
 	assert_true(b->w.open_fds <= FEW);
 }
 
@@ -322,6 +327,81 @@ static void names_that_cannot_be_read_do_not_flood_the_log(void **state)
 	assert_in_range(logged, TAIL_MAX_TROUBLES, TAIL_MAX_TROUBLES + 10);
 }
 
+/* ---- who has to give way (rather() of room.c) ---- */
+
+static void grow(struct bench *b, const char *format, int from, int to)
+{
+	for (int i = from; i < to; i++) {
+		world_append(&b->w, numbered(format, i), "x");
+	}
+}
+
+static bool is_open(struct bench *b, const char *path)
+{
+	struct file *f = file_find(b->k.tail, 1, world_name_of(&b->w, path)->inode->ino);
+
+	return f != NULL && f->fd >= 0;
+}
+
+static size_t open_in(struct bench *b, const char *path)
+{
+	return folder_of(b->k.tail, path)->n_open;
+}
+
+static void a_file_without_a_name_gives_way_last(void **state)
+{
+	struct bench *b = *state;
+
+	sink_start(&b->k);
+	/* The one that goes is the oldest of the largest folder. */
+	for (int i = 0; i < FEW; i++) {
+		grow(b, "/srv/a/busy", i, i + 1);
+		settle(b, 200);
+	}
+	world_rename(&b->w, numbered("/srv/a/busy", 0), "/srv/away/gone");
+	grow(b, "/srv/a/busy", 1, FEW);
+	settle(b, 1100);
+	world_append(&b->w, "/srv/away/gone", "y");
+	grow(b, "/srv/a/busy", 1, FEW);
+	world_append(&b->w, "/srv/b/log", "in b\n");
+	settle(b, 600);
+	assert_int_equal(count(b, "in b"), 1);
+	assert_true(is_open(b, "/srv/away/gone"));
+	world_append(&b->w, "/srv/away/gone", " rest\n");
+	settle(b, 1500);
+	assert_int_equal(count(b, "xy rest"), 1);
+}
+
+static void the_folder_that_has_most_gives_way_and_in_it_the_one_read_for_longest(void **state)
+{
+	struct bench *b = *state;
+
+	b->options.max_open = 8;
+	b->paths[2] = glob_c;
+	b->file.paths.n = 3;
+	sink_start(&b->k);
+	for (int i = 0; i < 3; i++) {
+		grow(b, "/srv/b/busy", i, i + 1);
+		pass(b, 200);
+	}
+	/* Not in the order of their names. */
+	for (int i = 4; i >= 0; i--) {
+		grow(b, "/srv/a/busy", i, i + 1);
+		pass(b, 200);
+	}
+	assert_int_equal(open_in(b, "/srv/a/"), 5);
+	assert_int_equal(open_in(b, "/srv/b/"), 3);
+	grow(b, "/srv/a/busy", 0, 5);
+	grow(b, "/srv/b/busy", 0, 3);
+	world_append(&b->w, "/srv/c/log", "in c\n");
+	pass(b, 600);
+	assert_int_equal(count(b, "in c"), 1);
+	assert_int_equal(open_in(b, "/srv/c/"), 1);
+	assert_int_equal(open_in(b, "/srv/a/"), 4);
+	assert_int_equal(open_in(b, "/srv/b/"), 3);
+	assert_false(is_open(b, numbered("/srv/a/busy", 4)));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -335,6 +415,8 @@ int main(void)
 		TEST(skipped_files_take_no_place_from_others),
 		TEST(skipped_files_of_all_folders_have_a_bound_too),
 		TEST(names_that_cannot_be_read_do_not_flood_the_log),
+		TEST(a_file_without_a_name_gives_way_last),
+		TEST(the_folder_that_has_most_gives_way_and_in_it_the_one_read_for_longest),
 	};
 
 	return cmocka_run_group_tests_name("tail_room", tests, NULL, NULL);
