@@ -315,9 +315,9 @@ int agent_new(struct agent **out, const struct agent_params *params)
 	a->table_lost_ns = secret_time(a->sys, dir);
 	rc = device_secret_load(&a->secret, a->sys, dir);
 	if (rc != 0) {
-		log_error("cannot read or make the device's secret; the state "
-			  "folder must belong to this user, mode 0700",
-			  "path=%s/secret error=\"%s\"", dir, err_str(rc));
+		log_error("cannot read or make the device's secret",
+			  "path=%s/secret error=\"%s\" advice=\"%s\"", dir, err_str(rc),
+			  err_advice(rc));
 		goto err;
 	}
 	sync_names(a->sys, dir);
@@ -542,7 +542,13 @@ void agent_status(const struct agent *a, struct json *j)
 	json_u64(j, "open", ts.open);
 	json_u64(j, "remembered", ts.remembered);
 	json_u64(j, "bytes", ts.bytes);
-	json_u64(j, "lag_bytes", ts.lagging_bytes);
+	/* Until then nobody has looked at how much there is. */
+	json_bool(j, "reading", a->reading);
+	if (a->reading) {
+		json_u64(j, "lag_bytes", ts.lagging_bytes);
+	} else {
+		json_null(j, "lag_bytes");
+	}
 	json_u64(j, "searching", ts.searching);
 	json_u64(j, "gaps", ts.gaps);
 	json_u64(j, "forks", ts.forks);

@@ -135,14 +135,14 @@ static int load_identity(struct program *p)
 			  unused) == 0) {
 		/* Over, or the clock is not set yet: the collector will refuse
 		 * it, and until then this machine is still watched. */
-		log_error("the collector will not take this device's lines; they "
-			  "are watched and kept. Restart once it is put right",
-			  "reason=\"%s\"", why);
+		log_reason(LOG_LEVEL_ERROR,
+			   "the collector will not take this device's lines; they are "
+			   "watched and kept. Restart once it is put right",
+			   why);
 		rc = 0;
 	}
 	if (rc != 0) {
-		log_error("cannot use this device's identity", "reason=\"%s\"",
-			  why);
+		log_reason(LOG_LEVEL_ERROR, "cannot use this device's identity", why);
 		return rc;
 	}
 	snprintf(p->device, sizeof p->device, "%s",
@@ -166,8 +166,8 @@ static int lock_spool(struct program *p, char why[static DAEMON_WHY])
 	p->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (p->lock_fd < 0) {
 		rc = -errno;
-		snprintf(why, DAEMON_WHY, "%.140s: %s; spool.directory must be a folder "
-			 "that the agent's user can write in", path, err_str(rc));
+		snprintf(why, DAEMON_WHY, "cannot lock the spool, %.120s: %s; %s", path,
+			 err_str(rc), err_advice(rc));
 	} else if (flock(p->lock_fd, LOCK_EX | LOCK_NB) != 0) {
 		rc = -errno;
 		snprintf(why, DAEMON_WHY, "%.160s: another agent uses this spool",
@@ -189,9 +189,10 @@ static bool take_renewed(struct program *p)
 
 	if (rc <= 0) {
 		if (rc < 0) {
-			log_error("the identity has changed and can't be used; the "
-				  "one before stays",
-				  "reason=\"%s\"", why);
+			log_reason(LOG_LEVEL_ERROR,
+				   "the identity has changed and can't be used; the one "
+				   "before stays",
+				   why);
 		}
 		return false;
 	}
@@ -539,13 +540,11 @@ static int open_control(struct program *p)
 		rc = control_open(&p->control, &p->loop, o->control, handlers, p);
 	}
 	if (rc != 0) {
-		log_error(rc == UV_EADDRINUSE
-				  ? "cannot open the control socket: another agent is "
-				    "running"
-				  : "cannot open the control socket: its folder must be "
-				    "the agent's user's",
-			  "path=%s user=%s error=\"%s\"", o->control, o->user,
-			  err_str(rc));
+		log_error("cannot open the control socket",
+			  "path=%s user=%s error=\"%s\" advice=\"%s\"", o->control,
+			  o->user, err_str(rc),
+			  rc == UV_EADDRINUSE ? "another agent is running"
+					      : err_advice(rc));
 	}
 	return rc;
 }
@@ -585,8 +584,7 @@ static int run(struct program *p)
 		rc = uv_loop_init(&p->loop);
 	}
 	if (rc != 0) {
-		log_error("cannot start", "reason=\"%s\"",
-			  why[0] != '\0' ? why : err_str(rc));
+		log_reason(LOG_LEVEL_ERROR, "cannot start", why[0] != '\0' ? why : err_str(rc));
 		return rc;
 	}
 	sys_uv_init(&p->sys, &p->loop);

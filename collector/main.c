@@ -123,8 +123,7 @@ static int load_identity(const struct collector_options *o,
 			       sys_wall_ns(sys_plain()) / 1000000, why);
 
 	if (rc != 0) {
-		log_error("cannot use this collector's identity",
-			  "reason=\"%s\"", why);
+		log_reason(LOG_LEVEL_ERROR, "cannot use this collector's identity", why);
 	}
 	return rc;
 }
@@ -382,9 +381,10 @@ static void on_renewing(uv_timer_t *timer)
 	int rc = renewal_check(&p->renewal, NULL, &fresh, why);
 
 	if (rc < 0) {
-		log_error("the identity has changed and can't be used; the one "
-			  "before stays",
-			  "reason=\"%s\"", why);
+		log_reason(LOG_LEVEL_ERROR,
+			   "the identity has changed and can't be used; the one "
+			   "before stays",
+			   why);
 	} else if (rc > 0) {
 		take_identity(p, fresh);
 	}
@@ -447,7 +447,7 @@ static int open_collector(struct program *p, char why[static COLLECTOR_WHY])
 	share_own_dir(own, params.options->store_dir, params.options->member);
 	if (sqlite_catalogue_open(&p->catalogue, own, why) != 0) {
 		/* Searching is slower without it; storing is not. */
-		log_error("going on without a catalogue", "reason=\"%s\"", why);
+		log_reason(LOG_LEVEL_ERROR, "going on without a catalogue", why);
 		why[0] = '\0';
 	}
 	params.catalogue = p->catalogue;
@@ -489,7 +489,7 @@ static int open_control(struct program *p, char why[static COLLECTOR_WHY])
 			 path, err_str(rc),
 			 rc == UV_EADDRINUSE
 				 ? "another collector is running"
-				 : "its folder must be the collector's user's");
+				 : err_advice(rc));
 	}
 	return rc;
 }
@@ -554,8 +554,7 @@ static int run(struct program *p)
 		rc = start(p, why);
 	}
 	if (rc != 0) {
-		log_error("cannot start", "reason=\"%s\"",
-			  why[0] != '\0' ? why : err_str(rc));
+		log_reason(LOG_LEVEL_ERROR, "cannot start", why[0] != '\0' ? why : err_str(rc));
 		return rc;
 	}
 	watch_signals(p);

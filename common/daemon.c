@@ -152,9 +152,8 @@ int daemon_folder(const char *path, const char *user, unsigned mode,
 	}
 	if (rc != 0) {
 		snprintf(why, DAEMON_WHY,
-			 "cannot make the folder %.120s: %s; make it and give "
-			 "it to the user %.32s",
-			 path, err_str(rc), user);
+			 "cannot make the folder %.100s: %s; %s (user %.32s)",
+			 path, err_str(rc), err_advice(rc), user);
 	}
 	return rc;
 }

@@ -44,4 +44,8 @@ enum err {
 /* A constant string, never NULL; also for UV_E* codes and unknown ones. */
 const char *err_str(int code);
 
+/* What to do when a file or folder of ours can't be opened, made or written: a constant
+ * clause about "its" folder or disk; "" where nothing can be said in general. */
+const char *err_advice(int code);
+
 #endif

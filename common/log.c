@@ -114,3 +114,11 @@ const char *log_quote(char *out, size_t room, struct slice s)
 	out[n] = '\0';
 	return out;
 }
+
+void log_reason(enum log_level level, const char *msg, const char *why)
+{
+	char quoted[1024];
+
+	log_write(level, msg, "reason=%s",
+		  log_quote(quoted, sizeof quoted, slice_str(why)));
+}

@@ -34,6 +34,10 @@ void log_set_sink(void (*sink)(void *arg, enum log_level level,
 void log_write(enum log_level level, const char *msg, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* msg and reason="...", for a text that was put together from others' and may hold
+ * quotes; at most 1 KiB of it. */
+void log_reason(enum log_level level, const char *msg, const char *why);
+
 #define log_error(msg, ...) log_write(LOG_LEVEL_ERROR, msg, "" __VA_ARGS__)
 #define log_warn(msg, ...) log_write(LOG_LEVEL_WARN, msg, "" __VA_ARGS__)
 #define log_info(msg, ...) log_write(LOG_LEVEL_INFO, msg, "" __VA_ARGS__)

@@ -247,7 +247,7 @@ class World:
                 continue
             shipping = said.get("shipping", {})
             sources = said["sources"]
-            busy = (sources["lag_bytes"] or sources["searching"] or any(lane["unacknowledged_batches"] for lane in shipping.get("lanes", {}).values()) or
+            busy = (not sources["reading"] or sources["lag_bytes"] or sources["searching"] or any(lane["unacknowledged_batches"] for lane in shipping.get("lanes", {}).values()) or
                     shipping.get("connection", {}).get("state") == "waiting")
             quiet = 0 if busy else quiet + 1
         return quiet >= times

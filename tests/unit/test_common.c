@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/buf.h"
@@ -249,6 +250,37 @@ static void quoting_cuts_and_escapes(void **state)
 	}
 }
 
+static void keep_line(void *arg, enum log_level level, struct slice line)
+{
+	(void)level;
+	snprintf(arg, 2048, "%.*s", SLICE_ARG(line));
+}
+
+static void a_reason_with_quotes_is_one_value(void **state)
+{
+	char got[2048] = "", why[4096];
+
+	(void)state;
+	log_set_sink(keep_line, got);
+	log_reason(LOG_LEVEL_ERROR, "cannot start", "no user \"a\" to=become\n");
+	assert_non_null(strstr(got, "reason=\"no user \\\"a\\\" to=become\\x0a\""));
+	memset(why, 'w', sizeof why - 1);
+	why[sizeof why - 1] = '\0';
+	log_reason(LOG_LEVEL_ERROR, "cannot start", why);
+	assert_non_null(strstr(got, "www...\""));
+	log_set_sink(NULL, NULL);
+}
+
+static void advice_fits_the_error(void **state)
+{
+	(void)state;
+	assert_non_null(strstr(err_advice(UV_ENOSPC), "full"));
+	assert_null(strstr(err_advice(UV_ENOSPC), "belong"));
+	assert_non_null(strstr(err_advice(UV_EACCES), "belong"));
+	assert_non_null(strstr(err_advice(UV_EROFS), "read-only"));
+	assert_string_equal(err_advice(ERR_DAMAGED), "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +293,8 @@ int main(void)
 		cmocka_unit_test(json_is_valid_whatever_the_bytes),
 		cmocka_unit_test(siphash_agrees_with_its_paper),
 		cmocka_unit_test(quoting_cuts_and_escapes),
+		cmocka_unit_test(a_reason_with_quotes_is_one_value),
+		cmocka_unit_test(advice_fits_the_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

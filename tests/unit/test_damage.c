@@ -30,13 +30,14 @@ struct fixture {
 	char ids[ALERTS][ALERT_ID_TEXT];
 	size_t n_ids;    /* different alerts so far */
 	bool stopped;
+	char last[512];  /* logged last */
 };
 
 static void count_errors(void *arg, enum log_level level, struct slice line)
 {
 	struct fixture *f = arg;
 
-	(void)line;
+	snprintf(f->last, sizeof f->last, "%.*s", SLICE_ARG(line));
 	f->errors += level == LOG_LEVEL_ERROR;
 }
 
@@ -296,6 +297,76 @@ static void a_damaged_state_of_detectors_is_set_aside(void **state)
 	damage_everywhere(*state, "detect");
 }
 
+/* ---- a folder that can't be written, and a status that is asked early ---- */
+
+static int64_t no_space(struct sys *s, int fd, const void *buf, size_t n, uint64_t offset)
+{
+	(void)s;
+	(void)fd;
+	(void)buf;
+	(void)n;
+	(void)offset;
+	return UV_ENOSPC;
+}
+
+static void a_full_disk_is_told_as_one_and_not_as_a_wrong_owner(void **state)
+{
+	struct fixture *f = *state;
+	struct sys_ops ops = *f->sys.sys.ops;
+	struct sys_uv full = {{&ops}, &f->loop};
+	struct agent_params p = {
+		.sys = &full.sys, .config = f->config, .device = "gw",
+		.on_alert = on_alert, .arg = f,
+	};
+	struct agent *a;
+
+	ops.pwrite = no_space;
+	assert_int_equal(unlink(path_of(f, "state/secret")), 0);
+	assert_int_equal(agent_new(&a, &p), UV_ENOSPC);
+	assert_int_equal(f->errors, 1);
+	assert_non_null(strstr(f->last, "advice=\"its disk is full"));
+	assert_null(strstr(f->last, "belong"));
+	assert_null(strstr(f->last, "mode 0700"));
+}
+
+static const char *status_of(const struct agent *a)
+{
+	static char text[8192];
+	struct buf reply;
+	struct json j;
+
+	buf_init(&reply, sizeof text - 1);
+	j = json_begin(&reply);
+	json_object(&j, NULL);
+	agent_status(a, &j);
+	json_object_end(&j);
+	assert_int_equal(json_end(&j), 0);
+	snprintf(text, sizeof text, "%.*s", SLICE_ARG(buf_slice(&reply)));
+	buf_fini(&reply);
+	return text;
+}
+
+static void before_reading_has_begun_no_lag_is_known(void **state)
+{
+	struct fixture *f = *state;
+	struct agent_params p = {
+		.sys = &f->sys.sys, .config = f->config, .device = "gw",
+		.on_alert = on_alert, .arg = f,
+	};
+	struct agent *a;
+
+	assert_int_equal(agent_new(&a, &p), 0);
+	assert_non_null(strstr(status_of(a), "\"reading\":false,\"lag_bytes\":null"));
+	assert_int_equal(agent_start(a), 0);
+	assert_non_null(strstr(status_of(a), "\"reading\":true,\"lag_bytes\":0"));
+	f->stopped = false;
+	agent_stop(a, on_stopped, f);
+	while (!f->stopped) {
+		uv_run(&f->loop, UV_RUN_ONCE);
+	}
+	agent_free(a);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -305,6 +376,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_damaged_state_of_detectors_is_set_aside, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_full_disk_is_told_as_one_and_not_as_a_wrong_owner, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			before_reading_has_begun_no_lag_is_known, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
