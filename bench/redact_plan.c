@@ -199,7 +199,7 @@ int main(int argc, char **argv)
 	}
 	for (; rule_literals[n_literals].text != NULL; n_literals++) {
 		struct scan_literal l = {rule_literals[n_literals].text,
-					 rule_literals[n_literals].fold, NULL};
+					 rule_literals[n_literals].fold, NULL, NULL};
 
 		/* Goes on from the plan that there is. */
 		for (const struct scan_plan *k = rule_plan; k->text != NULL; k++) {

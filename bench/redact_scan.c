@@ -70,6 +70,7 @@ static void engines(const char *p, size_t n, size_t lines, unsigned rounds)
 
 	for (; rule_literals[k].text != NULL; k++) {
 		l[k] = (struct scan_literal){rule_literals[k].text, rule_literals[k].fold,
+					      rule_guard(&rule_literals[k]),
 					      plan_of(rule_literals[k].text)};
 	}
 	if (scan_new(&s, l, k) != 0) {

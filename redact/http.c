@@ -265,6 +265,41 @@ static size_t authority_end(const struct work *w, size_t from)
 	return i;
 }
 
+/* There is an @ where a password or a token would end: the same as verify_url() will see,
+ * for a lot of URLs that have none. */
+bool guard_url(const char *p, size_t at, size_t end, size_t n)
+{
+	bool colon = false;
+
+	(void)at;
+	for (size_t i = end; i < n && (unsigned char)p[i] > ' '; i++) {
+		switch (p[i]) {
+		case '@':
+			return true;
+		case ':':
+			colon = true;
+			break;
+		case '/':
+		case '?':
+		case '#':
+			if (!colon) {
+				return false;
+			}
+			break;
+		case '"':
+		case '\'':
+		case '`':
+		case '<':
+		case '>':
+		case '\\':
+			return false;
+		default:
+			break;
+		}
+	}
+	return false;
+}
+
 /* scheme://user:password@host */
 void verify_url(struct work *w, const struct literal *l, size_t at, size_t end)
 {

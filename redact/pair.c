@@ -333,7 +333,9 @@ void verify_pair(struct work *w, const struct literal *l, size_t at, size_t end)
 		mask_array(w, l->rule, p.value);
 		return;
 	}
-	if (!value_take(w, p.value, &v) || (p.form == FORM_CALL && !v.quoted)) {
+	/* "/etc/nginx/.htpasswd", client: is no list. */
+	if (!value_take(w, p.value, &v) ||
+	    ((p.form == FORM_CALL || p.form == FORM_LIST) && !v.quoted)) {
 		return;
 	}
 	if (p.form == FORM_CALL &&

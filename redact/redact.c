@@ -151,6 +151,7 @@ static int compile(struct redact *r)
 	}
 	for (size_t i = 0; i < r->n_literals; i++) {
 		l[i] = (struct scan_literal){r->literals[i].text, r->literals[i].fold,
+					     rule_guard(&r->literals[i]),
 					     rule_plan_find(r->literals[i].text)};
 	}
 	rc = scan_new(&r->scan, l, r->n_literals);
@@ -217,6 +218,8 @@ static void work_init(struct work *w, const struct redact *r, struct slice text)
 	w->off = r->off;
 	w->budget = 64 * 1024 + 32 * text.n;
 	w->rest = SIZE_MAX;
+	w->redact = r;
+	w->depth = 0;
 	w->n_spans = 0;
 }
 
@@ -238,6 +241,29 @@ static void find_literals(const struct redact *r, struct work *w)
 			l->verify(w, l, hits[i].at, hits[i].end);
 		}
 	}
+}
+
+size_t work_find(struct work *w, struct slice text, struct span *out, size_t max)
+{
+	struct work inner;
+	size_t n;
+
+	if (w->depth > 0) {
+		return 0;
+	}
+	work_init(&inner, w->redact, text);
+	inner.depth = 1;
+	inner.budget = w->budget;
+	find_literals(w->redact, &inner);
+	w->budget = inner.budget;
+	n = inner.n_spans < max ? inner.n_spans : max;
+	memcpy(out, inner.spans, n * sizeof *out);
+	if (inner.n_spans > n || inner.rest < text.n) {
+		/* All of it, then. */
+		out[0] = (struct span){0, text.n, RULE_LIMIT, false};
+		return 1;
+	}
+	return n;
 }
 
 /* Follows private key blocks from line to line.  What opens a block is looked for in

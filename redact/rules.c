@@ -51,6 +51,33 @@ const struct token_form rule_user_token = {C_WORD | C_DOT | C_B64 | C_TILDE, 6, 
 COMMAND(nmcli, "password", 0);
 COMMAND(wpa, NULL, 2);
 
+/* ---- user names in failed logins ---- */
+
+#define WHO(name, ...) static const struct name_form name = {__VA_ARGS__}
+
+WHO(who_sshd, NAME_HERE, true, NULL, NULL, NULL, NULL);
+WHO(who_next, NAME_HERE, false, NULL, NULL, NULL, NULL);
+WHO(who_listed, NAME_HERE, false, NULL, NULL, NULL, ",:;)");
+WHO(who_failed, NAME_HERE, false, NULL, NULL, "failed", ",");
+WHO(who_sasl, NAME_HERE, false, NULL, NULL, "authentication failed", ",");
+WHO(who_luci, NAME_HERE, true, " for ", NULL, NULL, NULL);
+WHO(who_login, NAME_HERE, false, " FOR ", NULL, NULL, ",");
+WHO(who_user_eq, NAME_HERE, false, " user=", NULL, "ailure", ",");
+WHO(who_courier, NAME_HERE, false, "user=", NULL, NULL, ",");
+WHO(who_dovecot, NAME_HERE, false, "user=", NULL, NULL, NULL);
+WHO(who_exim, NAME_HERE, false, NULL, NULL, "uthenticat", ")");
+WHO(who_before_for, NAME_UP_TO, false, NULL, " for user ", NULL, NULL);
+WHO(who_vsftpd, NAME_UP_TO, false, NULL, "[", NULL, NULL);
+WHO(who_proftpd, NAME_UP_TO, false, NULL, "USER ", NULL, NULL);
+WHO(who_user, NAME_UP_TO, false, NULL, "user ", NULL, NULL);
+WHO(who_quoted, NAME_UP_TO, false, NULL, "user \"", NULL, NULL);
+WHO(who_lookup, NAME_HERE, false, NULL, "(", NULL, ",)");
+WHO(who_samba, NAME_HERE, false, NULL, "ser [", NULL, "]");
+WHO(who_acct, NAME_ACCT, false, NULL, " acct=", NULL, NULL);
+WHO(who_access, NAME_ACCESS, false, NULL, NULL, NULL, NULL);
+WHO(who_both, NAME_BOTH, false, ": [", NULL, NULL, NULL);
+WHO(who_honeypot, NAME_BOTH, false, NULL, NULL, NULL, NULL);
+
 #define KEY(text, form) {text SCAN_SEP, true, RULE_PASSWORD, verify_pair, &(form)}
 #define NAME(text, form) {text SCAN_SEP, true, RULE_SECRET, verify_pair, &(form)}
 #define CASED(text, form) {text SCAN_SEP, false, RULE_PASSWORD, verify_pair, &(form)}
@@ -58,6 +85,8 @@ COMMAND(wpa, NULL, 2);
 #define RANDOM(rule, text, form) {text, false, RULE_##rule, verify_random, &(form)}
 #define RUN(text, form) {text, false, RULE_COMMAND, verify_command, &(form)}
 #define OPTION(text) {text " ", true, RULE_COMMAND, verify_option, NULL}
+#define NAMED(text, form) {text, false, RULE_TYPED, verify_typed, &(form)}
+#define HEX(text, fn) {text, false, RULE_COMMAND, fn, NULL}
 #define HEADER(text, fn, rule) {text, true, RULE_##rule, fn, NULL}
 
 
@@ -113,6 +142,33 @@ const struct literal rule_literals[] = {
 	{"--proxy-user", false, RULE_COMMAND, verify_flag, NULL},
 	RUN("nmcli ", nmcli), RUN("wpa_passphrase", wpa),
 	RUN("rabbitmqctl add_user", wpa), RUN("rabbitmqctl change_password", wpa),
+
+	NAMED("nvalid user ", who_sshd), NAMED("llegal user ", who_sshd),
+	NAMED("failures for ", who_sshd), NAMED("nonexistent user ", who_sshd),
+	NAMED("nvalid login as ", who_sshd), NAMED("existent login as ", who_sshd),
+	NAMED("nknown user ", who_next), NAMED("failed for user ", who_listed),
+	NAMED("denied for user ", who_listed), NAMED("passwd entry for user ", who_next),
+	NAMED("nformation about user ", who_next), NAMED("password attempt for ", who_next),
+	NAMED("nvalid password for ", who_next), NAMED("bad username [", who_next),
+	NAMED("ogin failed: ", who_listed), NAMED("ogin failed for ", who_next),
+	NAMED("authentication of ", who_failed), NAMED("sasl_username=", who_sasl),
+	NAMED("(set_id=", who_exim), NAMED("ruser=" SCAN_WORD, who_next),
+	NAMED("failed login on ", who_luci), NAMED("FAILED LOGIN", who_login),
+	NAMED("pam_sss(", who_user_eq), NAMED("pam_ldap(", who_user_eq),
+	NAMED("LOGIN FAILED, ", who_courier), NAMED("(auth failed", who_dovecot),
+	NAMED("not known to the underlying", who_before_for),
+	NAMED("] FAIL LOGIN", who_vsftpd), NAMED(": no such user found", who_proftpd),
+	NAMED("failed to authenticate", who_user), NAMED(" not found: /", who_user),
+	NAMED("\" was not found in", who_quoted), NAMED("): unknown user", who_lookup),
+	NAMED("NT_STATUS_NO_SUCH_USER", who_samba),
+	NAMED("NT_STATUS_WRONG_PASSWORD", who_samba),
+	NAMED("res=failed", who_acct), NAMED("\" 401 ", who_access),
+	NAMED("ogin incorrect", who_both), NAMED("login attempt [", who_honeypot),
+
+	HEX("type=EXECVE", verify_execve),
+	HEX("proctitle=" SCAN_HEX SCAN_HEX, verify_hex),
+	HEX(" cmd=" SCAN_HEX SCAN_HEX SCAN_HEX SCAN_HEX, verify_hex),
+	HEX(" data=" SCAN_HEX SCAN_HEX SCAN_HEX SCAN_HEX, verify_hex),
 
 	{"PRIVATE KEY", false, RULE_PRIVATE_KEY, verify_pem, NULL},
 	{"eyJ" SCAN_WORD, false, RULE_JWT, verify_jwt, NULL},
@@ -218,3 +274,17 @@ const struct literal rule_literals[] = {
 	{"webhook.office.com/", false, RULE_TOKEN, verify_webhook, &any_hook},
 	{NULL, false, 0, NULL, NULL},
 };
+
+scan_guard rule_guard(const struct literal *l)
+{
+	const struct name_form *f;
+
+	if (l->verify == verify_url) {
+		return guard_url;
+	}
+	if (l->verify == verify_typed) {
+		f = l->arg;
+		return f->blanks && f->behind == NULL ? guard_name : NULL;
+	}
+	return NULL;
+}

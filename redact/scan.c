@@ -55,6 +55,7 @@ struct pattern {
 	bool sep;       /* the last byte is a separator, not the literal's */
 	uint16_t literal;
 	char text[SCAN_MAX + 1];
+	scan_guard guard;
 };
 
 struct scan {
@@ -385,7 +386,8 @@ static size_t add_patterns(struct pattern *out, const struct scan_literal *l,
 			   uint16_t index)
 {
 	size_t n = strlen(l->text);
-	struct pattern p = {.n = (uint8_t)n, .fold = l->fold, .literal = index};
+	struct pattern p = {.n = (uint8_t)n, .fold = l->fold, .literal = index,
+			    .guard = l->guard};
 
 	memcpy(p.text, l->text, n);
 	p.sep = l->text[n - 1] == SCAN_SEP[0];
@@ -501,6 +503,12 @@ int scan_use(struct scan *s, enum scan_engine engine)
 
 /* ---- looking ---- */
 
+/* Without the separator, and the blank before it. */
+static size_t literal_len(const struct pattern *pt)
+{
+	return !pt->sep ? pt->n : pt->n - (pt->text[pt->n - 1] == SCAN_SEP[0] ? 1u : 2u);
+}
+
 /* The whole pattern stands around its window at `place`. */
 static bool pattern_at(const struct scan *s, const struct pattern *pt, const char *p,
 		       size_t place, size_t n)
@@ -523,7 +531,7 @@ static bool pattern_at(const struct scan *s, const struct pattern *pt, const cha
 			return false;
 		}
 	}
-	return true;
+	return pt->guard == NULL || pt->guard(p, at, at + literal_len(pt), n);
 }
 
 static inline bool quick_at(const struct scan *s, unsigned k, uint32_t window,
@@ -552,19 +560,14 @@ size_t scan_hits(const struct scan *s, const char *p, size_t place, size_t n,
 
 		for (unsigned k = s->first[b]; k < s->first[b + 1]; k++) {
 			const struct pattern *pt = &s->patterns[k];
-			size_t len = pt->n;
 
 			if (found == SCAN_HITS ||
 			    !quick_at(s, k, window, p, place, n)) {
 				continue;
 			}
-			if (pt->sep) {
-				/* The separator, and the blank before it. */
-				len -= pt->text[len - 1] == SCAN_SEP[0] ? 1 : 2;
-			}
 			out[found++] = (struct scan_hit){
 				pt->literal, place - pt->window,
-				place - pt->window + len};
+				place - pt->window + literal_len(pt)};
 		}
 	}
 	return found;

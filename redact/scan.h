@@ -37,9 +37,16 @@ struct scan_plan {
 	uint8_t bucket[2];
 };
 
+/* A quick look at what stands behind a literal at p[at, end), where ordinary lines are
+ * full of it: false when there can't be a secret, and the literal is passed over.  Reads
+ * nothing beyond p[0, n), nor beyond a newline, which ends the text as n does: so that a
+ * chunk and a line alone give the same. */
+typedef bool (*scan_guard)(const char *p, size_t at, size_t end, size_t n);
+
 struct scan_literal {
 	const char *text; /* kept; SCAN_MIN to SCAN_MAX bytes */
 	bool fold;        /* ASCII letters match in either case */
+	scan_guard guard; /* NULL: none */
 	/* NULL, or one for another text: chosen by scan_new(), which takes longer and
 	 * does it less well.  Only speed depends on it. */
 	const struct scan_plan *plan;

@@ -82,6 +82,10 @@
 	X(TOKEN, "token", "tokens of other providers, known by their beginning", \
 	  "npm_tn7v8s0wqqznbnjkpyoafbvnvalnhvmvy4ab published",                \
 	  "npm_config_loglevel is verbose")                                    \
+	X(TYPED, "typed-password",                                             \
+	  "user names of failed logins that look like passwords",              \
+	  "sshd[7]: Invalid user Huawei@123 from 192.0.2.7 port 4711",         \
+	  "sshd[7]: Invalid user test123 from 192.0.2.7 port 4711")            \
 	X(USER, "user", "keys and tokens named in the configuration", "", "")   \
 	X(LIMIT, "limit", "the rest of a line in which a limit was reached", "", "")
 
@@ -108,6 +112,8 @@ struct work {
 	uint32_t off;                 /* bit i: rule i is not used */
 	size_t budget;                /* bytes that may still be looked at */
 	size_t rest;                  /* masked from here on, or SIZE_MAX */
+	const struct redact *redact;  /* for work_find() */
+	unsigned depth;               /* inside of how many work_find() */
 	size_t n_spans;
 	struct span spans[SPANS_MAX];
 };
@@ -132,6 +138,10 @@ void work_mask(struct work *w, enum rule rule, size_t from, size_t to);
 /* Pays for n bytes; false when the budget is spent: the line is masked from
  * around `at` on, and the verifier returns. */
 bool work_spend(struct work *w, size_t at, size_t n);
+/* What all rules find in a text that stands in the line in another form (in hex): its
+ * spans, at most `max` of them.  Paid for by w; a limit reached inside is reached in
+ * w.  Not again inside of itself: then nothing is found.  redact.c. */
+size_t work_find(struct work *w, struct slice text, struct span *out, size_t max);
 /* The byte at i, or a newline (which no line holds) outside of the line. */
 static inline char work_at(const struct work *w, size_t i)
 {
@@ -161,6 +171,12 @@ static inline bool is_class(char c, unsigned classes)
 static inline bool is_blank(char c)
 {
 	return c == ' ' || c == '\t';
+}
+
+/* Of a C_HEX digit. */
+static inline unsigned hex_value(char c)
+{
+	return is_class(c, C_DIGIT) ? (unsigned)(c - '0') : ((unsigned)c | 0x20) - 'a' + 10;
 }
 
 /* c is one of these characters; NUL never is. */
@@ -217,6 +233,14 @@ void verify_option(struct work *w, const struct literal *l, size_t at, size_t en
 void verify_flag(struct work *w, const struct literal *l, size_t at, size_t end);
 void verify_command(struct work *w, const struct literal *l, size_t at, size_t end);
 void verify_pem(struct work *w, const struct literal *l, size_t at, size_t end);
+void verify_typed(struct work *w, const struct literal *l, size_t at, size_t end);
+void verify_execve(struct work *w, const struct literal *l, size_t at, size_t end);
+void verify_hex(struct work *w, const struct literal *l, size_t at, size_t end);
+
+/* ---- the guards of scan.h ---- */
+
+bool guard_name(const char *p, size_t at, size_t end, size_t n);
+bool guard_url(const char *p, size_t at, size_t end, size_t n);
 
 /* Masks what a line inside a private key block holds of the key; true: it may
  * belong to the block. */
@@ -246,6 +270,22 @@ struct token_form {
 	uint16_t min, max; /* length of that; max 0: any */
 };
 
+/* Where a daemon's line of a failed login says for whom it was. */
+struct name_form {
+	enum name_where {
+		NAME_HERE,   /* behind the literal, or where the next two say */
+		NAME_UP_TO,  /* from `before` up to the literal */
+		NAME_ACCT,   /* auditd's acct=, quoted or in hex */
+		NAME_ACCESS, /* the third word of an access log */
+		NAME_BOTH,   /* NAME/PASSWORD] */
+	} where;
+	bool blanks;         /* sshd's: up to " from ", with blanks in it */
+	const char *behind;  /* the next of these behind the literal; NULL: none */
+	const char *before;  /* the last of these in front of it; NULL: none */
+	const char *needs;   /* what the line must hold as well; NULL: nothing */
+	const char *ends;    /* characters that end a bare name; NULL: blanks only */
+};
+
 struct command_form {
 	const char *keyword; /* the word after this one is a password, or NULL */
 	uint8_t positional;  /* or the n-th word that is no option, 0: none */
@@ -253,6 +293,8 @@ struct command_form {
 
 /* Terminated by a NULL text. */
 extern const struct literal rule_literals[];
+/* NULL: none. */
+scan_guard rule_guard(const struct literal *l);
 /* How they are scanned for: plan.c, likewise terminated. */
 extern const struct scan_plan rule_plan[];
 /* For keys and tokens named in the configuration. */
