@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/sys_uv.h"
 #include "sources/names.h"
@@ -18,7 +19,8 @@ static void allow_once(struct sandbox_paths *p, const char *path, unsigned acces
 	sandbox_allow(p, path, access);
 }
 
-static int on_match(void *arg, const char *path)
+/* Of a pattern that ends in a wildcard, all of the folder may match. */
+static int on_match_of_folder(void *arg, const char *path)
 {
 	char copy[SANDBOX_PATH_TEXT];
 	struct sys_stat st;
@@ -26,6 +28,18 @@ static int on_match(void *arg, const char *path)
 	if (strlen(path) < sizeof copy && sys_stat(sys_plain(), path, &st) == 0) {
 		memcpy(copy, path, strlen(path) + 1);
 		allow_once(arg, dirname(copy), SANDBOX_READ);
+	}
+	return 0;
+}
+
+/* Of one that ends in a name, that file; what comes in its place is another one, which
+ * may be seen (the folder is listed) and not read.  The folder would be all of /etc. */
+static int on_match_of_name(void *arg, const char *path)
+{
+	struct sys_stat st;
+
+	if (sys_stat(sys_plain(), path, &st) == 0 && S_ISREG(st.mode)) {
+		allow_once(arg, path, SANDBOX_READ);
 	}
 	return 0;
 }
@@ -49,7 +63,10 @@ static void allow_pattern(struct sandbox_paths *p, const char *pattern)
 {
 	allow_base(p, pattern);
 	/* What can't be listed now can't be later. */
-	(void)names_glob(sys_plain(), pattern, NULL, on_match, p);
+	(void)names_glob(sys_plain(), pattern, NULL,
+			 strpbrk(names_base(pattern), "*?[") != NULL ? on_match_of_folder
+								     : on_match_of_name,
+			 p);
 }
 
 static void allow_watched(struct sandbox_paths *p, const struct agent_config *config,
