@@ -28,9 +28,10 @@ static const struct rule rules[HEALTH_NR] = {
 	[HEALTH_BLIND] = {
 		"6f2b5e93-15f6-4add-b996-edcd620c7fd7",
 		"Not all that is configured is seen",
-		"More files match a pattern than the agent follows or watches at once. What is "
-		"known already is seen; of what is new some is not, until there are fewer. "
-		"Whoever may make files there may have done it on purpose.",
+		"More files match a pattern than the agent follows or watches at once, or a "
+		"compressed one holds far more than its size lets expect. What is known already "
+		"is seen; of what is new some is not, until there are fewer. Whoever may make "
+		"files there may have done it on purpose.",
 		SEVERITY_HIGH},
 };
 

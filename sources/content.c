@@ -289,6 +289,14 @@ static int fill_in(struct content *u)
 	return 0;
 }
 
+static bool too_much(const struct content *u)
+{
+	uint64_t out = u->base + u->n;
+
+	return out > CONTENT_MOST ||
+	       (out > CONTENT_FREE && (out - CONTENT_FREE) / CONTENT_RATIO > u->in_at);
+}
+
 /* Decodes on by a little. */
 static int step(struct content *u)
 {
@@ -304,6 +312,7 @@ static int step(struct content *u)
 		return rc;
 	}
 	rc = run(u, u->in_n == 0);
+	rc = rc == 0 && too_much(u) ? ERR_TOO_LARGE : rc;
 	if (rc == 0 && u->in_n == 0 && u->n == before && u->base == base) {
 		if (u->member_open || u->in_at == 0) {
 			return ERR_TRUNCATED;

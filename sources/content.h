@@ -12,8 +12,11 @@
  * Memory    the window that is asked for, 64 KiB of compressed bytes, and the decoder: 40
  *           KiB for gzip, what the file asks for with zstd and xz, at most
  *           CONTENT_MEMORY.
+ * Work      a file may hold CONTENT_FREE bytes, and beyond that CONTENT_RATIO for each of
+ *           its compressed ones, at most CONTENT_MOST.
  * Errors    ERR_MALFORMED, ERR_TRUNCATED (no trailer), ERR_LIMIT (it wants more memory),
- *           UV_ENOTSUP, UV_ENOMEM, UV_EAGAIN (call again), or sys_pread()'s.
+ *           ERR_TOO_LARGE (it holds more), UV_ENOTSUP, UV_ENOMEM, UV_EAGAIN (call
+ *           again), or sys_pread()'s.
  */
 #ifndef SOURCES_CONTENT_H
 #define SOURCES_CONTENT_H
@@ -25,7 +28,12 @@ enum {
 	CONTENT_STEP_IN = 1024 * 1024,
 	/* xz -9 needs 65 MiB; zstd without --ultra or --long 8 MiB. */
 	CONTENT_MEMORY = 72 * 1024 * 1024,
+	CONTENT_FREE = 64 * 1024 * 1024,
+	/* Logs shrink to a tenth, those of one repeated line with its time to a fiftieth;
+	 * a bomb to a thousandth (gzip) and far less (zstd, xz). */
+	CONTENT_RATIO = 200,
 };
+#define CONTENT_MOST (UINT64_C(64) << 30)
 
 enum content_kind { CONTENT_PLAIN, CONTENT_GZIP, CONTENT_ZSTD, CONTENT_XZ, CONTENT_BZIP2 };
 

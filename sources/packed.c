@@ -8,6 +8,8 @@
 #include "common/log.h"
 #include "sources/tail_impl.h"
 
+enum { NS_PER_MS = 1000000 };
+
 void packed_changed(struct file *f, const struct sys_stat *st)
 {
 	if (st->size == f->packed_size && st->mtime_ns == f->mtime_ns) {
@@ -46,9 +48,29 @@ static void put_aside(struct file *f)
 	file_skip(f);
 }
 
+/* However it changes, what was found out once costs no more for a while; and whoever can
+ * make one can make many, which are told once. */
+static void put_bomb_aside(struct file *f)
+{
+	static const char detail[] = "a compressed log file holds far more than its size lets "
+				     "expect, and is not read";
+	struct tail *t = f->tail;
+	struct folder *d = f->folder;
+
+	f->aside_until_ns = sys_mono_ns(t->sys) + (int64_t)TAIL_ASIDE_MS * NS_PER_MS;
+	if (!d->told_large && t->cb.blind != NULL) {
+		d->told_large = true;
+		t->cb.blind(t->arg, slice_str(d->path), slice_str(detail));
+	}
+	put_aside(f);
+}
+
 static const char *why(int rc)
 {
 	switch (rc) {
+	case ERR_TOO_LARGE:
+		return "a compressed log file holds far more than its size lets expect, "
+		       "skipping it (unpack it where it lies, if it is right)";
 	case UV_ENOTSUP:
 		return "cannot read this kind of compressed log file, skipping it "
 		       "(this build knows gzip, zstd and, with liblzma, xz)";
@@ -97,7 +119,11 @@ void packed_step(struct file *f)
 		tail_trouble(t, f->path, (int)got, why((int)got));
 	}
 	search_again_for(t, f);
-	put_aside(f);
+	if (got == ERR_TOO_LARGE) {
+		put_bomb_aside(f);
+	} else {
+		put_aside(f);
+	}
 }
 
 bool packed_done(const struct file *f)

@@ -386,7 +386,8 @@ static int on_match(void *arg, const char *path)
 	}
 	f = file_find(t, st.dev, st.ino);
 	if (f != NULL && f->state == FILE_SKIPPED &&
-	    (file_disk_size(f) != st.size || f->mtime_ns != st.mtime_ns)) {
+	    (file_disk_size(f) != st.size || f->mtime_ns != st.mtime_ns) &&
+	    sys_mono_ns(t->sys) >= f->aside_until_ns) {
 		file_free(f);
 		f = NULL;
 	}

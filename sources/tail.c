@@ -206,6 +206,7 @@ static void settings(struct tail *t, const struct sources_options *o)
 	t->timeout_ms = o->last_line_timeout_ms != 0 ? o->last_line_timeout_ms
 						     : TIMEOUT_DEFAULT_MS;
 	t->max_open = o->max_open != 0 ? (size_t)o->max_open : TAIL_MAX_OPEN;
+	t->max_known = STREAM_TABLE_MAX;
 	t->max_skipped = TAIL_MAX_SKIPPED;
 	t->folder_skipped = TAIL_FOLDER_SKIPPED;
 	t->buf_room = (t->line_max < LIMIT_CHUNK ? (size_t)LIMIT_CHUNK
@@ -580,19 +581,6 @@ int tail_verify(struct tail *t, const struct stream_id *id, uint64_t position,
 
 /* ---- what the tail says ---- */
 
-static int keep_first(const void *a, const void *b)
-{
-	const struct known *x = *(struct known *const *)a;
-	const struct known *y = *(struct known *const *)b;
-
-	if (known_done(x) != known_done(y)) {
-		return known_done(x) ? 1 : -1;
-	}
-	return x->st.seen_ns > y->st.seen_ns   ? -1
-	       : x->st.seen_ns < y->st.seen_ns ? 1
-					       : 0;
-}
-
 static int state_of_file(const struct file *f, struct stream_state *out)
 {
 	int rc;
@@ -659,7 +647,7 @@ int tail_states(struct tail *t, struct stream_state **out, size_t *n)
 	*n = 0;
 	if (room > STREAM_TABLE_MAX) {
 		room = STREAM_TABLE_MAX;
-		qsort(t->known, t->n_known, sizeof t->known[0], keep_first);
+		known_sort(t);
 	}
 	states = calloc(room + 1, sizeof *states);
 	if (states == NULL) {

@@ -55,6 +55,7 @@ enum {
 	TAIL_LINGER_MS = 600000, /* a renamed file may still grow that long */
 	TAIL_SEARCHES = 12,      /* for a stream's rest, ever less often */
 	TAIL_BACK = 4096,        /* a read begins at most so far before the position */
+	TAIL_ASIDE_MS = 600000,  /* a file that holds too much, however it changes */
 	TAIL_STRONG = 1024,      /* bytes: see identify.c */
 };
 /* Two changes of a directory within it may leave the same time. */
@@ -79,6 +80,7 @@ struct folder {
 	bool oldest_known;
 	int64_t oldest_ns;
 	bool told;           /* that not all of its compressed files are looked at */
+	bool told_large;     /* that one of them holds too much */
 	char path[];
 };
 
@@ -129,6 +131,7 @@ struct file {
 	size_t n_peek;
 	uint64_t partial;      /* bytes behind s->position that are no whole line yet */
 	struct stream_id copy_of; /* SKIPPED */
+	int64_t aside_until_ns;   /* SKIPPED: monotonic; not looked at before */
 
 	/* RESUMING: where to, and what has to hold. */
 	uint64_t to;
@@ -148,6 +151,8 @@ struct file {
 struct known {
 	struct stream_state st; /* its inode: known_place() only, while in the table */
 	struct known *next_by_ino, *next_by_id; /* chains of the tail's indexes */
+	uint16_t in_folder; /* remember.c: its folder's count */
+	uint32_t rank;      /* known_sort(): its place in its folder */
 	uint32_t source;
 	/* Its reader in this process had come to st.position and nothing above W is
 	 * lost: it goes on there. */
@@ -266,7 +271,7 @@ struct tail {
 	struct file **files;
 	size_t n_files, room_files, n_open, next_file;
 	struct known **known; /* STREAM_TABLE_MAX */
-	size_t n_known;
+	size_t n_known, max_known;
 	struct file *files_by_ino[TAIL_INDEX];
 	struct known *known_by_ino[TAIL_INDEX], *known_by_id[TAIL_INDEX];
 	struct watch *watches[TAIL_MAX_WATCHES];
@@ -435,6 +440,8 @@ struct known *known_by_inode(const struct tail *t, uint64_t dev, uint64_t ino);
 /* Into the table; when it is full, the finished one that was seen longest ago
  * goes, or else the oldest. */
 void known_put(struct tail *t, struct known *k);
+/* Those that are to be kept first when there is no room for all. */
+void known_sort(struct tail *t);
 /* k, in the table, is on this inode now; 0, 0: on none. */
 void known_place(struct tail *t, struct known *k, uint64_t dev, uint64_t ino);
 static inline size_t tail_ino_chain(uint64_t dev, uint64_t ino)

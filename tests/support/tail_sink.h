@@ -29,8 +29,9 @@ struct sink {
 	struct sources_options *options;
 	struct tail *tail;
 	struct buf table; /* the last checkpoint */
+	bool forgets; /* the tail's table is too small */
 	bool hello; /* the collector tells its watermarks at the start */
-	struct sink_stream streams[512];
+	struct sink_stream streams[2048];
 	size_t n_streams;
 	struct sink_row *pending, *stored;
 	size_t n_pending, room_pending, n_stored, room_stored;
@@ -53,7 +54,7 @@ static inline struct sink_stream *sink_find(struct sink *k,
 			return &k->streams[i];
 		}
 	}
-	assert(k->n_streams < 512);
+	assert(k->n_streams < 2048);
 	k->streams[k->n_streams] = (struct sink_stream){.id = *id};
 	return &k->streams[k->n_streams++];
 }
@@ -248,7 +249,7 @@ static inline void sink_ack(struct sink *k, size_t n)
 			free(row.text);
 		}
 		rc = tail_watermark(k->tail, &row.id, row.end, row.h);
-		if (rc != 0) {
+		if (rc != 0 && !(k->forgets && rc == UV_ENOENT)) {
 			fprintf(stderr, "watermark %llu refused: %s\n",
 				(unsigned long long)row.end, err_str(rc));
 			abort();

@@ -294,6 +294,46 @@ static void a_plain_file_may_bear_any_name(void **state)
 	assert_false(content_can(CONTENT_BZIP2));
 }
 
+/* n equal bytes, packed: read in pieces, without keeping them. */
+static int64_t read_zeros(enum content_kind kind, size_t n, uint64_t *decoded)
+{
+	char *zeros = calloc(1, n), *out = malloc(WINDOW);
+	unsigned char *packed = malloc(compress_bound(n));
+	struct memory_sys m;
+	struct content *u;
+	int64_t got;
+
+	memory_sys_init(&m, "x", packed, compress_bytes(kind, zeros, n, packed));
+	assert_int_equal(content_open(&u, &m.sys, 3, kind, WINDOW), 0);
+	*decoded = 0;
+	do {
+		got = content_pread(u, out, WINDOW, *decoded);
+		*decoded += got > 0 ? (uint64_t)got : 0;
+	} while (got > 0 || got == UV_EAGAIN);
+	content_close(u);
+	free(zeros);
+	free(out);
+	free(packed);
+	return got;
+}
+
+static void what_holds_far_more_than_its_size_lets_expect_is_given_up(void **state)
+{
+	const size_t much = (size_t)CONTENT_FREE + 48 * 1024 * 1024;
+	uint64_t decoded;
+
+	(void)state;
+	for (uint64_t k = 0; k < 3; k++) {
+		enum content_kind kind = compress_kind(k);
+
+		/* A small one may be anything. */
+		assert_int_equal(read_zeros(kind, 2 * 1024 * 1024, &decoded), 0);
+		assert_int_equal(decoded, 2 * 1024 * 1024);
+		assert_int_equal(read_zeros(kind, much, &decoded), ERR_TOO_LARGE);
+		assert_true(decoded <= much);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +347,7 @@ int main(void)
 		cmocka_unit_test(nothing_but_zeros_is_no_member),
 		cmocka_unit_test(what_decodes_to_nothing_ends_a_call_as_well),
 		cmocka_unit_test(a_plain_file_may_bear_any_name),
+		cmocka_unit_test(what_holds_far_more_than_its_size_lets_expect_is_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, make_text, drop_text);

@@ -327,6 +327,134 @@ static void names_that_cannot_be_read_do_not_flood_the_log(void **state)
 	assert_in_range(logged, TAIL_MAX_TROUBLES, TAIL_MAX_TROUBLES + 10);
 }
 
+static size_t open_in(struct bench *b, const char *path)
+{
+	return folder_of(b->k.tail, path)->n_open;
+}
+
+/* ---- whose streams are remembered (remember.c) ---- */
+
+enum { KNOWN = 24, QUIET = 5 };
+
+static size_t known_in(const struct bench *b, const char *folder)
+{
+	const struct tail *t = b->k.tail;
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n_known; i++) {
+		n += t->known[i]->st.path != NULL &&
+		     strncmp(t->known[i]->st.path, folder, strlen(folder)) == 0;
+	}
+	return n;
+}
+
+static void a_folder_of_many_files_does_not_push_out_what_is_known_of_another(void **state)
+{
+	struct bench *b = *state;
+	char line[64];
+
+	sink_start(&b->k);
+	b->k.tail->max_known = KNOWN;
+	b->k.forgets = true;
+	for (int i = 0; i < QUIET; i++) {
+		snprintf(line, sizeof line, "quiet %d\n", i);
+		world_append(&b->w, numbered("/srv/b/quiet", i), line);
+	}
+	for (int i = 0; i < 5; i++) {
+		settle(b, 1000);
+	}
+	/* What is forgotten of them is read again: a new stream each time. */
+	for (int i = 0; i < 2 * KNOWN; i++) {
+		snprintf(line, sizeof line, "many %d\n", i);
+		world_append(&b->w, numbered("/srv/a/many", i), line);
+		settle(b, 100);
+	}
+	assert_true(b->k.tail->n_known <= KNOWN);
+	/* One or another of them may be open. */
+	assert_true(known_in(b, "/srv/b/") + open_in(b, "/srv/b/") >= QUIET);
+	for (int i = 0; i < QUIET; i++) {
+		world_append(&b->w, numbered("/srv/b/quiet", i), "more\n");
+		settle(b, 1000);
+	}
+	assert_int_equal(count(b, "more"), QUIET);
+	for (int i = 0; i < QUIET; i++) {
+		snprintf(line, sizeof line, "quiet %d", i);
+		assert_int_equal(count(b, line), 1);
+	}
+}
+
+static void of_more_than_can_be_saved_each_folder_keeps_some(void **state)
+{
+	struct bench *b = *state;
+	struct tail *t;
+
+	sink_start(&b->k);
+	for (int i = 0; i < QUIET; i++) {
+		world_append(&b->w, numbered("/srv/b/quiet", i), "quiet\n");
+		settle(b, 300);
+	}
+	for (int i = 0; i < MANY; i++) {
+		world_append(&b->w, numbered("/srv/a/many", i), numbered("many ", i));
+		world_append(&b->w, numbered("/srv/a/many", i), "\n");
+		settle(b, 300);
+	}
+	t = b->k.tail;
+	known_sort(t);
+	assert_true(t->n_known > 3 * QUIET);
+	t->n_known = 3 * QUIET; /* As if there was no room for the others. */
+	assert_true(known_in(b, "/srv/b/") + open_in(b, "/srv/b/") >= QUIET);
+	t->n_known = MANY + QUIET - t->n_open;
+}
+
+/* ---- a compressed file that holds too much ---- */
+
+static void put_bomb(struct bench *b, const char *path)
+{
+	const size_t n = (size_t)CONTENT_FREE + 32 * 1024 * 1024;
+	char *zeros = calloc(1, n);
+	unsigned char *packed = malloc(compress_bound(n / 64));
+	size_t n_packed;
+
+	assert_non_null(zeros);
+	assert_non_null(packed);
+	memset(zeros, '\n', n);
+	n_packed = ZSTD_compress(packed, compress_bound(n / 64), zeros, n, 1);
+	assert_false(ZSTD_isError(n_packed));
+	if (world_name(&b->w, path) != NULL) {
+		world_unlink(&b->w, path);
+	}
+	world_write(&b->w, path, packed, n_packed);
+	free(zeros);
+	free(packed);
+}
+
+static void a_bomb_is_told_once_and_not_decoded_again_and_again(void **state)
+{
+	struct bench *b = *state;
+
+	sink_start(&b->k);
+	put_bomb(b, "/srv/a/bomb.zst");
+	world_append(&b->w, "/srv/a/log", "in a\n");
+	for (int i = 0; i < 5; i++) {
+		settle(b, 1000);
+	}
+	assert_int_equal(b->k.blind, 1);
+	assert_int_equal(count(b, "in a"), 1);
+	assert_int_equal(b->k.n_stored, 1);
+	b->opens = 0;
+	for (int i = 0; i < 20; i++) {
+		world_append(&b->w, "/srv/a/bomb.zst", "x");
+		settle(b, 1000);
+	}
+	assert_int_equal(b->opens, 0);
+	settle(b, TAIL_ASIDE_MS);
+	world_append(&b->w, "/srv/a/bomb.zst", "x");
+	settle(b, 3000);
+	assert_true(b->opens > 0);
+	assert_int_equal(b->k.blind, 1);
+	assert_int_equal(b->k.n_stored, 1);
+}
+
 /* ---- who has to give way (rather() of room.c) ---- */
 
 static void grow(struct bench *b, const char *format, int from, int to)
@@ -341,11 +469,6 @@ static bool is_open(struct bench *b, const char *path)
 	struct file *f = file_find(b->k.tail, 1, world_name_of(&b->w, path)->inode->ino);
 
 	return f != NULL && f->fd >= 0;
-}
-
-static size_t open_in(struct bench *b, const char *path)
-{
-	return folder_of(b->k.tail, path)->n_open;
 }
 
 static void a_file_without_a_name_gives_way_last(void **state)
@@ -415,6 +538,9 @@ int main(void)
 		TEST(skipped_files_take_no_place_from_others),
 		TEST(skipped_files_of_all_folders_have_a_bound_too),
 		TEST(names_that_cannot_be_read_do_not_flood_the_log),
+		TEST(a_folder_of_many_files_does_not_push_out_what_is_known_of_another),
+		TEST(of_more_than_can_be_saved_each_folder_keeps_some),
+		TEST(a_bomb_is_told_once_and_not_decoded_again_and_again),
 		TEST(a_file_without_a_name_gives_way_last),
 		TEST(the_folder_that_has_most_gives_way_and_in_it_the_one_read_for_longest),
 	};
