@@ -392,13 +392,16 @@ void deliver_lost(struct deliver *d, struct device *device)
 	device->times_lost++;
 }
 
+static int64_t save_every_ms(const struct deliver *d)
+{
+	return share_is_on(&d->c->store) ? SAVE_SHARED_MS : SAVE_IDLE_MS;
+}
+
 static bool save_is_due(const struct deliver *d)
 {
 	return d->cursor.arrival > d->saved_arrival &&
-	       sys_mono_ns(d->c->sys) - d->saved_ns >
-		       (share_is_on(&d->c->store) ? SAVE_SHARED_MS
-						  : SAVE_IDLE_MS) *
-			       NS_PER_MS;
+	       sys_mono_ns(d->c->sys) - d->saved_ns >=
+		       save_every_ms(d) * NS_PER_MS;
 }
 
 /* Of a device that was another's since: what is owed of it is found anew. */
@@ -441,6 +444,9 @@ void deliver_kick(struct deliver *d)
 			submit(d);
 			d->lagging = !d->busy;
 		}
+	} else if (d->cursor.arrival > d->saved_arrival) {
+		/* Also when nothing more comes. */
+		sys_timer_set(d->c->sys, d->timer, (uint64_t)save_every_ms(d));
 	}
 }
 

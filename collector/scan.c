@@ -108,6 +108,7 @@ static int read_segment(struct scan *sc, const struct segment_name *name)
 	while ((rc = segment_reader_next(&r, &e)) == 1) {
 		int added = 0;
 
+		sc->report->steps++;
 		if (e.kind == ENTRY_HEAD_SIGNED) {
 			added = take_head(sc->device, e.signed_head);
 		} else {
@@ -461,8 +462,9 @@ static uint64_t sure_until(const struct scan *sc, size_t found, uint32_t part)
 }
 
 /* Writes what stands in the file from `from` on once more, in its place. */
-static int write_again(struct sys *sys, int fd, uint64_t from)
+static int write_again(struct scan *sc, int fd, uint64_t from)
 {
+	struct sys *sys = sc->store->sys;
 	char chunk[16 * 1024];
 
 	for (;;) {
@@ -475,6 +477,7 @@ static int write_again(struct sys *sys, int fd, uint64_t from)
 			return rc;
 		}
 		from += (uint64_t)got;
+		sc->report->steps++;
 	}
 }
 
@@ -489,7 +492,7 @@ static int sync_part(struct scan *sc, const struct segment_name *name,
 	if (fd < 0) {
 		return fd == UV_ENOENT ? 0 : fd;
 	}
-	rc = write_again(sc->store->sys, fd,
+	rc = write_again(sc, fd,
 			 sure_until(sc, found, name->part));
 	if (rc == 0) {
 		rc = sys_fdatasync(sc->store->sys, fd);

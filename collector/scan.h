@@ -19,6 +19,7 @@ struct scan_report {
 	size_t damaged;           /* files with damage in them */
 	size_t dropped;           /* ends that nothing continues to */
 	bool rebuilt;             /* the catalogue was lost or ahead */
+	_Atomic(uint64_t) steps;  /* any that were made: another thread sees it go on */
 };
 
 /* catalogue may be NULL.  UV_E* of a file call that nothing can be done about

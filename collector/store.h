@@ -97,6 +97,7 @@ struct device {
 	bool lost;   /* a commit saw that it is not any more */
 	bool due;    /* in store.due */
 	bool taking; /* take.c is about it */
+	bool asked;  /* its: a session waits for that */
 	int take_rc; /* how that ended, until its session has heard of it */
 	unsigned times_lost; /* what was noted before the latest is void */
 	uint64_t owed_from, owed_until; /* arrivals that another had stored and may

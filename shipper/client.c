@@ -548,7 +548,8 @@ void client_tick(struct client *c, int64_t now_ns)
 		return;
 	}
 	if ((c->state == DIALING || c->state == GREETING) &&
-	    now_ns - c->state_ns > GREETING_TIMEOUT_S * second) {
+	    now_ns - c->state_ns > GREETING_TIMEOUT_S * second &&
+	    now_ns - c->heard_ns > GREETING_TIMEOUT_S * second) {
 		log_warn("the collector does not answer; connecting anew",
 			 "seconds=%d", GREETING_TIMEOUT_S);
 		client_end_session(c);

@@ -364,6 +364,12 @@ void client_message(void *arg, struct link *l, uint8_t type,
 	if (c->state == ENDING || c->state == STOPPED) {
 		return;
 	}
+	if (c->state == GREETING && type == MSG_WAIT) {
+		log_info("the collector takes this device over from another one; "
+			 "waiting",
+			 "collector=%s", client_host(c)->name);
+		return; /* It was heard: client_tick() goes on waiting. */
+	}
 	if (c->state != WELCOME && type != MSG_WELCOME && type != MSG_ERROR) {
 		protocol_error(c, "before the welcome", ERR_PROTOCOL);
 		return;

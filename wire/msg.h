@@ -28,6 +28,7 @@ enum msg_type {
 	MSG_LADDER = 9,  /* agent: asks for a stream's ladder; collector: it */
 	MSG_PING = 11,   /* agent: a sign of life, empty; no answer */
 	MSG_BYE = 10,    /* agent: ends cleanly, everything acknowledged or spooled */
+	MSG_WAIT = 12,   /* collector, before its welcome, empty: that will come */
 };
 
 /* One stream as an end knows it. */

@@ -8,18 +8,24 @@
  * E is the end of what the store holds (the files that have a name), D what of it would
  * outlive the power; a collector writes to the files of generation g[c].
  *
+ * Taking over may last: the device is told to wait, and stays until it is welcomed; and what
+ * one collector is taking the other leaves to it, unless it seems to do nothing any more
+ * (`stalls`; it may all the same).
+ *
  * To hold: what lands, lands at the end (nothing twice, no hole); what is acknowledged is
- * in the store.
+ * in the store; take-overs are not begun for ever: each has its reason, a move, a death, a stall.
  *
  *   blind        acknowledged without looking whose the folder is
  *   shared       the files are taken as they are, not copied
  *   early        copied first, renamed then
  *   remembered   W is what this collector remembers of its last time
  *   unsynced     the copies are not synced
+ *   silent       the device hears nothing while it is taken over, and asks the other
+ *   steal        it is taken from one that is taking it and gets on with it
  *
- * check: -DN=2 -DMOVES=3 -DKILLS=1 -DCUTS=1
- * long: -DN=3 -DMOVES=3 -DKILLS=2 -DCUTS=1
- * break: blind shared early remembered unsynced
+ * check: -DN=2 -DMOVES=3 -DKILLS=1 -DCUTS=1 -DSTALLS=1
+ * long: -DN=3 -DMOVES=3 -DKILLS=2 -DCUTS=1 -DSTALLS=1
+ * break: blind shared early remembered unsynced silent steal
  */
 #define none       0
 #define blind      1
@@ -27,6 +33,8 @@
 #define early      3
 #define remembered 4
 #define unsynced   5
+#define silent     6
+#define steal      7
 #ifndef BREAK
 #define BREAK none
 #endif
@@ -42,13 +50,17 @@
 #ifndef CUTS
 #define CUTS 1
 #endif
+#ifndef STALLS
+#define STALLS 1
+#endif
 #define NOBODY 2
 
 byte E, D, owner, gen; /* the store */
 byte acked;            /* what the device has forgotten */
 byte at = NOBODY, rp;  /* the device: whom it talks to, what it sends next */
 bool open;             /* it has been welcomed there */
-byte moves, kills, cuts;
+byte moves, kills, cuts, stalls;
+byte begun;            /* take-overs */
 
 /* Of each collector. */
 bool has[2];      /* it believes that the device is its own, and knows W */
@@ -106,7 +118,14 @@ end:	do
 			fi
 		:: else -> has[c] = false; taking[c] = 1
 		fi }
-	:: atomic { taking[c] == 1 ->
+	:: atomic { taking[c] == 1 && (owner == c || taking[1 - c] != 2 || owner != 1 - c || BREAK == steal || stalls < STALLS) ->
+		if
+		:: owner != c && taking[1 - c] == 2 && owner == 1 - c && BREAK != steal -> stalls++
+		:: else
+		fi;
+		begun++;
+		/* Also for a session that has long gone: once for each move. */
+		assert(begun <= 1 + 2 * (moves + kills + 2 * cuts + stalls));
 		if
 		:: BREAK == early -> copied[c] = E
 		:: else -> owner = c
@@ -117,7 +136,9 @@ end:	do
 		:: BREAK == early -> owner = c; exchange(c, copied[c])
 		:: else -> exchange(c, E)
 		fi }
-	:: atomic { taking[c] == 2 && BREAK != early && owner != c -> taking[c] = 0 }
+	:: atomic { taking[c] == 2 && BREAK != early && owner != c ->
+		assert(stalls > 0);
+		taking[c] = 0 }
 	/* A batch arrives. */
 	:: atomic { flying[c] > 0 && has[c] ->
 		if
@@ -170,6 +191,7 @@ end:	do
 	:: atomic { at == NOBODY -> at = 1; open = false }
 	/* It gives up; what it has sent may still arrive. */
 	:: atomic { at != NOBODY && moves < MOVES -> moves++; at = NOBODY; open = false }
+	:: atomic { BREAK == silent && at != NOBODY && !open && taking[at] > 0 -> at = NOBODY }
 	:: atomic { at != NOBODY && open && rp < N && flying[at] == 0 -> flying[at] = rp + 1; rp++ }
 	/* Nothing more is under way, and not all is acknowledged: asked once more. */
 	:: atomic { at != NOBODY && open && rp == N && flying[at] == 0 && acked < N && moves < MOVES ->

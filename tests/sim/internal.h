@@ -39,6 +39,7 @@ struct node {
 	bool alive, dying, power_cut, frozen;
 	uint64_t life, calls, kill_at;
 	int64_t stopped_until_ns; /* SIGSTOP, SIGCONT */
+	int64_t slow_ns; /* its jobs take from half of that up to it */
 	int64_t skew_ns; /* its wall clock is off by so much */
 	bool isolated;   /* nothing reaches it, nothing leaves it */
 	struct sys_timer *timers;

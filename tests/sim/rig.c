@@ -130,6 +130,9 @@ static void on_said(void *arg, struct node *from, uint8_t type,
 	struct msg_stream w;
 	struct ack ack;
 
+	if (r->on_said != NULL) {
+		r->on_said(r, from, type);
+	}
 	for (int i = 0; i < RIG_STORES; i++) {
 		h = r->hosts[i].node == from ? &r->hosts[i] : h;
 	}

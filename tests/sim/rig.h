@@ -79,6 +79,8 @@ struct rig {
 	struct host hosts[RIG_STORES];
 	unsigned host; /* that devices reach */
 	bool shared;   /* the hosts have one store, on one disk */
+	/* Each message, when it is sent; may be NULL. */
+	void (*on_said)(struct rig *r, const struct node *from, uint8_t type);
 	struct agent_config *config;
 	struct truth truth;
 	struct known known[RIG_STREAMS];

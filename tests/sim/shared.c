@@ -7,7 +7,9 @@
  * that it had is reset or half open; a collector is stopped at any step or cut off, so that what
  * was sent to it arrives long after the other has taken the device over; it dies at one of its
  * next calls, or
- * both lose their power; a sync fails, the disk is full for a while.  In the end each byte is
+ * both lose their power; a sync fails, perhaps just before the other takes the device over; the
+ * disk is full for a while.  In some runs every job takes longer than an agent waits for an
+ * answer, to the very end, and the agent asks the collectors in turn.  In the end each byte is
  * in the store once (judge.h), nothing is told as lost, and what either has acknowledged was
  * in every welcome after it.
  */
@@ -18,12 +20,19 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "tests/sim/judge.h"
+#include "wire/msg.h"
 
-enum { MS = 1000000, WRITE_MS = 60000 };
+enum {
+	MS = 1000000,
+	WRITE_MS = 60000,
+	SLOW_MS = 50000, /* a job, at most; at least half of that, which is longer than an
+			  * agent waits */
+};
 static const int64_t second = 1000 * (int64_t)MS;
 
 struct run {
-	struct rig r;
+	struct rig r; /* first */
+	bool slow;
 	unsigned moves, deaths, cuts;
 };
 
@@ -59,6 +68,24 @@ static void stop(struct run *x, struct host *h)
 				   (int64_t)rnd(x, rnd(x, 2) == 0 ? 1000 : 20000) * MS);
 }
 
+static void send_to(struct run *x, unsigned host)
+{
+	x->r.host = host;
+	net_redirect(x->r.devices[0].net, here(x)->node);
+}
+
+/* An agent that was not welcomed asks the next. */
+static void on_said(struct rig *r, const struct node *from, uint8_t type)
+{
+	struct run *x = (struct run *)r;
+
+	if (type == MSG_HELLO) {
+		send_to(x, !r->host);
+	} else if (type == MSG_WELCOME) {
+		send_to(x, from == r->hosts[1].node);
+	}
+}
+
 static void move(struct run *x)
 {
 	struct host *left = here(x);
@@ -74,8 +101,7 @@ static void move(struct run *x)
 		stop(x, left);
 		break;
 	}
-	x->r.host = !x->r.host;
-	net_redirect(x->r.devices[0].net, here(x)->node);
+	send_to(x, !x->r.host);
 	world_cut_links(x->r.w, rnd(x, 8) == 0);
 }
 
@@ -126,6 +152,9 @@ static void on_event(void *arg)
 		break;
 	case 4:
 		disk_fail_sync(any->node, 1 + rnd(x, 3));
+		if (rnd(x, 2) == 0) {
+			move(x);
+		}
 		break;
 	case 5:
 		disk_set_full(any->node, true);
@@ -169,6 +198,13 @@ static void set_up(struct run *x, uint64_t seed)
 		rig_start_host(&r->hosts[i]);
 	}
 	world_set_network(r->w, &network);
+	x->slow = seed % 4 == 3;
+	if (x->slow) {
+		r->on_said = on_said;
+		for (int i = 0; i < RIG_STORES; i++) {
+			node_set_slow(r->hosts[i].node, SLOW_MS * (int64_t)MS);
+		}
+	}
 }
 
 static void set_writer(struct run *x)
@@ -241,7 +277,7 @@ static bool run_one(uint64_t seed, unsigned *moves, unsigned *deaths)
 	}
 	world_run(r->w, world_now_ns(r->w) + 30 * second);
 	calm(x);
-	world_run(r->w, world_now_ns(r->w) + 200 * second);
+	world_run(r->w, world_now_ns(r->w) + (x->slow ? 1000 : 200) * second);
 	rig_stop_device(&r->devices[0]);
 	world_run(r->w, world_now_ns(r->w) + 300 * second);
 	*moves += x->moves;

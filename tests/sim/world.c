@@ -324,6 +324,7 @@ static int op_work_submit(struct sys *s, struct sys_work *work)
 {
 	struct node *n = sim_node_of(s);
 	struct job_ *j;
+	int64_t at_ns;
 
 	if (!sim_call(n)) {
 		return UV_ECANCELED;
@@ -331,9 +332,12 @@ static int op_work_submit(struct sys *s, struct sys_work *work)
 	j = sim_alloc(sizeof *j);
 	j->work = work;
 	j->node = n;
-	world_at(n->w, n,
-		 n->w->now_ns + (int64_t)world_rnd(n->w, 1000000), run_job, j,
-		 free);
+	at_ns = n->w->now_ns + (int64_t)world_rnd(n->w, 1000000);
+	if (n->slow_ns > 0) {
+		at_ns += n->slow_ns / 2 +
+			 (int64_t)world_rnd(n->w, (uint64_t)n->slow_ns / 2);
+	}
+	world_at(n->w, n, at_ns, run_job, j, free);
 	return 0;
 }
 
@@ -430,6 +434,11 @@ void node_revive(struct node *n)
 void node_freeze(struct node *n, bool frozen)
 {
 	n->frozen = frozen;
+}
+
+void node_set_slow(struct node *n, int64_t ns)
+{
+	n->slow_ns = ns;
 }
 
 void node_set_clock(struct node *n, int64_t skew_ns)

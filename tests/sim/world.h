@@ -69,6 +69,9 @@ void node_kill(struct node *n, bool power_cut);
 void node_revive(struct node *n);
 /* It does nothing until then (SIGSTOP, SIGCONT), and then all that it missed. */
 void node_stop(struct node *n, int64_t until_ns);
+/* Each of its jobs (a sync, a device to be read) takes from half of that up to it; 0: as
+ * long as ever. */
+void node_set_slow(struct node *n, int64_t ns);
 /* Its wall clock is off by so much from now on. */
 void node_set_clock(struct node *n, int64_t skew_ns);
 /* While it is frozen its disk can be read from outside, whatever state it is in. */

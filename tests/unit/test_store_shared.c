@@ -22,6 +22,7 @@ enum {
 	/* Not at each call, to be quick: what is between is much the same. */
 	STOP_STEP = 2,
 	KILL_STEP = 3,
+	PATIENCE_MS = 15000,
 };
 
 static struct bench a, b;
@@ -127,8 +128,43 @@ static int on_list(struct sys *s, const char *dir, sys_list_cb cb, void *arg)
 	return CALL(s, list(REAL(s), dir, cb, arg));
 }
 
+static int64_t on_mono_ns(struct sys *s)
+{
+	return (int64_t)((struct bench *)s)->now_ms * 1000000;
+}
+
+/* The jobs of b: so many are done, and no more. */
+static size_t jobs = SIZE_MAX;
+static struct sys_work *held[4];
+static size_t n_held;
+
+static int on_work(struct sys *s, struct sys_work *w)
+{
+	if ((struct bench *)s == &b && jobs == 0) {
+		assert_true(n_held < 4);
+		held[n_held++] = w;
+		return 0;
+	}
+	jobs -= (struct bench *)s == &b && jobs != SIZE_MAX;
+	return bench_work(s, w);
+}
+
+/* n jobs more, that which waits among them. */
+static void do_jobs(size_t n)
+{
+	size_t waiting = n_held;
+
+	n_held = 0;
+	jobs = n;
+	for (size_t i = 0; i < waiting; i++) {
+		assert_int_equal(on_work(&b.fs.sys, held[i]), 0);
+	}
+}
+
 static void watch(struct bench *x)
 {
+	x->fs.ops.work_submit = on_work;
+	x->fs.ops.mono_ns = on_mono_ns;
 	x->fs.ops.open = on_open;
 	x->fs.ops.pread = on_pread;
 	x->fs.ops.pwrite = on_pwrite;
@@ -174,6 +210,8 @@ static int set_up(void **state)
 	sick = NULL;
 	unreadable = NULL;
 	unlisted = 0;
+	jobs = SIZE_MAX;
+	n_held = 0;
 	bench_init(&a);
 	bench_init(&b);
 	b.options.store_dir = a.options.store_dir = malloc(128);
@@ -216,22 +254,14 @@ struct talk {
 
 static uint64_t number; /* of the device's segments */
 
-/* Hello with stream s; whether it was welcomed in time. */
-static bool dial(struct talk *t, struct bench *with)
+/* With stream s. */
+static void say_hello(struct talk *t)
 {
 	struct hello h = {.version_min = 1, .version_max = 1,
 			  .software = SLICE_LIT("bench 1")};
-	struct msg_stream asked = {0}, got = {0};
-	struct welcome w;
+	struct msg_stream asked = {0};
 	struct buf list, out;
-	struct said *m;
 
-	memset(t, 0, sizeof *t);
-	t->with = with;
-	t->link = bench_connect(with, "gw");
-	if (t->link == NULL) {
-		return false;
-	}
 	h.machine[0] = 'm';
 	asked.id.b[0] = 's';
 	buf_init(&list, 1024);
@@ -242,8 +272,14 @@ static bool dial(struct talk *t, struct bench *with)
 	bench_say(t->link, MSG_HELLO, buf_slice(&out));
 	buf_fini(&list);
 	buf_fini(&out);
-	bench_run(with, 100);
-	m = bench_hear(t->link, MSG_WELCOME);
+}
+
+static bool hear_welcome(struct talk *t)
+{
+	struct said *m = bench_hear(t->link, MSG_WELCOME);
+	struct msg_stream got = {0};
+	struct welcome w;
+
 	if (m == NULL) {
 		return false;
 	}
@@ -255,6 +291,32 @@ static bool dial(struct talk *t, struct bench *with)
 	t->open = true;
 	free(m);
 	return true;
+}
+
+/* Whether it was welcomed within so many ms. */
+static bool dial_as(struct talk *t, struct bench *with, const char *device,
+		    uint64_t ms)
+{
+	memset(t, 0, sizeof *t);
+	t->with = with;
+	t->link = bench_connect(with, device);
+	if (t->link == NULL) {
+		return false;
+	}
+	say_hello(t);
+	bench_run(with, ms);
+	return hear_welcome(t);
+}
+
+static bool dial(struct talk *t, struct bench *with)
+{
+	return dial_as(t, with, "gw", 100);
+}
+
+/* Also from one that has begun to take the device, and does no more. */
+static bool dial_patiently(struct talk *t, struct bench *with)
+{
+	return dial_as(t, with, "gw", PATIENCE_MS);
 }
 
 static void hear_acks(struct talk *t)
@@ -560,6 +622,194 @@ static void names_and_stores_are_locked(void **state)
 	store_lock_drop(&one);
 }
 
+/* ---- a take-over that lasts ---- */
+
+static unsigned waits(struct talk *t)
+{
+	struct said *m;
+	unsigned n = 0;
+
+	while ((m = bench_hear(t->link, MSG_WAIT)) != NULL) {
+		assert_int_equal(m->n, 0);
+		free(m);
+		n++;
+	}
+	return n;
+}
+
+/* Whose the folder of the only device is. */
+static int on_owner(void *arg, const char *name, bool is_dir)
+{
+	struct store *s = arg;
+	struct device d = {0};
+
+	if (!is_dir || !hash32_unhex(&d.id, name)) {
+		return 0;
+	}
+	hash32_hex(d.hex, &d.id);
+	assert_int_equal(share_find_owner(s, &d, s->member), 0);
+	return 1;
+}
+
+static void assert_owner(const char *owner)
+{
+	struct store s = {.sys = sys_plain()};
+	char devices[160];
+
+	snprintf(s.dir, sizeof s.dir, "%s", a.options.store_dir);
+	snprintf(devices, sizeof devices, "%s/devices", a.options.store_dir);
+	assert_int_equal(sys_list(sys_plain(), devices, on_owner, &s), 1);
+	assert_string_equal(s.member, owner);
+}
+
+/* Both clocks, as long as a lasting job of b's takes. */
+static void let_pass(uint64_t ms)
+{
+	for (uint64_t i = 0; i < ms; i += 1000) {
+		bench_run(&b, 1000);
+		bench_run(&a, 1000);
+	}
+}
+
+static void begin_with_a(void)
+{
+	struct talk t;
+
+	start_both();
+	assert_true(dial(&t, &a));
+	send_until(&t, 30);
+	hang_up(&t);
+	let_pass(3000); /* No job of b's is under way. */
+}
+
+static void who_waits_for_a_take_over_is_told_so_until_it_ends(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin_with_a();
+	jobs = 0;
+	assert_false(dial(&t, &b));
+	for (int i = 0; i < 3; i++) {
+		let_pass(10000);
+		assert_int_equal(waits(&t), 2);
+		do_jobs(i < 2 ? 1 : SIZE_MAX);
+	}
+	bench_run(&b, 100);
+	assert_true(hear_welcome(&t));
+	assert_int_equal(t.w, 30);
+	send_until(&t, 50);
+	assert_int_equal(t.acked, 50);
+	let_pass(10000);
+	assert_int_equal(waits(&t), 0);
+	hang_up(&t);
+	assert_held_once(50);
+}
+
+static void what_another_is_taking_is_left_to_it_until_it_is_done(void **state)
+{
+	struct talk t, u;
+
+	(void)state;
+	begin_with_a();
+	jobs = 1;
+	assert_false(dial(&t, &b));
+	hang_up(&t);
+	assert_owner("b.taking");
+	assert_false(dial(&u, &a));
+	let_pass(30000);
+	assert_owner("b.taking");
+	assert_in_range(waits(&u), 5, 6);
+	do_jobs(SIZE_MAX);
+	bench_run(&b, 100);
+	assert_owner("b");
+	/* And then it is who asks's. */
+	bench_run(&a, 2000);
+	assert_owner("a");
+	assert_true(hear_welcome(&u));
+	assert_int_equal(u.w, 30);
+	hang_up(&u);
+	assert_held_once(30);
+}
+
+static void a_run_that_is_stuck_is_not_waited_for(void **state)
+{
+	struct talk t, u;
+
+	(void)state;
+	begin_with_a();
+	jobs = 1;
+	assert_false(dial(&t, &b));
+	assert_false(dial(&u, &a));
+	let_pass(60000);
+	assert_owner("b.taking");
+	let_pass(20000);
+	assert_in_range(waits(&t), 11, 13);
+	assert_true(hear_welcome(&u));
+	assert_owner("a");
+	do_jobs(SIZE_MAX);
+	bench_run(&b, 100);
+	hang_up(&t);
+	hang_up(&u);
+	assert_held_once(30);
+}
+
+static void each_device_is_welcomed_as_soon_as_it_is_ready(void **state)
+{
+	static const char *const names[] = {"gw", "gw2", "gw3"};
+	struct talk t[3];
+
+	(void)state;
+	start_both();
+	for (int i = 0; i < 3; i++) {
+		assert_true(dial_as(&t[i], &a, names[i], 100));
+		hang_up(&t[i]);
+	}
+	let_pass(3000);
+	jobs = 1; /* Which fences the first alone; the others make the next run. */
+	for (int i = 0; i < 3; i++) {
+		assert_false(dial_as(&t[i], &b, names[i], 100));
+	}
+	do_jobs(2);
+	bench_run(&b, 10);
+	assert_true(hear_welcome(&t[0]));
+	do_jobs(3);
+	bench_run(&b, 10);
+	assert_true(hear_welcome(&t[1]));
+	assert_false(hear_welcome(&t[2]));
+	do_jobs(SIZE_MAX);
+	bench_run(&b, 10);
+	assert_true(hear_welcome(&t[2]));
+	for (int i = 0; i < 3; i++) {
+		hang_up(&t[i]);
+	}
+}
+
+static void a_device_that_went_away_before_its_turn_stays_where_it_is(void **state)
+{
+	struct talk t, u;
+
+	(void)state;
+	begin_with_a();
+	assert_true(dial_as(&u, &a, "gw2", 100));
+	hang_up(&u);
+	let_pass(3000);
+	jobs = 0;
+	assert_false(dial_as(&u, &b, "gw2", 100)); /* Is being taken. */
+	assert_false(dial(&t, &b));                /* Waits behind it. */
+	hang_up(&t);
+	bench_run(&b, 100);
+	do_jobs(SIZE_MAX);
+	bench_run(&b, 5000);
+	assert_true(hear_welcome(&u));
+	hang_up(&u);
+	/* Still a's: it is welcomed there at once, and nobody was asked to. */
+	unreadable = "/devices";
+	assert_true(dial(&t, &a));
+	assert_int_equal(t.w, 30);
+	hang_up(&t);
+}
+
 /* ---- at its calls in turn ---- */
 
 static struct talk there; /* with the one that goes on */
@@ -659,7 +909,7 @@ static void killed_at_any_call_it_loses_nothing(void **state)
 static void a_goes_on(void)
 {
 	reached = true;
-	if (dial(&there, &a)) {
+	if (dial_patiently(&there, &a)) {
 		send_until(&there, 60);
 	}
 }
@@ -839,7 +1089,7 @@ static void a_taker_that_dies_makes_nothing_come_again(void **state)
 			bench_segment_free(&t.segment);
 		}
 		bench_kill(&b);
-		assert_true(dial(&t, &a));
+		assert_true(dial_patiently(&t, &a));
 		assert_int_equal(t.w, 10);
 		bench_run(&a, 3000);
 		if (a.alerts != 1) {
@@ -984,6 +1234,11 @@ int main(void)
 		T(a_device_that_goes_during_a_repair_does_not_stop_it),
 		T(a_store_becomes_shared_with_all_that_it_holds),
 		T(names_and_stores_are_locked),
+		T(who_waits_for_a_take_over_is_told_so_until_it_ends),
+		T(what_another_is_taking_is_left_to_it_until_it_is_done),
+		T(a_run_that_is_stuck_is_not_waited_for),
+		T(each_device_is_welcomed_as_soon_as_it_is_ready),
+		T(a_device_that_went_away_before_its_turn_stays_where_it_is),
 		T(stopped_at_any_call_it_doubles_nothing),
 		T(killed_at_any_call_it_loses_nothing),
 		T(taking_over_can_be_stopped_at_any_call),
