@@ -158,10 +158,10 @@ static int load_state(struct agent *a, struct buf *shipping)
 			 "path=%s/detect", dir);
 	}
 	buf_wipe(&bytes);
-	if (a->n_restored > 0) {
-		a->table_lost_ns = 0;
-	}
 	for (size_t i = 0; i < a->n_restored; i++) {
+		if (a->restored[i].path != NULL) {
+			a->table_lost_ns = 0;
+		}
 		a->restored[i].detect = agent_detected(a, &a->restored[i].id,
 						 a->restored[i].acked);
 	}
@@ -423,7 +423,11 @@ void agent_begin_reading(struct agent *a)
 		shipper_spool_ends(a->shipper, take_spool_end, a);
 	}
 	if (rc == 0 && a->table_lost_ns != 0) {
-		tail_look_back(a->tail, a->table_lost_ns, !a->met);
+		tail_look_back(a->tail, a->table_lost_ns);
+	}
+	if (rc == 0 && a->shipper != NULL && !a->met &&
+	    (a->table_lost_ns != 0 || a->n_restored > 0)) {
+		tail_alone(a->tail);
 	}
 	if (rc == 0) {
 		rc = tail_start(a->tail);

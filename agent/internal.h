@@ -109,6 +109,8 @@ bool agent_detect_save_due(const struct agent *a, int64_t now_ns);
 void agent_hold_until_named(struct agent *a);
 /* Nothing is sent while a stream waits for its name or for its proof. */
 void agent_hold(struct agent *a);
+/* Files that are not at hand are still waited for. */
+bool agent_may_prove(const struct agent *a);
 void agent_release_if_named(struct agent *a);
 
 #endif

@@ -35,12 +35,14 @@ static void run_save(struct sys_work *w)
 
 void agent_hold(struct agent *a)
 {
-	bool proving = a->unproved.n > 0 &&
-		       sys_mono_ns(a->sys) - a->proving_ns < HOLD_MAX_S * second;
-
 	if (a->shipper != NULL) {
-		shipper_hold(a->shipper, a->holding || proving);
+		shipper_hold(a->shipper, a->holding || a->unproved.n > 0);
 	}
+}
+
+bool agent_may_prove(const struct agent *a)
+{
+	return sys_mono_ns(a->sys) - a->proving_ns < HOLD_MAX_S * second;
 }
 
 /* What is sent before the table on disk names its stream can't be recognised after a

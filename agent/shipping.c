@@ -19,7 +19,9 @@ static void cb_acked(void *arg, const struct msg_stream *w)
 	struct agent *a = arg;
 
 	raised_said(&a->raised, w);
-	a->acked_bytes += pipeline_acked(a->pipeline, w);
+	if (!unproved_has(&a->unproved, &w->id)) {
+		a->acked_bytes += pipeline_acked(a->pipeline, w);
+	}
 }
 
 /* Do both ends speak of the same bytes?  Only remembered places are compared:
@@ -73,6 +75,9 @@ int agent_restore_stream(struct agent *a, const struct stream_state *st)
 static void compare(struct agent *a, struct stream_state *st,
 		    const struct msg_stream *w)
 {
+	if (st->acked == st->start && w->received < st->start) {
+		return; /* Nothing of it was acknowledged: what is below is another's. */
+	}
 	if (w->received < st->acked &&
 	    w->received < shipper_lowest(a->shipper, &w->id)) {
 		log_warn("the collector holds less of a log file than it had "
@@ -153,19 +158,38 @@ static void expect_unsent(struct agent *a)
 	}
 }
 
-/* The first welcome after reading has begun without one. */
-static void expect_proof(struct agent *a, const struct stream_state *st,
+/* Whether W may be of other bytes than what is here: what was read without knowing it,
+ * by this process or by one before, whose lines wait in the spool.  Where the collector has
+ * a batch of ours that leads to W it is of ours. */
+static bool is_doubtful(struct agent *a, const struct stream_state *st,
+			const struct msg_stream *w)
+{
+	if (a->met || !source_is_file(st) || w->received == 0) {
+		return false;
+	}
+	if (a->reading) {
+		return w->received > st->acked;
+	}
+	return shipper_lowest(a->shipper, &w->id) != UINT64_MAX &&
+	       (w->received > st->acked || contradicts(st, w)) &&
+	       !shipper_is_proved(a->shipper, &w->id, w->received);
+}
+
+/* The first welcome: true, if what it says of the stream has to be proved first. */
+static bool expect_proof(struct agent *a, const struct stream_state *st,
 			 const struct msg_stream *w)
 {
-	if (a->met || !a->reading || !source_is_file(st) ||
-	    w->received <= st->acked) {
-		return;
+	if (!is_doubtful(a, st, w)) {
+		return false;
 	}
 	if (unproved_add(&a->unproved, w) != 0) {
 		log_warn("no memory to remember which log file has to be compared "
 			 "with what the collector has of it",
 			 "path=%s", st->path == NULL ? "" : st->path);
+		return false;
 	}
+	sys_timer_set(a->sys, a->tick, 0);
+	return true;
 }
 
 /* An acknowledgement that was lost with its connection: what was durable then is in no
@@ -184,7 +208,7 @@ void agent_fork_disproved(struct agent *a)
 {
 	struct stream_id id;
 
-	while (unproved_next(&a->unproved, a->tail, &id) == 1) {
+	while (unproved_next(&a->unproved, a->tail, agent_may_prove(a), &id) == 1) {
 		log_warn("the collector has other lines than a log file; the file is "
 			 "read again as a stream of its own");
 		tail_fork(a->tail, &id, 0);
@@ -199,6 +223,7 @@ static void cb_welcome(void *arg, struct slice streams)
 	struct stream_state *states = a->restored, *st, key;
 	size_t n = a->n_restored;
 	struct msg_stream w;
+	bool doubtful;
 
 	if (a->reading && pipeline_states(a->pipeline, &states, &n) != 0) {
 		return; /* No memory; the next welcome asks again. */
@@ -214,13 +239,18 @@ static void cb_welcome(void *arg, struct slice streams)
 		key.id = w.id;
 		st = n == 0 ? NULL
 			    : bsearch(&key, states, n, sizeof *states, by_id);
+		doubtful = false;
 		if (st != NULL) {
 			compare(a, st, &w);
-			expect_proof(a, st, &w);
-			take_word(a, st, &w);
+			doubtful = expect_proof(a, st, &w);
 			st->unsent = st->unsent && w.received == 0;
 		}
-		agent_take_watermark(a, &w);
+		if (st != NULL && !doubtful) {
+			take_word(a, st, &w);
+		}
+		if (!doubtful) {
+			agent_take_watermark(a, &w);
+		}
 	}
 	if (a->reading) {
 		stream_states_free(states, n);

@@ -27,6 +27,26 @@ int unproved_add(struct unproved *u, const struct msg_stream *w)
 	return 0;
 }
 
+bool unproved_has(const struct unproved *u, const struct stream_id *id)
+{
+	for (size_t i = 0; i < u->n; i++) {
+		if (stream_id_eq(&u->v[i].id, id)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool unproved_is_asked(const struct unproved *u)
+{
+	for (size_t i = 0; i < u->n; i++) {
+		if (u->v[i].asked) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void unproved_answer(struct unproved *u, const struct stream_id *id, uint64_t position,
 		     int answer)
 {
@@ -36,8 +56,9 @@ void unproved_answer(struct unproved *u, const struct stream_id *id, uint64_t po
 		if (!s->asked || s->position != position || !stream_id_eq(&s->id, id)) {
 			continue;
 		}
+		s->asked = false;
 		s->wrong = answer == 0;
-		if (!s->wrong) {
+		if (answer != 0 && answer != ERR_AGAIN) {
 			/* Equal; or it can't be read any more, and the tail ends the
 			 * stream itself. */
 			*s = u->v[--u->n];
@@ -46,21 +67,24 @@ void unproved_answer(struct unproved *u, const struct stream_id *id, uint64_t po
 	}
 }
 
-int unproved_next(struct unproved *u, struct tail *t, struct stream_id *wrong)
+int unproved_next(struct unproved *u, struct tail *t, bool patient,
+		  struct stream_id *wrong)
 {
 	for (size_t i = 0; i < u->n;) {
 		struct unproved_stream *s = &u->v[i];
-		int rc = s->asked ? 0
-				  : tail_verify(t, &s->id, s->position, s->h);
+		int rc = s->asked || s->wrong
+				 ? 0
+				 : tail_verify(t, &s->id, s->position, s->h);
 
-		s->asked = rc == 0;
-		if (s->wrong || rc == UV_EOF) {
+		if (s->wrong) {
 			*wrong = s->id;
 			*s = u->v[--u->n];
 			return 1;
 		}
-		if (rc == UV_ENOENT) {
-			*s = u->v[--u->n]; /* Not open: nothing of it is being read. */
+		s->asked = rc == 0;
+		if (rc == UV_ENOENT || (rc == ERR_AGAIN && !patient)) {
+			/* Nothing is there to compare. */
+			*s = u->v[--u->n];
 		} else {
 			i++;
 		}

@@ -40,6 +40,7 @@ void identify_forget(struct tail *t, const struct file *f)
 
 void identify_free(struct tail *t)
 {
+	verify_forget_all(t);
 	if (t->job != NULL) {
 		identify_job_end(t->job);
 		prefix_fini(&t->job->prefix);
@@ -144,26 +145,6 @@ static void resume_step(struct job *j)
 	}
 }
 
-static void verify_step(struct job *j, struct tail *t)
-{
-	struct question q = t->verify[0];
-	struct file *f = j->file;
-	int rc = prefix_step(&j->prefix, file_pread, f, q.position, t->buf,
-			     LIMIT_CHUNK);
-
-	if (rc == 0 && j->prefix.at < q.position) {
-		return;
-	}
-	if (rc == 0) {
-		rc = prefix_hash(&j->prefix) == q.h;
-	}
-	identify_job_end(j);
-	memmove(t->verify, t->verify + 1, --t->n_verify * sizeof q);
-	if (t->cb.verified != NULL) {
-		t->cb.verified(t->arg, &q.id, q.position, rc);
-	}
-}
-
 /* ---- whose turn it is ---- */
 
 static bool has_claim(const struct file *f)
@@ -207,20 +188,6 @@ static struct file *most_urgent(const struct tail *t)
 	return best;
 }
 
-static struct file *file_to_verify(struct tail *t)
-{
-	while (t->n_verify > 0) {
-		struct file *f = file_of(t, &t->verify[0].id);
-
-		if (f != NULL && f->s != NULL) {
-			return f;
-		}
-		memmove(t->verify, t->verify + 1,
-			--t->n_verify * sizeof t->verify[0]);
-	}
-	return NULL;
-}
-
 static bool take_up(struct tail *t)
 {
 	struct job *j = t->job;
@@ -228,9 +195,9 @@ static bool take_up(struct tail *t)
 
 	prefix_start(&j->prefix, t->secret);
 	if (f == NULL) {
-		f = file_to_verify(t);
-		j->verify = f != NULL;
-	} else if (f->state == FILE_PROVING) {
+		return verify_take_up(t);
+	}
+	if (f->state == FILE_PROVING) {
 		int rc = candidates_collect(j, f);
 
 		if (rc != 0) {
@@ -239,21 +206,20 @@ static bool take_up(struct tail *t)
 		}
 	}
 	j->file = f;
-	return f != NULL;
+	return true;
 }
 
 bool identify_step(struct tail *t)
 {
 	struct job *j = t->job;
 
-	if (j->file == NULL && !take_up(t)) {
+	if (j->file == NULL && !j->verify && !take_up(t)) {
 		return false;
-	}
-	if (j->file == NULL) {
-		return true;
 	}
 	if (j->verify) {
 		verify_step(j, t);
+	} else if (j->file == NULL) {
+		return true;
 	} else if (j->file->state == FILE_PROVING) {
 		prove_step(j);
 	} else if (j->file->state == FILE_UNPACKING) {

@@ -153,6 +153,19 @@ static bool undecided(const struct job *j, const struct candidate *c, const stru
 			    : !c->matched;
 }
 
+/* The collector has more of k than was ever known here, and that is not f's, though f
+ * may begin like k: the machine was put back, and f went on from there; or it is another
+ * file that begins so. */
+static bool other_past(const struct file *f, const struct candidate *c,
+		       const struct known *k)
+{
+	bool alike = c->matched || c->alike;
+
+	return c->disproved && !k->present && !known_done(k) &&
+	       (f->first_seen || f->unseen) &&
+	       ((k->beyond && alike) || (k->news && k->st.path == NULL));
+}
+
 static struct verdict judge(const struct file *f, const struct job *j)
 {
 	struct tail *t = f->tail;
@@ -169,7 +182,8 @@ static struct verdict judge(const struct file *f, const struct job *j)
 				(k->st.top.position == 0 ||
 				 k->st.top.position > f->size) &&
 				!known_done(k) && !k->present;
-		v.may_repeat |= k != NULL && candidate_beyond(f, k);
+		v.may_repeat |= k != NULL && (candidate_beyond(f, k) ||
+					      other_past(f, c, k));
 		if (!c->matched) {
 			continue;
 		}

@@ -278,6 +278,7 @@ static int merge(struct tail *t, struct known *k, const struct stream_state *st)
 {
 	bool place = k->st.path == NULL && st->path != NULL;
 
+	k->news = false;
 	if (place) {
 		k->st.path = strdup(st->path);
 		if (k->st.path == NULL) {
@@ -342,17 +343,22 @@ int tail_restore(struct tail *t, const struct stream_state *states, size_t n)
 			return rc;
 		}
 		k->good_mtime_ns = k->st.mtime_ns;
+		k->news = k->st.path == NULL;
 		raise_position(&k->st);
 		known_put(t, k);
 	}
 	return 0;
 }
 
-void tail_look_back(struct tail *t, int64_t since_ns, bool alone)
+void tail_look_back(struct tail *t, int64_t since_ns)
 {
-	t->alone = alone;
 	t->looks_since_ns = since_ns;
 	t->table_lost = true;
+}
+
+void tail_alone(struct tail *t)
+{
+	t->alone = true;
 }
 
 int tail_start(struct tail *t)
@@ -554,28 +560,6 @@ int tail_fork(struct tail *t, const struct stream_id *id, uint64_t from)
 	assert(from <= f->s->position);
 	file_park(f, TAIL_FORKED);
 	identify_fork(f, from);
-	return 0;
-}
-
-int tail_verify(struct tail *t, const struct stream_id *id, uint64_t position,
-		uint64_t h)
-{
-	struct file *f = file_of(t, id);
-
-	if (f == NULL || f->s == NULL) {
-		return UV_ENOENT;
-	}
-	if (position > f->s->position) {
-		if (f->packed == CONTENT_PLAIN && position > file_disk_size(f)) {
-			return UV_EOF;
-		}
-		return ERR_ABOVE;
-	}
-	if (t->n_verify == TAIL_MAX_VERIFY) {
-		return ERR_LIMIT;
-	}
-	t->verify[t->n_verify++] = (struct question){*id, position, h};
-	tail_wake(t);
 	return 0;
 }
 

@@ -65,7 +65,8 @@ struct tail_callbacks {
 	 * reason: a constant string. */
 	void (*gap)(void *arg, const struct stream_state *st, uint64_t from,
 		    const char *reason);
-	/* The answer to tail_verify(): 1 equal, 0 not, negative: could not read. */
+	/* The answer to tail_verify(): 1 equal, 0 not, ERR_AGAIN: ask again, other
+	 * negative ones: can't be read, or is not the stream's any more. */
 	void (*verified)(void *arg, const struct stream_id *id,
 			 uint64_t position, int answer);
 	/* The rest is not the tail's, but of sources whose positions count entries
@@ -100,9 +101,14 @@ int tail_restore(struct tail *t, const struct stream_state *states, size_t n);
 
 /* What was remembered is lost.  The rotated siblings of every name are looked through
  * for what was written since then: for the rest of streams that only the collector
- * knows, and for files that it does not know.  alone: no collector has said what it has,
- * so that whatever is found may repeat that.  Before tail_start(). */
-void tail_look_back(struct tail *t, int64_t since_ns, bool alone);
+ * knows, and for files that it does not know.  Before tail_start(). */
+void tail_look_back(struct tail *t, int64_t since_ns);
+
+/* No collector has said what it has, though an earlier process may have met one: a file
+ * that is there at the start and not known may repeat that.  The machine may have been
+ * put back to a backup, with a table that is older than what was sent.  Before
+ * tail_start(). */
+void tail_alone(struct tail *t);
 
 /* Begins to look and to read, from the loop.  Without any restored state, this
  * is the first start ever: `from: end` applies.  0, or a timer's error. */
@@ -141,9 +147,10 @@ int tail_rollback(struct tail *t, const struct stream_id *id,
  * UV_ENOENT: not known. */
 int tail_fork(struct tail *t, const struct stream_id *id, uint64_t from);
 
-/* Asks whether H(position) == h; verified() will answer, from the loop, unless the
- * stream is closed before.  UV_ENOENT (not open), ERR_ABOVE (not handed on
- * yet), UV_EOF (the file is shorter), ERR_LIMIT (too many questions). */
+/* Asks whether H(position) == h, by the stream's file as it is; verified() will answer,
+ * from the loop: a file that is shorter is not equal.  One that is closed is opened for
+ * it, if it is at hand and has what was read of it here.  ERR_AGAIN: its file may yet be
+ * found and opened; UV_ENOENT: it is not at hand; ERR_LIMIT: too many questions. */
 int tail_verify(struct tail *t, const struct stream_id *id, uint64_t position,
 		uint64_t h);
 

@@ -8,6 +8,7 @@
  *   packed.c    compressed files: looked through once before they count
  *   identify.c  which stream a file belongs to: proofs by content (with candidates.c,
  *               proof.c, outcome.c)
+ *   verify.c    whether a stream's file holds what somebody says of it
  *   search.c    rotated files that came and went unseen (rest.c: the rests of streams
  *               whose file is gone)
  *   remember.c  the streams without an open file
@@ -160,6 +161,7 @@ struct known {
 	uint64_t h_position; /* live: H(st.position) */
 	bool ours;           /* this process has read it */
 	bool beyond;         /* the collector has more of it than the saved table knew */
+	bool news;           /* the saved table did not know of it at all */
 	bool cut;            /* ... until its file was cut or rewritten */
 	struct stream_rung marks[STREAM_MARKS];
 	uint32_t n_marks;
@@ -201,7 +203,8 @@ struct candidate {
 /* The one prefix that is being hashed. */
 struct job {
 	struct file *file; /* NULL: no job */
-	bool verify;       /* the job is tail.verify[0], else file's state says */
+	bool verify;       /* the job is tail.verify[0], else file's state says;
+			    * file: NULL if that is closed */
 	struct prefix prefix;
 	struct prefix snapshot; /* at the last match, or at file->to */
 	bool has_snapshot;
@@ -215,6 +218,10 @@ struct job {
 struct question {
 	struct stream_id id;
 	uint64_t position, h;
+	bool shorter;           /* the file is: it needs no hash */
+	bool differs;           /* at position */
+	int fd;                 /* of a file that is not open otherwise; -1 */
+	struct stream_rung own; /* with it: that has to be right as well */
 };
 
 struct watch {
@@ -251,8 +258,8 @@ struct tail {
 	size_t max_open;
 	bool started, stopped;
 	bool first_start; /* nothing was restored */
-	bool table_lost;  /* though there was something ... */
-	bool alone;       /* ... and nobody says what */
+	bool table_lost;  /* though there was something */
+	bool alone;       /* tail_alone() */
 	bool scanned;     /* once at least */
 	bool scan_wanted;
 	bool scan_failed; /* a directory could not be listed */
@@ -411,6 +418,12 @@ void identify_resume(struct file *f, struct known *k);
 /* f is to begin a new stream at `from`; H(from) unknown. */
 void identify_fork(struct file *f, uint64_t from);
 void identify_free(struct tail *t);
+
+/* verify.c */
+/* The next of tail.verify becomes the job; false: there is none. */
+bool verify_take_up(struct tail *t);
+void verify_step(struct job *j, struct tail *t);
+void verify_forget_all(struct tail *t);
 
 /* search.c */
 /* Looks for the rest of remembered streams, when no file waits to be

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "common/err.h"
 #include "common/log.h"
 #include "tests/support/tail_sink.h"
 
@@ -354,9 +355,173 @@ static void a_copy_is_judged_when_it_is_made(void **state)
 	bench_fini(&b);
 }
 
+/* ---- a machine that was put back to a backup ---- */
+
+/* As the agent does: what the collector has first, if it was met; then the table of the
+ * backup. */
+static void start_from(struct bench *b, const struct buf *table, bool met)
+{
+	struct stream_state *states;
+	size_t n;
+
+	assert_int_equal(tail_new(&b->k.tail, &b->w.sys, &b->options, sink_secret,
+				  &sink_callbacks, &b->k), 0);
+	for (size_t i = 0; met && i < b->k.n_streams; i++) {
+		const struct sink_stream *ss = &b->k.streams[i];
+		struct stream_state st = {.id = ss->id, .acked = ss->w,
+					  .position = ss->w, .detect = ss->w,
+					  .h = ss->h};
+
+		assert_int_equal(tail_restore(b->k.tail, &st, 1), 0);
+	}
+	if (!met) {
+		tail_alone(b->k.tail);
+	}
+	assert_int_equal(stream_table_decode(buf_slice(table), &states, &n), 0);
+	assert_int_equal(tail_restore(b->k.tail, states, n), 0);
+	stream_states_free(states, n);
+	assert_int_equal(tail_start(b->k.tail), 0);
+}
+
+/* The backup has a line of the log; then two more are stored, in the past that is gone;
+ * and then the file goes on otherwise. */
+static void put_back(struct bench *b, struct buf *table, const char *lines)
+{
+	bench_init(b);
+	buf_init(table, 1024 * 1024);
+	sink_start(&b->k);
+	world_append(&b->w, LOG, "07:00 one\n");
+	settle(b, 2000);
+	assert_int_equal(buf_add_slice(table, buf_slice(&b->k.table)), 0);
+	world_append(&b->w, LOG, "07:01 two\n07:02 three\n");
+	settle(b, 2000);
+	sink_crash(&b->k);
+	world_unlink(&b->w, LOG);
+	later(b);
+	world_append(&b->w, LOG, lines);
+}
+
+static void another_past_that_begins_alike_is_flagged(void **state)
+{
+	struct bench b;
+	struct buf table;
+
+	(void)state;
+	put_back(&b, &table, "07:00 one\n07:03 other\n07:04 more\n07:05 more\n");
+	start_from(&b, &table, true);
+	settle(&b, 5000);
+	assert_int_equal(count(&b, "07:00 one"), 2);
+	assert_int_equal(count(&b, "07:03 other"), 1);
+	assert_int_equal(count(&b, "07:04 more"), 1);
+	assert_int_equal(b.k.forks, 1);
+	buf_fini(&table);
+	bench_fini(&b);
+}
+
+static void what_begins_otherwise_is_not_flagged(void **state)
+{
+	struct bench b;
+	struct buf table;
+
+	(void)state;
+	put_back(&b, &table, "07:03 other\n07:04 more\n07:05 more\n07:06 more\n");
+	start_from(&b, &table, true);
+	settle(&b, 5000);
+	assert_int_equal(count(&b, "07:03 other"), 1);
+	assert_int_equal(b.k.forks, 0);
+	buf_fini(&table);
+	bench_fini(&b);
+}
+
+static void a_stream_that_no_table_knew_makes_a_fork(void **state)
+{
+	struct bench b;
+	struct buf table;
+
+	(void)state;
+	put_back(&b, &table, "07:00 one\n07:03 other\n07:04 more\n07:05 more\n");
+	buf_clear(&table);
+	assert_int_equal(stream_table_encode(NULL, 0, &table), 0);
+	start_from(&b, &table, true);
+	settle(&b, 5000);
+	assert_int_equal(count(&b, "07:00 one"), 2);
+	assert_int_equal(b.k.forks, 1);
+	buf_fini(&table);
+	bench_fini(&b);
+}
+
+static void alone_what_is_not_known_is_flagged(void **state)
+{
+	struct bench b;
+	struct buf table;
+
+	(void)state;
+	put_back(&b, &table, "07:03 other\n07:04 more\n");
+	start_from(&b, &table, false);
+	settle(&b, 5000);
+	assert_int_equal(b.k.forks, 1);
+	/* What comes later is nobody's but its own. */
+	world_rename(&b.w, LOG, LOG ".1");
+	world_append(&b.w, LOG, "07:07 new\n");
+	settle(&b, 5000);
+	assert_int_equal(count(&b, "07:07 new"), 1);
+	assert_int_equal(b.k.forks, 1);
+	buf_fini(&table);
+	bench_fini(&b);
+}
+
+static void a_closed_file_is_opened_to_be_verified(void **state)
+{
+	struct bench b;
+	struct stream_id id;
+	const struct sink_row *last;
+
+	(void)state;
+	bench_init(&b);
+	sink_start(&b.k);
+	world_append(&b.w, LOG, "07:00 one\n");
+	world_append(&b.w, LOG, "07:01 two\n");
+	settle(&b, 2000);
+	id = b.k.stored[0].id;
+	world_rename(&b.w, LOG, LOG ".1");
+	world_append(&b.w, LOG, "07:02 three\n");
+	for (int i = 0; i < 400; i++) {
+		settle(&b, 2000);
+	}
+	assert_int_equal(b.k.closed, 1);
+	last = &b.k.stored[1];
+	assert_int_equal(tail_verify(b.k.tail, &id, last->end, last->h), 0);
+	world_run(&b.w, 10);
+	assert_int_equal(b.k.verified, 1);
+	assert_int_equal(b.k.answer, 1);
+	assert_int_equal(tail_verify(b.k.tail, &id, b.k.stored[0].end, last->h), 0);
+	world_run(&b.w, 10);
+	assert_int_equal(b.k.answer, 0);
+	b.k.answer = 1;
+	assert_int_equal(tail_verify(b.k.tail, &id, last->end + 1, last->h), 0);
+	world_run(&b.w, 10);
+	assert_int_equal(b.k.answer, 0); /* It is shorter. */
+	/* Rewritten, it shows nothing; gone, neither. */
+	world_truncate(&b.w, LOG ".1");
+	world_append(&b.w, LOG ".1", "07:00 abc\n07:01 def\n");
+	assert_int_equal(tail_verify(b.k.tail, &id, b.k.stored[0].end,
+				     b.k.stored[0].h), 0);
+	world_run(&b.w, 10);
+	assert_int_equal(b.k.answer, UV_ENOENT);
+	world_unlink(&b.w, LOG ".1");
+	assert_int_equal(tail_verify(b.k.tail, &id, last->end, last->h), UV_ENOENT);
+	assert_int_equal(b.k.verified, 4);
+	bench_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(another_past_that_begins_alike_is_flagged),
+		cmocka_unit_test(what_begins_otherwise_is_not_flagged),
+		cmocka_unit_test(a_stream_that_no_table_knew_makes_a_fork),
+		cmocka_unit_test(alone_what_is_not_known_is_flagged),
+		cmocka_unit_test(a_closed_file_is_opened_to_be_verified),
 		cmocka_unit_test(a_copy_is_judged_when_it_is_made),
 		cmocka_unit_test(a_copy_known_by_its_first_line_is_read_on),
 		cmocka_unit_test(a_first_line_that_two_files_share_is_no_proof),
