@@ -1,5 +1,9 @@
 #include "agent/health.h"
 
+#include <stdio.h>
+
+#include "common/log.h"
+
 struct rule {
 	const char *id, *title, *description;
 	enum severity severity;
@@ -33,10 +37,18 @@ static const struct rule rules[HEALTH_NR] = {
 		"is seen; of what is new some is not, until there are fewer. Whoever may make "
 		"files there may have done it on purpose.",
 		SEVERITY_HIGH},
+	[HEALTH_NOT_UNDERSTOOD] = {
+		"3b1f60f5-6c3e-4f43-9d0b-8f0b6b6d2f3a",
+		"Lines of a program are not understood any more",
+		"A program's lines meant something, and now fewer of them do: it may have been "
+		"updated, or the log daemon writes another header. Its logins and changes are "
+		"not seen until Nightjar knows the new form; nightjar explain shows what it "
+		"makes of a line. The lines themselves are kept.",
+		SEVERITY_HIGH},
 };
 
-void health_tell(struct pipeline *p, struct sys *sys, enum health what,
-		 struct slice subject, struct slice detail)
+static void tell(struct pipeline *p, struct sys *sys, enum health what,
+		 struct slice subject, const struct slice *evidence, size_t n)
 {
 	static const char *const tags[] = {NULL};
 	const struct rule *r = &rules[what];
@@ -55,9 +67,30 @@ void health_tell(struct pipeline *p, struct sys *sys, enum health what,
 		.last_ns = now,
 		.since_ns = now,
 		.count = 1,
-		.evidence = &detail,
-		.n_evidence = detail.n > 0,
+		.evidence = evidence,
+		.n_evidence = n,
 	};
 
 	pipeline_finding(p, &f);
+}
+
+void health_tell(struct pipeline *p, struct sys *sys, enum health what,
+		 struct slice subject, struct slice detail)
+{
+	tell(p, sys, what, subject, &detail, detail.n > 0);
+}
+
+void health_fall(struct pipeline *p, struct sys *sys, const struct share_fall *f)
+{
+	char subject[SHARE_NAME + sizeof f->source + 8], text[SHARE_TEXT];
+	struct slice evidence[2];
+
+	snprintf(subject, sizeof subject, "%s in %s", f->program, f->source);
+	share_fall_text(f, text);
+	evidence[0] = slice_str(text);
+	evidence[1] = slice_str(f->example);
+	log_warn("lines of a program are not understood any more", "program=%s before=%u.%u%% "
+		 "after=%u.%u%% of=%u", f->program, f->before / 10, f->before % 10,
+		 f->after / 10, f->after % 10, (unsigned)f->of);
+	tell(p, sys, HEALTH_NOT_UNDERSTOOD, slice_str(subject), evidence, 2);
 }

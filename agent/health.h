@@ -11,12 +11,14 @@
 #define AGENT_HEALTH_H
 
 #include "agent/pipeline.h"
+#include "parsers/share.h"
 
 enum health {
 	HEALTH_COMMAND_ENDED, /* a command source ended, and will be started again */
 	HEALTH_COMMAND_LOST,  /* it won't be */
 	HEALTH_NOT_READ,      /* a configured source can't be read */
 	HEALTH_BLIND,         /* a bound was met: not all that is configured is seen */
+	HEALTH_NOT_UNDERSTOOD, /* lines of a known program are not understood any more */
 	HEALTH_NR
 };
 
@@ -24,5 +26,7 @@ enum health {
  * people, shown as evidence; nothing secret in either. */
 void health_tell(struct pipeline *p, struct sys *sys, enum health what,
 		 struct slice subject, struct slice detail);
+/* HEALTH_NOT_UNDERSTOOD; its subject is "PROGRAM in SOURCE". */
+void health_fall(struct pipeline *p, struct sys *sys, const struct share_fall *f);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "agent/health.h"
+
 #include "common/err.h"
 #include "common/log.h"
 
@@ -44,6 +46,7 @@ int pipeline_new(struct pipeline **out, const struct pipeline_params *params)
 	if (rc == 0) {
 		rc = begin_alert_stream(p);
 	}
+	rc = rc != 0 ? rc : shares_new(&p->shares);
 	rc = rc != 0 ? rc : pipeline_make(p, &p->made, NULL);
 	if (rc != 0) {
 		goto err;
@@ -84,6 +87,7 @@ void pipeline_free(struct pipeline *p)
 	free(p->zones);
 	free(p->cursors);
 	pipeline_unmake(&p->made);
+	shares_free(p->shares);
 	buf_wipe(&p->scratch);
 	XXH3_freeState(p->alert_hash);
 	if (p->secret_copy != NULL) {
@@ -225,6 +229,9 @@ static void on_opened(void *arg, struct stream *s)
 
 	if (rc == 0) {
 		rc = parser_new(&ps->parser, zone_of(p, s));
+	}
+	if (rc == 0 && s->st.path != NULL) {
+		parser_shares(ps->parser, p->shares, slice_str(s->st.path));
 	}
 	if (rc == 0 && proves_senders(s)) {
 		parser_sender(ps->parser, slice_str(s->st.path));
@@ -627,8 +634,13 @@ static bool take_line(struct pipeline *p, struct ps *ps,
 		ps->end = line->end;
 		ps->h_known = false;
 	}
-	if (p->made.detect != NULL && line->end > ps->detect_from) {
-		detect_record(p->made.detect, &r, on_finding, p);
+	if (line->end > ps->detect_from) {
+		if ((line->flags & RECORD_SKIP) == 0) {
+			parser_count(ps->parser, &r);
+		}
+		if (p->made.detect != NULL) {
+			detect_record(p->made.detect, &r, on_finding, p);
+		}
 	}
 	p->lines++;
 	p->cut += (line->flags & RECORD_CUT) != 0;
@@ -648,6 +660,16 @@ static void tell_detected(struct pipeline *p, const struct ps *ps, uint64_t posi
 		if (ops->detected != NULL) {
 			ops->detected(p->sources[i], &ps->id, position);
 		}
+	}
+}
+
+/* Lines that are not understood any more. */
+static void tell_falls(struct pipeline *p)
+{
+	struct share_fall f;
+
+	while (shares_take(p->shares, &f)) {
+		health_fall(p, p->sys, &f);
 	}
 }
 
@@ -719,6 +741,7 @@ static size_t on_chunk(void *arg, struct stream *s, struct slice data,
 			break;
 		}
 	}
+	tell_falls(p);
 	chunk_done(p, ps, s->lines.record_start);
 	return data.n - rest.n;
 }
@@ -738,6 +761,7 @@ static int on_entry(void *arg, struct stream *s, const struct line *line,
 	if (!take_line(p, ps, &chunk, line, sys_wall_ns(p->sys))) {
 		return ERR_AGAIN;
 	}
+	tell_falls(p);
 	if (p->shipper == NULL || line->end >= ps->end) {
 		ps->end = line->end;
 		ps->h = h;
@@ -869,6 +893,22 @@ uint64_t pipeline_lines(const struct pipeline *p)
 
 /* ---- telling ---- */
 
+static void status_shares(const struct pipeline *p, struct json *j)
+{
+	struct share_count c;
+
+	json_array(j, "programs");
+	for (unsigned i = 0; shares_get(p->shares, i, &c); i++) {
+		json_object(j, NULL);
+		json_string(j, "program", c.program);
+		json_string(j, "source", c.source);
+		json_u64(j, "lines", c.lines);
+		json_u64(j, "understood", c.understood);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
 void pipeline_status(const struct pipeline *p, struct json *j)
 {
 	uint64_t masks[REDACT_RULES_MAX] = {0};
@@ -891,6 +931,7 @@ void pipeline_status(const struct pipeline *p, struct json *j)
 		}
 	}
 	json_object_end(j);
+	status_shares(p, j);
 	if (p->made.detect != NULL) {
 		struct detect_stats st;
 

@@ -11,15 +11,17 @@
 
 #include "agent/pipeline.h"
 #include "parsers/parser.h"
+#include "parsers/share.h"
 
 enum {
 	LINE_ROOM = LIMIT_LINE_MAX * 2,
-	SAVE_VERSION = 2, /* 1: without the alerts that wait */
+	SAVE_VERSION = 3, /* 1: without the alerts that wait; 2: without shares */
 	GAPS_MAX = 64,
 	REASON_MAX = 256,
 	RESERVE_MAX = LIMIT_BATCH_DECODED / 2 - 64, /* what a batch can hold */
 	CURSORS_MAX = STREAM_TABLE_MAX,
 	DETECT_STATE_MAX = 256 * 1024 * 1024,
+	SHARES_STATE_MAX = 1024 * 1024,
 };
 
 /* One stream as the pipeline sees it.  Outlives the tail's struct until the
@@ -87,6 +89,7 @@ struct pipeline {
 	uint8_t key[16];    /* of the hash tables */
 	const char *device;
 	struct made made;
+	struct shares *shares;    /* how much of each program is understood */
 	struct named_zone *zones; /* of all sources */
 	size_t n_zones;
 	struct buf scratch;

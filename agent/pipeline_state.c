@@ -65,7 +65,7 @@ int pipeline_states(struct pipeline *p, struct stream_state **out, size_t *n)
 /* ---- saving ----
  * version (8 bit), number of cursors (varint), each: id (16 bytes), D (varint); alerts'
  * state (blob), detectors' state (blob), number of alerts that wait for their lane
- * (varint), each: time (64 bit), JSON (blob). */
+ * (varint), each: time (64 bit), JSON (blob); what programs' lines were understood (blob). */
 
 static int save_cursors(struct pipeline *p, struct buf *out)
 {
@@ -144,7 +144,10 @@ int pipeline_save(struct pipeline *p, struct buf *out)
 	if (rc == 0) {
 		rc = make_blob(out, at);
 	}
-	return rc == 0 ? save_waiting(p, out) : rc;
+	rc = rc == 0 ? save_waiting(p, out) : rc;
+	at = out->n;
+	rc = rc == 0 ? shares_save(p->shares, out) : rc;
+	return rc == 0 ? make_blob(out, at) : rc;
 }
 
 static int restore_waiting(struct pipeline *p, struct reader *r)
@@ -189,6 +192,9 @@ int pipeline_restore(struct pipeline *p, struct slice saved)
 	state = reader_blob(&r, DETECT_STATE_MAX);
 	if (rc == 0 && version > 1) {
 		rc = restore_waiting(p, &r);
+	}
+	if (rc == 0 && version > 2) {
+		rc = shares_load(p->shares, reader_blob(&r, SHARES_STATE_MAX));
 	}
 	if (rc == 0 && !reader_done(&r)) {
 		rc = ERR_MALFORMED;

@@ -20,6 +20,7 @@
 #include "config/config.h"
 #include "detectors/detect.h"
 #include "parsers/parser.h"
+#include "parsers/share.h"
 #include "parsers/zone.h"
 #include "redact/redact.h"
 
@@ -49,6 +50,7 @@ struct replay {
 	struct settings s;
 	struct zone *zone;
 	struct redact *redact;
+	struct shares *shares;
 	struct redact_state redacting;
 	struct detect *detect;
 	struct alerts *alerts;
@@ -235,6 +237,7 @@ static int set_up(struct replay *r)
 	buf_init(&r->scratch, LIMIT_LINE_MAX * 2);
 	r->wall_ns = sys_wall_ns(sys_plain());
 	rc = rc == 0 && r->p == NULL ? UV_ENOMEM : rc;
+	rc = rc == 0 ? shares_new(&r->shares) : rc;
 	rc = rc == 0 ? redact_new(&r->redact, &config->redact) : rc;
 	rc = rc == 0 ? detect_new(&r->detect, &config->detectors, key) : rc;
 	rc = rc == 0 ? alerts_new(&r->alerts, &config->alerts, SLICE_NONE, key)
@@ -248,6 +251,7 @@ static void tear_down(struct replay *r)
 	alerts_free(r->alerts);
 	detect_free(r->detect);
 	redact_free(r->redact);
+	shares_free(r->shares);
 	zone_free(r->zone);
 	buf_wipe(&r->scratch);
 	free(r->p);
@@ -351,6 +355,7 @@ static inline void one_line(struct replay *r, struct redact_chunk *chunk,
 		    &r->r.event);
 	r->lines++;
 	r->understood += event_understood(&r->r.event);
+	parser_count(r->parser, &r->r);
 	detect_record(r->detect, &r->r, on_finding, r);
 }
 
@@ -466,6 +471,19 @@ static int all_lines(struct replay *r, struct unpack *u, const char *path,
 	return (int)got;
 }
 
+/* The agent makes findings of them. */
+static void tell_falls(struct replay *r)
+{
+	struct share_fall f;
+	char text[SHARE_TEXT];
+
+	while (shares_take(r->shares, &f)) {
+		share_fall_text(&f, text);
+		fprintf(stderr, "%snot understood any more: %s in %s\n    %s\n    %s\n",
+			r->terminal ? "\r\033[K" : "", f.program, f.source, text, f.example);
+	}
+}
+
 static int one_file(struct replay *r, const char *path)
 {
 	int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO)
@@ -495,10 +513,12 @@ static int one_file(struct replay *r, const char *path)
 	r->r = (struct record){.observed_ns = r->wall_ns};
 	rc = parser_new(&r->parser, r->zone);
 	if (rc == 0) {
+		parser_shares(r->parser, r->shares, slice_str(path));
 		rc = all_lines(r, u, path, (uint64_t)st.st_size);
 	}
 	parser_free(r->parser);
 	unpack_free(u);
+	tell_falls(r);
 	return rc;
 }
 

@@ -28,10 +28,14 @@ struct context {
 	struct slot *slot;       /* this process', by ctx_slot(); or NULL */
 	int64_t now_s;           /* the line's time, or when it was read */
 	uint32_t times;          /* "message repeated N times" */
+	bool odd;                /* something is not what it is in such lines */
 	char *scratch;           /* CONTEXT_SCRATCH bytes that live until the next line */
 };
 
 typedef bool family_fn(struct context *c);
+
+/* The family of a program whose lines are known by its name, or NULL.  parser.c */
+family_fn *family_known(struct slice name);
 
 family_fn family_sshd, family_pam, family_sudo, family_su, family_login,
 	family_dropbear, family_accounts, family_logind, family_cron,

@@ -27,6 +27,7 @@ struct stamp_cache {
 };
 
 struct context;
+struct share;
 
 /* A "host program[" or "host program: " seen before, for the same reason: most
  * streams have one host and a few programs. */
@@ -37,6 +38,7 @@ struct tag {
 	uint8_t program, program_n; /* where it begins, without folders */
 	bool has_pid;
 	bool (*family)(struct context *c); /* parser.c's; NULL: not yet known */
+	struct share *share; /* parser.c's: where its lines are counted; NULL: not yet known */
 	unsigned slots_family; /* what host_key was made for; 0: nothing */
 	uint64_t host_key;     /* slot_host() of the host */
 };

@@ -5,6 +5,7 @@
 #include "common/err.h"
 #include "common/timefmt.h"
 #include "parsers/family.h"
+#include "parsers/share.h"
 #include "parsers/trust.h"
 
 enum {
@@ -18,6 +19,7 @@ enum {
  * memory: leaving it out changes nothing. */
 struct known_program {
 	family_fn *family; /* NULL: free */
+	struct share *share; /* NULL: not yet known */
 	uint8_t n;
 	char name[23];
 };
@@ -28,6 +30,11 @@ struct parser {
 	struct slots slots;
 	char scratch[CONTEXT_SCRATCH];
 	struct trust trust;
+	struct header_more more; /* of the last line */
+	bool odd;                /* likewise, see struct context */
+	family_fn *family;       /* likewise */
+	struct shares *shares;   /* NULL: nothing is counted */
+	int source;              /* in shares; -1: too many */
 };
 
 int parser_new(struct parser **out, const struct zone *zone)
@@ -45,6 +52,12 @@ int parser_new(struct parser **out, const struct zone *zone)
 void parser_sender(struct parser *p, struct slice path)
 {
 	trust_init(&p->trust, path);
+}
+
+void parser_shares(struct parser *p, struct shares *shares, struct slice source)
+{
+	p->shares = shares;
+	p->source = shares_source(shares, source);
 }
 
 void parser_free(struct parser *p)
@@ -128,7 +141,9 @@ void set_source(struct context *c, struct slice a)
 			a.n = (size_t)(zone - a.p);
 		}
 		event_set(c->e, FIELD_SOURCE_IP, a);
-	} else if (host_like(a) && !IS(a, "UNKNOWN") && !IS(a, "unknown")) {
+	} else if (!host_like(a)) {
+		c->odd = a.n > 1; /* "?" is said for none */
+	} else if (!IS(a, "UNKNOWN") && !IS(a, "unknown")) {
 		event_set(c->e, FIELD_SOURCE_ADDRESS, a);
 	}
 }
@@ -276,12 +291,23 @@ static family_fn *search(struct slice name)
 	return HAS(name, "ovpn-") ? family_openvpn : family_pam;
 }
 
-static family_fn *find_known(struct parser *p, struct slice name)
+family_fn *family_known(struct slice name)
+{
+	for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+		if (slice_eq(programs[i].name, name)) {
+			return programs[i].family;
+		}
+	}
+	return HAS(name, "ovpn-") ? family_openvpn : NULL;
+}
+
+/* NULL: the name is too long to be remembered. */
+static struct known_program *find_known(struct parser *p, struct slice name)
 {
 	struct known_program *k;
 
 	if (name.n > sizeof k->name) {
-		return search(name);
+		return NULL;
 	}
 	k = &p->known[((unsigned char)name.p[0] * 7u +
 		       (unsigned char)name.p[name.n - 1] * 3u + name.n) %
@@ -289,23 +315,30 @@ static family_fn *find_known(struct parser *p, struct slice name)
 	if (k->family == NULL ||
 	    !slice_eq_short(name, slice(k->name, k->n))) {
 		k->family = search(name);
+		k->share = NULL;
 		k->n = (uint8_t)name.n;
 		memcpy(k->name, name.p, name.n);
 	}
-	return k->family;
+	return k;
 }
 
 /* The line's tag may know it already. */
 static family_fn *find_family(struct parser *p, struct slice name,
 			      struct tag *tag)
 {
-	if (tag == NULL) {
-		return find_known(p, name);
+	struct known_program *k;
+	family_fn *family;
+
+	if (tag != NULL && tag->family != NULL) {
+		return tag->family;
 	}
-	if (tag->family == NULL) {
-		tag->family = find_known(p, name);
+	k = find_known(p, name);
+	family = k == NULL ? search(name) : k->family;
+	if (tag != NULL) {
+		tag->family = family;
+		tag->share = k == NULL ? NULL : k->share;
 	}
-	return tag->family;
+	return family;
 }
 
 /* Lines whose header names no program tell by their form who wrote them. */
@@ -377,6 +410,8 @@ static void read_event(struct parser *p, int64_t observed_ns,
 	if (!family(&c)) {
 		event_reset(e);
 	}
+	p->odd = c.odd;
+	p->family = family;
 }
 
 /* What is not believed is not even read: it would be mixed up with what the daemon of
@@ -410,13 +445,73 @@ static void read_judged(struct parser *p, int64_t observed_ns, const struct head
 void parser_line(struct parser *p, struct slice line, int64_t observed_ns,
 		 struct header *h, struct event *e)
 {
-	struct header_more more;
-
 	event_reset(e);
-	header_read(&p->header, line, observed_ns, h, &more);
+	/* Lines that came by way of Windows, or of a terminal. */
+	line.n -= line.n > 0 && line.p[line.n - 1] == '\r';
+	header_read(&p->header, line, observed_ns, h, &p->more);
 	if (p->trust.source == TRUST_ALL) {
-		read_event(p, observed_ns, h, &more, e);
+		read_event(p, observed_ns, h, &p->more, e);
 	} else {
-		read_judged(p, observed_ns, h, &more, e);
+		read_judged(p, observed_ns, h, &p->more, e);
+	}
+}
+
+/* What a line without a program's name is counted as. */
+static const char *form_name(family_fn *family)
+{
+	return family == family_web	? "web log"
+	       : family == family_audit ? "audit log"
+	       : family == family_ftp	? "ftp log"
+	       : family == family_sshd	? "sshd"
+					: NULL;
+}
+
+static void count_slowly(struct parser *p, const struct record *r, bool understood)
+{
+	const struct header *h = &r->header;
+	struct known_program *k = h->program.n == 0 ? NULL : find_known(p, h->program);
+	struct share_line l = {
+		.line = r->line,
+		.h = h,
+		.understood = understood,
+		.form = h->program.n > 0 ? NULL : form_name(p->family),
+		.family = p->family == family_pam ? NULL : p->family,
+		.share = k == NULL ? NULL : k->share,
+		.now_ns = record_time_ns(r),
+	};
+	struct share *share;
+
+	if (share_short(l.share, understood)) {
+		return;
+	}
+	if (h->program.n == 0 && l.form == NULL) {
+		l.family = NULL; /* A line of any form: not one that somebody is known by. */
+	}
+	share = shares_line(p->shares, p->source, &l);
+	if (k != NULL) {
+		k->share = share;
+	}
+	if (p->more.tag != NULL) {
+		p->more.tag->share = share;
+	}
+}
+
+/* A name in quotes is one that was not taken out of them. */
+static inline bool quoted(const struct slice *name)
+{
+	return name->n >= 2 && (name->p[0] == '"' || name->p[0] == '\'') &&
+	       name->p[name->n - 1] == name->p[0];
+}
+
+void parser_count(struct parser *p, const struct record *r)
+{
+	struct tag *tag = p->more.tag;
+	bool understood = event_understood(&r->event) & !p->odd;
+
+	if (event_has(&r->event, FIELD_USER_NAME) && quoted(&r->event.f[FIELD_USER_NAME])) {
+		understood = false;
+	}
+	if (p->shares != NULL && !share_short(tag == NULL ? NULL : tag->share, understood)) {
+		count_slowly(p, r, understood);
 	}
 }

@@ -18,6 +18,7 @@
 #include "common/record.h"
 
 struct parser; /* opaque, on the heap, about 20 KiB */
+struct shares;
 struct zone;
 
 /* zone is for stamps that name none; kept (it must outlive the parser); NULL
@@ -27,6 +28,9 @@ int parser_new(struct parser **out, const struct zone *zone);
  * vouches for (a journal, a unix socket) the lines of daemons count from now on only
  * when such a daemon can have written them (docs/parsing.md, "Who wrote it"). */
 void parser_sender(struct parser *p, struct slice path);
+/* Counts in shares (kept; share.h) what parser_count() is told, as this source's: the
+ * path of a file, a socket's or a journal's name. */
+void parser_shares(struct parser *p, struct shares *shares, struct slice source);
 /* NULL allowed. */
 void parser_free(struct parser *p);
 
@@ -41,6 +45,10 @@ void parser_free(struct parser *p);
  * text, or into the parser, where they live until its next call. */
 void parser_line(struct parser *p, struct slice line, int64_t observed_ns,
 		 struct header *h, struct event *e);
+
+/* Takes the line that parser_line() has just read, with what it gave, into the shares;
+ * not a second time if it is read again.  Nothing without parser_shares(). */
+void parser_count(struct parser *p, const struct record *r);
 
 /* What the parser remembers of earlier lines, for a restart in the middle of a
  * stream: appended to out.  UV_ENOMEM, ERR_TOO_LARGE. */

@@ -68,6 +68,14 @@ for folder in "$corpora"/*/; do
 	try "read/$name" read_folder "$folder"
 done
 
+# Daemons that change their lines are noticed, and nothing else is.
+noticed() { python3 tests/corpus/mutations.py "$BUILD/cli/nightjar" "$corpora"; }
+if [ -x "$BUILD/cli/nightjar" ]; then
+	try noticed noticed
+else
+	skip noticed "no nightjar in ${BUILD##*/}"
+fi
+
 # Lines that other projects have labelled.  The floor is for all services together,
 # those that have no parser yet included.
 auth_cases() {
