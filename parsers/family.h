@@ -17,7 +17,7 @@
 #include "parsers/scan.h"
 #include "parsers/slots.h"
 
-enum { CONTEXT_SCRATCH = 128 };
+enum { CONTEXT_SCRATCH = 1024 };
 
 struct context {
 	struct slice m;          /* the message */
@@ -30,6 +30,7 @@ struct context {
 	uint32_t times;          /* "message repeated N times" */
 	bool odd;                /* something is not what it is in such lines */
 	char *scratch;           /* CONTEXT_SCRATCH bytes that live until the next line */
+	size_t scratch_n;        /* so many of them are taken */
 };
 
 typedef bool family_fn(struct context *c);
@@ -40,10 +41,12 @@ family_fn *family_known(struct slice name);
 family_fn family_sshd, family_pam, family_sudo, family_su, family_login,
 	family_dropbear, family_accounts, family_logind, family_cron,
 	family_desktop, family_ftp, family_mail, family_web, family_openvpn,
-	family_router, family_audit, family_watch;
+	family_router, family_audit, family_watch, family_kernel, family_dnsmasq,
+	family_hostapd, family_package, family_strongswan, family_webmin,
+	family_cockpit;
 
 /* Numbers for slot_key(): programs that write about one connection share one. */
-enum { SLOTS_SSHD = 1, SLOTS_OTHER, SLOTS_SUDO, SLOTS_DROPBEAR };
+enum { SLOTS_SSHD = 1, SLOTS_OTHER, SLOTS_SUDO, SLOTS_DROPBEAR, SLOTS_AUDIT };
 
 /* Finds the slot of (host, family, pid); leaves c->slot NULL without a pid. */
 static inline void ctx_slot(struct context *c, unsigned family)
@@ -110,6 +113,34 @@ void say_pending(struct context *c);
 /* "pam_unix(sshd:auth): ..." and its older forms: understood here for every
  * program; false if the message is not PAM's.  pam.c */
 bool pam_message(struct context *c, unsigned slots_family);
+
+/* An event of RutOS; false: none that is known.  rutos.c */
+bool rutos_event(struct context *c, struct slice m);
+
+/* "2026-11-22 15:37:46 status installed ..": dpkg's log has words in the place of a host and
+ * a program; if that is what stands at stamp (rest: behind it), *h and *more say so.
+ * package.c */
+void package_header(struct slice stamp, struct slice rest, struct header *h,
+		    struct header_more *more);
+
+/* "00:11:22:aa:bb:cc" */
+static inline bool mac_like(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char b = (unsigned char)s.p[i] | 0x20;
+
+		if (i % 3 == 2 ? s.p[i] != ':'
+			       : !is_digit(s.p[i]) && (b < 'a' || b > 'f')) {
+			return false;
+		}
+	}
+	return s.n == 17;
+}
+
+/* A record of auditd: its type by name or number, its serial number (empty: not told),
+ * its fields.  False: no type that is known.  audit.c */
+bool audit_record(struct context *c, struct slice type, struct slice serial,
+		  struct slice fields);
 
 /* Whether it could be one, by its first byte: cheap, for families whose lines
  * mostly are not. */

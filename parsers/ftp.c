@@ -2,9 +2,10 @@
  *
  * Source: vsftpd 3.0.5 logging.c (vsf_log_do_log_vsftpd_format), in its own file ("Mon
  * Oct 24 11:32:53 2016 [pid 1] [USER] FAIL LOGIN: ...") or through syslog, and prelogin.c,
- * postlogin.c for what it is called with; proftpd 1.3.8 modules/mod_auth.c and src/log.c,
- * "HOST (NAME[ADDRESS]): " of 1.2 and "... - " since; pure-ftpd 1.0.53 src/ftpd.c (logfile,
- * dopass, douser) and src/messages_en.h.  From knowledge of the format: wu-ftpd 2.6
+ * postlogin.c for what it is called with, Fedora's patches for refusals; proftpd 1.3.8
+ * modules/mod_auth.c and src/log.c, "HOST (NAME[ADDRESS]): " of 1.2 and "... - " since;
+ * pure-ftpd 1.0.53 src/ftpd.c (logfile, dopass, douser) and src/messages_en.h.
+ * From knowledge of the format: wu-ftpd 2.6
  * src/ftpd.c, krb5's gssftpd.
  *
  * A client names any user it likes; the daemons put no quotes around it.
@@ -53,17 +54,30 @@ static bool is_anonymous(struct slice m)
 	       slice_eq_nocase(slice_head(m, 11), SLICE_LIT("anonymous] "));
 }
 
-/* "USER] {OK|FAIL} LOGIN: Client "ADDRESS"[, anon password "TEXT"]": a login's line ends
- * with the address, unless it is an anonymous one. */
+/* Why a login is refused before a password is asked for: a distribution's words, which
+ * stand behind the address. */
+static void take_refusal(struct context *c, struct slice *m)
+{
+	if (TAKE_END(m, ", \"User is not in the allow user list.\"")) {
+		SET(c, EVENT_REASON, "User is not in the allow user list.");
+	} else if (TAKE_END(m, ", \"User is in the deny user list.\"")) {
+		SET(c, EVENT_REASON, "User is in the deny user list.");
+	}
+}
+
+/* "USER] {OK|FAIL} LOGIN: Client "ADDRESS"[, anon password "TEXT"][, "REFUSAL"]": a login's
+ * line ends with the address otherwise. */
 static bool vsftpd_login(struct context *c, struct slice m)
 {
 	static const struct slice fail = TEXT("] FAIL LOGIN: Client \""),
 				  ok = TEXT("] OK LOGIN: Client \""),
 				  anonymous = TEXT("\", anon password \"");
-	struct slice user, address = m, whole = m;
+	struct slice user, address, whole;
 	size_t at_fail, at_ok, at;
 	bool success;
 
+	take_refusal(c, &m);
+	address = whole = m;
 	if (!TAKE_END(&address, "\"")) {
 		return false;
 	}

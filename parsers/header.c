@@ -2,7 +2,7 @@
 
 #include <endian.h>
 
-#include "parsers/scan.h"
+#include "parsers/family.h"
 
 enum {
 	TAG_MAX = 64, /* RFC 3164 allows 32; systemd's units are longer */
@@ -576,7 +576,8 @@ void header_read(struct header_reader *r, struct slice line,
 		read_logread(s, h, more);
 		return;
 	} else {
-		if (read_other(r, s, observed_ns, h, more)) {
+		if (read_other(r, s, observed_ns, h, more) ||
+		    header_json(r, s, observed_ns, h, more)) {
 			return;
 		}
 		if (h->priority >= 0 && take_tag(&s, h, more) != TAG_NONE) {
@@ -596,5 +597,8 @@ void header_read(struct header_reader *r, struct slice line,
 	skip_blanks(&s);
 	if (!read_again(r, s, h, more) && !read_usual(r, s, h, more)) {
 		read_rest(s, h, more);
+		if (h->program.n == 0 && h->format == HEADER_ISO) {
+			package_header(stamp, s, h, more);
+		}
 	}
 }

@@ -50,6 +50,7 @@ struct header_reader {
 	struct stamp_cache bsd, iso;
 	struct tag tags[TAGS];
 	size_t host_n;              /* of the last plain tag */
+	char text[2048];            /* a message of JSON, without its escapes */
 };
 
 /* What the header tells that struct header has no field for. */
@@ -57,6 +58,7 @@ struct header_more {
 	struct slice module;        /* "pam_unix" of "su(pam_unix)[1]:" */
 	bool web;                   /* an access or error log of a web server */
 	struct tag *tag;            /* the one that the line begins with, or NULL */
+	bool package;               /* dpkg's log */
 };
 
 void header_read(struct header_reader *r, struct slice line,
@@ -146,6 +148,11 @@ static inline bool stamp_iso_again(const struct stamp_cache *c, struct slice *s,
 	s->n -= end;
 	return true;
 }
+
+/* A line that is a JSON object with a message, which may be a line of syslog itself; false:
+ * it is none.  *h: empty but for its message.  header_json.c */
+bool header_json(struct header_reader *r, struct slice line, int64_t observed_ns,
+		 struct header *h, struct header_more *more);
 
 /* A stamp at the start of s; moves behind it.  TIME_NONE in *ns is impossible
  * when true.  stamp.c */

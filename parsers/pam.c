@@ -92,7 +92,9 @@ static const struct service services[] = {
 	SERVICE("pop3", "mail_login", true),
 	SERVICE("passwd", "password_change", true),
 	SERVICE("chpasswd", "password_change", true),
-	SERVICE("cockpit", "web_login", true),
+	SERVICE("cockpit", "web_login", false),
+	SERVICE("webmin", "web_login", true),
+	SERVICE("usermin", "web_login", true),
 	SERVICE("openvpn", "vpn_login", true),
 };
 

@@ -1,12 +1,13 @@
 /* The web interfaces of routers: LuCI and uhttpd of OpenWrt, RutOS, pfSense and OPNsense;
  * and what RutOS tells of its configuration.
  *
- * From knowledge of the format; these sources are where it is to be checked:
- * OpenWrt luci modules/luci-base/luasrc/dispatcher.lua and ucode/dispatcher.uc
- * ("luci: accepted login on /%s for %s from %s"); Teltonika's RutOS GPL SDK 07.20 (vuci
- * event types, dropbear and libuci patches) as interfaces of that firmware give them;
- * pfSense etc/inc/auth.inc and OPNsense etc/inc/authgui.inc ("Web GUI
+ * Source: OpenWrt luci modules/luci-base/luasrc/dispatcher.lua (session_setup) and
+ * ucode/dispatcher.uc (session_setup; "[info] " in front since 23.05); Teltonika's RutOS
+ * GPL SDK 07.20 (vuci event types, dropbear and libuci patches).  From knowledge of the
+ * format: pfSense etc/inc/auth.inc and OPNsense etc/inc/authgui.inc ("Web GUI
  * authentication error").
+ *
+ * The path and the user are the client's; the address comes last.
  */
 #include "parsers/family.h"
 
@@ -127,11 +128,26 @@ static bool firewall_gui(struct context *c, struct slice m)
 	return TAKE(&m, " ") && login(c, user, m, success);
 }
 
+/* "USER_LOGIN pid=.. msg='..'": journald writes the kernel's records under the name
+ * "audit", which is OPNsense' too. */
+static bool journald_audit(struct context *c, struct slice m)
+{
+	struct slice type;
+
+	return IS(c->h->program, "audit") && take_until(&m, ' ', &type) &&
+	       audit_record(c, type, SLICE_NONE, m);
+}
+
 bool family_router(struct context *c)
 {
 	struct slice m = c->m;
 
+	TAKE(&m, "[info] ");
 	TAKE(&m, "luci: ");
-	return pam_message(c, SLOTS_OTHER) || luci(c, m) || rutos(c, m) ||
-	       firewall_gui(c, m) || configuration(c, m);
+	if (pam_message(c, SLOTS_OTHER) || luci(c, m) || rutos(c, m) ||
+	    firewall_gui(c, m) || configuration(c, m)) {
+		return true;
+	}
+	event_reset(c->e);
+	return rutos_event(c, m) || journald_audit(c, m);
 }

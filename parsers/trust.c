@@ -6,6 +6,7 @@
 enum who {
 	ROOT,   /* the superuser, always */
 	SYSTEM, /* he or an account of the system */
+	KERNEL, /* nobody: its lines come without a user */
 	ANYONE,
 };
 
@@ -40,6 +41,21 @@ static const struct program programs[] = {
 	PROGRAM("audispd", ROOT),
 	PROGRAM("audisp-syslog", ROOT),
 	PROGRAM("nightjar-watch", ROOT),
+	PROGRAM("kernel", KERNEL),
+	PROGRAM("hostapd", ROOT),
+	PROGRAM("charon", ROOT),
+	PROGRAM("charon-systemd", ROOT),
+	PROGRAM("ipsec", ROOT),
+	PROGRAM("webmin", ROOT),
+	PROGRAM("usermin", ROOT),
+	PROGRAM("opkg", ROOT),
+	PROGRAM("cockpit-session", ROOT),
+	PROGRAM("SSH", ROOT),
+	PROGRAM("WebUI", ROOT),
+	PROGRAM("CONFIG", ROOT),
+	PROGRAM("cockpit-ws", SYSTEM),
+	PROGRAM("dnsmasq", SYSTEM),
+	PROGRAM("dnsmasq-dhcp", SYSTEM),
 	PROGRAM("polkitd", SYSTEM),
 	PROGRAM("ftpd", SYSTEM),
 	PROGRAM("vsftpd", SYSTEM),
@@ -109,7 +125,7 @@ static enum who who_of(const struct header *h)
 		}
 	}
 	return slice_starts(h->program, SLICE_LIT("ovpn-")) ||
-			       slice_starts(h->program, SLICE_LIT("postfix/"))
+			       slice_starts(h->program, SLICE_LIT("postfix"))
 		       ? SYSTEM
 		       : ANYONE;
 }
@@ -136,6 +152,10 @@ enum trust_verdict trust_judge(const struct trust *t, const struct header *h,
 		return TRUST_NOT;
 	case SYSTEM:
 		return is_system(n) ? TRUST_WHOLLY : TRUST_NOT;
+	case KERNEL:
+		return t->source == TRUST_JOURNAL && journal_uid(h->structured).n == 0
+			       ? TRUST_WHOLLY
+			       : TRUST_NOT;
 	case ANYONE:
 		break;
 	}

@@ -42,6 +42,10 @@ static void vsftpd_is_read(void **state)
 		{H "vsftpd[7]: CONNECT: Client \"192.0.2.1\", \"Connection refused: "
 		   "too many sessions.\"",
 		 "ftp_connection none 0 ip=192.0.2.1"},
+		{V "[bob] FAIL LOGIN: Client \"::ffff:192.0.2.1\", \"User is not in the "
+		   "allow user list.\"",
+		 "ftp_login failure 1 user=bob ip=192.0.2.1"},
+		{V "[bob] FAIL LOGIN: Client \"192.0.2.1\", \"something else\"", "-"},
 		{V "[bob] FAIL LOGIN: Client \"192.0.2.1", "-"},
 		{V "[bob] FAIL JUGGLE: Client \"192.0.2.1\"", "-"},
 		{V "bob", "-"},

@@ -194,6 +194,28 @@ static void on_a_unix_socket_the_kernel_says_who_it_is(void **state)
 	parser_free(p);
 }
 
+#define DROP "DROP IN=eth0 OUT= SRC=203.0.113.9 DST=192.0.2.1 LEN=60 PROTO=TCP SPT=1 DPT=22"
+
+/* The kernel has no user, and everybody who writes to the journal has one. */
+static void the_kernels_lines_come_without_a_user(void **state)
+{
+	struct parser *p = parser_of("journal:/var/log/journal/1/system/2");
+
+	(void)state;
+	read_line(p, JOURNAL("-", "kernel", DROP));
+	is(FIELD_EVENT_ACTION, "firewall_denied");
+	is(FIELD_SOURCE_IP, "203.0.113.9");
+	read_line(p, JOURNAL(BY("1000"), "kernel", DROP));
+	is_refused("1000");
+	read_line(p, JOURNAL(BY("+0"), "kernel", DROP));
+	is_refused("");
+	parser_free(p);
+	p = parser_of("unix:/dev/log uid=1000");
+	read_line(p, "<4>Nov 22 15:37:46 kernel: " DROP);
+	is_refused("1000");
+	parser_free(p);
+}
+
 static void other_streams_are_read_as_ever(void **state)
 {
 	static const char *const paths[] = {
@@ -220,6 +242,7 @@ int main(void)
 		cmocka_unit_test(sudo_logs_in_the_name_of_who_starts_it),
 		cmocka_unit_test(an_ordinary_user_names_no_address),
 		cmocka_unit_test(on_a_unix_socket_the_kernel_says_who_it_is),
+		cmocka_unit_test(the_kernels_lines_come_without_a_user),
 		cmocka_unit_test(other_streams_are_read_as_ever),
 	};
 
