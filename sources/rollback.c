@@ -6,22 +6,20 @@
 int stream_state_lower(struct stream_state *st, uint64_t position,
 		       const uint64_t *h)
 {
-	struct stream_rung to = {position, h != NULL ? *h : 0};
+	struct stream_rung to;
 	uint32_t n = st->n_rungs;
 
+	if (position < st->start) {
+		position = st->start; /* Nothing below is of this stream. */
+		h = NULL;
+	}
 	if (position >= st->acked) {
 		return 0;
 	}
 	while (n > 0 && st->rungs[n - 1].position > position) {
 		n--;
 	}
-	if (position < st->start) {
-		to.position = st->start; /* Nothing below is of this stream. */
-		while (n < st->n_rungs && st->rungs[n].position <= st->start) {
-			n++;
-		}
-		h = NULL;
-	}
+	to = (struct stream_rung){position, h != NULL ? *h : 0};
 	if (h == NULL || (n > 0 && st->rungs[n - 1].position == to.position)) {
 		/* Not above what was asked for, and known. */
 		if (n > 0) {
