@@ -192,6 +192,21 @@ void follow_check(struct file *f)
 	}
 }
 
+/* The next stage is full, and the file has grown: whether what comes next is what came
+ * next before. */
+static bool peek_is_there(struct file *f)
+{
+	char bytes[STREAM_LAST];
+	int64_t got;
+
+	if (f->n_peek == 0) {
+		return true;
+	}
+	got = file_pread(f, bytes, f->n_peek, f->s->position);
+	return got < 0 || ((size_t)got == f->n_peek &&
+			   memcmp(bytes, f->peek, f->n_peek) == 0);
+}
+
 /* rest: what was read and not taken. */
 static void keep_peek(struct file *f, struct slice rest)
 {
@@ -400,6 +415,9 @@ void follow_poll(struct file *f)
 		f->size = st.size;
 		f->mtime_ns = st.mtime_ns;
 		f->ready = true;
+		if (f->state == FILE_READING && f->full && !peek_is_there(f)) {
+			rewritten(f);
+		}
 	} else {
 		f->idle_polls++;
 	}

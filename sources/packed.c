@@ -114,8 +114,7 @@ void packed_step(struct file *f)
 		f->paused = true;
 		return;
 	}
-	if (got != ERR_TRUNCATED ||
-	    sys_wall_ns(t->sys) - f->mtime_ns > TAIL_YOUNG_NS) {
+	if (got != ERR_TRUNCATED || !file_is_fresh(f, TAIL_YOUNG_NS)) {
 		tail_trouble(t, f->path, (int)got, why((int)got));
 	}
 	search_again_for(t, f);

@@ -301,8 +301,7 @@ static bool better_later(const struct file *f, const struct job *j)
 /* A copy that is still being made is too short for most places to be compared. */
 static bool half_copied(const struct file *f, const struct verdict *v)
 {
-	return v->undecided &&
-	       sys_wall_ns(f->tail->sys) - f->mtime_ns < TAIL_QUIET_NS;
+	return v->undecided && file_is_fresh(f, TAIL_QUIET_NS);
 }
 
 /* f has all that is known of a stream: more than a line, or it is the only such file. */

@@ -13,6 +13,7 @@
 
 /* A kernel stamps files with a clock that may be a tick behind. */
 #define COARSE_CLOCK_NS 20000000
+#define CLOCK_STEP_NS 10000000 /* less is the time between two calls */
 
 /* Handed through names_glob(). */
 struct matching {
@@ -432,6 +433,20 @@ void scan_check_name(struct file *f)
 	}
 }
 
+/* What is written after the wall clock was set back bears times from before that. */
+static void note_clock(struct tail *t, int64_t wall_ns, int64_t mono_ns)
+{
+	int64_t passed = mono_ns - t->last_scan_ns;
+
+	if (t->last_scan_wall_ns != 0 &&
+	    wall_ns - t->last_scan_wall_ns < passed - CLOCK_STEP_NS &&
+	    wall_ns - passed < t->set_back_ns) {
+		t->set_back_ns = wall_ns - passed;
+	}
+	t->last_scan_ns = mono_ns;
+	t->last_scan_wall_ns = wall_ns;
+}
+
 void scan_run(struct tail *t)
 {
 	int64_t began_ns;
@@ -445,8 +460,8 @@ void scan_run(struct tail *t)
 	t->scan_failed = false;
 	room_scan_begins(t);
 	t->scan_wanted = false;
-	t->last_scan_ns = sys_mono_ns(t->sys);
 	began_ns = sys_wall_ns(t->sys);
+	note_clock(t, began_ns, sys_mono_ns(t->sys));
 	for (size_t i = 0; i < t->options->n_files; i++) {
 		const struct sources_file *sf = &t->options->files[i];
 		struct matching m = {t, (uint32_t)i};

@@ -42,6 +42,15 @@ static int keep(struct siblings *s, const char *path, const struct sibling *new)
 	return 0;
 }
 
+static bool is_unseen(const struct siblings *s, int64_t mtime_ns)
+{
+	const struct tail *t = s->tail;
+
+	return mtime_ns >= s->since_ns ||
+	       (s->since_ns != INT64_MAX && mtime_ns >= t->set_back_ns &&
+		mtime_ns <= sys_wall_ns(t->sys));
+}
+
 static bool read_already(const struct siblings *s, const struct sys_stat *st)
 {
 	const struct tail *t = s->tail;
@@ -65,7 +74,7 @@ static bool packed_worth_a_look(const struct siblings *s, const char *path,
 	*out = (struct sibling){
 		.mtime_ns = st->mtime_ns,
 		.unseen = numbered && s->since_ns != INT64_MAX &&
-			  coarse > s->since_ns,
+			  is_unseen(s, coarse),
 	};
 	if (!content_can(content_kind_of_name(path))) {
 		return false;
@@ -88,7 +97,7 @@ bool siblings_worth(const struct siblings *s, const char *path,
 		.mtime_ns = st->mtime_ns,
 		.same_inode = k != NULL && k->st.ino != 0 &&
 			      st->ino == k->st.ino && st->dev == k->st.dev,
-		.unseen = st->mtime_ns >= s->since_ns &&
+		.unseen = is_unseen(s, st->mtime_ns) &&
 			  names_is_numbered(path, s->path),
 	};
 	return out->unseen || (k != NULL && st->size >= known_full(k)) ||
@@ -186,12 +195,11 @@ void search_again_for(struct tail *t, const struct file *f)
 
 		if (k->searching && names_related(f->path, k->st.path)) {
 			k->unread_copy = true;
-			k->search_failed |= sys_wall_ns(t->sys) - f->mtime_ns <
-					    TAIL_YOUNG_NS;
+			k->search_failed |= file_is_fresh(f, TAIL_YOUNG_NS);
 		}
 	}
 	if (f->unseen && f->family != NULL &&
-	    sys_wall_ns(t->sys) - f->mtime_ns < TAIL_YOUNG_NS) {
+	    file_is_fresh(f, TAIL_YOUNG_NS)) {
 		search_later(t, f->family, f->mtime_ns);
 	}
 }

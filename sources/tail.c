@@ -203,6 +203,7 @@ static void settings(struct tail *t, const struct sources_options *o)
 							   : LIMIT_LINE_MAX);
 	t->poll_ms = o->poll_interval_ms != 0 ? o->poll_interval_ms
 					      : POLL_DEFAULT_MS;
+	t->set_back_ns = INT64_MAX;
 	t->timeout_ms = o->last_line_timeout_ms != 0 ? o->last_line_timeout_ms
 						     : TIMEOUT_DEFAULT_MS;
 	t->max_open = o->max_open != 0 ? (size_t)o->max_open : TAIL_MAX_OPEN;

@@ -271,6 +271,10 @@ struct tail {
 	struct folder *folders[TAIL_FOLDERS];
 	size_t n_skipped, max_skipped, folder_skipped;
 	int64_t last_scan_ns;
+	int64_t last_scan_wall_ns; /* 0: not yet */
+	/* The wall clock was set back, to this time or later; INT64_MAX: not since the
+	 * first scan. */
+	int64_t set_back_ns;
 	int64_t looks_since_ns; /* wall clock of the first scan, or when the process
 				 * before this one looked last; 0: not yet */
 	struct sys_timer *work, *poll, *soon;
@@ -335,6 +339,9 @@ int file_add(struct tail *t, const char *path, int fd,
 void file_free(struct file *f);
 void file_close(struct file *f);
 int file_set_path(struct file *f, const char *path);
+/* f was written to within the last `ns`.  A time in the future is of a clock that was set
+ * back since, and tells nothing. */
+bool file_is_fresh(const struct file *f, int64_t ns);
 /* As sys_pread(), of the content; UV_EAGAIN: call again.  file: a struct file. */
 int64_t file_pread(void *file, void *buf, size_t n, uint64_t offset);
 /* Its size on disk. */

@@ -372,7 +372,6 @@ static void weigh(struct verdict *v, const struct mark *m, int content,
 		bad = !m->dead && (m->held & HELD_ELSEWHERE) == 0 && !shared &&
 		      !told;
 		v->lost += bad;
-		v->unmet += m->dead == DEAD_UNMET;
 		v->told += told;
 		v->trimmed += shared;
 		v->elsewhere += (m->held & HELD_ELSEWHERE) != 0;

@@ -23,7 +23,6 @@ struct verdict {
 	int rc;            /* of reading the store */
 	unsigned lost;     /* bytes, each of these */
 	unsigned lost_late; /* of these, in logs of which something is there */
-	unsigned unmet;    /* not there: rotated before their agent had met a collector */
 	unsigned doubled;
 	unsigned gaps;     /* told as lost although nothing was */
 	unsigned wrong;    /* records: not what was written, out of order, a hole */

@@ -15,8 +15,7 @@
 enum { BLOCK = 50, TWICE_EVERY = 50 };
 
 struct sum {
-	uint64_t runs, failed, deaths, repeated, told, excused, doubled, mixed, limited,
-		unmet;
+	uint64_t runs, failed, deaths, repeated, told, excused, doubled, mixed, limited;
 };
 
 static void add(struct sum *to, const struct sum *s)
@@ -30,7 +29,6 @@ static void add(struct sum *to, const struct sum *s)
 	to->doubled += s->doubled;
 	to->mixed += s->mixed;
 	to->limited += s->limited;
-	to->unmet += s->unmet;
 }
 
 static void run_seed(uint64_t seed, struct sum *s)
@@ -56,18 +54,17 @@ static void run_seed(uint64_t seed, struct sum *s)
 	s->doubled += o.doubled > 0;
 	s->mixed += o.mixed;
 	s->limited += o.ok && o.limited;
-	s->unmet += o.unmet;
 }
 
 /* ---- the file: "done FROM RUNS FAILED DEATHS REPEATED TOLD EXCUSED DOUBLED
- * MIXED LIMITED UNMET" ---- */
+ * MIXED LIMITED" ---- */
 
 static void note_block(const char *path, uint64_t from, const struct sum *s)
 {
 	char line[256];
 	int n = snprintf(line, sizeof line,
 			 "done %llu %llu %llu %llu %llu %llu %llu %llu "
-			 "%llu %llu %llu\n",
+			 "%llu %llu\n",
 			 (unsigned long long)from, (unsigned long long)s->runs,
 			 (unsigned long long)s->failed,
 			 (unsigned long long)s->deaths,
@@ -76,8 +73,7 @@ static void note_block(const char *path, uint64_t from, const struct sum *s)
 			 (unsigned long long)s->excused,
 			 (unsigned long long)s->doubled,
 			 (unsigned long long)s->mixed,
-			 (unsigned long long)s->limited,
-			 (unsigned long long)s->unmet);
+			 (unsigned long long)s->limited);
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0644);
 
 	if (fd < 0 || write(fd, line, (size_t)n) != n) {
@@ -93,15 +89,15 @@ static void read_progress(const char *path, uint64_t from, uint64_t runs,
 			  bool *done, struct sum *total)
 {
 	FILE *f = path == NULL ? NULL : fopen(path, "r");
-	unsigned long long v[11];
+	unsigned long long v[10];
 	char line[256];
 
 	while (f != NULL && fgets(line, sizeof line, f) != NULL) {
 		uint64_t block;
 
-		if (sscanf(line, "done %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu",
+		if (sscanf(line, "done %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu",
 			   &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
-			   &v[6], &v[7], &v[8], &v[9], &v[10]) != 11 ||
+			   &v[6], &v[7], &v[8], &v[9]) != 10 ||
 		    v[0] < from || v[0] >= from + runs ||
 		    (v[0] - from) % BLOCK != 0) {
 			continue;
@@ -113,7 +109,7 @@ static void read_progress(const char *path, uint64_t from, uint64_t runs,
 		}
 		done[block] = true;
 		add(total, &(struct sum){v[1], v[2], v[3], v[4], v[5], v[6],
-					  v[7], v[8], v[9], v[10]});
+					  v[7], v[8], v[9]});
 	}
 	if (f != NULL) {
 		fclose(f);
@@ -223,8 +219,7 @@ unsigned range_run(uint64_t from, uint64_t runs, unsigned jobs,
 	       "something was put back, copied or damaged, in %llu a line stands "
 	       "there twice, flagged, in %llu without a flag (by a machine that "
 	       "was copied), in %llu lines of two such machines are mixed or lost, in %llu a "
-	       "whole log is lost that was never seen because of a clock, in %llu one that was "
-	       "rotated before the first contact, in "
+	       "whole log is lost that was never seen because of a clock, in "
 	       "%llu lines are told as lost, rightly; "
 	       "%.1f runs a second\n",
 	       (unsigned long long)from, (unsigned long long)(from + runs - 1),
@@ -236,7 +231,6 @@ unsigned range_run(uint64_t from, uint64_t runs, unsigned jobs,
 	       (unsigned long long)total.doubled,
 	       (unsigned long long)total.mixed,
 	       (unsigned long long)total.limited,
-	       (unsigned long long)total.unmet,
 	       (unsigned long long)total.told,
 	       (double)(total.runs - before) / (seconds > 0 ? seconds : 1));
 	return total.failed > UINT32_MAX ? UINT32_MAX : (unsigned)total.failed;

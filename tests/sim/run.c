@@ -208,7 +208,6 @@ void run_one(const struct plan *p, struct run_outcome *out)
 	out->doubled = r->cloned ? v.doubled : 0;
 	out->mixed = r->cloned && verdict_is_mixed(&v);
 	out->limited = !r->cloned && is_limit(r, &v);
-	out->unmet = v.unmet > 0;
 	rig_fini(r);
 	free(r);
 }

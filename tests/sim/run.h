@@ -24,7 +24,6 @@ struct run_outcome {
 	unsigned told;       /* bytes told as lost, rightly */
 	unsigned doubled;    /* bytes twice, not flagged, by a copied machine */
 	bool limited;        /* lost lines, and docs/delivery.md says why */
-	bool unmet;          /* ... a log rotated before its agent had met a collector */
 	bool mixed;          /* lines of two copies of a machine in one stream */
 	bool excused;        /* something was put back, copied or damaged */
 };

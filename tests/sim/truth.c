@@ -61,13 +61,13 @@ static int new_content(struct truth *t, int parent, size_t shared)
 	return (int)t->n++;
 }
 
-static void destroy(struct truth *t, int content, size_t from, enum dead how)
+static void destroy(struct truth *t, int content, size_t from)
 {
 	const struct content *c = &t->contents[content];
 
 	for (size_t i = from; i < c->n; i++) {
 		if (i >= c->shared || !c->is_copy) {
-			truth_mark(t, content, i)->dead = (uint8_t)how;
+			truth_mark(t, content, i)->dead = true;
 		}
 	}
 }
@@ -96,13 +96,16 @@ static void append(struct writer *w, unsigned file, const char *p, size_t n)
 	disk_append(w->node, names[file], p, n);
 }
 
-/* NAME.8 goes, NAME.7 becomes NAME.8 ... and NAME becomes NAME.1.  Chains are longer
- * than a run's rotations: nothing is lost here. */
+/* NAME.8 becomes NAME.9, whose bytes are gone ... and NAME becomes NAME.1.  Before the
+ * first contact nobody could have taken them: so often it is not rotated then. */
 static void rotate(struct writer *w, unsigned file)
 {
 	char from[64], to[64];
 	bool renamed;
 
+	if (!*w->met && ++w->rotated_unmet[file] >= CHAIN) {
+		return;
+	}
 	for (int i = CHAIN - 1; i > 0; i--) {
 		snprintf(from, sizeof from, "%s.%d", names[file], i);
 		snprintf(to, sizeof to, "%s.%d", names[file], i + 1);
@@ -119,11 +122,6 @@ static void rotate(struct writer *w, unsigned file)
 		disk_rename(w->node, names[file], to);
 	} else {
 		disk_copy_truncate(w->node, names[file], to);
-	}
-	if (!*w->met && w->content[file] >= 0) {
-		/* Nothing is read before there is a key to seal it to, and what was
-		 * never read bears no mark to know it by under another name. */
-		destroy(w->truth, w->content[file], 0, DEAD_UNMET);
 	}
 	w->content[file] = -1;
 }
@@ -216,13 +214,13 @@ void writer_restore(struct writer *w, const struct writer_backup *b, bool copied
 	size_t n = t->n;
 
 	for (size_t i = b->n_contents; i < n && !copied; i++) {
-		destroy(t, (int)i, t->contents[i].shared, DEAD_GONE);
+		destroy(t, (int)i, t->contents[i].shared);
 	}
 	for (unsigned i = 0; i < TRUTH_FILES; i++) {
 		w->content[i] = -1;
 		if (b->content[i] >= 0) {
 			if (!copied) {
-				destroy(t, b->content[i], b->size[i], DEAD_GONE);
+				destroy(t, b->content[i], b->size[i]);
 			}
 			w->content[i] = new_content(t, b->content[i],
 						    b->size[i]);

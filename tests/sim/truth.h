@@ -18,9 +18,6 @@
 enum { TRUTH_CONTENTS = 64, TRUTH_FILES = 3, TRUTH_LINE = 4096,
        TRUTH_FIRST = 40 /* bytes of the first line that files may share */ };
 
-enum dead { DEAD_GONE = 1, /* with the disk it was on */
-	    DEAD_UNMET = 2 /* rotated before its agent had met a collector */ };
-
 /* Of one byte. */
 struct mark {
 	uint8_t data;   /* records that hold it */
@@ -29,7 +26,7 @@ struct mark {
 	uint8_t held;   /* by a store, see judge.h */
 	uint8_t missed; /* "the rest was not found" stands before it */
 	uint8_t trimmed; /* a fork says that another stream has it */
-	uint8_t dead;   /* destroyed before anybody had to have read it: enum dead */
+	bool dead;      /* destroyed, with the disk it was on, before anybody had to read it */
 };
 
 struct content {
@@ -59,6 +56,7 @@ struct writer {
 	bool long_lines, same_first_line;
 	bool enabled;
 	const bool *met; /* a collector has heard this device */
+	unsigned rotated_unmet[TRUTH_FILES]; /* times, before that */
 	int content[TRUTH_FILES]; /* -1: there is no such file */
 	char tail[TRUTH_LINE];    /* the rest of a line begun */
 	unsigned tail_file;

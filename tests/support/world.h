@@ -52,6 +52,7 @@ struct sys_watch {
 struct world {
 	struct sys sys; /* first */
 	int64_t now_ns;
+	int64_t wall_ahead_ns; /* of now_ns */
 	uint64_t random;
 	struct world_name names[WORLD_FILES];
 	size_t n_names;
@@ -87,6 +88,11 @@ static inline bool world_fails(struct world *w)
 }
 
 /* ---- files ---- */
+
+static inline int64_t world_wall_ns(const struct world *w)
+{
+	return w->now_ns + w->wall_ahead_ns;
+}
 
 static inline struct world_name *world_name(struct world *w, const char *path)
 {
@@ -139,7 +145,7 @@ static inline void world_unlink(struct world *w, const char *path)
 	struct world_inode *in = name->inode;
 
 	*name = w->names[--w->n_names];
-	w->dirs_mtime_ns = w->now_ns;
+	w->dirs_mtime_ns = world_wall_ns(w);
 	in->nlink--;
 	world_drop(in);
 	world_tell(w, path);
@@ -157,12 +163,12 @@ static inline struct world_inode *world_create(struct world *w,
 	assert(world_name(w, path) == NULL && w->n_names < WORLD_FILES);
 	in->ino = ino != 0 ? ino : w->next_ino++;
 	in->nlink = 1;
-	in->mtime_ns = w->now_ns;
+	in->mtime_ns = world_wall_ns(w);
 	in->mode = S_IFREG | 0644;
 	snprintf(w->names[w->n_names].path, sizeof w->names[0].path, "%s",
 		 path);
 	w->names[w->n_names++].inode = in;
-	w->dirs_mtime_ns = w->now_ns;
+	w->dirs_mtime_ns = world_wall_ns(w);
 	world_tell(w, path);
 	return in;
 }
@@ -175,7 +181,7 @@ static inline void world_link(struct world *w, const char *from,
 
 	assert(world_name(w, to) == NULL && w->n_names < WORLD_FILES);
 	in->nlink++;
-	w->dirs_mtime_ns = w->now_ns;
+	w->dirs_mtime_ns = world_wall_ns(w);
 	snprintf(w->names[w->n_names].path, sizeof w->names[0].path, "%s", to);
 	w->names[w->n_names++].inode = in;
 	world_tell(w, to);
@@ -196,7 +202,7 @@ static inline void world_write(struct world *w, const char *path,
 		memcpy(in->data + in->n, data, n);
 	}
 	in->n += n;
-	in->mtime_ns = w->now_ns;
+	in->mtime_ns = world_wall_ns(w);
 	world_tell(w, path);
 }
 
@@ -211,7 +217,7 @@ static inline void world_truncate(struct world *w, const char *path)
 	struct world_inode *in = world_name_of(w, path)->inode;
 
 	in->n = 0;
-	in->mtime_ns = w->now_ns;
+	in->mtime_ns = world_wall_ns(w);
 	world_tell(w, path);
 }
 
@@ -222,7 +228,7 @@ static inline void world_rename(struct world *w, const char *from,
 		world_unlink(w, to);
 	}
 	snprintf(world_name_of(w, from)->path, sizeof w->names[0].path, "%s", to);
-	w->dirs_mtime_ns = w->now_ns;
+	w->dirs_mtime_ns = world_wall_ns(w);
 	world_tell(w, from);
 	world_tell(w, to);
 }
@@ -240,6 +246,11 @@ static inline void world_copy(struct world *w, const char *from,
 }
 
 /* ---- struct sys ---- */
+
+static inline int64_t world_op_wall(struct sys *s)
+{
+	return world_wall_ns(world_of(s));
+}
 
 static inline int64_t world_op_now(struct sys *s)
 {
@@ -487,7 +498,7 @@ static inline int world_op_list(struct sys *s, const char *dir,
 }
 
 static const struct sys_ops world_ops = {
-	.wall_ns = world_op_now,
+	.wall_ns = world_op_wall,
 	.mono_ns = world_op_now,
 	.random = world_op_random,
 	.timer_new = world_op_timer_new,

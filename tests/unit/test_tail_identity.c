@@ -178,6 +178,33 @@ static void what_came_and_went_unseen_repeats_nothing(void **state)
 	bench_fini(&b);
 }
 
+/* Two rotations between two looks, behind a clock that was set back: the file in the
+ * middle is younger than the first one, and bears an older time. */
+static void a_clock_that_is_set_back_hides_no_file(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	b.w.watching = false;
+	sink_start(&b.k);
+	world_append(&b.w, LOG, "07:00 one, and it is longer than all of the next file\n");
+	settle(&b, 3000);
+	b.w.wall_ahead_ns = -3600000000000;
+	world_rename(&b.w, LOG, LOG ".2");
+	world_append(&b.w, LOG, "06:01 two\n");
+	later(&b);
+	world_rename(&b.w, LOG, LOG ".1");
+	world_append(&b.w, LOG, "06:01 three\n");
+	settle(&b, 5000);
+	assert_int_equal(count(&b, "07:00 one, and it is longer than all of the next file"), 1);
+	assert_int_equal(count(&b, "06:01 two"), 1);
+	assert_int_equal(count(&b, "06:01 three"), 1);
+	assert_int_equal(b.k.forks, 0);
+	assert_int_equal(b.k.gaps, 0);
+	bench_fini(&b);
+}
+
 static void an_unseen_file_that_begins_like_a_stream_is_flagged(void **state)
 {
 	struct bench b;
@@ -527,6 +554,7 @@ int main(void)
 		cmocka_unit_test(a_first_line_that_two_files_share_is_no_proof),
 		cmocka_unit_test(a_copy_from_before_is_no_rest),
 		cmocka_unit_test(what_came_and_went_unseen_repeats_nothing),
+		cmocka_unit_test(a_clock_that_is_set_back_hides_no_file),
 		cmocka_unit_test(
 			an_unseen_file_that_begins_like_a_stream_is_flagged),
 		cmocka_unit_test(what_was_rotated_read_and_quiet_may_be_deleted),
