@@ -144,13 +144,17 @@ static bool change_user(struct context *c, struct slice m)
 	return true;
 }
 
-/* "for 'U' changed by 'A'" */
+/* "'U' changed by 'A'", of busybox without the quotes */
 static bool password_for(struct context *c, struct slice m)
 {
 	struct slice user, by;
 
-	if (!take_quoted(&m, &user) || !TAKE(&m, " changed by ") ||
-	    !take_quoted(&m, &by)) {
+	if (take_quoted(&m, &user)) {
+		if (!TAKE(&m, " changed by ") || !take_quoted(&m, &by)) {
+			return false;
+		}
+	} else if (!take_word(&m, &user) || !TAKE(&m, "changed by ") ||
+		   !take_word(&m, &by) || m.n > 0) {
 		return false;
 	}
 	SAY(c, "iam", "change", "password_changed");

@@ -32,7 +32,8 @@ struct slice audit_field(struct slice m, struct slice key, bool *quoted)
 		}
 		at += from;
 		from = at + 1;
-		if (at > 0 && m.p[at - 1] != ' ' && m.p[at - 1] != '\'') {
+		if (at > 0 && m.p[at - 1] != ' ' && m.p[at - 1] != '\'' &&
+		    m.p[at - 1] != '(') {
 			continue;
 		}
 		rest = slice_skip(m, at + key.n);
@@ -41,7 +42,9 @@ struct slice audit_field(struct slice m, struct slice key, bool *quoted)
 			return take_until(&rest, '"', &v) ? v : SLICE_NONE;
 		}
 		take_word(&rest, &v);
-		if (v.n > 0 && (v.p[v.n - 1] == '\'' || v.p[v.n - 1] == ')')) {
+		/* What closes the message; older ones wrote "(hostname=?, addr=?, ..)". */
+		while (v.n > 0 && (v.p[v.n - 1] == '\'' || v.p[v.n - 1] == ')' ||
+				   v.p[v.n - 1] == ',')) {
 			v.n--;
 		}
 		return v;
@@ -293,6 +296,10 @@ static const struct kind kinds[] = {
 	KIND("SYSTEM_RUNLEVEL", "1129", "host", "info", "runlevel", any_message),
 	KIND("SOFTWARE_UPDATE", "1138", "package", "change", "software_update",
 	     any_message),
+	KIND("TTY", "1319", "process", "info", "tty_input", any_message),
+	KIND("USER_TTY", "1124", "process", "info", "tty_input", any_message),
+	KIND("USYS_CONFIG", "1111", "configuration", "change", "system_configuration",
+	     any_message),
 	KIND("DAEMON_START", "1200", "process", "start", "audit_started", any_message),
 	KIND("DAEMON_END", "1201", "process", "end", "audit_stopped", any_message),
 	KIND("DAEMON_ABORT", "1202", "process", "end", "audit_stopped", any_message),
@@ -357,7 +364,7 @@ static bool take_stamp(struct slice *m, struct slice *serial)
 
 	TAKE(m, "msg=");
 	return TAKE(m, "audit(") && take_until(m, ':', &time) && take_digits(m, serial) &&
-	       TAKE(m, "):") && (TAKE(m, " ") || m->n == 0);
+	       TAKE(m, ")") && (TAKE(m, ": ") || TAKE(m, " ") || IS(*m, ":"));
 }
 
 bool family_audit(struct context *c)

@@ -374,6 +374,17 @@ static bool remarks(struct context *c, struct slice m, const struct service *s,
 		c->e->outcome = OUTCOME_UNKNOWN;
 		return true;
 	}
+	if (TAKE(&m, "user \"")) { /* to change the password of */
+		if (!TAKE_END(&m, "\" does not exist in /etc/passwd")) {
+			return false;
+		}
+		authentication(c, s);
+		SET(c, EVENT_TYPE, "info");
+		SET(c, EVENT_REASON, "user unknown");
+		set_user(c, m);
+		c->e->outcome = OUTCOME_FAILURE;
+		return true;
+	}
 	if (IS(m, "conversation failed")) {
 		authentication(c, s);
 		SET(c, EVENT_TYPE, "info");

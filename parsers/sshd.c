@@ -4,7 +4,7 @@
  * auth_root_allowed, getpwnamallow), auth2.c, auth2-pubkey.c, auth-pam.c,
  * packet.c (sshpkt_vfatal, ssh_packet_disconnect, ssh_packet_read_poll2), kex.c,
  * canohost.c, session.c, sshd.c; their earlier forms from 5.0 on ("Illegal
- * user", "ssh1", lines without ports), and sshd-session.c and srclimit.c of 9.8
+ * user", "ssh1", lines without ports), and sshd-session.c, sshd-auth.c and srclimit.c of 9.8
  * to 10.0 ("drop connection", penalties).
  *
  * The client chooses the user name, its disconnect message, its offers, and for
@@ -425,43 +425,33 @@ static bool key_refused(struct context *c)
 	return true;
 }
 
-static bool session_line(struct context *c, struct slice m)
+/* "NAME has expired", "NAME password has expired (root forced)": of /etc/shadow. */
+static bool expired(struct context *c, struct slice m, struct slice tail)
 {
-	struct slice user, kind;
+	size_t at = slice_rfind(m, tail);
 
-	/* "Starting session: command on pts/0 for USER from ADDRESS port N id 0" */
-	if (TAKE(&m, "Starting session: ") || TAKE(&m, "Close session: ")) {
-		struct ssh_origin o;
-
-		if (take_before_last(&m, SLICE_LIT(" id "), &kind)) {
-			m = kind;
-		}
-		if (!ssh_take_from(m, &o)) {
-			return false;
-		}
-		SAY(c, "session", "info", "ssh_session");
-		m = o.user;
-		if (TAKE(&m, "user ") ||
-		    take_before(&m, SLICE_LIT(" for "), &kind)) {
-			set_user(c, m);
-		}
-		ssh_set_origin(c, &o);
-		return true;
+	if (at == SIZE_MAX || (at + tail.n != m.n && !ENDS(m, ")"))) {
+		return false;
 	}
-	/* "subsystem request for sftp by user NAME[ failed, ...]" */
-	if (TAKE(&m, "subsystem request for ") && take_word(&m, &kind) &&
-	    TAKE(&m, "by user ")) {
-		struct slice rest = m;
+	SAY(c, "authentication", "start", "ssh_login");
+	SET(c, EVENT_REASON, "expired");
+	set_user(c, slice_head(m, at));
+	failure_if_known(c);
+	keep(c);
+	return true;
+}
 
-		SAY(c, "session", "info", "ssh_subsystem");
-		if (take_before_last(&rest, SLICE_LIT(" failed, "), &user)) {
-			c->e->outcome = OUTCOME_FAILURE;
-			m = user;
-		}
-		set_user(c, m);
-		return true;
+/* "key RSA SHA256:.. found at FILE:1", "certificate ID "x" .. signed by ..": a key fits;
+ * "Accepted publickey" tells of the login. */
+static bool key_found(struct context *c)
+{
+	SAY(c, "authentication", "info", "ssh_login");
+	SET(c, AUTH_METHOD, "publickey");
+	event_set(c->e, FIELD_EVENT_REASON, c->m);
+	if (c->slot != NULL) {
+		slot_give(c->slot, c->e);
 	}
-	return false;
+	return true;
 }
 
 static bool authentication_line(struct context *c, struct slice m)
@@ -477,7 +467,7 @@ static bool authentication_line(struct context *c, struct slice m)
 	    HAS(m, "Authentication key ") || HAS(m, "WARNING: revoked key for ")) {
 		return key_refused(c);
 	}
-	return false;
+	return TAKE(&m, "Account ") && expired(c, m, SLICE_LIT(" has expired"));
 }
 
 static bool dispatch(struct context *c, struct slice m, bool preauth)
@@ -490,7 +480,9 @@ static bool dispatch(struct context *c, struct slice m, bool preauth)
 		break;
 	case 'A':
 		if (TAKE(&m, "Accepted ")) {
-			return !HAS(m, "certificate ID ") && accepted(c, m);
+			return HAS(m, "certificate ID ") || HAS(m, "key ")
+				       ? key_found(c)
+				       : accepted(c, m);
 		}
 		__attribute__((fallthrough));
 	case 'W':
@@ -505,7 +497,8 @@ static bool dispatch(struct context *c, struct slice m, bool preauth)
 		break;
 	case 'U':
 		if (!HAS(m, "User child is on pid ") && TAKE(&m, "User ")) {
-			return not_allowed(c, m);
+			return not_allowed(c, m) ||
+			       expired(c, m, SLICE_LIT(" password has expired ("));
 		}
 		break;
 	case 'P':
@@ -520,6 +513,9 @@ static bool dispatch(struct context *c, struct slice m, bool preauth)
 		if (TAKE(&m, "ROOT LOGIN REFUSED FROM ")) {
 			return root_refused(c, m);
 		}
+		if (HAS(m, "Refused Certificate ID ")) {
+			return key_refused(c);
+		}
 		break;
 	case 'i':
 		if (TAKE(&m, "input_userauth_request: invalid user ")) {
@@ -531,11 +527,14 @@ static bool dispatch(struct context *c, struct slice m, bool preauth)
 			return max_attempts(c, m);
 		}
 		break;
+	case 'u':
+		if (HAS(m, "userauth_pubkey: ") || HAS(m, "userauth_hostbased: ")) {
+			return key_refused(c);
+		}
+		break;
 	case 'C':
-	case 'S':
-	case 's':
-		if (session_line(c, m)) {
-			return true;
+		if (HAS(m, "Certificate invalid: ")) {
+			return key_refused(c);
 		}
 		break;
 	default:

@@ -421,8 +421,50 @@ static bool lost(struct context *c)
 	return true;
 }
 
+static bool session_line(struct context *c, struct slice m)
+{
+	struct slice user, kind;
+
+	/* "Starting session: command on pts/0 for USER from ADDRESS port N id 0" */
+	if (TAKE(&m, "Starting session: ") || TAKE(&m, "Close session: ")) {
+		struct ssh_origin o;
+
+		if (take_before_last(&m, SLICE_LIT(" id "), &kind)) {
+			m = kind;
+		}
+		if (!ssh_take_from(m, &o)) {
+			return false;
+		}
+		SAY(c, "session", "info", "ssh_session");
+		m = o.user;
+		if (TAKE(&m, "user ") ||
+		    take_before(&m, SLICE_LIT(" for "), &kind)) {
+			set_user(c, m);
+		}
+		ssh_set_origin(c, &o);
+		return true;
+	}
+	/* "subsystem request for sftp by user NAME[ failed, ...]" */
+	if (TAKE(&m, "subsystem request for ") && take_word(&m, &kind) &&
+	    TAKE(&m, "by user ")) {
+		struct slice rest = m;
+
+		SAY(c, "session", "info", "ssh_subsystem");
+		if (take_before_last(&rest, SLICE_LIT(" failed, "), &user)) {
+			c->e->outcome = OUTCOME_FAILURE;
+			m = user;
+		}
+		set_user(c, m);
+		return true;
+	}
+	return false;
+}
+
 static bool daemon_line(struct context *c, struct slice m)
 {
+	if (session_line(c, m)) {
+		return true;
+	}
 	if (HAS(m, "Server listening on ")) {
 		SAY(c, "process", "start", "ssh_listening");
 		return true;
@@ -435,7 +477,17 @@ static bool daemon_line(struct context *c, struct slice m)
 		SAY(c, "process", "change", "ssh_reloaded");
 		return true;
 	}
-	if (HAS(m, "Corrupted MAC on input") || HAS(m, "Bad packet length ") ||
+	if (HAS(m, "no matching ") || HAS(m, "no hostkey alg")) { /* before 7.0 */
+		SAY(c, "network", "denied", "ssh_negotiation");
+		event_set(c->e, FIELD_EVENT_REASON, m);
+		return true;
+	}
+	if (HAS(m, "Transferred: sent ")) {
+		SAY(c, "session", "info", "ssh_session");
+		return true;
+	}
+	if (HAS(m, "kex_protocol_error: ") || HAS(m, "kex protocol error: ") ||
+	    HAS(m, "dispatch_protocol_error: ") || HAS(m, "Corrupted MAC on input") || HAS(m, "Bad packet length ") ||
 	    HAS(m, "Could not write ident string to ") ||
 	    HAS(m, "warning: can't get client address: ")) {
 		SAY(c, "network", "info", "ssh_protocol_error");
@@ -459,6 +511,35 @@ static bool daemon_line(struct context *c, struct slice m)
 	return false;
 }
 
+/* "ipv4: new ADDRESS/32 active penalty of 1.000 seconds for penalty: REASON",
+ * "ADDRESS/32: activating ipv4 penalty of ..": of 9.8 and later. */
+static bool penalty(struct context *c, struct slice m, bool preauth)
+{
+	struct slice address, reason = m, head;
+
+	(void)preauth;
+	SAY(c, "network", "denied", "ssh_penalty");
+	if (TAKE(&m, "ipv4: new ") || TAKE(&m, "ipv6: new ")) {
+		SET(c, EVENT_TYPE, "info"); /* "deferred", or a new active one */
+	}
+	if (!take_until(&m, '/', &address) ||
+	    !take_before(&reason, SLICE_LIT(" for penalty: "), &head)) {
+		return false;
+	}
+	set_source(c, address);
+	event_set(c->e, FIELD_EVENT_REASON, reason);
+	return event_has(c->e, FIELD_SOURCE_IP);
+}
+
+/* "from ADDRESS port N with VERSION.  Don't panic." */
+static bool scanned(struct context *c, struct slice m, bool preauth)
+{
+	(void)preauth;
+	SAY(c, "network", "denied", "ssh_probe");
+	c->e->outcome = OUTCOME_FAILURE;
+	return take_address(m, ':', c);
+}
+
 static bool no_identification(struct context *c, struct slice m, bool preauth)
 {
 	(void)preauth;
@@ -466,11 +547,13 @@ static bool no_identification(struct context *c, struct slice m, bool preauth)
 	return take_address(m, ' ', c);
 }
 
-/* What a line begins with, and who reads the rest; the common ones first. */
-static const struct {
+struct word {
 	struct slice head;
 	bool (*read)(struct context *c, struct slice m, bool preauth);
-} words[] = {
+};
+
+/* What a line begins with, and who reads the rest; the common ones first. */
+static const struct word words[] = {
 	{TEXT("Received disconnect from "), received_disconnect},
 	{TEXT("Connection closed by "), end_line},
 	{TEXT("Disconnected from "), end_line},
@@ -490,6 +573,15 @@ static const struct {
 	{TEXT("ssh_dispatch_run_fatal: Connection from "), connection_from},
 };
 
+/* Apart, so that the loop over those above stays as short as compilers unroll. */
+static const struct word rare_words[] = {
+	{TEXT("srclimit_penalise: "), penalty},
+	{TEXT("scanned from "), scanned},
+	{TEXT("probed from "), scanned},
+	{TEXT("Protocol major versions differ for "), scanned},
+	{TEXT("Closing connection to "), end_line},
+};
+
 bool ssh_connection_line(struct context *c, struct slice m, bool preauth)
 {
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
@@ -497,6 +589,12 @@ bool ssh_connection_line(struct context *c, struct slice m, bool preauth)
 		    slice_starts(m, words[i].head)) {
 			return words[i].read(c, slice_skip(m, words[i].head.n),
 					     preauth);
+		}
+	}
+	for (size_t i = 0; i < sizeof rare_words / sizeof *rare_words; i++) {
+		if (slice_starts(m, rare_words[i].head)) {
+			m = slice_skip(m, rare_words[i].head.n);
+			return rare_words[i].read(c, m, preauth);
 		}
 	}
 	return daemon_line(c, m);

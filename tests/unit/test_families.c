@@ -58,6 +58,8 @@ static void pam_lines_of_any_service_are_read(void **state)
 		 "session_opened success 0 user=root"},
 		{H "sshd[7]: pam_systemd(sshd:session): Failed to create session: x",
 		 "-"},
+		{H "chpasswd[7]: pam_unix(chpasswd:chauthtok): user \"eve\" does not exist "
+		   "in /etc/passwd", "password_change failure 0 user=eve"},
 		{H "sshd[7]: pam_unix(sshd:auth", "-"},
 		{H "sshd[7]: pam_unix(sshd:auth): authentication failure; nothing",
 		 "-"},
@@ -334,6 +336,9 @@ static void accounts_are_read(void **state)
 		 "group_member_added success 0 user=root target=eve group=sudo"},
 		{H "passwd[7]: password for 'eve' changed by 'root'",
 		 "password_changed success 0 user=root target=eve"},
+		{H "passwd[7]: password for eve changed by root",
+		 "password_changed success 0 user=root target=eve"},
+		{H "passwd[7]: password for eve is unchanged", "-"},
 		{H "chage[7]: changed password expiry for eve",
 		 "password_expiry_changed success 0 target=eve"},
 		{H "chsh[7]: changed user 'eve' shell to '/bin/zsh'",

@@ -54,6 +54,15 @@ static void what_user_space_says_is_read(void **state)
 		 "ses=1", "promiscuous_mode none 0 user=1000"},
 		{"node=gw " A("DAEMON_END") "op=terminate auid=0 pid=1 res=success",
 		 "audit_stopped none 0 user=0"},
+		{"type=USER_START msg=audit(1170021601.344:297): user pid=7 uid=0 auid=0 "
+		 "msg='PAM: session open acct=root : exe=\"/usr/sbin/crond\" (hostname=?, "
+		 "addr=192.0.2.1, terminal=cron res=success)'",
+		 "session_opened success 0 user=root ip=192.0.2.1"},
+		{"type=DAEMON_CONFIG msg=audit(1490239800.477:34) config changed, auid=0 pid=7",
+		 "audit_configuration none 0 user=0"},
+		/* What was typed is not told. */
+		{A("USER_TTY") "pid=7 uid=0 auid=1000 ses=7 data=7375202D",
+		 "tty_input none 0 user=1000"},
 		{A("USER_LOGIN") WHO "op=login acct=\"root\" " WHERE "res=perhaps'", "-"},
 		{A("SOMETHING") WHO "op=login acct=\"root\" " WHERE "res=failed'", "-"},
 		{"type=USER_LOGIN msg=audit(1795361866.5): pid=7", "-"},

@@ -132,6 +132,55 @@ static void connections_are_no_attempts(void **state)
 	CHECK_EACH(cases);
 }
 
+/* OpenSSH 9.8 to 10, and what older ones said before it. */
+static void penalties_certificates_and_probes_are_read(void **state)
+{
+	static const struct line_case cases[] = {
+		{H "srclimit_penalise: ipv4: new 192.0.2.1/32 active penalty of 15.000 "
+		   "seconds for penalty: failed authentication",
+		 "ssh_penalty none 0 ip=192.0.2.1"},
+		{H "srclimit_penalise: 2001:db8::/64: activating ipv6 penalty of 15.000 "
+		   "seconds for penalty: exceeded LoginGraceTime",
+		 "ssh_penalty none 0 ip=2001:db8::"},
+		{H "srclimit_penalise: something else", "-"},
+		{H "drop connection #0 from [192.0.2.1]:5 on [192.0.2.2]:22 penalty: failed "
+		   "authentication",
+		 "ssh_dropped none 0 ip=192.0.2.1 port=5"},
+		{H "Timeout before authentication for connection from 192.0.2.1 to 192.0.2.2, "
+		   "pid = 77",
+		 "ssh_timeout none 0 ip=192.0.2.1"},
+		{H "userauth_pubkey: signature algorithm ssh-rsa not in "
+		   "PubkeyAcceptedAlgorithms [preauth]",
+		 "ssh_login failure 0 method=publickey"},
+		{H "error: Certificate invalid: expired", "ssh_login failure 0 method=publickey"},
+		{H "error: Refused Certificate ID \"x\" serial=1: name is not a listed "
+		   "principal", "ssh_login failure 0 method=publickey"},
+		{H "Accepted certificate ID \"x\" (serial 1) signed by ED25519 CA SHA256:abc via "
+		   "/etc/ssh/ca.pub", "ssh_login none 0 method=publickey"},
+		{H "Accepted key ED25519 SHA256:abc found at /home/bob/.ssh/authorized_keys:1",
+		 "ssh_login none 0 method=publickey"},
+		{H "Account bob has expired", "ssh_login unknown 0 user=bob"},
+		{H "User bob password has expired (password aged)",
+		 "ssh_login unknown 0 user=bob"},
+		{H "scanned from 192.0.2.1 port 5 with SSH-1.0-SSH_Version_Mapper.  Don't panic.",
+		 "ssh_probe failure 0 ip=192.0.2.1 port=5"},
+		{H "Protocol major versions differ for 192.0.2.1 port 5: SSH-2.0-x vs. SSH-1.5-y",
+		 "ssh_probe failure 0 ip=192.0.2.1 port=5"},
+		{H "fatal: no matching cipher found: client a server b [preauth]",
+		 "ssh_negotiation none 0"},
+		{H "error: kex_protocol_error: type 20 seq 2 [preauth]",
+		 "ssh_protocol_error none 0"},
+		{H "Closing connection to 192.0.2.1 port 5",
+		 "ssh_disconnect none 0 ip=192.0.2.1 port=5"},
+		{H "Transferred: sent 3120, received 2600 bytes", "ssh_session none 0"},
+		{"Nov 22 15:37:46 gw sshd-auth[42]: Invalid user x from 192.0.2.1 port 5",
+		 "ssh_login failure 1 user=x ip=192.0.2.1 port=5"},
+	};
+
+	(void)state;
+	CHECK_EACH(cases);
+}
+
 static void what_sshd_never_says_is_left_alone(void **state)
 {
 	static const struct line_case cases[] = {
@@ -344,6 +393,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(logins_and_failures_are_read),
 		cmocka_unit_test(connections_are_no_attempts),
+		cmocka_unit_test(penalties_certificates_and_probes_are_read),
 		cmocka_unit_test(what_sshd_never_says_is_left_alone),
 		cmocka_unit_test(a_name_is_never_taken_for_an_address),
 		cmocka_unit_test(the_lines_of_one_attempt_count_once),
