@@ -36,6 +36,7 @@ int pipeline_new(struct pipeline **out, const struct pipeline_params *params)
 	p->on_alert = params->on_alert;
 	p->arg = params->arg;
 	buf_init(&p->scratch, LINE_ROOM);
+	buf_init(&p->renamed, LINE_ROOM);
 	p->secret_copy = malloc(STREAM_SECRET);
 	if (p->secret_copy == NULL) {
 		rc = UV_ENOMEM;
@@ -62,6 +63,7 @@ err:
 static void ps_free(struct ps *ps)
 {
 	parser_free(ps->parser);
+	parser_free(ps->reader);
 	free(ps);
 }
 
@@ -89,6 +91,7 @@ void pipeline_free(struct pipeline *p)
 	pipeline_unmake(&p->made);
 	shares_free(p->shares);
 	buf_wipe(&p->scratch);
+	buf_wipe(&p->renamed);
 	XXH3_freeState(p->alert_hash);
 	if (p->secret_copy != NULL) {
 		explicit_bzero(p->secret_copy, STREAM_SECRET);
@@ -221,6 +224,16 @@ static bool proves_senders(const struct stream *s)
 	       s->st.path != NULL;
 }
 
+int pipeline_new_parser(struct pipeline *p, const struct stream *s, struct parser **out)
+{
+	int rc = parser_new(out, zone_of(p, s));
+
+	if (rc == 0 && proves_senders(s)) {
+		parser_sender(*out, slice_str(s->st.path));
+	}
+	return rc;
+}
+
 static void on_opened(void *arg, struct stream *s)
 {
 	struct pipeline *p = arg;
@@ -228,13 +241,10 @@ static void on_opened(void *arg, struct stream *s)
 	int rc = ps == NULL ? UV_ENOMEM : 0;
 
 	if (rc == 0) {
-		rc = parser_new(&ps->parser, zone_of(p, s));
+		rc = pipeline_new_parser(p, s, &ps->parser);
 	}
 	if (rc == 0 && s->st.path != NULL) {
 		parser_shares(ps->parser, p->shares, slice_str(s->st.path));
-	}
-	if (rc == 0 && proves_senders(s)) {
-		parser_sender(ps->parser, slice_str(s->st.path));
 	}
 	if (rc != 0) {
 		log_error("no memory for another log file; it is read when "
@@ -620,6 +630,9 @@ static bool take_line(struct pipeline *p, struct ps *ps,
 				      &p->scratch, &r.line)) {
 			r.flags |= RECORD_REDACTED;
 			p->redacted++;
+		}
+		if (p->made.names.fields != 0 && pipeline_rename(p, ps, &r) != 0) {
+			return false;
 		}
 		parser_line(ps->parser, r.line, now_ns, &r.header, &r.event);
 		if (r.header.program.n == 0 && program[0] != '\0') {

@@ -2,6 +2,7 @@
  *
  *   pipeline.c        streams, lines, alerts: the way of a line
  *   pipeline_make.c   what the configuration is made into, and made anew by a reload
+ *   names.c           pseudonyms instead of names
  *   pipeline_state.c  what is remembered of streams, and what is saved
  */
 #ifndef AGENT_PIPELINE_IMPL_H
@@ -12,6 +13,7 @@
 #include "agent/pipeline.h"
 #include "parsers/parser.h"
 #include "parsers/share.h"
+#include "redact/pseudonym.h"
 
 enum {
 	LINE_ROOM = LIMIT_LINE_MAX * 2,
@@ -36,6 +38,7 @@ struct ps {
 	bool tell_again;  /* the collector keeps another store since then */
 	bool begins_late; /* new, and not at 0: what is before is a gap */
 	struct parser *parser;
+	struct parser *reader; /* of lines with their names; NULL: not needed yet */
 	struct redact_state redact;
 	uint64_t ship_from, detect_from; /* W and D when it was opened */
 	uint64_t end;     /* of the last record added */
@@ -71,6 +74,7 @@ struct waiting_gap {
 /* What is made of the configuration, and made anew by a reload. */
 struct made {
 	struct redact *redact;
+	struct redact_names names;
 	struct detect *detect; /* NULL: switched off */
 	struct alerts *alerts;
 };
@@ -92,7 +96,7 @@ struct pipeline {
 	struct shares *shares;    /* how much of each program is understood */
 	struct named_zone *zones; /* of all sources */
 	size_t n_zones;
-	struct buf scratch;
+	struct buf scratch, renamed;
 	struct ps *streams, *last;
 
 	/* The lane of alerts is a stream of its own, new in every process:
@@ -121,7 +125,15 @@ const struct zone *pipeline_zone(const struct pipeline *p, const char *name);
 int pipeline_make(struct pipeline *p, struct made *m, struct config_errors *errs);
 void pipeline_unmake(struct made *m);
 
+/* names.c */
+/* UV_EINVAL. */
+int pipeline_make_names(const struct pipeline *p, struct made *m);
+/* r->line with pseudonyms, valid until the next call.  UV_ENOMEM: the line waits. */
+int pipeline_rename(struct pipeline *p, struct ps *ps, struct record *r);
+
 /* pipeline.c */
+/* A parser for a stream's lines.  UV_ENOMEM. */
+int pipeline_new_parser(struct pipeline *p, const struct stream *s, struct parser **out);
 /* UV_ENOMEM. */
 int pipeline_keep_alert(struct pipeline *p, struct slice json, int64_t time_ns);
 

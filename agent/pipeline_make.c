@@ -129,7 +129,7 @@ void pipeline_unmake(struct made *m)
 	redact_free(m->redact);
 	detect_free(m->detect);
 	alerts_free(m->alerts);
-	*m = (struct made){NULL, NULL, NULL};
+	explicit_bzero(m, sizeof *m);
 }
 
 int pipeline_make(struct pipeline *p, struct made *m, struct config_errors *errs)
@@ -137,8 +137,9 @@ int pipeline_make(struct pipeline *p, struct made *m, struct config_errors *errs
 	const struct agent_config *c = p->config;
 	int rc;
 
-	*m = (struct made){NULL, NULL, NULL};
+	memset(m, 0, sizeof *m);
 	rc = redact_new(&m->redact, &c->redact);
+	rc = rc == 0 ? pipeline_make_names(p, m) : rc;
 	if (rc == UV_EINVAL && errs != NULL) {
 		on_rule_error(errs, "redact", 0, 0, "a name in redact.off is no rule's, or "
 			      "a key or token can't be used");

@@ -83,6 +83,9 @@ static double cost_of(const struct nibbles *m)
 	return hits / (double)lines + wide;
 }
 
+/* Of each pattern's each window: made once, asked for a million times. */
+static struct nibbles windows[PATTERNS][SCAN_MAX];
+
 static double bucket_cost(uint8_t b)
 {
 	struct nibbles m = {{0}, {0}};
@@ -90,9 +93,7 @@ static double bucket_cost(uint8_t b)
 
 	for (size_t i = 0; i < n_patterns; i++) {
 		if (patterns[i].bucket == b) {
-			struct nibbles own = nibbles_of(&patterns[i]);
-
-			nibbles_join(&m, &own);
+			nibbles_join(&m, &windows[i][patterns[i].window]);
 			any = true;
 		}
 	}
@@ -111,9 +112,8 @@ static void allow(void)
 		double own[SCAN_MAX], best = 1e9;
 
 		for (p.window = 0; p.window + SCAN_MIN <= p.n; p.window++) {
-			struct nibbles m = nibbles_of(&p);
-
-			own[p.window] = cost_of(&m);
+			windows[i][p.window] = nibbles_of(&p);
+			own[p.window] = cost_of(&windows[i][p.window]);
 			best = own[p.window] < best ? own[p.window] : best;
 		}
 		for (uint8_t w = 0; w + SCAN_MIN <= p.n; w++) {
@@ -139,7 +139,7 @@ static void anneal(int seconds)
 	while (time(NULL) < end) {
 		size_t i = rnd() % n_patterns;
 		struct pattern *p = &patterns[i], old = *p;
-		double heat = 0.002 * (double)(end - time(NULL)) / (double)(end - start + 1);
+		double heat = 0.01 * (double)(end - time(NULL)) / (double)(end - start + 1);
 		double a, b, more;
 
 		p->bucket = (uint8_t)(rnd() % SCAN_BUCKETS);

@@ -10,6 +10,10 @@
 #include "common/err.h"
 #include "common/json.h"
 #include "common/limits.h"
+#include "config/config.h"
+#include "parsers/parser.h"
+#include "redact/password.h"
+#include "redact/pseudonym.h"
 #include "redact/redact.h"
 
 enum { BUFFER = REDACT_LINE_MAX + LIMIT_CHUNK };
@@ -17,10 +21,13 @@ enum { BUFFER = REDACT_LINE_MAX + LIMIT_CHUNK };
 struct run {
 	struct redact *r;
 	struct redact_state state;
-	struct buf scratch;
+	struct buf scratch, renamed;
+	struct redact_names names_for; /* pseudonyms */
+	struct parser *parser;         /* that finds the names; NULL: not needed */
 	char *buffer;
 	bool explain;
 	bool test;
+	bool names;
 	bool skipping; /* inside a line over REDACT_LINE_MAX */
 	uint64_t line; /* the current one's number, from 1 */
 	uint64_t failed;
@@ -38,6 +45,11 @@ static const char usage_text[] =
 	"  --test          the files hold examples: a line that begins with \"+ \"\n"
 	"                  must be masked, one with \"- \" must stay; prints those\n"
 	"                  that do not, status 1 when there are any\n"
+	"  --names         the files hold user names, one a line: tells which look like\n"
+	"                  passwords, and would be masked in a failed login\n"
+	"  -c FILE         with the rules of this agent's configuration (section redact);\n"
+	"                  without redact.pseudonym_key its pseudonyms are made with a\n"
+	"                  key that no device has\n"
 	"  --key NAME      the value of NAME is a secret, too (repeatable)\n"
 	"  --token PREFIX  words that begin so are secrets, too (repeatable)\n"
 	"  --except VALUE  this value is no secret (repeatable)\n"
@@ -89,11 +101,23 @@ static bool one_line(struct run *run, struct redact_chunk *c, struct slice line)
 		test_line(run, line);
 		return true;
 	}
+	if (run->names) {
+		return put(redact_looks_like_password(line) ? SLICE_LIT("password ")
+							    : SLICE_LIT("name     ")) &&
+		       put(line);
+	}
 	if (run->explain) {
 		redact_line_explain(run->r, &run->state, line, &run->scratch, &out,
 				    on_mask, run);
 	} else {
 		redact_chunk_line(c, &run->state, line, &run->scratch, &out);
+	}
+	if (run->parser != NULL) {
+		struct header h;
+		struct event e;
+
+		parser_line(run->parser, out, 0, &h, &e);
+		redact_names_line(&run->names_for, out, &e, &run->renamed, &out);
 	}
 	return put(out);
 }
@@ -228,7 +252,8 @@ static void list_rules(void)
 
 struct args {
 	struct redact_options options;
-	bool explain, stats, json, test, rules, help;
+	const char *config; /* NULL: none */
+	bool explain, stats, json, test, names, rules, help;
 };
 
 static bool is(const char *arg, const char *name)
@@ -253,6 +278,7 @@ static int parse_args(struct args *a, int argc, char **argv)
 			     : is(argv[i], "--stats") ? &a->stats
 			     : is(argv[i], "--json")  ? &a->json
 			     : is(argv[i], "--test")  ? &a->test
+			     : is(argv[i], "--names") ? &a->names
 			     : is(argv[i], "--rules") ? &a->rules
 			     : is(argv[i], "--help")  ? &a->help
 						      : NULL;
@@ -262,7 +288,9 @@ static int parse_args(struct args *a, int argc, char **argv)
 				cli_fail("redact", "out of memory");
 				return -1;
 			}
-		} else if (list != NULL) {
+		} else if (is(argv[i], "-c") && i + 1 < argc) {
+			a->config = argv[++i];
+		} else if (list != NULL || is(argv[i], "-c")) {
 			cli_usage("redact", "%s needs a value", argv[i]);
 			return -1;
 		} else if (flag != NULL) {
@@ -277,6 +305,58 @@ static int parse_args(struct args *a, int argc, char **argv)
 	return files;
 }
 
+static int add_all(struct strlist *to, const struct strlist *from)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < from->n && rc == 0; i++) {
+		rc = strlist_add(to, slice_str(from->v[i]));
+	}
+	return rc;
+}
+
+/* What the configuration says goes before what the command line adds. */
+static int read_config(struct args *a)
+{
+	struct agent_config *c;
+	struct config_errors errs;
+	int rc;
+
+	if (a->config == NULL) {
+		return CLI_OK;
+	}
+	if (config_load_agent(a->config, &c, &errs) != 0) {
+		for (size_t i = 0; i < errs.n; i++) {
+			fprintf(stderr, "%s\n", errs.text[i]);
+		}
+		return CLI_FAILED;
+	}
+	rc = add_all(&a->options.keys, &c->redact.keys);
+	rc = rc == 0 ? add_all(&a->options.tokens, &c->redact.tokens) : rc;
+	rc = rc == 0 ? add_all(&a->options.except, &c->redact.except) : rc;
+	rc = rc == 0 ? add_all(&a->options.off, &c->redact.off) : rc;
+	rc = rc == 0 ? add_all(&a->options.pseudonyms, &c->redact.pseudonyms) : rc;
+	if (rc == 0 && c->redact.pseudonym_key != NULL) {
+		a->options.pseudonym_key = strdup(c->redact.pseudonym_key);
+	}
+	a->options.enabled = c->redact.enabled;
+	agent_config_free(c);
+	return rc == 0 ? CLI_OK : cli_fail("redact", "out of memory");
+}
+
+/* Without a key in the configuration: one that no device has. */
+static int open_names(struct run *run, const struct redact_options *options)
+{
+	static const uint8_t own[PSEUDONYM_KEY] = {0};
+	int rc = redact_names_init(&run->names_for, options, own);
+
+	if (rc == 0 && run->names_for.fields != 0) {
+		buf_init(&run->renamed, 4 * REDACT_LINE_MAX);
+		rc = parser_new(&run->parser, NULL);
+	}
+	return rc;
+}
+
 static int redact_files(struct run *run, const struct args *a, char **names, int n)
 {
 	int status = CLI_OK, rc;
@@ -287,6 +367,7 @@ static int redact_files(struct run *run, const struct args *a, char **names, int
 				 "not limit); --key and --token 3 to 32 printable "
 				 "characters without blanks");
 	}
+	rc = rc == 0 ? open_names(run, &a->options) : rc;
 	run->buffer = malloc(BUFFER);
 	if (rc != 0 || run->buffer == NULL) {
 		return cli_fail("redact", "out of memory");
@@ -314,6 +395,7 @@ int cmd_redact(int argc, char **argv)
 
 	run.explain = a.explain;
 	run.test = a.test;
+	run.names = a.names;
 	if (files < 0) {
 		status = CLI_USAGE;
 	} else if (a.help) {
@@ -323,9 +405,17 @@ int cmd_redact(int argc, char **argv)
 		list_rules();
 		status = CLI_OK;
 	} else {
-		status = redact_files(&run, &a, argv, files);
+		status = read_config(&a);
+		status = status == CLI_OK ? redact_files(&run, &a, argv, files) : status;
 	}
 	redact_free(run.r);
+	parser_free(run.parser);
+	buf_fini(&run.renamed);
+	if (a.options.pseudonym_key != NULL) {
+		explicit_bzero(a.options.pseudonym_key, strlen(a.options.pseudonym_key));
+	}
+	free(a.options.pseudonym_key);
+	strlist_fini(&a.options.pseudonyms);
 	free(run.buffer);
 	buf_fini(&run.scratch);
 	strlist_fini(&a.options.keys);

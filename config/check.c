@@ -122,6 +122,33 @@ static void check_words(struct reading *r, const struct strlist *l,
 	}
 }
 
+static void check_pseudonyms(struct reading *r, const struct redact_options *o,
+			     const struct doc_node *at)
+{
+	static const char *const fields[] = {"user.name", "user.effective.name",
+					     "user.target.name", "group.name"};
+	size_t n = o->pseudonym_key == NULL ? 0 : strlen(o->pseudonym_key);
+
+	for (size_t i = 0; i < o->pseudonyms.n; i++) {
+		bool known = false;
+
+		for (size_t k = 0; k < sizeof fields / sizeof *fields; k++) {
+			known = known || strcmp(o->pseudonyms.v[i], fields[k]) == 0;
+		}
+		if (!known) {
+			reading_error(r, settings_mark(at, "redact.pseudonyms"),
+				      "redact.pseudonyms: \"%s\" is none of user.name, "
+				      "user.effective.name, user.target.name, group.name",
+				      o->pseudonyms.v[i]);
+		}
+	}
+	if (n != 0 && (n != 32 || strspn(o->pseudonym_key, "0123456789abcdefABCDEF") != n)) {
+		reading_error(r, settings_mark(at, "redact.pseudonym_key"),
+			      "redact.pseudonym_key must be 32 hexadecimal digits (openssl "
+			      "rand -hex 16), or empty");
+	}
+}
+
 void check_agent(struct reading *r, const void *settings, const struct doc_node *at)
 {
 	const struct agent_config *c = settings;
@@ -131,6 +158,7 @@ void check_agent(struct reading *r, const void *settings, const struct doc_node 
 	check_journals(r, &c->sources, at);
 	check_words(r, &c->redact.keys, "redact.keys", at);
 	check_words(r, &c->redact.tokens, "redact.tokens", at);
+	check_pseudonyms(r, &c->redact, at);
 	if (s->reconnect_min_ms > s->reconnect_max_ms) {
 		reading_error(r, settings_mark(at, "shipping.reconnect_min"),
 			      "shipping.reconnect_min is longer than "

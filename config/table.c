@@ -369,6 +369,14 @@ static const struct option agent_options[] = {
 	 "More beginnings of tokens, as in acme_..."},
 	{"redact.except", TEXTS(S, redact.except, 0, LIST_MAX), "[]", LIVE,
 	 "Exact values that are no secrets and stay as they are."},
+	{"redact.pseudonyms", TEXTS(S, redact.pseudonyms, 0, LIST_MAX), "[]", LIVE,
+	 "Fields of events (user.name, user.effective.name, user.target.name, group.name) "
+	 "whose names are replaced in the line, each by the same pseudonym every time; "
+	 "those in redact.except stay.",
+	 .example = "[user.name, user.effective.name, user.target.name]"},
+	{"redact.pseudonym_key", TEXT(S, redact.pseudonym_key, 0, 32), "\"\"", LIVE,
+	 "The key of the pseudonyms, 32 hexadecimal digits, for several devices to have "
+	 "the same ones. Empty: each device has its own. Whoever has it can try names."},
 
 	{"detectors.enabled", BOOL(S, detectors.enabled), "true", LIVE,
 	 "Watch the lines for what the rules describe."},

@@ -155,7 +155,9 @@ static const struct known {
 	{"rpcclient", "U%"}, {"lftp", "u,"}, {"snmp", "c*A*X*"},
 	{"docker login", "p*"}, {"podman login", "p*"}, {"usermod", "p*"},
 	{"useradd", "p*"}, {"ipmitool", "P*"}, {"sqlcmd", "P*"}, {"rdesktop", "p*"},
-	{"zip", "P*"}, {"7z", "p+"}, {NULL, NULL},
+	{"zip", "P*"}, {"unzip", "P*"}, {"7z", "p+"}, {"rar", "p+"}, {"unrar", "p+"},
+	{"mosquitto", "P*"}, {"hydra", "p*"}, {"openssl", "k*"}, {"winexe", "U%"},
+	{NULL, NULL},
 };
 
 /* The command that an option at `at` belongs to: the nearest known name before it,
@@ -288,4 +290,35 @@ void verify_option(struct work *w, const struct literal *l, size_t at, size_t en
 		return;
 	}
 	mask_value(w, l->rule, skip_blanks(w, end), false);
+}
+
+/* echo X | sudo -S ..., printf 'bob:X\n' | chpasswd: from the pipe back to what is
+ * written into it. */
+void verify_piped(struct work *w, const struct literal *l, size_t at, size_t end)
+{
+	static const char *const writers[] = {"echo ", "printf "};
+	size_t far = at > 512 ? at - 512 : 0, i = SIZE_MAX;
+
+	if (!work_spend(w, at, 512)) {
+		return;
+	}
+	for (size_t k = 0; k < sizeof writers / sizeof *writers; k++) {
+		size_t found = slice_rfind(slice(w->p + far, at - far), slice_str(writers[k]));
+
+		if (found != SIZE_MAX && (i == SIZE_MAX || far + found > i)) {
+			i = far + found + strlen(writers[k]);
+		}
+	}
+	while (i != SIZE_MAX && work_at(w, i) == '-') {
+		i = skip_blanks(w, run_end(w, i, C_WORD));
+	}
+	/* A pipe lies between. */
+	if (i >= at || memchr(w->p + i, '|', at - i) == NULL) {
+		return;
+	}
+	if (slice_ends(slice(w->p, end), SLICE_LIT("chpasswd"))) {
+		mask_half(w, l->rule, i, ':');
+	} else {
+		mask_value(w, l->rule, i, true);
+	}
 }

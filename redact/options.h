@@ -14,6 +14,8 @@ struct redact_options {
 	struct strlist keys;   /* more names whose values are masked: "door_pin" */
 	struct strlist tokens; /* more beginnings of tokens: "acme_" */
 	struct strlist except; /* exact values that are no secrets */
+	struct strlist pseudonyms; /* fields whose names are replaced: "user.name" */
+	char *pseudonym_key;   /* 32 hex digits; NULL or empty: the device's own */
 };
 
 #endif

@@ -10,6 +10,7 @@ static const struct key_name pwd = {STRONG, false, false, true};
 static const struct key_name strong_word = {STRONG, true, false, false};
 static const struct key_name medium = {MEDIUM, false, false, false};
 static const struct key_name weak_word = {WEAK, true, false, true};
+const struct key_name rule_weak_key = {WEAK, true, false, true};
 
 const struct key_name rule_user_key = {STRONG, true, false, false};
 
@@ -49,7 +50,9 @@ const struct token_form rule_user_token = {C_WORD | C_DOT | C_B64 | C_TILDE, 6, 
 #define COMMAND(name, ...) static const struct command_form name = {__VA_ARGS__}
 
 COMMAND(nmcli, "password", 0);
+COMMAND(first_word, NULL, 1);
 COMMAND(wpa, NULL, 2);
+COMMAND(htpasswd, NULL, 3);
 
 /* ---- user names in failed logins ---- */
 
@@ -85,6 +88,7 @@ WHO(who_honeypot, NAME_BOTH, false, NULL, NULL, NULL, NULL);
 #define RANDOM(rule, text, form) {text, false, RULE_##rule, verify_random, &(form)}
 #define RUN(text, form) {text, false, RULE_COMMAND, verify_command, &(form)}
 #define OPTION(text) {text " ", true, RULE_COMMAND, verify_option, NULL}
+#define STATED(text, fn, rule) {text, false, rule, fn, NULL}
 #define NAMED(text, form) {text, false, RULE_TYPED, verify_typed, &(form)}
 #define HEX(text, fn) {text, false, RULE_COMMAND, fn, NULL}
 #define HEADER(text, fn, rule) {text, true, RULE_##rule, fn, NULL}
@@ -98,6 +102,10 @@ const struct literal rule_literals[] = {
 	KEY("passcode", strong),
 	KEY("pass", strong_word),
 	KEY("psk", strong_word),
+	CASED(" pw", strong), CASED("\"pw", strong), CASED("&pw", strong),
+	/* Without the letter that may be a capital: cheaper than both cases. */
+	CASED("ennwort", strong), CASED("ot_de_passe", strong), CASED("ontrasena", strong),
+	CASED("achtwoord", strong),
 	/* Credentials of a gem server, as Bundler takes them. */
 	KEY("CONTRIBSYS__COM", strong),
 	KEY("password_hash", strong),
@@ -108,13 +116,23 @@ const struct literal rule_literals[] = {
 	CASED("_PW", strong),
 	CASED("_pw", strong),
 	{"IDENTIFIED BY" SCAN_SEP, true, RULE_PASSWORD, verify_pair, &strong},
+	STATED("IDENTIFIED WITH ", verify_identified, RULE_PASSWORD),
+	STATED("INSERT INTO ", verify_insert, RULE_PASSWORD),
+	STATED("insert into ", verify_insert, RULE_PASSWORD),
+	STATED("password is ", verify_stated, RULE_PASSWORD),
+	STATED("passphrase is ", verify_stated, RULE_PASSWORD),
+	STATED("passwort ist ", verify_stated, RULE_PASSWORD),
+	STATED("secret is ", verify_stated, RULE_SECRET),
+	STATED("token is ", verify_stated, RULE_SECRET),
+	STATED("key is ", verify_stated, RULE_SECRET),
+	STATED("_access_key ", verify_stated, RULE_SECRET),
 
 	NAME("token", medium),
 	NAME("secret", medium),
 	NAME("secret_value", medium),
 	NAME("credential", medium),
 	NAME("credentials", weak_word),
-	NAME("key", weak_word),
+	NAME("key", rule_weak_key),
 	NAME("_auth", weak_word),
 	NAME("sessid", medium),
 	NAME("sessionid", medium),
@@ -142,6 +160,14 @@ const struct literal rule_literals[] = {
 	{"--proxy-user", false, RULE_COMMAND, verify_flag, NULL},
 	RUN("nmcli ", nmcli), RUN("wpa_passphrase", wpa),
 	RUN("rabbitmqctl add_user", wpa), RUN("rabbitmqctl change_password", wpa),
+	RUN("htpasswd -b", htpasswd), RUN("htpasswd -cb", htpasswd), RUN("htpasswd -nb", wpa),
+	RUN("rocommunity ", first_word), RUN("rwcommunity ", first_word),
+	/* A password that goes into a pipe: echo X | sudo -S, echo bob:X | chpasswd. */
+	{"sudo -S", false, RULE_COMMAND, verify_piped, NULL},
+	{"passwd --stdin", false, RULE_COMMAND, verify_piped, NULL},
+	{" chpasswd", false, RULE_COMMAND, verify_piped, NULL},
+	{"--password-stdin", false, RULE_COMMAND, verify_piped, NULL},
+	{"cryptsetup ", false, RULE_COMMAND, verify_piped, NULL},
 
 	NAMED("nvalid user ", who_sshd), NAMED("llegal user ", who_sshd),
 	NAMED("failures for ", who_sshd), NAMED("nonexistent user ", who_sshd),

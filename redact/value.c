@@ -46,7 +46,8 @@ size_t mask_at(struct slice s)
 	if (!slice_starts(s, open)) {
 		return 0;
 	}
-	while (i < s.n && (is_class(s.p[i], C_LOWER) || s.p[i] == '-')) {
+	/* Digits: of a pseudonym. */
+	while (i < s.n && (is_class(s.p[i], C_LOWER | C_DIGIT) || s.p[i] == '-')) {
 		i++;
 	}
 	return i > open.n && i < s.n && s.p[i] == '*' ? i + 1 : 0;
@@ -152,6 +153,12 @@ bool value_is_random(struct slice v)
 	for (size_t i = 0; i < v.n; i++) {
 		unsigned class = char_class(v.p[i]);
 
+		/* %2B, %2F and %3D: base64 in a URL. */
+		if (v.p[i] == '%' && v.n - i > 2 && is_class(v.p[i + 1], C_DIGIT) &&
+		    is_class(v.p[i + 2], C_HEX)) {
+			i += 2;
+			continue;
+		}
 		if (class == 0 || (class & C_DOT) != 0) {
 			return false;
 		}

@@ -232,6 +232,10 @@ void verify_url(struct work *w, const struct literal *l, size_t at, size_t end);
 void verify_option(struct work *w, const struct literal *l, size_t at, size_t end);
 void verify_flag(struct work *w, const struct literal *l, size_t at, size_t end);
 void verify_command(struct work *w, const struct literal *l, size_t at, size_t end);
+void verify_piped(struct work *w, const struct literal *l, size_t at, size_t end);
+void verify_stated(struct work *w, const struct literal *l, size_t at, size_t end);
+void verify_identified(struct work *w, const struct literal *l, size_t at, size_t end);
+void verify_insert(struct work *w, const struct literal *l, size_t at, size_t end);
 void verify_pem(struct work *w, const struct literal *l, size_t at, size_t end);
 void verify_typed(struct work *w, const struct literal *l, size_t at, size_t end);
 void verify_execve(struct work *w, const struct literal *l, size_t at, size_t end);
@@ -299,6 +303,8 @@ scan_guard rule_guard(const struct literal *l);
 extern const struct scan_plan rule_plan[];
 /* For keys and tokens named in the configuration. */
 extern const struct key_name rule_user_key;
+/* "key" alone. */
+extern const struct key_name rule_weak_key;
 extern const struct token_form rule_user_token;
 
 #endif
