@@ -19,6 +19,7 @@ struct command {
 /* Alphabetical; ends with a NULL name. */
 extern const struct command commands[];
 
+int cmd_explain(int argc, char **argv);
 int cmd_parse(int argc, char **argv);
 int cmd_redact(int argc, char **argv);
 int cmd_replay(int argc, char **argv);

@@ -9,6 +9,7 @@
 const struct command commands[] = {
 	{"check", "is a configuration file good?", cmd_check},
 	{"config", "every option with its default", cmd_config},
+	{"explain", "why a log line is taken for what it is", cmd_explain},
 	{"parse", "log lines as JSON: what each of them means", cmd_parse},
 	{"pki", "identities: an authority, devices, collectors", cmd_pki},
 	{"redact", "lines with their secrets masked", cmd_redact},

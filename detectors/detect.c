@@ -266,6 +266,20 @@ int detect_compile(struct detect *d, detect_error_cb on_error, void *arg)
 	return rc;
 }
 
+void detect_matched(const struct detect *d, const struct record *r, detect_matched_cb cb,
+		    void *arg)
+{
+	for (size_t i = 0; i < d->n_matched; i++) {
+		const struct rule *rule = d->matched[i];
+
+		cb(arg, rule->id, rule->title, NULL, true);
+		for (const struct listener *l = rule->listeners; l != NULL; l = l->next) {
+			cb(arg, l->rule->id, l->rule->title, rule->title,
+			   !l->rule->weigh_attempts || r->event.attempts > 0);
+		}
+	}
+}
+
 void detect_stats(const struct detect *d, struct detect_stats *out)
 {
 	*out = d->stats;

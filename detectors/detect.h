@@ -66,6 +66,14 @@ int detect_compile(struct detect *d, detect_error_cb on_error, void *arg);
 void detect_record(struct detect *d, const struct record *r, detect_cb cb,
 		   void *arg);
 
+/* Tells of the rules that the record given last made true: itself (by NULL), and then the
+ * correlations that count it.  counts: false where its attempts were counted by another
+ * line.  For people; texts live as long as d. */
+typedef void (*detect_matched_cb)(void *arg, const char *id, const char *title,
+				  const char *by, bool counts);
+void detect_matched(const struct detect *d, const struct record *r, detect_matched_cb cb,
+		    void *arg);
+
 /* Says that event time has reached now_ns although no line said so: windows
  * that fell silent end.  Live, the agent calls it now and then with the wall
  * clock; a replay calls it once at the end with INT64_MAX. */

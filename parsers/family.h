@@ -37,6 +37,8 @@ typedef bool family_fn(struct context *c);
 
 /* The family of a program whose lines are known by its name, or NULL.  parser.c */
 family_fn *family_known(struct slice name);
+/* "sshd"; for people.  family_name.c */
+const char *family_name(family_fn *family);
 
 family_fn family_sshd, family_pam, family_sudo, family_su, family_login,
 	family_dropbear, family_accounts, family_logind, family_cron,

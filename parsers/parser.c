@@ -488,6 +488,7 @@ void parser_line(struct parser *p, struct slice line, int64_t observed_ns,
 		 struct header *h, struct event *e)
 {
 	event_reset(e);
+	p->family = NULL;
 	/* Lines that came by way of Windows, or of a terminal. */
 	line.n -= line.n > 0 && line.p[line.n - 1] == '\r';
 	header_read(&p->header, line, observed_ns, h, &p->more);
@@ -536,6 +537,11 @@ static void count_slowly(struct parser *p, const struct record *r, bool understo
 	if (p->more.tag != NULL) {
 		p->more.tag->share = share;
 	}
+}
+
+const char *parser_family(const struct parser *p)
+{
+	return p->family == NULL ? NULL : family_name(p->family);
 }
 
 /* A name in quotes is one that was not taken out of them. */

@@ -50,6 +50,10 @@ void parser_line(struct parser *p, struct slice line, int64_t observed_ns,
  * not a second time if it is read again.  Nothing without parser_shares(). */
 void parser_count(struct parser *p, const struct record *r);
 
+/* The family that was asked about the last line, by its file's name ("sshd"); whether it
+ * knew the line, the event says.  NULL: none, since it is not believed who wrote it. */
+const char *parser_family(const struct parser *p);
+
 /* What the parser remembers of earlier lines, for a restart in the middle of a
  * stream: appended to out.  UV_ENOMEM, ERR_TOO_LARGE. */
 int parser_save(const struct parser *p, struct buf *out);

@@ -44,6 +44,9 @@ else
 	try reload changing
 fi
 
+# What becomes of a line, told.
+try explain tests/integration/explain.sh "$BUILD/cli/nightjar"
+
 # What is wrong is refused, in a line that says so.
 if [ ! -x "$BUILD/agent/nightjar-agent" ] || [ ! -x "$BUILD/collector/nightjar-collector" ]; then
 	skip bad-input "no daemons in ${BUILD##*/}"
