@@ -79,7 +79,11 @@ static bool packed_worth_a_look(const struct siblings *s, const char *path,
 	if (!content_can(content_kind_of_name(path))) {
 		return false;
 	}
-	return out->unseen || (k != NULL && coarse > k->st.mtime_ns);
+	/* What is known from a time that has yet to come: the clock was put back, and times
+	 * tell nothing. */
+	return out->unseen ||
+	       (k != NULL && (coarse > k->st.mtime_ns ||
+			      k->st.mtime_ns > sys_wall_ns(s->tail->sys)));
 }
 
 bool siblings_worth(const struct siblings *s, const char *path,

@@ -7,6 +7,7 @@
 
 #include "common/err.h"
 #include "tests/sim/internal.h"
+#include "tests/support/compress.h"
 
 /* A node's disk: inodes with bytes as seen and as synced, and names that point
  * to them, likewise in two states. */
@@ -588,6 +589,13 @@ void disk_rename(struct node *n, const char *from, const char *to)
 	}
 }
 
+bool disk_has(struct node *n, const char *path)
+{
+	const struct name_ *e = find(n, path);
+
+	return e != NULL && e->now != NULL;
+}
+
 void disk_copy_truncate(struct node *n, const char *path, const char *copy)
 {
 	struct name_ *e = find(n, path), *target;
@@ -602,6 +610,33 @@ void disk_copy_truncate(struct node *n, const char *path, const char *copy)
 	target->synced = target->now;
 	resize(e->now, 0);
 	sync_inode(e->now);
+}
+
+void disk_gzip(struct node *n, const char *path, const char *packed, unsigned part)
+{
+	struct name_ *e = find(n, path), *target;
+	unsigned char *bytes;
+	size_t len;
+
+	if (e == NULL || e->now == NULL) {
+		return;
+	}
+	bytes = sim_alloc(compress_bound(e->now->n));
+	len = compress_gzip(e->now->n > 0 ? e->now->p : "", e->now->n, bytes);
+	target = place(n, packed);
+	if (target->now == NULL) {
+		point(target, inode_new(n, false));
+	}
+	resize(target->now, 0);
+	write_at(n, target->now, bytes, len * part / 256, 0);
+	sync_inode(target->now);
+	target->synced = target->now;
+	free(bytes);
+	if (part == 256) {
+		target->now->mtime_ns = e->now->mtime_ns;
+		point(e, NULL);
+		e->synced = NULL;
+	}
 }
 
 void disk_mkdir(struct node *n, const char *path)

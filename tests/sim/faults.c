@@ -79,6 +79,9 @@ static void clone_device(struct rig *r)
 	to->writer.number = 500;
 	to->writer.left = 30;
 	to->writer.enabled = true;
+	if (from->writer.packing.on) {
+		writer_compress(&to->writer, ~r->seed);
+	}
 	writer_restore(&to->writer, &from->written, true);
 	writer_start(&to->writer, MS);
 	rig_start_device(to);

@@ -31,11 +31,12 @@ static void add(struct sum *to, const struct sum *s)
 	to->limited += s->limited;
 }
 
-static void run_seed(uint64_t seed, struct sum *s)
+static void run_seed(const struct plan *as, uint64_t seed, struct sum *s)
 {
-	struct plan p = {.seed = seed};
+	struct plan p = *as;
 	struct run_outcome o, again;
 
+	p.seed = seed;
 	run_one(&p, &o);
 	if (seed % TWICE_EVERY == 0) {
 		run_one(&p, &again);
@@ -118,10 +119,11 @@ static void read_progress(const char *path, uint64_t from, uint64_t runs,
 
 /* ---- processes ---- */
 
-static void run_blocks(uint64_t from, uint64_t runs, const char *progress,
+static void run_blocks(const struct plan *as, uint64_t runs, const char *progress,
 		       const bool *done, unsigned job, unsigned jobs,
 		       struct sum *total)
 {
+	uint64_t from = as->seed;
 	uint64_t blocks = (runs + BLOCK - 1) / BLOCK;
 
 	for (uint64_t b = job; b < blocks; b += jobs) {
@@ -133,7 +135,7 @@ static void run_blocks(uint64_t from, uint64_t runs, const char *progress,
 		}
 		end = end < from + runs ? end : from + runs;
 		for (uint64_t seed = first; seed < end; seed++) {
-			run_seed(seed, &s);
+			run_seed(as, seed, &s);
 		}
 		if (progress != NULL) {
 			note_block(progress, first, &s);
@@ -158,7 +160,7 @@ static void wait_for(pid_t *pids, unsigned n, struct sum *total)
 	}
 }
 
-static void run_jobs(uint64_t from, uint64_t runs, const char *progress,
+static void run_jobs(const struct plan *as, uint64_t runs, const char *progress,
 		     const bool *done, unsigned jobs, struct sum *total)
 {
 	struct sum *sums = mmap(NULL, jobs * sizeof *sums,
@@ -178,7 +180,7 @@ static void run_jobs(uint64_t from, uint64_t runs, const char *progress,
 			exit(2);
 		}
 		if (pids[i] == 0) {
-			run_blocks(from, runs, progress, done, i, jobs,
+			run_blocks(as, runs, progress, done, i, jobs,
 				   &sums[i]);
 			fflush(stdout);
 			_exit(0);
@@ -191,9 +193,10 @@ static void run_jobs(uint64_t from, uint64_t runs, const char *progress,
 	munmap(sums, jobs * sizeof *sums);
 }
 
-unsigned range_run(uint64_t from, uint64_t runs, unsigned jobs,
+unsigned range_run(const struct plan *first, uint64_t runs, unsigned jobs,
 		   const char *progress)
 {
+	uint64_t from = first->seed;
 	bool *done = calloc(runs / BLOCK + 1, sizeof *done);
 	struct timespec start, now;
 	struct sum total = {0};
@@ -207,9 +210,9 @@ unsigned range_run(uint64_t from, uint64_t runs, unsigned jobs,
 	read_progress(progress, from, runs, done, &total);
 	before = total.runs;
 	if (jobs > 1) {
-		run_jobs(from, runs, progress, done, jobs, &total);
+		run_jobs(first, runs, progress, done, jobs, &total);
 	} else {
-		run_blocks(from, runs, progress, done, 0, 1, &total);
+		run_blocks(first, runs, progress, done, 0, 1, &total);
 	}
 	free(done);
 	clock_gettime(CLOCK_MONOTONIC, &now);
@@ -248,6 +251,10 @@ static bool take_line(const char *line, struct plan *p)
 		return false;
 	}
 	*p = (struct plan){.seed = seed};
+	if (n > 1 && strcmp(name, "compress") == 0) {
+		p->compress = true;
+		return true;
+	}
 	if (n > 1 && name[0] != '#') {
 		p->scenario = scenario_named(name);
 		p->kills = strcmp(kills, "kills") == 0;

@@ -4,14 +4,16 @@
 
 #include <stdint.h>
 
-/* Runs the seeds from `from` on, in so many processes; progress: a file of the blocks
- * that are done, which are not run again; NULL: none.  Prints one line with the sum.
- * Returns how many failed. */
-unsigned range_run(uint64_t from, uint64_t runs, unsigned jobs,
+#include "tests/sim/run.h"
+
+/* Runs the seeds from first->seed on, each as `first`, in so many processes; progress: a
+ * file of the blocks that are done, which are not run again; NULL: none.  Prints one line
+ * with the sum.  Returns how many failed. */
+unsigned range_run(const struct plan *first, uint64_t runs, unsigned jobs,
 		   const char *progress);
 
-/* Runs what the file names: lines of a seed, or of a seed, a scenario and perhaps
- * "kills"; # begins a comment. */
+/* Runs what the file names: lines of a seed, of a seed and "compress", or of a seed, a
+ * scenario and perhaps "kills"; # begins a comment. */
 unsigned range_file(const char *path);
 
 #endif

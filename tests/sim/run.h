@@ -13,6 +13,7 @@ struct plan {
 	int kill_node;       /* 0 none, 1 agent, 2 collector: at this call */
 	uint64_t kill_call;
 	bool power_cut;
+	bool compress;       /* rotated logs are compressed */
 };
 
 struct run_outcome {

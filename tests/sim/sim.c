@@ -5,12 +5,13 @@
  *   sim --scenarios [--seed N] [--runs N] [--kills]
  *   sim --kill agent|collector [--seed N] [--every N] [--scenario NAME]
  *   sim --seeds FILE
- *   any of them with --verbose
+ *   any of them with --compress, --verbose
  *
  * The first draws everything from each seed: how lines are written and rotated, what
  * fails and when.  With --progress it goes on where an earlier one with the same file
  * has ended, and tells the sum of all.  Now and then a seed is run twice: both must be
- * the same to the last call.  The others have planned events (scenarios.c), with
+ * the same to the last call.  With --compress rotated logs are compressed besides, as logrotate
+ * does it, drawn from a stream of its own.  The others have planned events (scenarios.c), with
  * random kills or without; with --kill a node is killed at every I/O call in turn
  * (every N-th), once as a process and once with its power.  --seeds runs those that
  * once failed.
@@ -111,6 +112,7 @@ static const struct option options[] = {
 	{"kill", required_argument, NULL, 'k'},
 	{"every", required_argument, NULL, 'e'},
 	{"kills", no_argument, NULL, 'K'},
+	{"compress", no_argument, NULL, 'z'},
 	{"kill-node", required_argument, NULL, 'n'},
 	{"kill-call", required_argument, NULL, 'c'},
 	{"power", no_argument, NULL, 'p'},
@@ -128,7 +130,7 @@ static int usage(FILE *to, int status)
 	      "sim --scenarios [--seed N] [--runs N] [--kills]\n"
 	      "sim --kill agent|collector [--seed N] [--every N] [--scenario NAME]\n"
 	      "sim --seeds FILE\n"
-	      "any with --verbose\n",
+	      "any with --compress, --verbose\n",
 	      to);
 	return status;
 }
@@ -167,6 +169,9 @@ static bool take_option(struct settings *s, int c)
 	case 'K':
 		s->plan.kills = true;
 		return true;
+	case 'z':
+		s->plan.compress = true;
+		return true;
 	case 'n':
 		s->plan.kill_node = (int)number(optarg);
 		return s->plan.kill_node == 1 || s->plan.kill_node == 2;
@@ -204,7 +209,7 @@ static unsigned run(const struct settings *s)
 	if (s->plan.scenario != NULL) {
 		return scenario_runs(s, s->plan.scenario);
 	}
-	return range_run(s->plan.seed, s->runs, s->jobs, s->progress);
+	return range_run(&s->plan, s->runs, s->jobs, s->progress);
 }
 
 /* What the two of them log is for one run that somebody looks at. */

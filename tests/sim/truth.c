@@ -96,20 +96,92 @@ static void append(struct writer *w, unsigned file, const char *p, size_t n)
 	disk_append(w->node, names[file], p, n);
 }
 
+/* ---- compression ---- */
+
+static uint64_t packing_rnd(struct packing *p, uint64_t n)
+{
+	uint64_t x = p->seed += UINT64_C(0x9e3779b97f4a7c15);
+
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return (x ^ x >> 31) % n;
+}
+
+void writer_compress(struct writer *w, uint64_t seed)
+{
+	w->packing = (struct packing){.on = true, .seed = seed};
+	w->packing.delay = packing_rnd(&w->packing, 2) == 0;
+}
+
+static void pack(struct writer *w, const char *path, unsigned part)
+{
+	char packed[80];
+
+	snprintf(packed, sizeof packed, "%s.gz", path);
+	disk_gzip(w->node, path, packed, part);
+	if (rig_verbose) {
+		printf("%.3f %s is compressed, %u of 256\n",
+		       (double)world_now_ns(w->w) / 1e9, path, part);
+	}
+}
+
+static void pack_rest(struct writer *w)
+{
+	if (w->packing.half[0] != '\0') {
+		pack(w, w->packing.half, 256);
+		w->packing.half[0] = '\0';
+	}
+}
+
+static void on_pack(void *arg)
+{
+	pack_rest(arg);
+}
+
+/* What was rotated just now, or the time before; at once, or a part and soon the rest. */
+static void compress_rotated(struct writer *w, unsigned file)
+{
+	struct packing *p = &w->packing;
+	char path[64];
+
+	snprintf(path, sizeof path, "%s.%d", names[file], p->delay ? 2 : 1);
+	if (!disk_has(w->node, path)) {
+		return;
+	}
+	if (packing_rnd(p, 2) == 0) {
+		pack(w, path, 256);
+		return;
+	}
+	memcpy(p->half, path, sizeof path);
+	pack(w, path, (unsigned)packing_rnd(p, 256));
+	world_after(w->w, NULL, (int64_t)(1 + packing_rnd(p, 3000)) * MS, on_pack, w);
+}
+
+static void move_up(struct writer *w, unsigned file, const char *suffix)
+{
+	char from[64], to[64];
+
+	for (int i = CHAIN - 1; i > 0; i--) {
+		snprintf(from, sizeof from, "%s.%d%s", names[file], i, suffix);
+		snprintf(to, sizeof to, "%s.%d%s", names[file], i + 1, suffix);
+		disk_rename(w->node, from, to);
+	}
+}
+
 /* NAME.8 becomes NAME.9, whose bytes are gone ... and NAME becomes NAME.1.  Before the
  * first contact nobody could have taken them: so often it is not rotated then. */
 static void rotate(struct writer *w, unsigned file)
 {
-	char from[64], to[64];
+	char to[64];
 	bool renamed;
 
 	if (!*w->met && ++w->rotated_unmet[file] >= CHAIN) {
 		return;
 	}
-	for (int i = CHAIN - 1; i > 0; i--) {
-		snprintf(from, sizeof from, "%s.%d", names[file], i);
-		snprintf(to, sizeof to, "%s.%d", names[file], i + 1);
-		disk_rename(w->node, from, to);
+	pack_rest(w);
+	move_up(w, file, "");
+	if (w->packing.on) {
+		move_up(w, file, ".gz");
 	}
 	snprintf(to, sizeof to, "%s.1", names[file]);
 	renamed = world_rnd(w->w, 2) == 0;
@@ -124,6 +196,9 @@ static void rotate(struct writer *w, unsigned file)
 		disk_copy_truncate(w->node, names[file], to);
 	}
 	w->content[file] = -1;
+	if (w->packing.on) {
+		compress_rotated(w, file);
+	}
 }
 
 /* The number stands in front of what a cap may cut away. */
@@ -227,6 +302,7 @@ void writer_restore(struct writer *w, const struct writer_backup *b, bool copied
 			t->contents[w->content[i]].is_copy = copied;
 		}
 	}
+	w->packing.half[0] = '\0'; /* Its part stays, as after a crash of gzip. */
 	/* What was begun is ended somehow. */
 	if (w->tail[0] != '\0' && w->content[w->tail_file] < 0) {
 		w->tail[0] = '\0';

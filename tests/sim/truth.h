@@ -43,6 +43,14 @@ struct truth {
 	size_t n;
 };
 
+/* How rotated logs are compressed, as logrotate does; drawn from a stream of its own, so
+ * that a seed without it is what it was. */
+struct packing {
+	bool on, delay; /* `compress`, and `delaycompress` */
+	uint64_t seed;
+	char half[64];  /* of which a part is written; "": none */
+};
+
 /* Who writes lines on one machine. */
 struct writer {
 	struct truth *truth;
@@ -60,6 +68,7 @@ struct writer {
 	int content[TRUTH_FILES]; /* -1: there is no such file */
 	char tail[TRUTH_LINE];    /* the rest of a line begun */
 	unsigned tail_file;
+	struct packing packing;
 };
 
 /* The writer of a machine after its disk was copied or put back. */
@@ -73,6 +82,8 @@ void truth_free(struct truth *t);
 /* The byte at `at` as its first owner has it. */
 struct mark *truth_mark(struct truth *t, int content, size_t at);
 
+/* From now on rotated logs are compressed. */
+void writer_compress(struct writer *w, uint64_t seed);
 /* Writes a line, a part of one or the rest of it, now, and plans the next. */
 void writer_start(struct writer *w, int64_t after_ns);
 bool writer_is_done(const struct writer *w);
