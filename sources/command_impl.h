@@ -1,5 +1,6 @@
-/* command_impl: what command.c (the life of commands) and command_reload.c (another list
- * of them) share; private. */
+/* command_impl: what command.c (the life of commands), command_output.c (what they write),
+ * command_runner.c (the talk with the process that runs them) and command_reload.c (another
+ * list of them) share; private. */
 #ifndef SOURCES_COMMAND_IMPL_H
 #define SOURCES_COMMAND_IMPL_H
 
@@ -81,8 +82,29 @@ void command_begin(struct command *c);
 /* It is not configured any more: gone when what it wrote is taken. */
 void command_leave(struct command *c);
 
+/* It ended, perhaps, and everything that it wrote was taken: what comes next. */
+void command_step(struct command *c);
+/* The runner has started it; both descriptors are taken over. */
+void command_started(struct command *c, int out, int err);
+void command_ended(struct command *c, const struct runner_message *m);
+
+/* Reads what it writes on its two pipes, of which the descriptors are taken over also
+ * when this fails. */
+int command_open_output(struct command *c, int out, int err);
+/* There may be room again. */
+void command_read_on(struct command *c);
+/* Its output has come to an end, or is not waited for any longer. */
+void command_end_output(struct command *c);
+/* Takes what is in the pipe already, which would be lost with it. */
+void command_drain(struct command *c);
+void command_close_output(struct command *c);
+/* Frees the set when that is wanted and the last handle has closed. */
+void commands_check_end(struct commands *s);
+
 /* 0: sent; UV_EAGAIN: no room in the socket; otherwise the runner is gone. */
 int commands_send(struct commands *s, struct slice message);
+/* Sends this of the command at a place: as commands_send(). */
+int commands_tell(struct commands *s, enum runner_type type, uint8_t index);
 /* One message: 0, UV_EAGAIN when there is none, or the runner is gone. */
 int commands_receive(struct commands *s);
 /* The runner is gone. */
