@@ -37,16 +37,6 @@ bool unproved_has(const struct unproved *u, const struct stream_id *id)
 	return false;
 }
 
-bool unproved_is_asked(const struct unproved *u)
-{
-	for (size_t i = 0; i < u->n; i++) {
-		if (u->v[i].asked) {
-			return true;
-		}
-	}
-	return false;
-}
-
 void unproved_answer(struct unproved *u, const struct stream_id *id, uint64_t position,
 		     int answer)
 {

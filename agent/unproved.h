@@ -34,8 +34,6 @@ void unproved_fini(struct unproved *u);
 int unproved_add(struct unproved *u, const struct msg_stream *w);
 /* What the collector says of the stream is not to be believed yet. */
 bool unproved_has(const struct unproved *u, const struct stream_id *id);
-/* Some file is being read for it: the answer will come. */
-bool unproved_is_asked(const struct unproved *u);
 /* The tail's answer, as its callback gives it. */
 void unproved_answer(struct unproved *u, const struct stream_id *id, uint64_t position,
 		     int answer);

@@ -6,7 +6,9 @@
  * So nothing is sent from that welcome on until the file was read as far as W and H(W) was
  * compared, over as many connections as it takes.  If it differs, or the file is shorter,
  * what is sealed of the stream is given up and the file is a fork, from its beginning.
- * A process that meets its collector before it reads compares before it begins.
+ * A process that meets its collector before it reads compares before it begins; but if
+ * one before it was alone, and has left lines in the spool that the collector's W is beyond
+ * or within, these wait for the same comparison.
  *
  * To hold: what is appended to a stream continues what stands there; in the end the
  * stream that the file is on holds the file, every place once.
@@ -16,14 +18,15 @@
  *   keep_sealed  what was sealed before the comparison failed is still sent
  *   connection   the hold ends with the connection on which W was told
  *   beginning    equal up to the table's place is taken for equal
+ *   spooled      what was found in the spool is sent whatever the file shows
  *
- * Not modelled: the ten seconds after which the hold ends all the same, since reading
- * may need room; a fork then tells again, flagged.  That a stream is named on disk
- * before it is sent is naming.pml's.
+ * Not modelled: a file that is not there any more, so that nothing can be compared; what
+ * was sealed of it is then sent as it is.  That a stream is named on disk before it is
+ * sent is naming.pml's.
  *
  * check: -DN=3 -DAC=1 -DDC=1
  * long: -DN=5 -DAC=2 -DDC=2
- * break: no_hold believe keep_sealed connection beginning
+ * break: no_hold believe keep_sealed connection beginning spooled
  */
 #define none        0
 #define no_hold     1
@@ -31,6 +34,7 @@
 #define keep_sealed 3
 #define connection  4
 #define beginning   5
+#define spooled     6
 #ifndef BREAK
 #define BREAK none
 #endif
@@ -47,7 +51,8 @@
 byte src[N], sn;          /* the file: what stands at each place */
 byte cp;                  /* the table on disk: acknowledged */
 bool fork_named;          /* ... and that the file is on the second stream */
-byte was[N], was_n, was_cp;
+byte spool;               /* lines up to here are in it, of the first stream; 0: none */
+byte was[N], was_n, was_cp, was_spool;
 bool saved, put_back;
 byte one[N], n_one;       /* the collector's: the stream ... */
 byte two[N], n_two;       /* ... and the fork */
@@ -71,7 +76,8 @@ inline compare(to) {
 }
 
 inline fork_it() {
-	left = (BREAK == keep_sealed -> rp : 0);
+	left = (BREAK == keep_sealed -> rp : (BREAK == spooled -> spool : 0));
+	spool = 0;
 	forked = true; fork_named = true; unproved = false;
 	rp = 0
 }
@@ -104,29 +110,32 @@ active proctype everything() {
 		:: i < sn -> was[i] = src[i]; i++
 		:: else -> break
 		od;
-		i = 0; was_n = sn; was_cp = cp }
+		i = 0; was_n = sn; was_cp = cp; was_spool = spool }
 	:: atomic { saved && !put_back && !fork_named ->
 		put_back = true;
 		do
 		:: i < N -> src[i] = (i < was_n -> was[i] : 0); i++
 		:: else -> break
 		od;
-		i = 0; sn = was_n; cp = was_cp;
+		i = 0; sn = was_n; cp = was_cp; spool = was_spool;
 		die() }
 	/* The process begins to read alone ... */
 	:: atomic { !up ->
 		up = true; forked = fork_named;
 		ap = (forked -> 0 : cp);
-		rp = ap }
+		rp = (!forked && spool > ap -> spool : ap) }
 	/* ... or with its collector's word. */
 	:: atomic { !up ->
 		up = true; forked = fork_named; on = true; met = true;
 		if
 		:: forked -> rp = n_two
+		:: !forked && spool > 0 && n_one > cp && BREAK != spooled ->
+			ap = cp; rp = (spool > cp -> spool : cp);
+			unproved = true; w = n_one
 		:: else ->
 			compare(n_one);
 			if
-			:: same -> ap = n_one; rp = n_one
+			:: same -> ap = n_one; rp = (spool > ap -> spool : ap)
 			:: else -> fork_it()
 			fi
 		fi }
@@ -139,6 +148,7 @@ active proctype everything() {
 		fi;
 		met = true }
 	:: atomic { up && rp < sn -> rp++ }
+	:: atomic { up && !on && !forked && rp > spool -> spool = rp }
 	:: atomic { unproved && (rp >= w || sn < w) ->
 		if
 		:: BREAK == beginning -> compare(ap)
@@ -155,7 +165,9 @@ active proctype everything() {
 		two[n_two] = src[n_two];
 		n_two++ }
 	/* Acknowledged, and sooner or later saved. */
-	:: atomic { on && !forked && !unproved && ap < n_one && n_one <= rp -> ap = n_one }
+	:: atomic { on && !forked && !unproved && ap < n_one && n_one <= rp ->
+		ap = n_one;
+		spool = (spool > ap -> spool : 0) }
 	:: atomic { up && !forked && cp < ap -> cp = ap }
 	/* Faults. */
 	:: atomic { on && dc < DC ->
