@@ -231,10 +231,16 @@ static void mark(struct court *c, const struct known *k, const struct item *i,
 static void identify(struct court *c, struct known *k, const struct item *v,
 		     size_t n)
 {
+	uint64_t named = UINT64_MAX;
+
 	for (size_t i = 0; i < n; i++) {
 		uint64_t left;
 
 		k->fork = k->fork || (v[i].flags & RECORD_FORK) != 0;
+		if ((v[i].flags & RECORD_OPEN) != 0) {
+			named = truth_of_path(&c->rig->truth,
+					      c->texts.p + v[i].text, v[i].n);
+		}
 		if (!is_about_lines(&v[i]) || (v[i].flags & RECORD_GAP) != 0 ||
 		    v[i].start == v[i].end) {
 			continue;
@@ -246,6 +252,10 @@ static void identify(struct court *c, struct known *k, const struct item *v,
 		} else {
 			k->contents = left;
 		}
+	}
+	if (k->contents != UINT64_MAX) {
+		/* Logs may begin alike: of so few bytes only the name tells. */
+		k->contents &= named;
 	}
 }
 

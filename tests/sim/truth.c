@@ -46,7 +46,7 @@ static void add_bytes(struct content *c, const char *p, size_t n)
 	c->n += n;
 }
 
-static int new_content(struct truth *t, int parent, size_t shared)
+static int new_content(struct truth *t, unsigned file, int parent, size_t shared)
 {
 	struct content *c = &t->contents[t->n];
 
@@ -54,7 +54,7 @@ static int new_content(struct truth *t, int parent, size_t shared)
 		fprintf(stderr, "simulation: too many files\n");
 		abort();
 	}
-	*c = (struct content){.parent = parent, .shared = shared};
+	*c = (struct content){.file = file, .parent = parent, .shared = shared};
 	if (parent >= 0) {
 		add_bytes(c, t->contents[parent].p, shared);
 	}
@@ -72,12 +72,33 @@ static void destroy(struct truth *t, int content, size_t from)
 	}
 }
 
+uint64_t truth_of_path(const struct truth *t, const char *text, size_t n)
+{
+	static const char member[] = "\"path\":\"";
+	const char *path = memmem(text, n, member, sizeof member - 1);
+	uint64_t found = 0;
+
+	if (path == NULL) {
+		return UINT64_MAX;
+	}
+	path += sizeof member - 1;
+	for (size_t i = 0; i < t->n; i++) {
+		const char *name = names[t->contents[i].file];
+
+		if ((size_t)(text + n - path) >= strlen(name) &&
+		    memcmp(path, name, strlen(name)) == 0) {
+			found |= UINT64_C(1) << i;
+		}
+	}
+	return found != 0 ? found : UINT64_MAX;
+}
+
 /* ---- lines ---- */
 
 static void append(struct writer *w, unsigned file, const char *p, size_t n)
 {
 	if (w->content[file] < 0) {
-		w->content[file] = new_content(w->truth, -1, 0);
+		w->content[file] = new_content(w->truth, file, -1, 0);
 		if (rig_verbose) {
 			printf("%.3f %s log %d begins\n",
 			       (double)world_now_ns(w->w) / 1e9, names[file],
@@ -297,7 +318,7 @@ void writer_restore(struct writer *w, const struct writer_backup *b, bool copied
 			if (!copied) {
 				destroy(t, b->content[i], b->size[i]);
 			}
-			w->content[i] = new_content(t, b->content[i],
+			w->content[i] = new_content(t, i, b->content[i],
 						    b->size[i]);
 			t->contents[w->content[i]].is_copy = copied;
 		}

@@ -33,6 +33,7 @@ struct content {
 	char *p;
 	struct mark *marks;
 	size_t n, room;
+	unsigned file; /* whose log it is, of the TRUTH_FILES */
 	int parent;    /* -1: none */
 	bool is_copy;  /* its parent goes on as well, on another machine */
 	size_t shared; /* with it */
@@ -84,6 +85,11 @@ struct mark *truth_mark(struct truth *t, int content, size_t at);
 
 /* From now on rotated logs are compressed. */
 void writer_compress(struct writer *w, uint64_t seed);
+
+/* A bit for each content of the log that this text (JSON, of a stream's first record)
+ * names; all of them when it names none. */
+uint64_t truth_of_path(const struct truth *t, const char *text, size_t n);
+
 /* Writes a line, a part of one or the rest of it, now, and plans the next. */
 void writer_start(struct writer *w, int64_t after_ns);
 bool writer_is_done(const struct writer *w);
