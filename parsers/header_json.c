@@ -365,7 +365,8 @@ static struct slice message_of(struct header_reader *r, const struct value *v)
 
 /* ---- the header ---- */
 
-/* Seconds, or by how large it is milli-, micro- or nanoseconds since 1970. */
+/* Since 1970: the largest unit of seconds, milli-, micro- and nanoseconds in which it is a
+ * time at all. */
 static int64_t epoch(struct slice s)
 {
 	struct slice digits;
@@ -378,13 +379,12 @@ static int64_t epoch(struct slice s)
 	if (!take_digits(&s, &digits) || !slice_to_u64(digits, INT64_MAX, &v)) {
 		return TIME_NONE;
 	}
-	if (v < UINT64_C(100000000000)) {
-		return (int64_t)v * NS_PER_S;
+	for (uint64_t unit = NS_PER_S; unit > 1; unit /= 1000) {
+		if (v <= INT64_MAX / unit) {
+			return (int64_t)(v * unit);
+		}
 	}
-	if (v < UINT64_C(100000000000000)) {
-		return (int64_t)v * 1000000;
-	}
-	return v < UINT64_C(100000000000000000) ? (int64_t)v * 1000 : (int64_t)v;
+	return (int64_t)v;
 }
 
 static int64_t time_of(struct header_reader *r, const struct value members[static MEMBER_NR],

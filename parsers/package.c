@@ -76,7 +76,7 @@ static bool is_dpkg(struct slice m)
 void package_header(struct slice stamp, struct slice rest, struct header *h,
 		    struct header_more *more)
 {
-	if (stamp.p[10] == ' ' && stamp.p[19] == ' ' && is_dpkg(rest)) {
+	if (stamp.n > 20 && stamp.p[10] == ' ' && stamp.p[19] == ' ' && is_dpkg(rest)) {
 		h->format = HEADER_OTHER;
 		h->host = SLICE_NONE;
 		h->message = rest;

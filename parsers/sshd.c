@@ -527,13 +527,10 @@ static bool dispatch(struct context *c, struct slice m, bool preauth)
 			return max_attempts(c, m);
 		}
 		break;
-	case 'u':
-		if (HAS(m, "userauth_pubkey: ") || HAS(m, "userauth_hostbased: ")) {
-			return key_refused(c);
-		}
-		break;
 	case 'C':
-		if (HAS(m, "Certificate invalid: ")) {
+	case 'u':
+		if (HAS(m, "Certificate invalid: ") || HAS(m, "userauth_pubkey: ") ||
+		    HAS(m, "userauth_hostbased: ")) {
 			return key_refused(c);
 		}
 		break;

@@ -487,7 +487,8 @@ static bool daemon_line(struct context *c, struct slice m)
 		return true;
 	}
 	if (HAS(m, "kex_protocol_error: ") || HAS(m, "kex protocol error: ") ||
-	    HAS(m, "dispatch_protocol_error: ") || HAS(m, "Corrupted MAC on input") || HAS(m, "Bad packet length ") ||
+	    HAS(m, "dispatch_protocol_error: ") || HAS(m, "Corrupted MAC on input") ||
+	    HAS(m, "Bad packet length ") ||
 	    HAS(m, "Could not write ident string to ") ||
 	    HAS(m, "warning: can't get client address: ")) {
 		SAY(c, "network", "info", "ssh_protocol_error");
@@ -573,7 +574,7 @@ static const struct word words[] = {
 	{TEXT("ssh_dispatch_run_fatal: Connection from "), connection_from},
 };
 
-/* Apart, so that the loop over those above stays as short as compilers unroll. */
+/* Apart: compilers unroll the loop over those above. */
 static const struct word rare_words[] = {
 	{TEXT("srclimit_penalise: "), penalty},
 	{TEXT("scanned from "), scanned},

@@ -172,7 +172,7 @@ static bool refused(struct context *c, struct slice m)
 
 static bool text(struct context *c, struct slice m)
 {
-	struct slice who;
+	struct slice who, rest;
 
 	if (TAKE(&m, "received packet: from ")) {
 		return received(c, m);
@@ -202,13 +202,13 @@ static bool text(struct context *c, struct slice m)
 	if (TAKE(&m, "deleting IKE_SA ")) {
 		return sa(c, m, false);
 	}
-	who = m;
-	if (take_word(&who, &m) && HAS(who, "is initiating a")) {
+	rest = m;
+	if (take_word(&rest, &who) && HAS(rest, "is initiating a")) {
 		SAY(c, "network", "start", "vpn_handshake");
-		set_source(c, m);
+		set_source(c, who);
 		return event_has(c->e, FIELD_SOURCE_IP);
 	}
-	return refused(c, slice(m.p, m.n + (m.n < c->m.n ? 1 : 0) + who.n));
+	return refused(c, m);
 }
 
 /* "07[IKE] [<NAME|3> ]TEXT" */

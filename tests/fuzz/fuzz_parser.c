@@ -19,6 +19,13 @@ static const char *const heads[] = {
 	"<38>1 ", "Nov 22 15:37:46 ", "Sun Nov 22 15:37:46 2026 ",
 	"2026-11-22T15:37:46", "type=USER_LOGIN msg=audit(1.2:3): ",
 	"2026/11/22 15:37:46 [error] 1#1: *1 ", "[Sun Nov 22 15:37:46 2026] ",
+	H "kernel: ", H "kernel: wireguard: wg0: ", H "charon: 07[IKE] ",
+	H "charon: 07[NET] ", H "dnsmasq-dhcp[1]: ", H "hostapd: wlan0: ", H "opkg: ",
+	H "webmin[1]: ", H "cockpit-session[1]: ", H "audit[1]: ", "2026-11-22 15:37:46 ",
+	"type=SYSCALL msg=audit(1.2:3): ", "type=EXECVE msg=audit(1.2:3): argc=",
+	"type=PATH msg=audit(1.2:3): item=0 name=", "{\"",
+	"{\"SYSLOG_IDENTIFIER\":\"sshd\",\"MESSAGE\":\"",
+	"{\"log\":\"" H, H "SMS: ", H "WebUI: ",
 };
 
 enum { HEADS = sizeof heads / sizeof *heads, HEAD_ROOM = 64 };

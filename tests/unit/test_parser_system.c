@@ -97,6 +97,7 @@ static void packages_are_read(void **state)
 		{D "conffile /etc/foo.conf keep", "package_conffile none 0"},
 		{"2026-11-22T15:37:46Z install foo:amd64 <none> 1.0-1", "-"},
 		{D "install", "-"},
+		{"2026-11-22 15:37:46", "-"},
 		{D "status installed", "-"},
 		{"Start-Date: 2026-11-22  15:37:46", "apt_started none 0"},
 		{"Commandline: apt install foo",
