@@ -160,6 +160,20 @@ static const struct known {
 	{NULL, NULL},
 };
 
+static const struct known continued = {"", "u:U:"};
+
+/* The option at i is the line's first word, and no docker's "-u 1000:1000". */
+static bool begins_line(const struct work *w, size_t i)
+{
+	size_t value = skip_blanks(w, run_end(w, i, C_ALPHA | C_LINE));
+	size_t end = value;
+
+	while (is_class(work_at(w, end), C_DIGIT) || work_at(w, end) == ':') {
+		end++;
+	}
+	return skip_blanks(w, 0) == i && (end == value || (end < w->n && !is_blank(w->p[end])));
+}
+
 /* The command that an option at `at` belongs to: the nearest known name before it,
  * behind the last ; or |. */
 static const struct known *command_of(const struct work *w, size_t at)
@@ -196,6 +210,10 @@ void verify_flag(struct work *w, const struct literal *l, size_t at, size_t end)
 		return;
 	}
 	k = command_of(w, at + 1);
+	if (k == NULL && begins_line(w, skip_blanks(w, at + (l->text[0] != '-')))) {
+		/* A command that began on an earlier line: only curl's users hold a colon. */
+		k = &continued;
+	}
 	if (k == NULL) {
 		return;
 	}

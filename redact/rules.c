@@ -61,6 +61,7 @@ COMMAND(htpasswd, NULL, 3);
 WHO(who_sshd, NAME_HERE, true, NULL, NULL, NULL, NULL);
 WHO(who_next, NAME_HERE, false, NULL, NULL, NULL, NULL);
 WHO(who_listed, NAME_HERE, false, NULL, NULL, NULL, ",:;)");
+WHO(who_quote, NAME_QUOTED, false, NULL, NULL, NULL, NULL);
 WHO(who_failed, NAME_HERE, false, NULL, NULL, "failed", ",");
 WHO(who_sasl, NAME_HERE, false, NULL, NULL, "authentication failed", ",");
 WHO(who_luci, NAME_HERE, true, " for ", NULL, NULL, NULL);
@@ -73,6 +74,7 @@ WHO(who_before_for, NAME_UP_TO, false, NULL, " for user ", NULL, NULL);
 WHO(who_vsftpd, NAME_UP_TO, false, NULL, "[", NULL, NULL);
 WHO(who_proftpd, NAME_UP_TO, false, NULL, "USER ", NULL, NULL);
 WHO(who_user, NAME_UP_TO, false, NULL, "user ", NULL, NULL);
+WHO(who_openvpn, NAME_UP_TO, false, NULL, "user '", NULL, NULL);
 WHO(who_quoted, NAME_UP_TO, false, NULL, "user \"", NULL, NULL);
 WHO(who_lookup, NAME_HERE, false, NULL, "(", NULL, ",)");
 WHO(who_samba, NAME_HERE, false, NULL, "ser [", NULL, "]");
@@ -172,19 +174,23 @@ const struct literal rule_literals[] = {
 	NAMED("nvalid user ", who_sshd), NAMED("llegal user ", who_sshd),
 	NAMED("failures for ", who_sshd), NAMED("nonexistent user ", who_sshd),
 	NAMED("nvalid login as ", who_sshd), NAMED("existent login as ", who_sshd),
-	NAMED("nknown user ", who_next), NAMED("failed for user ", who_listed),
-	NAMED("denied for user ", who_listed), NAMED("passwd entry for user ", who_next),
+	NAMED("nknown user ", who_next),
+	/* Without the quote these would be the words of every login. */
+	NAMED("iled for user '", who_quote), NAMED("iled for user [", who_quote),
+	NAMED("iled for user \"", who_quote), NAMED("nied for user '", who_quote),
+	NAMED("passwd entry for user ", who_next),
 	NAMED("nformation about user ", who_next), NAMED("password attempt for ", who_next),
 	NAMED("nvalid password for ", who_next), NAMED("bad username [", who_next),
 	NAMED("ogin failed: ", who_listed), NAMED("ogin failed for ", who_next),
 	NAMED("authentication of ", who_failed), NAMED("sasl_username=", who_sasl),
-	NAMED("(set_id=", who_exim), NAMED("ruser=" SCAN_WORD, who_next),
+	NAMED("(set_id=", who_exim), NAMED("ftp ruser=" SCAN_WORD, who_next),
+	NAMED("ftpd ruser=" SCAN_WORD, who_next), NAMED("dovecot ruser=" SCAN_WORD, who_next),
 	NAMED("failed login on ", who_luci), NAMED("FAILED LOGIN", who_login),
 	NAMED("pam_sss(", who_user_eq), NAMED("pam_ldap(", who_user_eq),
 	NAMED("LOGIN FAILED, ", who_courier), NAMED("(auth failed", who_dovecot),
 	NAMED("not known to the underlying", who_before_for),
 	NAMED("] FAIL LOGIN", who_vsftpd), NAMED(": no such user found", who_proftpd),
-	NAMED("failed to authenticate", who_user), NAMED(" not found: /", who_user),
+	NAMED("failed to authenticate", who_openvpn), NAMED(" not found: /", who_user),
 	NAMED("\" was not found in", who_quoted), NAMED("): unknown user", who_lookup),
 	NAMED("NT_STATUS_NO_SUCH_USER", who_samba),
 	NAMED("NT_STATUS_WRONG_PASSWORD", who_samba),

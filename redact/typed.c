@@ -15,7 +15,7 @@
 
 enum {
 	NEAR = 512,      /* how far from the literal a name is looked for */
-	WORDS_MAX = 64,
+	NAME_LONGEST = 64, WORDS_MAX = 64,
 	PHRASE_WORDS = 3, PHRASE_WORDS_MAX = 10, PHRASE_LETTERS = 16,
 };
 
@@ -301,8 +301,14 @@ void verify_typed(struct work *w, const struct literal *l, size_t at, size_t end
 	case NAME_HERE:
 		judge_at(w, l->rule, f, i);
 		break;
+	case NAME_QUOTED:
+		judge_at(w, l->rule, f, i - 1);
+		break;
 	case NAME_UP_TO:
-		judge_words(w, l->rule, i, at);
+		/* What is longer is a sentence that has the word in it. */
+		if (at - i <= NAME_LONGEST) {
+			judge_words(w, l->rule, i, at);
+		}
 		break;
 	case NAME_ACCT:
 		judge_acct(w, l->rule, i);

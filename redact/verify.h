@@ -278,6 +278,7 @@ struct token_form {
 struct name_form {
 	enum name_where {
 		NAME_HERE,   /* behind the literal, or where the next two say */
+		NAME_QUOTED, /* at the literal's last byte, which opens a quote */
 		NAME_UP_TO,  /* from `before` up to the literal */
 		NAME_ACCT,   /* auditd's acct=, quoted or in hex */
 		NAME_ACCESS, /* the third word of an access log */

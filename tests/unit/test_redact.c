@@ -213,6 +213,10 @@ static void passwords_in_pipes_and_more_commands_are_masked(void **state)
 	becomes(w, "rocommunity Geh3im", "rocommunity *redacted-command*");
 	becomes(w, "aws configure set aws_secret_access_key wJalrXUtnFEMIK7MDENGbPxRfiCYzzzzKEY123",
 		"aws configure set aws_secret_access_key *redacted-secret*");
+	becomes(w, "  -u developer:yqDVtkqPECriaLRi", "  -u developer:*redacted-command*");
+	becomes(w, "  --user c28wl:qgsnai0xo --data x",
+		"  --user c28wl:*redacted-command* --data x");
+	stays(w, "  -u 1000:1000 -p 8080:80 nginx");
 	stays(w, "ls | chpasswd");
 	stays(w, "echo $PASSWORD | sudo -S ls");
 	stays(w, "openssl x509 -in /etc/ssl/cert.pem -noout -text");

@@ -231,6 +231,15 @@ static void who_exists_keeps_the_name(void **state)
 		      "200 1");
 }
 
+static void a_sentence_with_the_words_in_it_stays(void **state)
+{
+	stays(*state, "[ERROR] [/server/basic_auth.go:72][client IP=\"192.0.2.7\" user "
+		      "agent=\"docker/23.0.6 go/go1.19.9 kernel/5.15.0-73-Generic UpstreamClient(Docker-Client/"
+		      "23.0.6 (linux))\"]: failed to authenticate user:test");
+	stays(*state, "app: user agent Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 "
+		      "Firefox/117.0 asked for what was not found: /x");
+}
+
 static void an_exception_keeps_its_name(void **state)
 {
 	struct redact_options o = {.enabled = true};
@@ -308,6 +317,7 @@ int main(void)
 		T(ordinary_unknown_names_stay_in_every_daemons_words),
 		T(of_a_name_with_blanks_only_the_password_goes),
 		T(who_exists_keeps_the_name),
+		T(a_sentence_with_the_words_in_it_stays),
 		T(an_exception_keeps_its_name),
 		T(what_servers_log_as_name_and_password_loses_the_password),
 		T(hex_of_a_command_line_hides_no_password),
