@@ -1,6 +1,8 @@
 /* pipeline_impl: what the parts of the pipeline share; nobody else includes it.
  *
- *   pipeline.c        streams, lines, alerts: the way of a line
+ *   pipeline.c        the whole, and its streams
+ *   pipeline_lines.c  the way of a line
+ *   pipeline_alerts.c what becomes of a finding
  *   pipeline_make.c   what the configuration is made into, and made anew by a reload
  *   names.c           pseudonyms instead of names
  *   pipeline_state.c  what is remembered of streams, and what is saved
@@ -131,10 +133,26 @@ int pipeline_make_names(const struct pipeline *p, struct made *m);
 /* r->line with pseudonyms, valid until the next call.  UV_ENOMEM: the line waits. */
 int pipeline_rename(struct pipeline *p, struct ps *ps, struct record *r);
 
-/* pipeline.c */
-/* A parser for a stream's lines.  UV_ENOMEM. */
-int pipeline_new_parser(struct pipeline *p, const struct stream *s, struct parser **out);
+/* pipeline_alerts.c */
+/* Gives the alert lane what waits for it.  false: no room yet. */
+bool pipeline_flush_alerts(struct pipeline *p);
+/* Callbacks of alerts and detectors; arg: the pipeline. */
+void pipeline_on_alert(void *arg, const struct alert *a);
+void pipeline_on_finding(void *arg, const struct finding *f);
 /* UV_ENOMEM. */
 int pipeline_keep_alert(struct pipeline *p, struct slice json, int64_t time_ns);
+
+/* pipeline.c */
+/* What is configured of a stream's source. */
+const struct zone *pipeline_zone_of(const struct pipeline *p, const struct stream *s);
+const char *pipeline_program_of(const struct pipeline *p, const struct stream *s);
+const char *pipeline_label_of(const struct pipeline *p, const struct stream *s);
+/* Whether its lines say who sent them, and only what that proves counts. */
+bool pipeline_proves_senders(const struct stream *s);
+/* Callbacks of sources; arg: the pipeline. */
+void pipeline_stream_opened(void *arg, struct stream *s);
+void pipeline_stream_closed(void *arg, struct stream *s, enum tail_close why);
+/* A parser for a stream's lines.  UV_ENOMEM. */
+int pipeline_new_parser(struct pipeline *p, const struct stream *s, struct parser **out);
 
 #endif
