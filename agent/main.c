@@ -17,6 +17,7 @@
 
 #include "agent/agent.h"
 #include "agent/allow.h"
+#include "agent/machine.h"
 #include "agent/reload.h"
 #include "agent/workers.h"
 #include "common/control.h"
@@ -24,6 +25,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/sandbox.h"
+#include "common/service.h"
 #include "common/sys_uv.h"
 #include "hooks/helper.h"
 #include "hooks/hooks.h"
@@ -43,10 +45,10 @@ struct program {
 
 	uv_loop_t loop;
 	struct sys_uv sys;
+	struct service service;
 	struct identity *identity; /* NULL without a collector */
 	struct renewal renewal;
 	int lock_fd; /* the spool's, held for life; -1: none */
-	uv_timer_t renewing;
 	struct net_tls *net;
 	struct agent *agent;
 	struct hooks *hooks;
@@ -55,13 +57,10 @@ struct program {
 	int helper_fd;
 	pid_t helper_pid, runner_pid;
 	struct open_before before;
-	uv_signal_t term, interrupt, hangup;
-	uv_timer_t watchdog, trimming;
+	uv_timer_t trimming;
 	uint64_t lines, silent_ms; /* handed on, and since when no more */
 	bool trimmed;
-	int64_t started_ns;
 	char device[LIMIT_DEVICE_NAME + 1];
-	bool stopping;
 };
 
 static const char usage[] =
@@ -87,12 +86,7 @@ static int load_config(struct program *p)
 	struct config_errors errs = {0};
 	int rc = config_load_agent(p->args.config_path, &p->config, &errs);
 
-	for (size_t i = 0; i < errs.n; i++) {
-		fprintf(stderr, "%s\n", errs.text[i]);
-	}
-	if (errs.more > 0) {
-		fprintf(stderr, "... and %zu more\n", errs.more);
-	}
+	config_errors_print(&errs);
 	return rc;
 }
 
@@ -215,9 +209,9 @@ static void on_dialing(void *arg)
 	take_renewed(arg);
 }
 
-static void on_renewing(uv_timer_t *timer)
+static void on_renewing(void *arg)
 {
-	struct program *p = timer->data;
+	struct program *p = arg;
 
 	if (take_renewed(p)) {
 		agent_renew(p->agent);
@@ -226,27 +220,11 @@ static void on_renewing(uv_timer_t *timer)
 
 /* ---- the sandbox ---- */
 
-/* *allowed: what it was closed with, to be freed. */
-static int close_sandbox(const struct agent_config *c, const char *config_path,
-			 const struct strlist *own, struct sandbox_paths **allowed,
-			 char why[static SANDBOX_WHY])
+static void list_paths(struct sandbox_paths *paths, const void *arg)
 {
-	struct sandbox_paths *p;
-	int rc;
+	const struct program *p = arg;
 
-	if (!c->daemon.sandbox) {
-		log_warn("the sandbox is switched off (sandbox: false)");
-		return 0;
-	}
-	p = calloc(1, sizeof *p);
-	if (p == NULL) {
-		snprintf(why, SANDBOX_WHY, "out of memory");
-		return UV_ENOMEM;
-	}
-	allow_all(p, c, config_path, own);
-	rc = sandbox_enter(SANDBOX_AGENT, p->list, p->n, why);
-	*allowed = p;
-	return rc;
+	allow_all(paths, p->config, p->config_path, &p->before.own);
 }
 
 /* ---- running ---- */
@@ -271,20 +249,11 @@ static int on_status(void *arg, struct slice args, struct buf *reply)
 {
 	struct program *p = arg;
 	struct json j = json_begin(reply);
-	size_t rss = 0;
 
 	(void)args;
 	json_object(&j, NULL);
-	json_cstr(&j, "program", "nightjar-agent");
-	json_cstr(&j, "version", NIGHTJAR_VERSION);
-	json_u64(&j, "pid", (uint64_t)getpid());
+	service_status(&p->service, "nightjar-agent", &j);
 	json_cstr(&j, "device", p->device);
-	json_u64(&j, "uptime_s",
-		 (uint64_t)(sys_mono_ns(&p->sys.sys) - p->started_ns) /
-			 1000000000);
-	if (uv_resident_set_memory(&rss) == 0) {
-		json_u64(&j, "rss_bytes", rss);
-	}
 	if (p->identity != NULL) {
 		json_time(&j, "certificate_ends",
 			  identity_not_after_ms(p->identity) * 1000000);
@@ -301,7 +270,7 @@ static int reload(struct program *p, struct buf *reply)
 	struct json j = json_begin(reply);
 	int rc;
 
-	if (p->stopping) {
+	if (p->service.stopping) {
 		return ERR_CLOSED;
 	}
 	daemon_notify("RELOADING=1");
@@ -334,12 +303,8 @@ static void on_hooks_closed(void *arg)
 		net_tls_free(p->net);
 		p->net = NULL;
 	}
-	uv_close((uv_handle_t *)&p->term, NULL);
-	uv_close((uv_handle_t *)&p->interrupt, NULL);
-	uv_close((uv_handle_t *)&p->hangup, NULL);
-	uv_close((uv_handle_t *)&p->watchdog, NULL);
+	service_close(&p->service);
 	uv_close((uv_handle_t *)&p->trimming, NULL);
-	uv_close((uv_handle_t *)&p->renewing, NULL);
 }
 
 static void on_agent_stopped(void *arg)
@@ -356,31 +321,20 @@ static void on_agent_stopped(void *arg)
 	hooks_close(hooks, HOOKS_GRACE_MS, on_hooks_closed, p);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_hangup(void *arg)
 {
-	struct program *p = handle->data;
+	struct buf reply;
 
-	if (number == SIGHUP) {
-		struct buf reply;
-
-		buf_init(&reply, CONTROL_REPLY);
-		reload(p, &reply); /* It has said everything. */
-		buf_fini(&reply);
-		return;
-	}
-	if (p->stopping) {
-		return;
-	}
-	p->stopping = true;
-	log_info("stopping", "signal=%d", number);
-	daemon_notify("STOPPING=1");
-	agent_stop(p->agent, on_agent_stopped, p);
+	buf_init(&reply, CONTROL_REPLY);
+	reload(arg, &reply); /* It has said everything. */
+	buf_fini(&reply);
 }
 
-static void on_watchdog(uv_timer_t *timer)
+static void on_stop(void *arg)
 {
-	(void)timer;
-	daemon_notify("WATCHDOG=1");
+	struct program *p = arg;
+
+	agent_stop(p->agent, on_agent_stopped, p);
 }
 
 /* In silence, once: what lies free between what is used goes back to the system. */
@@ -405,64 +359,14 @@ static void on_trimming(uv_timer_t *timer)
 	}
 }
 
-static void watch_signals(struct program *p)
+static void begin_service(struct program *p)
 {
-	uint64_t ms = daemon_watchdog_ms();
+	static const struct service_cbs cbs = {on_stop, on_hangup, on_renewing};
 
-	uv_signal_init(&p->loop, &p->term);
-	uv_signal_init(&p->loop, &p->interrupt);
-	uv_signal_init(&p->loop, &p->hangup);
-	uv_timer_init(&p->loop, &p->watchdog);
-	uv_timer_init(&p->loop, &p->renewing);
+	service_start(&p->service, &p->loop, p->config->shipper.renew_check_ms, &cbs, p);
 	uv_timer_init(&p->loop, &p->trimming);
 	p->trimming.data = p;
-	uv_timer_start(&p->trimming, on_trimming, TRIM_EVERY_MS,
-		       TRIM_EVERY_MS);
-	p->renewing.data = p;
-	uv_timer_start(&p->renewing, on_renewing,
-		       p->config->shipper.renew_check_ms,
-		       p->config->shipper.renew_check_ms);
-	p->term.data = p->interrupt.data = p->hangup.data = p;
-	uv_signal_start(&p->term, on_signal, SIGTERM);
-	uv_signal_start(&p->interrupt, on_signal, SIGINT);
-	uv_signal_start(&p->hangup, on_signal, SIGHUP);
-	if (ms > 0) {
-		uv_timer_start(&p->watchdog, on_watchdog, ms, ms);
-	}
-}
-
-/* 32 hexadecimal digits of a file, dashes left out, as 16 bytes; zeros when it
- * can't be read. */
-static void read_id(const char *path, uint8_t out[static 16])
-{
-	char *text;
-	size_t n, digits = 0;
-
-	memset(out, 0, 16);
-	/* Files of /proc have no size: a plain read. */
-	text = calloc(1, 64);
-	n = 0;
-	if (text != NULL) {
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
-		ssize_t got = fd < 0 ? 0 : read(fd, text, 63);
-
-		if (fd >= 0) {
-			close(fd);
-		}
-		n = got > 0 ? (size_t)got : 0;
-	}
-	for (size_t i = 0; i < n && digits < 32; i++) {
-		char c = text[i];
-		int v = c >= '0' && c <= '9'   ? c - '0'
-			: c >= 'a' && c <= 'f' ? c - 'a' + 10
-					       : -1;
-
-		if (v >= 0) {
-			out[digits / 2] = (uint8_t)(out[digits / 2] << 4 | v);
-			digits++;
-		}
-	}
-	free(text);
+	uv_timer_start(&p->trimming, on_trimming, TRIM_EVERY_MS, TRIM_EVERY_MS);
 }
 
 static int start_agent(struct program *p, const uint8_t boot[static 16],
@@ -526,8 +430,8 @@ static int give_up_rights(struct program *p, const uint8_t boot[static 16],
 	rc = daemon_drop(c->daemon.user, true, why);
 	rc = rc != 0 ? rc : lock_spool(p, why);
 	return rc != 0 ? rc
-		       : close_sandbox(c, p->config_path, &p->before.own, &p->allowed,
-				       why);
+		       : sandbox_close(SANDBOX_AGENT, c->daemon.sandbox, list_paths, p,
+				       &p->allowed, why);
 }
 
 /* Says itself what is wrong. */
@@ -569,8 +473,8 @@ static int run(struct program *p)
 	struct hash32 machine = {{0}};
 	int rc;
 
-	read_id("/proc/sys/kernel/random/boot_id", boot);
-	read_id("/etc/machine-id", machine_id);
+	machine_read_id("/proc/sys/kernel/random/boot_id", boot);
+	machine_read_id("/etc/machine-id", machine_id);
 	log_set_level(p->config->daemon.log_level);
 	rc = open_with_rights(p, why);
 	if (rc == 0) {
@@ -588,7 +492,7 @@ static int run(struct program *p)
 		return rc;
 	}
 	sys_uv_init(&p->sys, &p->loop);
-	p->started_ns = sys_mono_ns(&p->sys.sys);
+	service_begin(&p->service);
 	rc = open_links(p, &machine, slice(machine_id, sizeof machine_id));
 	if (rc == 0) {
 		rc = open_control(p);
@@ -601,7 +505,7 @@ static int run(struct program *p)
 		log_error("cannot start", "error=\"%s\"", err_str(rc));
 		return rc;
 	}
-	watch_signals(p);
+	begin_service(p);
 	log_info("started", "version=%s device=%s config=%s",
 		 NIGHTJAR_VERSION, p->device, p->args.config_path);
 	daemon_notify("READY=1\nSTATUS=reading");

@@ -23,6 +23,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/sandbox.h"
+#include "common/service.h"
 #include "common/sys_uv.h"
 #include "config/config.h"
 #include "hooks/helper.h"
@@ -45,9 +46,9 @@ struct program {
 
 	uv_loop_t loop;
 	struct sys_uv sys;
+	struct service service;
 	struct identity *identity;
 	struct renewal renewal;
-	uv_timer_t renewing;
 	struct net_tls *net;
 	struct net_tls_listener *listener;
 	struct catalogue *catalogue;
@@ -57,10 +58,6 @@ struct program {
 	int listen_fd, helper_fd;
 	struct store_lock lock;
 	pid_t helper_pid;
-	uv_signal_t term, interrupt, hangup;
-	uv_timer_t watchdog;
-	int64_t started_ns;
-	bool stopping;
 };
 
 static const char usage[] =
@@ -87,12 +84,7 @@ static int load_config(struct program *p)
 	struct config_errors errs = {0};
 	int rc = config_load_collector(p->args.config_path, &p->config, &errs);
 
-	for (size_t i = 0; i < errs.n; i++) {
-		fprintf(stderr, "%s\n", errs.text[i]);
-	}
-	if (errs.more > 0) {
-		fprintf(stderr, "... and %zu more\n", errs.more);
-	}
+	config_errors_print(&errs);
 	return rc;
 }
 
@@ -192,8 +184,10 @@ static int bind_socket(struct program *p, char why[static DAEMON_WHY])
 
 /* ---- the sandbox ---- */
 
-static void list_paths(struct sandbox_paths *p, const struct collector_config *c)
+static void list_paths(struct sandbox_paths *p, const void *arg)
 {
+	const struct program *program = arg;
+	const struct collector_config *c = program->config;
 	const struct collector_options *o = &c->collector;
 
 	sandbox_allow_system(p);
@@ -215,29 +209,7 @@ static void list_paths(struct sandbox_paths *p, const struct collector_config *c
 	if (c->daemon.control[0] != '\0') {
 		sandbox_allow_folder_of(p, c->daemon.control, SANDBOX_WRITE);
 	}
-}
-
-/* *allowed: what it was closed with, to be freed. */
-static int close_sandbox(const struct collector_config *c, const char *config_path,
-			 struct sandbox_paths **allowed, char why[static SANDBOX_WHY])
-{
-	struct sandbox_paths *p;
-	int rc;
-
-	if (!c->daemon.sandbox) {
-		log_warn("the sandbox is switched off (sandbox: false)");
-		return 0;
-	}
-	p = calloc(1, sizeof *p);
-	if (p == NULL) {
-		snprintf(why, SANDBOX_WHY, "out of memory");
-		return UV_ENOMEM;
-	}
-	list_paths(p, c);
-	sandbox_allow_folder_of(p, config_path, SANDBOX_READ); /* For a reload. */
-	rc = sandbox_enter(SANDBOX_COLLECTOR, p->list, p->n, why);
-	*allowed = p;
-	return rc;
+	sandbox_allow_folder_of(p, program->config_path, SANDBOX_READ); /* For a reload. */
 }
 
 /* ---- running ---- */
@@ -263,19 +235,10 @@ static int on_status(void *arg, struct slice args, struct buf *reply)
 {
 	struct program *p = arg;
 	struct json j = json_begin(reply);
-	size_t rss = 0;
 
 	(void)args;
 	json_object(&j, NULL);
-	json_cstr(&j, "program", "nightjar-collector");
-	json_cstr(&j, "version", NIGHTJAR_VERSION);
-	json_u64(&j, "pid", (uint64_t)getpid());
-	json_u64(&j, "uptime_s",
-		 (uint64_t)(sys_mono_ns(&p->sys.sys) - p->started_ns) /
-			 1000000000);
-	if (uv_resident_set_memory(&rss) == 0) {
-		json_u64(&j, "rss_bytes", rss);
-	}
+	service_status(&p->service, "nightjar-collector", &j);
 	json_u64(&j, "port", net_tls_listener_port(p->listener));
 	json_time(&j, "certificate_ends",
 		  identity_not_after_ms(p->identity) * 1000000);
@@ -306,11 +269,7 @@ static void on_hooks_closed(void *arg)
 	p->hooks = NULL;
 	net_tls_free(p->net);
 	p->net = NULL;
-	uv_close((uv_handle_t *)&p->term, NULL);
-	uv_close((uv_handle_t *)&p->interrupt, NULL);
-	uv_close((uv_handle_t *)&p->hangup, NULL);
-	uv_close((uv_handle_t *)&p->watchdog, NULL);
-	uv_close((uv_handle_t *)&p->renewing, NULL);
+	service_close(&p->service);
 }
 
 static void on_stopped(void *arg)
@@ -327,14 +286,10 @@ static void on_stopped(void *arg)
 	hooks_close(p->hooks, HOOKS_GRACE_MS, on_hooks_closed, p);
 }
 
-static void stop(struct program *p, int number)
+static void on_stop(void *arg)
 {
-	if (p->stopping) {
-		return;
-	}
-	p->stopping = true;
-	log_info("stopping", "signal=%d", number);
-	daemon_notify("STOPPING=1");
+	struct program *p = arg;
+
 	net_tls_listener_close(p->listener);
 	p->listener = NULL;
 	collector_stop(p->collector, on_stopped, p);
@@ -364,7 +319,7 @@ static int reload(struct program *p, struct buf *reply)
 	struct json j = json_begin(reply);
 	int rc;
 
-	if (p->stopping) {
+	if (p->service.stopping) {
 		return ERR_CLOSED;
 	}
 	daemon_notify("RELOADING=1");
@@ -373,9 +328,9 @@ static int reload(struct program *p, struct buf *reply)
 	return rc == UV_ENOMEM ? rc : json_end(&j);
 }
 
-static void on_renewing(uv_timer_t *timer)
+static void on_renewing(void *arg)
 {
-	struct program *p = timer->data;
+	struct program *p = arg;
 	struct identity *fresh;
 	char why[IDENTITY_WHY];
 	int rc = renewal_check(&p->renewal, NULL, &fresh, why);
@@ -390,47 +345,13 @@ static void on_renewing(uv_timer_t *timer)
 	}
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_hangup(void *arg)
 {
-	struct program *p = handle->data;
+	struct buf unused;
 
-	if (number == SIGHUP) {
-		struct buf unused;
-
-		buf_init(&unused, CONTROL_REPLY);
-		reload(p, &unused); /* It has said everything in the log. */
-		buf_fini(&unused);
-	} else {
-		stop(p, number);
-	}
-}
-
-static void on_watchdog(uv_timer_t *timer)
-{
-	(void)timer;
-	daemon_notify("WATCHDOG=1");
-}
-
-static void watch_signals(struct program *p)
-{
-	uint64_t ms = daemon_watchdog_ms();
-
-	uv_signal_init(&p->loop, &p->term);
-	uv_signal_init(&p->loop, &p->interrupt);
-	uv_signal_init(&p->loop, &p->hangup);
-	uv_timer_init(&p->loop, &p->watchdog);
-	uv_timer_init(&p->loop, &p->renewing);
-	p->renewing.data = p;
-	uv_timer_start(&p->renewing, on_renewing,
-		       p->config->collector.renew_check_ms,
-		       p->config->collector.renew_check_ms);
-	p->term.data = p->interrupt.data = p->hangup.data = p;
-	uv_signal_start(&p->term, on_signal, SIGTERM);
-	uv_signal_start(&p->interrupt, on_signal, SIGINT);
-	uv_signal_start(&p->hangup, on_signal, SIGHUP);
-	if (ms > 0) {
-		uv_timer_start(&p->watchdog, on_watchdog, ms, ms);
-	}
+	buf_init(&unused, CONTROL_REPLY);
+	reload(arg, &unused); /* It has said everything in the log. */
+	buf_fini(&unused);
 }
 
 static int open_collector(struct program *p, char why[static COLLECTOR_WHY])
@@ -520,7 +441,9 @@ static int confine(struct program *p, char why[static HELPER_WHY])
 		rc = store_lock_take(&p->lock, c->collector.store_dir,
 				     c->collector.member, why);
 	}
-	return rc == 0 ? close_sandbox(c, p->config_path, &p->allowed, why) : rc;
+	return rc != 0 ? rc
+		       : sandbox_close(SANDBOX_COLLECTOR, c->daemon.sandbox, list_paths, p,
+				       &p->allowed, why);
 }
 
 static int start(struct program *p, char why[static COLLECTOR_WHY])
@@ -531,7 +454,7 @@ static int start(struct program *p, char why[static COLLECTOR_WHY])
 		return rc;
 	}
 	sys_uv_init(&p->sys, &p->loop);
-	p->started_ns = sys_mono_ns(&p->sys.sys);
+	service_begin(&p->service);
 	rc = hooks_new(&p->hooks, &p->loop, &p->sys.sys, &p->config->hooks,
 		       p->helper_fd);
 	if (rc == 0) {
@@ -545,6 +468,7 @@ static int start(struct program *p, char why[static COLLECTOR_WHY])
 
 static int run(struct program *p)
 {
+	static const struct service_cbs cbs = {on_stop, on_hangup, on_renewing};
 	char why[HELPER_WHY] = "";
 	int rc;
 
@@ -557,7 +481,7 @@ static int run(struct program *p)
 		log_reason(LOG_LEVEL_ERROR, "cannot start", why[0] != '\0' ? why : err_str(rc));
 		return rc;
 	}
-	watch_signals(p);
+	service_start(&p->service, &p->loop, p->config->collector.renew_check_ms, &cbs, p);
 	log_info("started", "version=%s name=%s port=%u config=%s",
 		 NIGHTJAR_VERSION, identity_name(p->identity),
 		 net_tls_listener_port(p->listener), p->args.config_path);

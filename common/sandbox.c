@@ -400,3 +400,24 @@ int sandbox_enter(enum sandbox_role role, const struct sandbox_path *paths,
 	rc = role == SANDBOX_HELPER ? 0 : restrict_files(paths, n, why);
 	return rc != 0 ? rc : restrict_calls(role, why);
 }
+
+int sandbox_close(enum sandbox_role role, bool on,
+		  void (*list)(struct sandbox_paths *p, const void *arg), const void *arg,
+		  struct sandbox_paths **allowed, char why[static SANDBOX_WHY])
+{
+	struct sandbox_paths *p;
+
+	*allowed = NULL;
+	if (!on) {
+		log_warn("the sandbox is switched off (sandbox: false)");
+		return 0;
+	}
+	p = calloc(1, sizeof *p);
+	if (p == NULL) {
+		snprintf(why, SANDBOX_WHY, "out of memory");
+		return UV_ENOMEM;
+	}
+	list(p, arg);
+	*allowed = p;
+	return sandbox_enter(role, p->list, p->n, why);
+}

@@ -8,6 +8,7 @@
 #ifndef COMMON_SANDBOX_H
 #define COMMON_SANDBOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum sandbox_role { SANDBOX_AGENT, SANDBOX_COLLECTOR, SANDBOX_HELPER };
@@ -51,5 +52,11 @@ enum { SANDBOX_WHY = 256 };
  * are refused in place of one of those that are allowed. */
 int sandbox_enter(enum sandbox_role role, const struct sandbox_path *paths,
 		  size_t n, char why[static SANDBOX_WHY]);
+
+/* As the option `sandbox` says: enters with what list() allows, or (off) says that there
+ * is none.  *allowed: the list, to be freed by the caller; NULL without a sandbox. */
+int sandbox_close(enum sandbox_role role, bool on,
+		  void (*list)(struct sandbox_paths *p, const void *arg), const void *arg,
+		  struct sandbox_paths **allowed, char why[static SANDBOX_WHY]);
 
 #endif

@@ -127,6 +127,8 @@ struct config_answer {
  * is the line when nothing has changed. */
 void config_answer_counts(struct config_errors *taken, const char *key, size_t kept,
 			  size_t changed, size_t added, size_t gone);
+/* All of them on standard error. */
+void config_errors_print(const struct config_errors *e);
 /* A line more, cut to fit; beyond CONFIG_ERRORS_MAX they are counted. */
 void config_errors_add(struct config_errors *e, const char *text);
 /* As JSON {"ok", "errors", "taken", "restart", "notes"} and in the log. */

@@ -73,6 +73,16 @@ void collector_config_swap_live(struct collector_config *a, struct collector_con
 
 /* ---- the answer ---- */
 
+void config_errors_print(const struct config_errors *e)
+{
+	for (size_t i = 0; i < e->n; i++) {
+		fprintf(stderr, "%s\n", e->text[i]);
+	}
+	if (e->more > 0) {
+		fprintf(stderr, "... and %zu more\n", e->more);
+	}
+}
+
 void config_errors_add(struct config_errors *e, const char *text)
 {
 	if (e->n < CONFIG_ERRORS_MAX) {
