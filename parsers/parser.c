@@ -330,14 +330,20 @@ static family_fn *search(struct slice name)
 	return HAS(name, "ovpn-") ? family_openvpn : family_pam;
 }
 
+/* Families that take what matters of a program that mostly says other things: what they
+ * leave is no sign that its words have changed. */
+static bool takes_a_part(family_fn *family)
+{
+	return family == family_pam || family == family_kernel || family == family_dnsmasq ||
+	       family == family_hostapd || family == family_strongswan ||
+	       family == family_package || family == family_cockpit;
+}
+
 family_fn *family_known(struct slice name)
 {
-	for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
-		if (slice_eq(programs[i].name, name)) {
-			return programs[i].family;
-		}
-	}
-	return HAS(name, "ovpn-") ? family_openvpn : NULL;
+	family_fn *family = name.n == 0 ? family_pam : search(name);
+
+	return takes_a_part(family) ? NULL : family;
 }
 
 /* NULL: the name is too long to be remembered. */
@@ -518,7 +524,7 @@ static void count_slowly(struct parser *p, const struct record *r, bool understo
 		.h = h,
 		.understood = understood,
 		.form = h->program.n > 0 ? NULL : form_name(p->family),
-		.family = p->family == family_pam ? NULL : p->family,
+		.family = takes_a_part(p->family) ? NULL : p->family,
 		.share = k == NULL ? NULL : k->share,
 		.now_ns = record_time_ns(r),
 	};
