@@ -42,8 +42,9 @@ static const struct argument *find(const struct argument *v, size_t n, int o)
 	return NULL;
 }
 
-int arguments_read(const char *command, int argc, char **argv, const struct argument *v,
-		   size_t n, void (*help)(void), const char *say, const char **word)
+int arguments_read_words(const char *command, int argc, char **argv,
+			 const struct argument *v, size_t n, void (*help)(void),
+			 const char *say, char ***words, size_t *n_words)
 {
 	struct table t = {0};
 	int o;
@@ -70,9 +71,25 @@ int arguments_read(const char *command, int argc, char **argv, const struct argu
 			*a->flag = true;
 		}
 	}
-	if (optind + 1 != argc) {
+	if (optind >= argc) {
 		return cli_usage(command, "%s", say);
 	}
-	*word = argv[optind];
+	*words = argv + optind;
+	*n_words = (size_t)(argc - optind);
 	return -1;
+}
+
+int arguments_read(const char *command, int argc, char **argv, const struct argument *v,
+		   size_t n, void (*help)(void), const char *say, const char **word)
+{
+	char **words;
+	size_t n_words;
+	int rc = arguments_read_words(command, argc, argv, v, n, help, say, &words,
+				      &n_words);
+
+	if (rc == -1 && n_words != 1) {
+		return cli_usage(command, "%s", say);
+	}
+	*word = rc == -1 ? words[0] : *word;
+	return rc;
 }

@@ -1,5 +1,5 @@
-/* arguments: the options of a subcommand that has no positional arguments but one, as a
- * table.  Those that take more, or other forms, call getopt_long(3) themselves. */
+/* arguments: the options of a subcommand, as a table, and the words among them.  Those that
+ * take other forms call getopt_long(3) themselves. */
 #ifndef CLI_ARGUMENTS_H
 #define CLI_ARGUMENTS_H
 
@@ -21,5 +21,9 @@ enum { ARGUMENTS_MAX = 16 };
  * use was wrong and that was said. */
 int arguments_read(const char *command, int argc, char **argv, const struct argument *v,
 		   size_t n, void (*help)(void), const char *say, const char **word);
+/* The same for one word or more, which getopt_long(3) has put behind the options. */
+int arguments_read_words(const char *command, int argc, char **argv,
+			 const struct argument *v, size_t n, void (*help)(void),
+			 const char *say, char ***words, size_t *n_words);
 
 #endif

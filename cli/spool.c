@@ -23,6 +23,7 @@ struct request {
 	const char *config, *directory, *to, *store;
 	bool json, discard;
 	char dir[SPOOL_PATH];
+	char certificate[SPOOL_PATH], key[SPOOL_PATH], authority[SPOOL_PATH];
 };
 
 static void help(void)
@@ -38,10 +39,12 @@ static void help(void)
 	      "repair does what the agent does at its start, while no agent runs: "
 	      "unfinished\nends are cut, files that hold nothing go, what is damaged "
 	      "stays for the agent to\ntell.\n"
-	      "export copies whole segments elsewhere.  They are sealed for the "
-	      "collector's store\nand the device can't open them: with --store, on a "
-	      "machine that has the store's\nkeys, their records are printed; what is "
-	      "sealed for other keys is named.\n\n"
+	      "export copies whole segments elsewhere, each with a voucher that the "
+	      "device signs:\nfor `nightjar store import` at a collector that the "
+	      "device can't reach.  They are\nsealed for the collector's store and the "
+	      "device can't open them: with --store, on a\nmachine that has the store's "
+	      "keys, their records are printed; what is sealed for\nother keys is "
+	      "named.\n\n"
 	      "  -c FILE            the agent's configuration (" CONFIG_AGENT_PATH
 	      ")\n"
 	      "  --directory DIR    the spool itself\n"
@@ -56,150 +59,7 @@ static void help(void)
 	      stdout);
 }
 
-/* ---- gathering ---- */
-
-struct gathering {
-	struct spool_entries l;
-	struct spool_entry *now; /* of this file; NULL: none yet */
-};
-
-static struct spool_entry *new_entry(struct gathering *g, const char *path,
-				     uint64_t order, enum queue queue)
-{
-	struct spool_entry *v =
-		realloc(g->l.v, (g->l.n + 1) * sizeof *g->l.v);
-
-	if (v == NULL) {
-		return NULL;
-	}
-	g->l.v = v;
-	v[g->l.n] = (struct spool_entry){.path = strdup(path),
-					 .order = order,
-					 .queue = queue,
-					 .first_ms = INT64_MAX,
-					 .last_ms = INT64_MIN};
-	return v[g->l.n].path == NULL ? NULL : &v[g->l.n++];
-}
-
-static int on_segment(void *arg, const struct spool_found *f)
-{
-	struct gathering *g = arg;
-	struct spool_entry *e = new_entry(g, f->path, f->order, f->queue);
-
-	g->now = e;
-	if (e == NULL) {
-		return UV_ENOMEM;
-	}
-	e->header = malloc(f->header.n);
-	if (e->header == NULL) {
-		return UV_ENOMEM;
-	}
-	memcpy(e->header, f->header.p, f->header.n);
-	e->header_len = f->header.n;
-	e->info = *f->info;
-	e->has_segment = true;
-	return 0;
-}
-
-static int note_stream(struct spool_entry *e, const struct batch_stream *s)
-{
-	struct spool_range *v;
-
-	for (size_t i = 0; i < e->n_streams; i++) {
-		if (memcmp(&e->streams[i].id, &s->id, sizeof s->id) == 0) {
-			e->streams[i].end = s->end;
-			return 0;
-		}
-	}
-	v = realloc(e->streams, (e->n_streams + 1) * sizeof *v);
-	if (v == NULL) {
-		return UV_ENOMEM;
-	}
-	e->streams = v;
-	v[e->n_streams++] = (struct spool_range){s->id, s->start, s->end};
-	return 0;
-}
-
-static int on_batch(void *arg, struct spool_place place,
-		    const struct batch_head *head)
-{
-	struct spool_entry *e = ((struct gathering *)arg)->now;
-	struct spool_place *v =
-		realloc(e->batches, (e->n_batches + 1) * sizeof *v);
-	int rc = 0;
-
-	if (v == NULL) {
-		return UV_ENOMEM;
-	}
-	e->batches = v;
-	v[e->n_batches++] = place;
-	for (size_t i = 0; i < head->n_streams && rc == 0; i++) {
-		e->records += head->streams[i].count;
-		rc = note_stream(e, &head->streams[i]);
-	}
-	e->first_ms = head->first_ms < e->first_ms ? head->first_ms
-						   : e->first_ms;
-	e->last_ms = head->last_ms > e->last_ms ? head->last_ms : e->last_ms;
-	return rc;
-}
-
-static int on_end(void *arg, uint64_t size, size_t n_batches)
-{
-	struct gathering *g = arg;
-
-	(void)n_batches;
-	g->now->size = size;
-	return 0;
-}
-
-static int on_loss(void *arg, const struct spool_loss *l)
-{
-	struct gathering *g = arg;
-	struct spool_entry *e = g->now;
-
-	if (e == NULL || strcmp(e->path, l->path) != 0) {
-		e = new_entry(g, l->path, l->order, l->queue);
-	}
-	if (e == NULL) {
-		return UV_ENOMEM;
-	}
-	g->now = e;
-	e->lost = true;
-	e->unfinished = l->unfinished;
-	e->open_end = l->open_end;
-	e->lost_at = l->at;
-	e->ranges = calloc(l->n_ranges == 0 ? 1 : l->n_ranges,
-			   sizeof *e->ranges);
-	if (e->ranges == NULL) {
-		return UV_ENOMEM;
-	}
-	for (size_t i = 0; i < l->n_ranges; i++) {
-		e->ranges[i] = l->ranges[i];
-	}
-	e->n_ranges = l->n_ranges;
-	return 0;
-}
-
-static void entries_fini(struct spool_entries *l)
-{
-	for (size_t i = 0; i < l->n; i++) {
-		free(l->v[i].path);
-		free(l->v[i].header);
-		free(l->v[i].batches);
-		free(l->v[i].streams);
-		free(l->v[i].ranges);
-	}
-	free(l->v);
-}
-
 /* ---- telling ---- */
-
-static const char *name_of(const struct spool_entry *e)
-{
-	const char *slash = strrchr(e->path, '/');
-
-	return slash == NULL ? e->path : slash + 1;
-}
 
 static void hex(char out[static HEX_ID], const void *id)
 {
@@ -230,7 +90,7 @@ static void put_segment(const struct spool_entry *e)
 		time_format(last, e->last_ms / 1000 * NS_PER_S);
 	}
 	printf("%s: %s, %zu batches, %llu records, %llu bytes, %s to %s%s\n",
-	       name_of(e), queue_name(e->queue), e->n_batches,
+	       spool_entry_name(e), queue_name(e->queue), e->n_batches,
 	       (unsigned long long)e->records, (unsigned long long)e->size,
 	       first, last,
 	       !e->lost	       ? ""
@@ -248,7 +108,7 @@ static void put_loss(const struct spool_entry *e)
 {
 	char id[HEX_ID];
 
-	printf("%s: %s at byte %llu, behind %zu whole batches\n", name_of(e),
+	printf("%s: %s at byte %llu, behind %zu whole batches\n", spool_entry_name(e),
 	       e->unfinished ? "an unfinished write" : "damaged",
 	       (unsigned long long)e->lost_at, e->n_batches);
 	for (size_t i = 0; i < e->n_ranges; i++) {
@@ -291,7 +151,7 @@ static void json_loss(struct json *j, const struct spool_entry *e)
 static void json_entry(struct json *j, const struct spool_entry *e)
 {
 	json_object(j, NULL);
-	json_cstr(j, "file", name_of(e));
+	json_cstr(j, "file", spool_entry_name(e));
 	json_cstr(j, "queue", queue_name(e->queue));
 	if (e->has_segment) {
 		json_hex(j, "segment", &e->info.id, sizeof e->info.id);
@@ -393,10 +253,25 @@ static int run_verify(const struct request *q, const struct spool_entries *l)
 	return tell(q, l, false);
 }
 
+/* What is exported is signed with the device's key, when there is a configuration that
+ * tells where it is. */
 static int run_export(const struct request *q, const struct spool_entries *l)
 {
-	return q->to != NULL ? spool_export_to(sys_plain(), l, q->to)
-			     : spool_export_open(sys_plain(), l, q->store);
+	struct identity *device = NULL;
+	char why[IDENTITY_WHY];
+	int rc;
+
+	if (q->store != NULL) {
+		return spool_export_open(sys_plain(), l, q->store);
+	}
+	if (q->certificate[0] != '\0' &&
+	    identity_load(&device, q->certificate, q->key, q->authority,
+			  sys_wall_ns(sys_plain()) / NS_PER_MS, why) != 0) {
+		fprintf(stderr, "nightjar spool: %s\n", why);
+	}
+	rc = spool_export_to(sys_plain(), l, q->to, device);
+	identity_free(device);
+	return rc;
 }
 
 static int on_damaged(void *arg, const char *name, bool is_dir)
@@ -429,9 +304,7 @@ static int lock_spool(const char *dir)
 
 static int run_repair(struct request *q)
 {
-	static const struct spool_visitor visitor = {on_segment, on_batch,
-						     on_end, on_loss};
-	struct gathering g = {0};
+	struct spool_entries l = {0};
 	int lock = lock_spool(q->dir), rc;
 
 	if (lock == -2) {
@@ -440,13 +313,13 @@ static int run_repair(struct request *q)
 				"when it starts, stop it for this",
 				q->dir);
 	}
-	rc = spool_recover(sys_plain(), q->dir, &visitor, &g);
+	rc = spool_entries_read(&l, sys_plain(), q->dir, spool_recover);
 	if (rc == 0 && q->discard) {
 		rc = sys_list(sys_plain(), q->dir, on_damaged, q->dir);
 	}
-	rc = rc == 0 ? tell(q, &g.l, false)
+	rc = rc == 0 ? tell(q, &l, false)
 		     : cli_fail("spool", "%s: %s", q->dir, err_str(rc));
-	entries_fini(&g.l);
+	spool_entries_fini(&l);
 	if (lock >= 0) {
 		close(lock);
 	}
@@ -457,14 +330,12 @@ static int with_entries(struct request *q,
 			int (*run)(const struct request *q,
 				   const struct spool_entries *l))
 {
-	static const struct spool_visitor visitor = {on_segment, on_batch,
-						     on_end, on_loss};
-	struct gathering g = {0};
-	int rc = spool_look(sys_plain(), q->dir, &visitor, &g);
+	struct spool_entries l;
+	int rc = spool_entries_read(&l, sys_plain(), q->dir, spool_look);
 
-	rc = rc == 0 ? run(q, &g.l)
+	rc = rc == 0 ? run(q, &l)
 		     : cli_fail("spool", "%s: %s", q->dir, err_str(rc));
-	entries_fini(&g.l);
+	spool_entries_fini(&l);
 	return rc;
 }
 
@@ -496,7 +367,9 @@ static int find_spool(struct request *q)
 
 	if (q->directory != NULL) {
 		snprintf(q->dir, sizeof q->dir, "%s", q->directory);
-		return 0;
+		if (q->config == NULL) {
+			return 0;
+		}
 	}
 	errs = calloc(1, sizeof *errs);
 	if (errs == NULL) {
@@ -512,7 +385,14 @@ static int find_spool(struct request *q)
 			      "--directory DIR",
 			      config);
 	} else {
-		snprintf(q->dir, sizeof q->dir, "%s", c->shipper.spool_dir);
+		if (q->directory == NULL) {
+			snprintf(q->dir, sizeof q->dir, "%s", c->shipper.spool_dir);
+		}
+		snprintf(q->certificate, sizeof q->certificate, "%s",
+			 c->shipper.certificate);
+		snprintf(q->key, sizeof q->key, "%s", c->shipper.key);
+		snprintf(q->authority, sizeof q->authority, "%s",
+			 c->shipper.authority);
 		agent_config_free(c);
 	}
 	free(errs);

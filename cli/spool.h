@@ -1,10 +1,11 @@
-/* spool: what cli/spool.c finds in an agent's spool and what cli/spool_export.c does
- * with it. */
+/* spool: what `nightjar spool` and `nightjar store import` find in a folder of spool files, and
+ * how it is copied for a journey. */
 #ifndef CLI_SPOOL_H
 #define CLI_SPOOL_H
 
 #include "common/sys.h"
 #include "shipper/spool.h"
+#include "wire/identity.h"
 
 /* One file. */
 struct spool_entry {
@@ -35,10 +36,23 @@ struct spool_entries {
 	size_t n;
 };
 
+/* spool_look() or spool_recover(). */
+typedef int (*spool_walk)(struct sys *sys, const char *dir,
+			  const struct spool_visitor *visitor, void *arg);
+/* Their errors; what was found until then is in *l, for spool_entries_fini(). */
+int spool_entries_read(struct spool_entries *l, struct sys *sys, const char *dir,
+		       spool_walk walk);
+void spool_entries_fini(struct spool_entries *l);
+/* Its file's, without the folder. */
+const char *spool_entry_name(const struct spool_entry *e);
+
+/* Of a file that was exported, beside it: what its device has signed (wire/voucher.h). */
+#define SPOOL_VOUCHER ".voucher"
+
 /* Copies the whole part of every segment into the folder `to`, each as a spool file of
- * its own.  Exit status. */
+ * its own, with a voucher where it is `device`'s (NULL: without any).  Exit status. */
 int spool_export_to(struct sys *sys, const struct spool_entries *l,
-		    const char *to);
+		    const char *to, const struct identity *device);
 /* Prints every record that the store's keys open, as JSON lines.  Exit status. */
 int spool_export_open(struct sys *sys, const struct spool_entries *l,
 		      const char *store);

@@ -8,7 +8,9 @@
 #include "cli/store_dir.h"
 #include "common/err.h"
 #include "common/json.h"
+#include "common/timefmt.h"
 #include "wire/body.h"
+#include "wire/voucher.h"
 
 enum { AT_ONCE = 4 * 1024 * 1024 }; /* bytes that are synced together */
 
@@ -44,8 +46,78 @@ static int read_some(struct sys *sys, const struct spool_entry *e, struct spool_
 	return rc;
 }
 
-static int copy_one(struct sys *sys, const struct spool_entry *e, const char *to)
+/* The chain's hash after the header and after each batch that was copied. */
+struct hashes {
+	struct follower *follower;
+	struct hash32 *v;
+	size_t n;
+};
+
+static int hashes_init(struct hashes *h, const struct spool_entry *e)
 {
+	int rc = follower_new(&h->follower, slice(e->header, e->header_len));
+
+	h->v = calloc(e->n_batches + 1, sizeof *h->v);
+	rc = rc == 0 && h->v == NULL ? UV_ENOMEM : rc;
+	if (rc == 0) {
+		h->v[h->n++] = follower_hash(h->follower);
+	}
+	return rc;
+}
+
+static void hashes_fini(struct hashes *h)
+{
+	follower_free(h->follower);
+	free(h->v);
+}
+
+static int hashes_add(struct hashes *h, const struct slice *batches, size_t n)
+{
+	struct batch_head *head = malloc(sizeof *head);
+	int rc = head == NULL ? UV_ENOMEM : 0;
+
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		rc = follower_peek(h->follower, batches[i], head);
+		rc = rc == 0 ? follower_commit(h->follower, head) : rc;
+		h->v[h->n] = follower_hash(h->follower);
+		h->n += rc == 0;
+	}
+	free(head);
+	return rc;
+}
+
+static int write_voucher(struct sys *sys, const struct spool_entry *e, const char *to,
+			 const char *file, const struct hashes *h,
+			 const struct identity *device)
+{
+	char path[SPOOL_PATH + sizeof SPOOL_VOUCHER];
+	struct buf b;
+	int rc;
+
+	snprintf(path, sizeof path, "%.*s" SPOOL_VOUCHER, SPOOL_PATH - 1, file);
+	buf_init(&b, VOUCHER_MAX);
+	rc = voucher_sign(&b, &e->info.id, sys_wall_ns(sys) / NS_PER_MS, h->v,
+			  h->n, device);
+	rc = rc == 0 ? sys_replace(sys, to, path, b.p, b.n, 0600) : rc;
+	buf_fini(&b);
+	return rc;
+}
+
+static bool is_of(const struct spool_entry *e, const struct identity *device)
+{
+	struct hash32 hash;
+
+	if (device == NULL) {
+		return false;
+	}
+	hash = identity_hash(device);
+	return hash32_eq(&hash, &e->info.device);
+}
+
+static int copy_one(struct sys *sys, const struct spool_entry *e, const char *to,
+		    const struct identity *device)
+{
+	struct hashes hashes = {0};
 	struct slice *batches = calloc(e->n_batches, sizeof *batches);
 	struct spool_place *places = calloc(e->n_batches, sizeof *places);
 	struct spool_file f = spool_file_none(), from = spool_file_none();
@@ -59,12 +131,18 @@ static int copy_one(struct sys *sys, const struct spool_entry *e, const char *to
 		rc = spool_file_create(&f, sys, to, e->order, e->queue, &e->info,
 				       slice(e->header, e->header_len));
 	}
+	rc = rc == 0 ? hashes_init(&hashes, e) : rc;
 	while (rc == 0 && i < e->n_batches) {
 		rc = read_some(sys, e, &from, &i, &bytes, batches, &n);
+		rc = rc == 0 ? hashes_add(&hashes, batches, n) : rc;
 		if (rc == 0) {
 			rc = spool_file_append(&f, sys, to, batches, n, places);
 		}
 	}
+	if (rc == 0 && is_of(e, device)) {
+		rc = write_voucher(sys, e, to, f.path, &hashes, device);
+	}
+	hashes_fini(&hashes);
 	if (rc != 0 && f.path != NULL) {
 		spool_file_remove(&f, sys);
 	}
@@ -77,9 +155,9 @@ static int copy_one(struct sys *sys, const struct spool_entry *e, const char *to
 }
 
 int spool_export_to(struct sys *sys, const struct spool_entries *l,
-		    const char *to)
+		    const char *to, const struct identity *device)
 {
-	size_t done = 0, bad = 0;
+	size_t done = 0, bad = 0, bare = 0;
 	int rc = sys_mkdir(sys, to, 0700);
 
 	if (rc != 0 && rc != UV_EEXIST) {
@@ -88,7 +166,7 @@ int spool_export_to(struct sys *sys, const struct spool_entries *l,
 	for (size_t i = 0; i < l->n; i++) {
 		const struct spool_entry *e = &l->v[i];
 
-		rc = e->n_batches == 0 ? 0 : copy_one(sys, e, to);
+		rc = e->n_batches == 0 ? 0 : copy_one(sys, e, to, device);
 		if (rc != 0 || e->lost) {
 			fprintf(stderr, "%s: %s\n", e->path,
 				rc != 0 ? err_str(rc)
@@ -96,6 +174,14 @@ int spool_export_to(struct sys *sys, const struct spool_entries *l,
 			bad++;
 		}
 		done += rc == 0 && e->n_batches > 0;
+		bare += rc == 0 && e->n_batches > 0 && !is_of(e, device);
+	}
+	if (bare > 0) {
+		fprintf(stderr,
+			"%zu of them without a voucher: only an agent of that device can "
+			"send them; for\nnightjar store import, export with the device's "
+			"configuration, -c FILE\n",
+			bare);
 	}
 	printf("%zu segments copied to %s%s\n", done, to,
 	       bad == 0 ? "" : ", NOT ALL OF IT, see above");

@@ -5,6 +5,7 @@
 #include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/search.h"
+#include "cli/store_import.h"
 #include "collector/share.h"
 #include "collector/verify.h"
 #include "common/err.h"
@@ -20,21 +21,29 @@ struct request {
 static void help(void)
 {
 	fputs("Usage: nightjar store verify [OPTION]...\n"
-	      "       nightjar store list [OPTION]...\n\n"
+	      "       nightjar store list [OPTION]...\n"
+	      "       nightjar store import [-c FILE] PATH...\n\n"
 	      "verify reads everything that a collector has stored: checksums, hash "
 	      "chains, every\nbatch opened with the store's keys, positions without "
 	      "hole or overlap, and what the\ndevices have signed against what is "
 	      "there. Each hole, rewrite or replay is named.\nIt changes nothing and "
 	      "may run beside the collector.\n"
-	      "list tells of each device how much there is of it, and from when.\n\n"
+	      "list tells of each device how much there is of it, and from when.\n"
+	      "import takes what `nightjar spool export` wrote on a device that can't "
+	      "reach the\ncollector: files, or folders of them, each with the .voucher "
+	      "beside it that says\nwhose it is.  Each line is stored once, also when a "
+	      "file comes twice or the device\nsends the same later; what is whole of a "
+	      "damaged file is taken.  Not while the\ncollector runs: a store has one "
+	      "writer.  Alerts and output follow at its next start.\n\n"
 	      "  -c FILE      the collector's configuration "
 	      "(" CONFIG_COLLECTOR_PATH ")\n"
 	      "  --store DIR  the store itself\n"
 	      "  --json       the answer as JSON\n"
 	      "  --help       this text\n\n"
 	      "Exit status: 0 good, 1 something is wrong, 2 used wrongly.\n"
-	      "Example: nightjar store verify --store "
-	      "/var/lib/nightjar-collector/store\n",
+	      "Examples: nightjar store verify --store "
+	      "/var/lib/nightjar-collector/store\n"
+	      "          nightjar store import /media/stick/gw\n",
 	      stdout);
 }
 
@@ -257,7 +266,8 @@ static int list(struct store *s, const struct request *q)
 /* ---- arguments ---- */
 
 /* -1: go on. */
-static int arguments(struct request *q, int argc, char **argv, const char **what)
+static int arguments(struct request *q, int argc, char **argv, char ***words,
+		     size_t *n)
 {
 	const struct argument v[] = {
 		{"store", 0, &q->store, NULL},
@@ -265,28 +275,41 @@ static int arguments(struct request *q, int argc, char **argv, const char **what
 		{"json", 0, NULL, &q->json},
 	};
 
-	return arguments_read("store", argc, argv, v, sizeof v / sizeof *v, help,
-			      "say verify or list", what);
+	return arguments_read_words("store", argc, argv, v, sizeof v / sizeof *v,
+				    help, "say verify, list or import", words, n);
 }
 
 int cmd_store(int argc, char **argv)
 {
 	struct request q = {0};
 	int (*run)(struct store *s, const struct request *q);
-	const char *what = "";
+	const char *what;
+	char **words;
+	size_t n;
 	struct store s;
-	int rc = arguments(&q, argc, argv, &what);
+	int rc = arguments(&q, argc, argv, &words, &n);
 
 	if (rc >= 0) {
 		return rc;
+	}
+	what = words[0];
+	if (strcmp(what, "import") == 0) {
+		if (n < 2 || q.store != NULL || q.json) {
+			return cli_usage("store", "import takes -c FILE and what to "
+						  "import");
+		}
+		return store_import(q.config, words + 1, n - 1);
 	}
 	if (strcmp(what, "verify") == 0) {
 		run = verify;
 	} else if (strcmp(what, "list") == 0) {
 		run = list;
 	} else {
-		return cli_usage("store", "\"%s\" is neither verify nor list",
+		return cli_usage("store", "\"%s\" is neither verify, list nor import",
 				 what);
+	}
+	if (n > 1) {
+		return cli_usage("store", "\"%s\" is one word too many", words[1]);
 	}
 	rc = store_dir_open(&s, "store", q.store, q.config);
 	if (rc == 0) {

@@ -26,6 +26,7 @@ struct collector {
 	struct sys *sys;
 	const struct collector_options *options;
 	struct catalogue *catalogue;
+	bool only_store;
 	void (*on_alert)(void *arg, const char *device, struct slice json);
 	void *arg;
 

@@ -420,6 +420,7 @@ int collector_new(struct collector **out, const struct collector_params *p,
 	c->sys = p->sys;
 	c->options = p->options;
 	c->catalogue = p->catalogue;
+	c->only_store = p->only_store;
 	c->on_alert = p->on_alert;
 	c->arg = p->arg;
 	rc = open_store(c, why);

@@ -33,6 +33,9 @@ struct collector_params {
 	 * output_file, window_log and segment_max. */
 	const struct collector_options *options;
 	struct catalogue *catalogue;             /* kept; NULL: none */
+	/* Stores, and leaves giving out (output, alerts) to the next that has the store
+	 * open: nothing is lost by that, the cursor stays where it is. */
+	bool only_store;
 	/* An alert has arrived and is durable: device is the name in its
 	 * certificate, json the alert as the agent wrote it; both borrowed.  At
 	 * least once: the same alert may come again after a crash, under the same

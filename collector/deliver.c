@@ -412,7 +412,7 @@ static bool is_void(const struct note *n)
 
 void deliver_kick(struct deliver *d)
 {
-	if (d->busy || d->c->stopping) {
+	if (d->busy || d->c->stopping || d->c->only_store) {
 		return;
 	}
 	catch_up(d);

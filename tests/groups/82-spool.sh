@@ -21,6 +21,7 @@ try two-policies one two_policies
 try renewed one renewed
 try full-disk one full_disk
 try damaged one damaged
+try carried one carried
 try budget one budget
 try disk-writes one disk_writes
 exit 0

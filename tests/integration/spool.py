@@ -643,6 +643,114 @@ def damaged():
     verify(a)
 
 
+def carried():
+    """An agent can't reach its collector, and its spool is carried there: in pieces, damaged, twice, and then sent by
+    the agent itself as well."""
+    identities()
+    nightjar("pki", "device", "--dir", FOLDER / "pki", "other")
+    own(FOLDER / "pki")
+    a = collector("a", free_port())
+    relay = Relay(a)
+    gw = agent("127.0.0.1:%d" % relay.port, ", segment_silence: 1s, batch_max: 4KiB, memory_max: 1MiB",
+               sources="{files: [], stdin: true}")
+    relay.refuses = False
+    a.start()
+    gw.start(stdin=subprocess.PIPE)
+    total = 0
+
+    def say(n):
+        nonlocal total
+        for _ in range(n):
+            gw.process.stdin.write(("Nov 22 15:00:00 host app: line %06d %s\n" % (total, os.urandom(60).hex())).encode())
+            total += 1
+        gw.process.stdin.flush()
+
+    def segments():
+        return json.loads(nightjar("spool", "list", "--json", "--directory", gw.spool).stdout)["segments"]
+
+    def imported(*paths, good=True):
+        done = nightjar("store", "import", "-c", a.yaml, *paths, good=good)
+        if not good and done.returncode != 1:
+            fail("import of %s is not refused: %s" % (paths, done.stdout))
+        return done.stdout
+
+    def expect(text, said):
+        if text not in said:
+            fail("no word of %r in: %s" % (text, said))
+
+    say(60)
+    wait_for("the first lines are stored", lambda: count(a.store) >= total)
+    relay.cut()
+    wait_for("nothing waits yet", lambda: not segments())
+    for part in range(3):
+        say(80)
+        wait_for("part %d is in a segment of its own" % part,
+                 lambda: sum(s["records"] for s in segments()) >= total - 60 and len(segments()) > part)
+        time.sleep(1.5)  # The segment ends by its silence.
+    stick = FOLDER / "stick"
+    nightjar("spool", "export", "--to", stick, "-c", gw.yaml)
+    own(stick)
+    files = sorted(stick.glob("*.spool"))
+    if len(files) < 3 or any(not (stick / (f.name + ".voucher")).exists() for f in files):
+        fail("not what should be on the stick: %s" % sorted(stick.iterdir()))
+    expect("stop the collector", imported(stick, good=False))
+    a.kill(signal.SIGTERM)
+
+    # What can't be believed, or not be taken yet.
+    odd = FOLDER / "odd"
+    odd.mkdir()
+
+    def bring(name, data=None, voucher=None):
+        (odd / name).write_bytes((stick / name).read_bytes() if data is None else data)
+        if voucher is not None:
+            (odd / (name + ".voucher")).write_bytes(voucher)
+        own(odd)
+        return odd / name
+
+    def word(f):
+        return (stick / (f.name + ".voucher")).read_bytes()
+
+    first, second, last = files[0], files[1], files[-1]
+    expect("says whose it is", imported(bring(first.name), good=False))
+    expect("of another segment or device", imported(bring(first.name, voucher=word(second)), good=False))
+    bad = bytearray(word(first))
+    bad[-100] ^= 1
+    expect("signature does not hold", imported(bring(first.name, voucher=bytes(bad)), good=False))
+    expect("can't be read", imported(bring(first.name, voucher=word(first)[:-1]), good=False))
+    expect("no spool file", imported(odd / "nothing.spool", good=False))
+    expect("lines before it are missing", imported(bring(last.name, voucher=word(last)), good=False))
+    if count(a.store) != 60:
+        fail("%d lines are stored that should not be" % (count(a.store) - 60))
+
+    # Cut short on the way: what is whole is taken.
+    whole = first.read_bytes()
+    said = imported(bring(first.name, whole[:len(whole) * 2 // 3], word(first)), good=False)
+    expect("cut short or damaged", said)
+    part = count(a.store) - 60
+    if not 0 < part < 80:
+        fail("of a file that was cut %d lines were taken" % part)
+
+    # All of it, and again.
+    expect("all of it is there", imported(stick))
+    expect(" 0 records were new", imported(*files))
+    if count(a.store) != total:
+        fail("%d of %d lines are stored" % (count(a.store), total))
+    verify(a)
+
+    # And then the agent finds its collector again.
+    a.start()
+    relay.refuses = False
+    say(40)
+    wait_for("the rest is stored", lambda: count(a.store) >= total)
+    wait_for("nothing waits any more", lambda: not segments())
+    once(a.store, total=total)
+    if stored(a.store)[1]:
+        fail("a gap, though nothing is missing: %s" % stored(a.store)[1])
+    gw.kill(signal.SIGTERM)
+    a.kill(signal.SIGTERM)
+    verify(a)
+
+
 def io_of(pid):
     return dict((k, int(v)) for k, v in (line.split(": ") for line in
                                          pathlib.Path("/proc/%d/io" % pid).read_text().splitlines()))
@@ -713,7 +821,7 @@ def main():
     FOLDER.mkdir(mode=0o711, exist_ok=True)
     os.chmod(FOLDER, 0o755)
     try:
-        tests = {f.__name__: f for f in (fail_over, kept_fail_over, one_store, shared_store, two_policies, renewed, full_disk, damaged, disk_writes, budget)}
+        tests = {f.__name__: f for f in (fail_over, kept_fail_over, one_store, shared_store, two_policies, renewed, full_disk, damaged, carried, disk_writes, budget)}
         tests[TEST]()
         for log in FOLDER.glob("*.log"):
             text = log.read_text(errors="replace")

@@ -1,0 +1,310 @@
+/* nightjar store import: what an agent could not send, and somebody has carried here.
+ *
+ * A store has one writer, and so the collector must not run meanwhile: to hand the files to a
+ * running one would need its sandbox to reach wherever a stick is mounted.  Of a shared store
+ * only this member has to be stopped. */
+#include "cli/store_import.h"
+
+#include <jansson.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "cli/cli.h"
+#include "cli/import_files.h"
+#include "collector/share_join.h"
+#include "collector/sqlite.h"
+#include "collector/store.h"
+#include "collector/store_lock.h"
+#include "common/daemon.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/sys_uv.h"
+#include "common/timefmt.h"
+#include "config/config.h"
+
+/* ---- which files ---- */
+
+struct path {
+	char *dir, *base; /* base NULL: all that the folder has */
+	bool found;
+};
+
+struct chosen {
+	struct path *paths;
+	size_t n_paths;
+	struct spool_entries *folders;
+	size_t n_folders;
+	const struct spool_entry **v;
+	size_t n;
+};
+
+static int split(struct path *p, const char *text)
+{
+	struct sys_stat st;
+	char *copy = strdup(text);
+	const char *slash = strrchr(text, '/');
+
+	*p = (struct path){0};
+	if (copy == NULL) {
+		return UV_ENOMEM;
+	}
+	if (sys_stat(sys_plain(), text, &st) == 0 && S_ISDIR(st.mode)) {
+		p->dir = copy;
+		return 0;
+	}
+	p->base = strdup(slash == NULL ? text : slash + 1);
+	p->dir = strdup(dirname(copy));
+	free(copy);
+	return p->base == NULL || p->dir == NULL ? UV_ENOMEM : 0;
+}
+
+static bool is_chosen(struct chosen *c, const char *dir, const char *name)
+{
+	bool chosen = false;
+
+	for (size_t i = 0; i < c->n_paths; i++) {
+		struct path *p = &c->paths[i];
+
+		if (strcmp(p->dir, dir) == 0 &&
+		    (p->base == NULL || strcmp(p->base, name) == 0)) {
+			p->found = chosen = true;
+		}
+	}
+	return chosen;
+}
+
+/* Each folder is read once, however many of its files are named. */
+static int read_folder(struct chosen *c, size_t at)
+{
+	const char *dir = c->paths[at].dir;
+	struct spool_entries *l = &c->folders[c->n_folders];
+	const struct spool_entry **v;
+	int rc;
+
+	for (size_t i = 0; i < at; i++) {
+		if (strcmp(c->paths[i].dir, dir) == 0) {
+			return 0;
+		}
+	}
+	c->n_folders++;
+	rc = spool_entries_read(l, sys_plain(), dir, spool_look);
+	if (rc != 0) {
+		fprintf(stderr, "%s: %s%s\n", dir, err_str(rc),
+			rc == UV_EACCES ? ": copy it where the collector's user can "
+					  "read it"
+					: "");
+		return rc == UV_ENOMEM ? rc : 0; /* Named again below. */
+	}
+	v = realloc(c->v, (c->n + l->n + 1) * sizeof *v);
+	if (v == NULL) {
+		return UV_ENOMEM;
+	}
+	c->v = v;
+	for (size_t i = 0; i < l->n; i++) {
+		if (is_chosen(c, dir, spool_entry_name(&l->v[i]))) {
+			c->v[c->n++] = &l->v[i];
+		}
+	}
+	return 0;
+}
+
+static int choose(struct chosen *c, char *const *paths, size_t n, size_t *missing)
+{
+	int rc = 0;
+
+	c->paths = calloc(n, sizeof *c->paths);
+	c->folders = calloc(n, sizeof *c->folders);
+	if (c->paths == NULL || c->folders == NULL) {
+		return UV_ENOMEM;
+	}
+	for (; c->n_paths < n && rc == 0; c->n_paths++) {
+		rc = split(&c->paths[c->n_paths], paths[c->n_paths]);
+	}
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		rc = read_folder(c, i);
+	}
+	*missing = 0;
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		if (!c->paths[i].found) {
+			fprintf(stderr,
+				"%s: no spool file that can be read "
+				"(ORDER-QUEUE-SEGMENT.spool, as exported)\n",
+				paths[i]);
+			++*missing;
+		}
+	}
+	return rc;
+}
+
+static void chosen_fini(struct chosen *c)
+{
+	for (size_t i = 0; i < c->n_paths; i++) {
+		free(c->paths[i].dir);
+		free(c->paths[i].base);
+	}
+	for (size_t i = 0; i < c->n_folders; i++) {
+		spool_entries_fini(&c->folders[i]);
+	}
+	free(c->paths);
+	free(c->folders);
+	free(c->v);
+}
+
+/* ---- a collector for it ---- */
+
+struct importing {
+	struct collector_config *config;
+	uv_loop_t loop;
+	struct sys_uv sys;
+	struct identity *us;
+	struct store_lock lock;
+	struct catalogue *catalogue;
+	struct collector *collector;
+	bool looping, stopped;
+};
+
+static int load_config(struct importing *im, const char *path)
+{
+	struct config_errors *errs = calloc(1, sizeof *errs);
+	int rc = errs == NULL ? UV_ENOMEM
+			      : config_load_collector(path, &im->config, errs);
+
+	for (size_t i = 0; errs != NULL && i < errs->n; i++) {
+		fprintf(stderr, "%s\n", errs->text[i]);
+	}
+	free(errs);
+	return rc;
+}
+
+/* As the collector's own user, so that it can read what is written. */
+static int open_store(struct importing *im, char why[static COLLECTOR_WHY])
+{
+	const struct collector_options *o = &im->config->collector;
+	struct collector_params params = {.sys = &im->sys.sys,
+					  .options = o,
+					  .only_store = true};
+	char own[STORE_PATH], lock_why[STORE_LOCK_WHY] = "";
+	int rc = identity_load(&im->us, o->certificate, o->key, o->authority,
+			       sys_wall_ns(sys_plain()) / NS_PER_MS, why);
+
+	rc = rc == 0 ? daemon_drop(im->config->daemon.user, false, why) : rc;
+	if (rc != 0) {
+		return rc;
+	}
+	rc = store_lock_take(&im->lock, o->store_dir, o->member, lock_why);
+	if (rc != 0) {
+		snprintf(why, COLLECTOR_WHY,
+			 "%s%s", lock_why,
+			 rc == UV_EAGAIN ? ": stop the collector for this, and start it "
+					   "again afterwards; agents keep meanwhile what they "
+					   "have"
+					 : "");
+		return rc;
+	}
+	share_own_dir(own, o->store_dir, o->member);
+	if (sqlite_catalogue_open(&im->catalogue, own, why) != 0) {
+		im->catalogue = NULL; /* The next start makes it. */
+	}
+	why[0] = '\0';
+	params.catalogue = im->catalogue;
+	rc = collector_new(&im->collector, &params, why);
+	store_lock_opened(&im->lock);
+	return rc;
+}
+
+static void on_stopped(void *arg)
+{
+	((struct importing *)arg)->stopped = true;
+}
+
+static void close_store(struct importing *im)
+{
+	if (im->collector != NULL) {
+		collector_stop(im->collector, on_stopped, im);
+		while (!im->stopped) {
+			uv_run(&im->loop, UV_RUN_ONCE);
+		}
+		collector_free(im->collector);
+	}
+	sqlite_catalogue_close(im->catalogue);
+	store_lock_drop(&im->lock);
+	identity_free(im->us);
+	if (im->looping) {
+		uv_run(&im->loop, UV_RUN_DEFAULT);
+		uv_loop_close(&im->loop);
+	}
+	collector_config_free(im->config);
+}
+
+/* How many records were new to the store. */
+static uint64_t records_taken(struct importing *im)
+{
+	struct buf text;
+	struct json j;
+	json_t *status = NULL;
+	json_int_t n = 0;
+
+	buf_init(&text, 1024 * 1024);
+	j = json_begin(&text);
+	json_object(&j, NULL);
+	collector_status(im->collector, &j);
+	json_object_end(&j);
+	if (json_end(&j) == 0) {
+		status = json_loadb(text.p, text.n, 0, NULL);
+		n = json_integer_value(json_object_get(
+			json_object_get(status, "since_start"), "records"));
+	}
+	json_decref(status);
+	buf_fini(&text);
+	return (uint64_t)n;
+}
+
+static int run(struct importing *im, const struct chosen *c, size_t missing)
+{
+	const struct import import = {sys_plain(), &im->loop, im->collector,
+				      im->us, stdout, stderr};
+	struct import_totals t;
+	int rc = import_entries(&import, c->v, c->n, &t);
+
+	if (rc != 0) {
+		return cli_fail("store", "%s", err_str(rc));
+	}
+	printf("%zu files, %llu batches in the store, %llu records were new to it: %s\n",
+	       t.files, (unsigned long long)t.batches,
+	       (unsigned long long)records_taken(im),
+	       t.whole == t.files && missing == 0 ? "all of it is there"
+						  : "NOT ALL OF IT, see above");
+	return t.whole == t.files && missing == 0 ? CLI_OK : CLI_FAILED;
+}
+
+int store_import(const char *config, char *const *paths, size_t n)
+{
+	struct importing *im = calloc(1, sizeof *im);
+	struct chosen c = {0};
+	char why[COLLECTOR_WHY] = "";
+	size_t missing = 0;
+	int rc;
+
+	if (im == NULL) {
+		return cli_fail("store", "out of memory");
+	}
+	im->lock = STORE_LOCK_NONE;
+	log_set_level(LOG_LEVEL_ERROR);
+	if (load_config(im, config != NULL ? config : CONFIG_COLLECTOR_PATH) != 0) {
+		free(im);
+		return CLI_FAILED;
+	}
+	rc = uv_loop_init(&im->loop);
+	im->looping = rc == 0;
+	sys_uv_init(&im->sys, &im->loop);
+	rc = rc == 0 ? open_store(im, why) : rc;
+	rc = rc == 0 ? choose(&c, paths, n, &missing) : rc;
+	rc = rc == 0 ? run(im, &c, missing)
+		     : cli_fail("store", "%s", why[0] != '\0' ? why : err_str(rc));
+	chosen_fini(&c);
+	close_store(im);
+	free(im);
+	return rc;
+}
