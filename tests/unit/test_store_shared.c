@@ -356,15 +356,34 @@ static void send_until(struct talk *t, uint64_t until)
 	hear_acks(t);
 }
 
-static void hang_up(struct talk *t)
+/* Whom it talked to was killed. */
+static void forget(struct talk *t)
 {
 	if (t->segment.sealer != NULL) {
 		bench_segment_free(&t->segment);
 	}
+	*t = (struct talk){0};
+}
+
+static void hang_up(struct talk *t)
+{
 	if (t->link != NULL && !t->link->gone) {
 		t->link->closing = true;
 	}
-	*t = (struct talk){0};
+	forget(t);
+}
+
+/* It comes, is welcomed with w, sends until that is stored, and goes. */
+static void visit(struct bench *with, uint64_t w, uint64_t until)
+{
+	struct talk t;
+
+	assert_true(dial(&t, with));
+	assert_int_equal(t.w, w);
+	assert_int_equal(t.acked, w);
+	send_until(&t, until);
+	assert_int_equal(t.acked, until);
+	hang_up(&t);
 }
 
 static int error_of(struct talk *t, char text[static 256])
@@ -470,25 +489,11 @@ static void assert_held_once(uint64_t w)
 
 static void a_device_goes_over_and_back_with_its_watermark(void **state)
 {
-	struct talk t;
-
 	(void)state;
 	start_both();
-	assert_true(dial(&t, &a));
-	send_until(&t, 30);
-	assert_int_equal(t.acked, 30);
-	hang_up(&t);
-	assert_true(dial(&t, &b));
-	assert_int_equal(t.w, 30);
-	assert_int_equal(t.acked, 30);
-	send_until(&t, 60);
-	assert_int_equal(t.acked, 60);
-	hang_up(&t);
-	assert_true(dial(&t, &a));
-	assert_int_equal(t.w, 60);
-	send_until(&t, 80);
-	assert_int_equal(t.acked, 80);
-	hang_up(&t);
+	visit(&a, 0, 30);
+	visit(&b, 30, 60);
+	visit(&a, 60, 80);
 	assert_held_once(80);
 }
 
@@ -498,12 +503,8 @@ static void both_know_after_a_restart_what_they_have(void **state)
 
 	(void)state;
 	start_both();
-	assert_true(dial(&t, &a));
-	send_until(&t, 30);
-	hang_up(&t);
-	assert_true(dial(&t, &b));
-	send_until(&t, 50);
-	hang_up(&t);
+	visit(&a, 0, 30);
+	visit(&b, 30, 50);
 	bench_kill(&a);
 	bench_stop(&b);
 	assert_int_equal(bench_start(&a), 0);
@@ -560,31 +561,21 @@ static void a_device_that_goes_during_a_repair_does_not_stop_it(void **state)
 	hang_up(&u);
 	sick = NULL;
 	bench_run(&a, 60000);
-	assert_true(dial(&t, &a));
-	assert_int_equal(t.w, 50);
-	send_until(&t, 70);
-	assert_int_equal(t.acked, 70);
-	hang_up(&t);
+	visit(&a, 50, 70);
 	assert_held_once(70);
 }
 
 static void a_store_becomes_shared_with_all_that_it_holds(void **state)
 {
 	struct store_lock lock;
-	struct talk t;
 	char why[512];
 
 	(void)state;
 	assert_int_equal(bench_start(&a), 0);
-	assert_true(dial(&t, &a));
-	send_until(&t, 30);
-	hang_up(&t);
+	visit(&a, 0, 30);
 	bench_stop(&a);
 	start_both();
-	assert_true(dial(&t, &b));
-	assert_int_equal(t.w, 30);
-	send_until(&t, 50);
-	hang_up(&t);
+	visit(&b, 30, 50);
 	assert_held_once(50);
 	/* And nobody has it for itself any more. */
 	assert_int_equal(store_lock_take(&lock, a.options.store_dir, "", why),
@@ -673,12 +664,9 @@ static void let_pass(uint64_t ms)
 
 static void begin_with_a(void)
 {
-	struct talk t;
 
 	start_both();
-	assert_true(dial(&t, &a));
-	send_until(&t, 30);
-	hang_up(&t);
+	visit(&a, 0, 30);
 	let_pass(3000); /* No job of b's is under way. */
 }
 
@@ -815,6 +803,19 @@ static void a_device_that_went_away_before_its_turn_stays_where_it_is(void **sta
 static struct talk there; /* with the one that goes on */
 static bool reached;
 
+/* There is no such call, and there are more than `least`; otherwise the next turn gets a
+ * store of its own. */
+static bool was_last(int at, int least)
+{
+	tear_down(NULL);
+	set_up(NULL);
+	start_both();
+	if (!reached) {
+		assert_true(at > least);
+	}
+	return !reached;
+}
+
 static void b_takes_over(void)
 {
 	reached = true;
@@ -862,11 +863,7 @@ static void stopped_at_any_call_it_doubles_nothing(void **state)
 		acked = t.acked > there.acked ? t.acked : there.acked;
 		hang_up(&there);
 		finish(&t, acked);
-		tear_down(NULL);
-		set_up(NULL);
-		start_both();
-		if (!reached) {
-			assert_true(at > 40);
+		if (was_last(at, 40)) {
 			return;
 		}
 	}
@@ -891,16 +888,9 @@ static void killed_at_any_call_it_loses_nothing(void **state)
 		bench_kill(&a);
 		assert_int_equal(bench_start(&a), 0);
 		hang_up(&there);
-		if (t.segment.sealer != NULL) {
-			bench_segment_free(&t.segment);
-		}
-		t = (struct talk){0};
+		forget(&t);
 		finish(&t, acked);
-		tear_down(NULL);
-		set_up(NULL);
-		start_both();
-		if (!reached) {
-			assert_true(at > 40);
+		if (was_last(at, 40)) {
 			return;
 		}
 	}
@@ -939,19 +929,12 @@ static void taking_over(bool dies)
 		if (dies) {
 			bench_kill(&b);
 			assert_int_equal(bench_start(&b), 0);
-			if (t.segment.sealer != NULL) {
-				bench_segment_free(&t.segment);
-			}
-			t = (struct talk){0};
+			forget(&t);
 		}
 		hang_up(&first);
 		hang_up(&there);
 		finish(&t, acked);
-		tear_down(NULL);
-		set_up(NULL);
-		start_both();
-		if (!reached) {
-			assert_true(at > 40);
+		if (was_last(at, 40)) {
 			return;
 		}
 	}
@@ -1059,11 +1042,7 @@ static void an_alert_is_given_out_though_the_loser_lives_on(void **state)
 		assert_in_range(a.alerts + b.alerts, 1, 2);
 		hang_up(&t);
 		hang_up(&u);
-		tear_down(NULL);
-		set_up(NULL);
-		start_both();
-		if (!reached) {
-			assert_true(at > 20);
+		if (was_last(at, 20)) {
 			return;
 		}
 	}
@@ -1085,9 +1064,7 @@ static void a_taker_that_dies_makes_nothing_come_again(void **state)
 		stop_at(&b, at, true, a_lives_on);
 		dial(&t, &b);
 		stop.whom = NULL;
-		if (t.segment.sealer != NULL) {
-			bench_segment_free(&t.segment);
-		}
+		forget(&t);
 		bench_kill(&b);
 		assert_true(dial_patiently(&t, &a));
 		assert_int_equal(t.w, 10);
@@ -1097,11 +1074,7 @@ static void a_taker_that_dies_makes_nothing_come_again(void **state)
 		}
 		assert_int_equal(a.alerts, 1);
 		hang_up(&t);
-		tear_down(NULL);
-		set_up(NULL);
-		start_both();
-		if (!reached) {
-			assert_true(at > 20);
+		if (was_last(at, 20)) {
 			return;
 		}
 	}
