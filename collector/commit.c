@@ -454,6 +454,7 @@ static void segments_done(struct commit *c)
 		struct segment *g = c->segments[i];
 
 		g->committing = false;
+		g->repair = REPAIR_NONE;
 		g->file_made = g->file_made && !g->at.file_made;
 		g->durable_bytes = g->at.bytes;
 		g->durable_index = g->at.index;
@@ -500,12 +501,20 @@ static void wait_for_next(struct commit *c)
 	c->state = COMMIT_IDLE;
 }
 
+static void go_on_in_new_files(struct commit *c);
+
 static void on_synced(struct sys_work *w)
 {
 	struct commit *c = w->arg;
 	bool repaired = c->state == COMMIT_REPAIRING;
 
-	if (c->rc == ERR_FENCED && !repaired) {
+	if (c->state == COMMIT_RELOGGING && c->rc == 0) {
+		log_done(c);
+		buf_clear(&c->log);
+		go_on_in_new_files(c);
+		return;
+	}
+	if (c->rc == ERR_FENCED && c->state == COMMIT_SYNCING) {
 		c->rc = store_reserve_marks(c->store, c->n_streams,
 					    c->n_segments, c->n_due);
 		if (c->rc == 0) {
@@ -543,20 +552,15 @@ static void take_back_stream(struct device *d, const struct stream_id *id)
 	st->logged = 0;
 }
 
-/* Its file is given up: what comes next starts another one. */
-static void take_back_segment(struct store *s, struct segment *g)
+static void take_back_segment(struct segment *g)
 {
 	g->committing = false;
 	g->dirty = false;
 	store_segment_detach(g);
-	if (g->header.p == NULL) {
-		return; /* Nothing was written to it. */
-	}
-	store_close_file(s, g);
 	g->index = g->durable_index;
 	g->hash = g->durable_hash;
-	g->name.part++;
-	g->bytes = g->durable_bytes = 0;
+	/* Without a header nothing was written to it. */
+	g->repair = g->header.p != NULL ? REPAIR_OLD_FILE : REPAIR_NONE;
 }
 
 /* Puts a segment on the list of those to repair, once. */
@@ -602,7 +606,7 @@ void commit_take_back(struct commit *c,
 	s->n_dirty_segments = 0;
 	s->dirty_bytes = 0;
 	for (size_t i = 0; i < c->n_segments; i++) {
-		take_back_segment(s, c->segments[i]);
+		take_back_segment(c->segments[i]);
 		dropped(arg, c->segments[i]->device);
 	}
 	for (size_t i = 0; i < c->n_due; i++) {
@@ -631,12 +635,38 @@ static void leave_segment(struct store *s, struct segment *g)
 	store_close_file(s, g);
 	g->bytes = 0;
 	g->file_made = false;
+	g->repair = REPAIR_NONE;
+}
+
+/* The new log is on the disk. */
+static void go_on_in_new_files(struct commit *c)
+{
+	struct store *s = c->store;
+	int rc = 0;
+
+	for (size_t i = 0; i < c->n_segments && rc == 0; i++) {
+		struct segment *g = c->segments[i];
+
+		if (is_anothers(s, g)) {
+			leave_segment(s, g);
+		} else if (g->repair == REPAIR_OLD_FILE) {
+			store_segment_give_up_file(s, g);
+		}
+		if (g->repair == REPAIR_NEW_FILE) {
+			rc = store_segment_continue(s, g);
+		}
+		c->files[i].fd = g->fd;
+		note_what_is_synced(g);
+	}
+	if (rc == 0) {
+		take_dirs(c);
+	}
+	submit(c, COMMIT_REPAIRING, rc);
 }
 
 void commit_repair(struct commit *c)
 {
-	struct store *s = c->store;
-	int rc = 0;
+	int rc;
 
 	assert(c->state == COMMIT_FAILED);
 	free(c->files);
@@ -645,23 +675,9 @@ void commit_repair(struct commit *c)
 	c->n_dirs = 0;
 	c->files = calloc(c->n_segments + 1, sizeof *c->files);
 	c->dirs = calloc(2 * c->n_segments + 1, sizeof *c->dirs);
-	if (c->files == NULL || c->dirs == NULL) {
-		rc = UV_ENOMEM;
+	rc = c->files == NULL || c->dirs == NULL ? UV_ENOMEM : prepare_log(c);
+	for (size_t i = 0; rc == 0 && i < c->n_segments; i++) {
+		c->files[i].fd = -1;
 	}
-	for (size_t i = 0; i < c->n_segments && rc == 0; i++) {
-		struct segment *g = c->segments[i];
-
-		if (is_anothers(s, g)) {
-			leave_segment(s, g);
-		} else if (g->header.p != NULL) {
-			rc = store_segment_continue(s, g);
-		}
-		c->files[i].fd = g->fd;
-		note_what_is_synced(g);
-	}
-	if (rc == 0) {
-		take_dirs(c);
-		rc = prepare_log(c);
-	}
-	submit(c, COMMIT_REPAIRING, rc);
+	submit(c, COMMIT_RELOGGING, rc);
 }

@@ -5,14 +5,16 @@
  *   IDLE --commit_start()--> SYNCING --all synced--> IDLE      on_done(0)
  *                               |
  *                               '--anything failed--> FAILED   on_done(error)
- *   FAILED --commit_repair()--> REPAIRING --synced--> IDLE     on_done(0)
- *               ^                   '--failed--> FAILED        on_done(error)
+ *   FAILED --commit_repair()--> RELOGGING --synced--> REPAIRING --synced--> IDLE
+ *               ^                   |                     |      on_done(0)
+ *               |                   '------failed--> FAILED      on_done(error)
  *               '-------- after a while, into yet other files -----'
  *
  * A sync that failed is never tried again: the kernel may have dropped the pages
- * and forgotten it.  Everything since the last good commit is taken back, its
- * files are closed, and each segment goes on in a new file whose head says behind
- * which batch; the watermark log is replaced by a new one.
+ * and forgotten it.  Everything since the last good commit is taken back.  The watermark
+ * log is replaced by a new one: what failed may have been the sync of the old one, which
+ * claims all of that.  Only then are the files closed, and each segment goes on in a new
+ * one whose head says behind which batch.
  *
  * In a store that several collectors share (share.h) the work looks, after the data is
  * synced and before the log is written, and once more after the log, whether each device
@@ -30,7 +32,7 @@
 #include "collector/store.h"
 
 enum commit_state { COMMIT_IDLE, COMMIT_SYNCING, COMMIT_FAILED,
-		    COMMIT_REPAIRING };
+		    COMMIT_RELOGGING, COMMIT_REPAIRING };
 
 struct commit_stream {
 	struct device *device;

@@ -470,6 +470,7 @@ static void stop_step(struct collector *c)
 	bool can_write = c->storage != STORAGE_FAILING;
 
 	if (c->stopped || c->commit.state == COMMIT_SYNCING ||
+	    c->commit.state == COMMIT_RELOGGING ||
 	    c->commit.state == COMMIT_REPAIRING) {
 		return;
 	}

@@ -29,6 +29,7 @@ struct hash32 segment_reader_hash(const struct segment_reader *r)
 static int open_part(struct sys *sys, const char *path, int *fd,
 		     struct entry_reader *entries, struct file_head *h)
 {
+	static const char nothing[FILE_MAGIC]; /* Its length was written, its bytes were not. */
 	char magic[FILE_MAGIC];
 	struct entry e;
 	int rc = sys_open(sys, path, O_RDONLY, 0);
@@ -39,7 +40,8 @@ static int open_part(struct sys *sys, const char *path, int *fd,
 	*fd = rc;
 	entry_reader_init(entries, sys, *fd, FILE_MAGIC);
 	rc = sys_pread_all(sys, *fd, magic, sizeof magic, 0);
-	if (rc == UV_EOF) {
+	if (rc == UV_EOF ||
+	    (rc == 0 && memcmp(magic, nothing, sizeof magic) == 0)) {
 		rc = ERR_TRUNCATED;
 	} else if (rc == 0 &&
 		   memcmp(magic, segment_magic, sizeof magic) != 0) {
@@ -61,24 +63,29 @@ static int open_part(struct sys *sys, const char *path, int *fd,
 	return rc;
 }
 
-/* The lowest index behind which a later part goes on. */
-static int64_t find_limit(const struct segment_reader *r)
+/* The lowest index behind which a later part goes on.  *unreadable: there is a later part
+ * that does not say. */
+static int64_t find_limit(const struct segment_reader *r, bool *unreadable)
 {
 	struct segment_name next = r->name;
 	int64_t limit = INT64_MAX;
 
+	*unreadable = false;
 	while (next.part < r->last_part) {
 		struct entry_reader entries;
 		struct file_head h;
 		char path[STORE_PATH];
-		int fd;
+		int fd, rc;
 
 		next.part++;
 		segment_path(path, r->dir, &next);
-		if (open_part(r->sys, path, &fd, &entries, &h) == 0) {
+		rc = open_part(r->sys, path, &fd, &entries, &h);
+		if (rc == 0) {
 			limit = h.after < limit ? h.after : limit;
 			entry_reader_fini(&entries);
 			sys_close(r->sys, fd);
+		} else if (rc != UV_ENOENT) {
+			*unreadable = true;
 		}
 	}
 	return limit;
@@ -138,8 +145,10 @@ static void close_part(struct segment_reader *r)
 /* Nothing of this part was acknowledged: a later one begins where it would. */
 static bool is_replaced(const struct segment_reader *r)
 {
-	return find_limit(r) == (r->follower == NULL ? -1
-						     : segment_reader_index(r));
+	bool unreadable;
+
+	return find_limit(r, &unreadable) ==
+	       (r->follower == NULL ? -1 : segment_reader_index(r));
 }
 
 /* Opens the first existing part from r->name.part on: 1, or 0: none. */
@@ -164,7 +173,7 @@ static int next_part(struct segment_reader *r)
 		rc = check_part(r, &h);
 	}
 	if (rc == 0) {
-		r->limit = find_limit(r);
+		r->limit = find_limit(r, &r->unreadable);
 	}
 	return rc == 0 ? 1 : rc;
 }
@@ -253,10 +262,10 @@ int segment_reader_next(struct segment_reader *r, struct segment_entry *out)
 			}
 			return rc == 0 ? 1 : rc;
 		}
-		if (rc < 0 || last || r->limit == INT64_MAX) {
+		if (rc < 0 || last || (r->limit == INT64_MAX && !r->unreadable)) {
 			return rc;
 		}
-		if (segment_reader_index(r) < r->limit) {
+		if (r->limit != INT64_MAX && segment_reader_index(r) < r->limit) {
 			return ERR_DAMAGED;
 		}
 		close_part(r);

@@ -31,6 +31,7 @@ struct segment_reader {
 	struct segment_name name; /* part: the one being read */
 	uint32_t last_part;
 	int64_t limit;            /* last index to read in this part */
+	bool unreadable;          /* of a later part the head can't be read */
 	int fd;                   /* -1: between parts */
 	struct entry_reader entries;
 	struct follower *follower;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "collector/share.h"
 #include "collector/store.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -70,6 +71,7 @@ void store_segment_free(struct store *s, struct segment *g)
 static bool idle(const struct store *s, const struct segment *g)
 {
 	return g->follower == NULL && !g->dirty && !g->committing &&
+	       g->repair == REPAIR_NONE &&
 	       g->last_arrival <= s->given_out &&
 	       !device_owes(g->device, g->last_arrival) &&
 	       !(g->catalogue_dirty && s->has_catalogue);
@@ -189,7 +191,7 @@ int store_segment_load(struct store *s, struct device *d,
 		 * was no room to set it aside, or it is new.  What is whole before it
 		 * counts, and the segment goes on in another file: behind what can't
 		 * be read nobody would look. */
-		g->name.part++;
+		g->name.part = r.name.part + 1;
 		g->bytes = 0;
 	}
 	g->durable_bytes = g->bytes;
@@ -346,7 +348,7 @@ static int start_file(struct store *s, struct segment *g)
 		rc = sys_pwrite_all(s->sys, g->fd, b.p, b.n, 0);
 	}
 	if (rc == 0) {
-		g->bytes = b.n;
+		g->bytes = g->first_offset = b.n;
 		g->file_made = true;
 	}
 	buf_fini(&b);
@@ -400,6 +402,24 @@ int store_segment_continue(struct store *s, struct segment *g)
 	store_close_file(s, g);
 	g->bytes = 0;
 	return open_file(s, g);
+}
+
+void store_segment_give_up_file(struct store *s, struct segment *g)
+{
+	uint64_t keep = g->durable_bytes > g->first_offset ? g->durable_bytes
+							   : g->first_offset;
+
+	/* The next file's head says as much; but should that be damaged one day, this
+	 * one's end would count.  In a shared store the file may be another's by now. */
+	if (g->fd >= 0 && g->bytes > keep && !share_is_on(s)) {
+		sys_ftruncate(s->sys, g->fd, keep);
+	}
+	store_close_file(s, g);
+	g->index = g->durable_index;
+	g->hash = g->durable_hash;
+	g->name.part++;
+	g->bytes = g->durable_bytes = g->first_offset = 0;
+	g->repair = REPAIR_NEW_FILE;
 }
 
 /* Takes away what a failed write may have left.  Should this fail too, the next

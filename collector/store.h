@@ -50,12 +50,18 @@ struct segment {
 
 	int fd;                    /* -1: not open */
 	uint64_t bytes, durable_bytes;
+	uint64_t first_offset;     /* behind the head of a file that we began; or 0 */
 	uint64_t last_offset;      /* of the entry written last */
 	int64_t index, durable_index;
 	struct hash32 hash, durable_hash;
 	bool file_made;            /* its name may not be durable yet */
 	bool dirty;                /* in store.dirty_segments */
 	bool committing;
+	enum {                     /* a sync has failed, and that is not dealt with yet: */
+		REPAIR_NONE,
+		REPAIR_OLD_FILE,   /* its file is to be given up */
+		REPAIR_NEW_FILE,   /* the next one is to be begun, perhaps again */
+	} repair;
 	bool closed;               /* the device said that no more will come, or
 				    * did not name it any more */
 	bool named;                /* in the hello that is being answered */
@@ -228,8 +234,10 @@ void store_trim_segments(struct store *s, struct device *d);
  * the write: nothing has changed. */
 int store_append(struct store *s, struct segment *g, struct slice batch,
 		 const struct batch_head *head, struct stream_id *above);
-/* After a failed sync: starts the segment's next file behind its last durable
- * batch.  UV_E* of the file calls. */
+/* After a failed sync: the segment goes on in another file, behind its last durable
+ * batch; this one is cut to that, as far as the disk lets us, and closed. */
+void store_segment_give_up_file(struct store *s, struct segment *g);
+/* Starts that file.  UV_E* of the file calls. */
 int store_segment_continue(struct store *s, struct segment *g);
 /* Marks what a batch touches as due for an acknowledgement, when all of it was
  * here before. */

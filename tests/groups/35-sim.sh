@@ -27,7 +27,7 @@ try compressed simulate --compress --runs $drawn
 try shared "$BUILD/tests/sim/sim_shared" --seed "$SEED" --runs $((drawn / 2))
 shared_seeds() { # Which once failed.
 	local s
-	for s in 1564 1748 3864; do
+	for s in 12 104 1564 1748 3864; do
 		"$BUILD/tests/sim/sim_shared" --seed "$s" || return
 	done
 }

@@ -732,6 +732,54 @@ static void every_call_may_fail(void **state)
 	}
 }
 
+/* Of a segment that is complete: its watermark is on the way into the log as well. */
+static void run_killed_in_a_repair(int failing, int then, bool *fired)
+{
+	struct bench *b = &bench;
+	struct bench_segment g;
+	struct bench_link *l;
+	uint64_t w;
+
+	bench_init(b);
+	assert_int_equal(bench_start(b), 0);
+	l = bench_connect(b, "gw");
+	send_ranges(l, &g, hello(l, 'm'), 1);
+	bench_run(b, 100);
+	assert_int_equal(acked(l, 's'), 10);
+	bench_seal(&g, 's', 10, 20, 0);
+	bench_send_batch(l, &g, 1);
+	hello(bench_connect(b, "gw"), 'm');
+	b->fs.countdown = failing;
+	bench_run(b, 100);
+	*fired = b->fs.fired;
+	b->fs.fired = false;
+	b->fs.countdown = then;
+	bench_run(b, 1000);
+	bench_kill(b);
+	b->fs.countdown = -1;
+	assert_int_equal(bench_start(b), 0);
+	w = ask(bench_connect(b, "gw"), 's').received;
+	assert_in_range(w, 10, 20);
+	bench_kill(b);
+	assert_held_once(b, w);
+	assert_string_equal(verified(b), "");
+	bench_segment_free(&g);
+	bench_fini(b);
+}
+
+static void a_kill_in_a_repair_leaves_what_the_log_says(void **state)
+{
+	bool fired = true;
+
+	(void)state;
+	for (int failing = 0; fired; failing++) {
+		for (int then = -1; then < 12; then++) {
+			run_killed_in_a_repair(failing, then, &fired);
+		}
+		assert_true(failing < 100);
+	}
+}
+
 /* ---- damage ---- */
 
 struct kept_file {
@@ -963,6 +1011,84 @@ static void damage_at_every_offset_keeps_what_is_before(void **state)
 	bench_fini(b);
 }
 
+/* Its sync has failed at the batch `failing` of a first segment, which then goes on in a
+ * part that holds nothing: the device began another one. */
+static void make_store_with_a_replaced_end(struct bench *b, size_t failing)
+{
+	struct bench_segment g, h;
+	struct bench_link *l;
+	struct seal_key key;
+	struct msg_stream w;
+
+	bench_init(b);
+	assert_int_equal(bench_start(b), 0);
+	l = bench_connect(b, "gw");
+	send_ranges(l, &g, hello(l, 'm'), failing);
+	bench_run(b, 100);
+	assert_int_equal(acked(l, 's'), failing * 10);
+	bench_seal(&g, 's', failing * 10, failing * 10 + 10, 0);
+	bench_send_batch(l, &g, failing);
+	b->fs.countdown = 0; /* The next file call is the sync. */
+	bench_run(b, 5000);
+	assert_true(b->fs.fired);
+	l = bench_connect(b, "gw");
+	assert(l != NULL);
+	w = ask(l, 's');
+	assert_int_equal(w.received, failing * 10);
+	l->closing = true;
+	bench_run(b, 10);
+	l = bench_connect(b, "gw");
+	assert(l != NULL);
+	key = hello(l, 'm');
+	bench_segment_new(b, &h, l, &key, LANE_FILE, 2);
+	bench_announce(l, &h, -1, sealer_hash(h.sealer));
+	bench_seal(&h, 's', w.received, 40, 0);
+	bench_send_batch(l, &h, 0);
+	bench_run(b, 100);
+	assert_int_equal(acked(l, 's'), 40);
+	bench_stop(b);
+	bench_segment_free(&g);
+	bench_segment_free(&h);
+	n_kept = n_places = 0;
+	assert_int_equal(nftw(b->options.store_dir, keep_one, 8, FTW_PHYS), 0);
+}
+
+static void damage_every_byte_of_a_part(struct bench *b, const struct kept_file *k)
+{
+	for (size_t at = 0; at < k->n; at++) {
+		damaged_at(b, k, at, at % 9 == 0   ? CUT
+				     : at % 9 == 1 ? TORN
+						   : (int)(at % 8));
+		assert_held_once(b, 60);
+	}
+}
+
+static void damage_to_a_part_does_not_bring_back_what_it_replaces(void **state)
+{
+	struct bench *b = &bench;
+	size_t parts = 0;
+
+	(void)state;
+	log_set_sink(no_log, NULL);
+	for (size_t failing = 0; failing < 2; failing++) {
+		make_store_with_a_replaced_end(b, failing);
+		assert_string_equal(verified(b), "");
+		bench_no_sync(b);
+		for (size_t i = 0; i < n_kept; i++) {
+			if (strstr(kept[i].path, ".1.seg") != NULL) {
+				parts++;
+				damage_every_byte_of_a_part(b, &kept[i]);
+			}
+		}
+		for (size_t i = 0; i < n_kept; i++) {
+			free(kept[i].p);
+		}
+		bench_fini(b);
+	}
+	log_set_sink(NULL, NULL);
+	assert_int_equal(parts, 2);
+}
+
 /* A bit that flips in a sealed body is found by verify, and nothing else is. */
 static void verify_names_what_is_wrong(void **state)
 {
@@ -1081,8 +1207,10 @@ int main(void)
 		T(an_alert_reaches_the_hooks_once_it_is_durable),
 		cmocka_unit_test(the_output_has_each_record_once_over_a_kill),
 		cmocka_unit_test(every_call_may_fail),
+		cmocka_unit_test(a_kill_in_a_repair_leaves_what_the_log_says),
 		cmocka_unit_test(verify_names_what_is_wrong),
 		cmocka_unit_test(damage_at_every_offset_keeps_what_is_before),
+		cmocka_unit_test(damage_to_a_part_does_not_bring_back_what_it_replaces),
 #undef T
 	};
 
