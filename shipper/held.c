@@ -102,7 +102,7 @@ int held_owed(const struct held *h, const struct stream_id *id, uint64_t next,
 {
 	const struct held_stream *s = h->n_owed == 0 ? NULL : find(h, id);
 
-	if (s == NULL || !s->owed || next <= s->from) {
+	if (s == NULL || !s->owed || next <= s->from || next > s->position) {
 		return 0;
 	}
 	*start = s->from;

@@ -44,7 +44,9 @@ void held_raise(struct held *h, struct msg_stream *w);
 /* Nothing below what the other store holds is wanted again: raises *w to there and
  * returns true. */
 bool held_clamp(const struct held *h, struct msg_stream *w);
-/* The gap that has to stand before a record at `next`: 1 and its start. */
+/* The gap that has to stand before a record at `next`: 1 and its start.  0 as well
+ * behind what the other store holds: what lies between is on its way before that record,
+ * and is wanted again, with the gap, when it is refused. */
 int held_owed(const struct held *h, const struct stream_id *id, uint64_t next,
 	      uint64_t *start);
 /* It is in a batch. */

@@ -78,19 +78,20 @@ static int add_held_gap(struct lane_state *ln, struct slot *s,
 			const struct record *next)
 {
 	struct held *held = &ln->sh->elsewhere;
+	const struct lost *lost = lane_find_lost(ln, &s->id);
+	uint64_t start, end = lost != NULL ? lost->start : next->start;
 	struct record r;
-	uint64_t start;
 	int rc;
 
 	/* Behind records that are in the batch already it has no place: they will
 	 * be refused, and all come again. */
 	if (s->section.count > 0 ||
-	    held_owed(held, &s->id, next->start, &start) == 0) {
+	    held_owed(held, &s->id, end, &start) == 0) {
 		return 0;
 	}
 	r = (struct record){.stream = s->id,
 			    .start = start,
-			    .end = next->start,
+			    .end = end,
 			    .flags = RECORD_GAP,
 			    .line = slice_str(held->reason),
 			    .observed_ns = sys_wall_ns(ln->sh->sys),

@@ -58,6 +58,8 @@ static void what_the_other_store_holds_is_owed_as_a_gap_once(void **state)
 	assert_int_equal(held_owed(&h, &one, 100, &start), 0);
 	assert_int_equal(held_owed(&h, &two, 200, &start), 1);
 	assert_int_equal(start, 30);
+	/* What lies before it is on its way. */
+	assert_int_equal(held_owed(&h, &two, 201, &start), 0);
 	/* A record that begins where this store ends needs none. */
 	assert_int_equal(held_owed(&h, &two, 30, &start), 0);
 	held_told(&h, &two);
