@@ -68,7 +68,8 @@ void agent_release_if_named(struct agent *a)
 	bool late = a->unsaved > 0 && sys_mono_ns(a->sys) - a->held_ns >
 					      HOLD_MAX_S * second;
 
-	if (!a->holding || (a->unnamed && !late && !a->stopping)) {
+	/* A stop is no reason: what is not sent is still in its file. */
+	if (!a->holding || (a->unnamed && !late)) {
 		return;
 	}
 	if (a->unnamed && late) {
