@@ -485,7 +485,8 @@ static inline uint64_t known_furthest(const struct known *k)
 }
 /* A file of `size` bytes that is proved to have the stream's first `best` ones
  * continues it.  What was handed on above W (the top) may have been stored: it has
- * to be there as well, but for a copy that is shorter and all there is. */
+ * to be there as well, but for a copy that is shorter and all there is; not if all that
+ * it has of the stream is what other files begin with, too. */
 static inline bool known_continues(const struct known *k, uint64_t best,
 				   uint64_t size, bool sibling)
 {
@@ -494,7 +495,8 @@ static inline bool known_continues(const struct known *k, uint64_t best,
 	}
 	return best >= k->st.acked &&
 	       (best >= k->st.top.position ||
-		(sibling && size < k->st.top.position));
+		(sibling && size < k->st.top.position &&
+		 (best >= TAIL_STRONG || best == size)));
 }
 /* Nothing is known by which a file could be proved to be this one. */
 static inline bool known_blank(const struct known *k)
