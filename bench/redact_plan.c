@@ -15,6 +15,7 @@ enum { SAMPLE = 32 * 1024, FILES = 8, PLACES = SAMPLE * FILES / 64, PATTERNS = 6
 
 static struct {
 	uint64_t lo[SCAN_MIN][16][PLACES], hi[SCAN_MIN][16][PLACES];
+	uint64_t byte[SCAN_MIN][128][PLACES]; /* for the engines that look bytes up whole */
 } big;
 static size_t places, lines;
 static struct pattern patterns[PATTERNS];
@@ -50,6 +51,9 @@ static void load(const char *path)
 
 			big.lo[i][c & 15][places / 64] |= UINT64_C(1) << places % 64;
 			big.hi[i][c >> 4][places / 64] |= UINT64_C(1) << places % 64;
+			if (c < 128) {
+				big.byte[i][c][places / 64] |= UINT64_C(1) << places % 64;
+			}
 		}
 	}
 }
@@ -85,19 +89,74 @@ static double cost_of(const struct nibbles *m)
 
 /* Of each pattern's each window: made once, asked for a million times. */
 static struct nibbles windows[PATTERNS][SCAN_MAX];
+struct whole {
+	uint64_t set[SCAN_MIN][2]; /* bit c: byte c may stand there */
+};
+static struct whole wholes[PATTERNS][SCAN_MAX];
+
+static struct whole whole_of(const struct pattern *p)
+{
+	struct whole w = {{{0}}};
+
+	for (unsigned i = 0; i < SCAN_MIN; i++) {
+		for (unsigned c = 0; c < 128; c++) {
+			if (accepts(p->text[p->window + i], p->fold, (char)c)) {
+				w.set[i][c / 64] |= UINT64_C(1) << c % 64;
+			}
+		}
+	}
+	return w;
+}
+
+/* Places a line that get through whole bytes. */
+static double whole_cost(const struct whole *w)
+{
+	static uint64_t pass[PLACES], any[PLACES];
+	size_t words = (places + 63) / 64;
+	double hits = 0;
+
+	memset(pass, 0xff, words * 8);
+	for (unsigned i = 0; i < SCAN_MIN; i++) {
+		memset(any, 0, words * 8);
+		for (unsigned c = 0; c < 128; c++) {
+			const uint64_t *set = big.byte[i][c];
+
+			if ((w->set[i][c / 64] >> c % 64 & 1) == 0) {
+				continue;
+			}
+			for (size_t k = 0; k < words; k++) {
+				any[k] |= set[k];
+			}
+		}
+		for (size_t k = 0; k < words; k++) {
+			pass[k] &= any[k];
+		}
+	}
+	for (size_t k = 0; k < words; k++) {
+		hits += __builtin_popcountll(pass[k]);
+	}
+	return hits / (double)lines;
+}
 
 static double bucket_cost(uint8_t b)
 {
 	struct nibbles m = {{0}, {0}};
+	struct whole w = {{{0}}};
 	bool any = false;
 
 	for (size_t i = 0; i < n_patterns; i++) {
 		if (patterns[i].bucket == b) {
+			const struct whole *own = &wholes[i][patterns[i].window];
+
 			nibbles_join(&m, &windows[i][patterns[i].window]);
+			for (unsigned k = 0; k < 2 * SCAN_MIN; k++) {
+				w.set[k / 2][k % 2] |= own->set[k / 2][k % 2];
+			}
 			any = true;
 		}
 	}
-	return any ? cost_of(&m) : 0;
+	/* What gets through whole bytes gets through halves, too, and costs more. */
+	return any ? cost_of(&m) + whole_cost(&w) : 0;
 }
 
 /* The windows that ordinary text seldom holds by themselves: a whole word of a
@@ -113,6 +172,7 @@ static void allow(void)
 
 		for (p.window = 0; p.window + SCAN_MIN <= p.n; p.window++) {
 			windows[i][p.window] = nibbles_of(&p);
+			wholes[i][p.window] = whole_of(&p);
 			own[p.window] = cost_of(&windows[i][p.window]);
 			best = own[p.window] < best ? own[p.window] : best;
 		}

@@ -266,13 +266,17 @@ static size_t authority_end(const struct work *w, size_t from)
 }
 
 /* There is an @ where a password or a token would end: the same as verify_url() will see,
- * for a lot of URLs that have none. */
+ * for a lot of URLs that have none.  Nobody pays for what it reads: so not far. */
 bool guard_url(const char *p, size_t at, size_t end, size_t n)
 {
+	enum { FAR = 256 };
 	bool colon = false;
 
 	(void)at;
 	for (size_t i = end; i < n && (unsigned char)p[i] > ' '; i++) {
+		if (i - end > FAR) {
+			return true;
+		}
 		switch (p[i]) {
 		case '@':
 			return true;

@@ -151,14 +151,50 @@ static bool is_probe(struct slice s)
 
 /* ---- what is one ---- */
 
-/* What everybody chooses, however it is spelled: P@55word, 1qaz2wsx. */
-static bool is_common(struct slice s)
+/* The letter that a sign stands for in p@55w0rd; itself otherwise. */
+static char unleet(char c)
+{
+	switch (c) {
+	case '@':
+	case '4':
+		return 'a';
+	case '0':
+		return 'o';
+	case '3':
+		return 'e';
+	case '$':
+	case '5':
+		return 's';
+	case '1':
+	case '!':
+		return 'i';
+	case '7':
+		return 't';
+	default:
+		return c;
+	}
+}
+
+static bool begins_common(const char *p, size_t n)
 {
 	static const char *const parts[] = {
 		"passw", "passphrase", "qwert", "letmein", "iloveyou", "welcome",
 		"changeme", "1qaz", "2wsx", "zaq1", "qazwsx", "1q2w", "q1w2", "123qwe",
 		"qwe123", "asdf", "zxcv", NULL};
-	static const char leet[] = "@a4a0o3e$s5s1i!i7t";
+
+	for (const char *const *part = parts; *part != NULL; part++) {
+		if (**part == *p && strlen(*part) <= n &&
+		    memcmp(p, *part, strlen(*part)) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What everybody chooses, however it is spelled: P@55word, 1qaz2wsx. */
+static bool is_common(struct slice s)
+{
+	static const char first[] = "pqliwc12za";
 	char plain[MOST], spelled[MOST];
 
 	if (s.n > MOST) {
@@ -167,17 +203,12 @@ static bool is_common(struct slice s)
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
 
-		c = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-		plain[i] = spelled[i] = c;
-		for (size_t k = 0; leet[k] != '\0'; k += 2) {
-			spelled[i] = c == leet[k] ? leet[k + 1] : spelled[i];
-		}
+		plain[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+		spelled[i] = unleet(plain[i]);
 	}
-	for (const char *const *p = parts; *p != NULL; p++) {
-		struct slice part = slice_str(*p);
-
-		if (slice_find(slice(plain, s.n), part) != SIZE_MAX ||
-		    slice_find(slice(spelled, s.n), part) != SIZE_MAX) {
+	for (size_t i = 0; i < s.n; i++) {
+		if ((in_set(plain[i], first) && begins_common(plain + i, s.n - i)) ||
+		    (in_set(spelled[i], first) && begins_common(spelled + i, s.n - i))) {
 			return true;
 		}
 	}

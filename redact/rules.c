@@ -60,9 +60,8 @@ COMMAND(htpasswd, NULL, 3);
 
 WHO(who_sshd, NAME_HERE, true, NULL, NULL, NULL, NULL);
 WHO(who_next, NAME_HERE, false, NULL, NULL, NULL, NULL);
-WHO(who_listed, NAME_HERE, false, NULL, NULL, NULL, ",:;)");
 WHO(who_quote, NAME_QUOTED, false, NULL, NULL, NULL, NULL);
-WHO(who_failed, NAME_HERE, false, NULL, NULL, "failed", ",");
+WHO(who_auth, NAME_QUOTED, false, NULL, NULL, "failed", NULL);
 WHO(who_sasl, NAME_HERE, false, NULL, NULL, "authentication failed", ",");
 WHO(who_luci, NAME_HERE, true, " for ", NULL, NULL, NULL);
 WHO(who_login, NAME_HERE, false, " FOR ", NULL, NULL, ",");
@@ -180,9 +179,9 @@ const struct literal rule_literals[] = {
 	NAMED("iled for user \"", who_quote), NAMED("nied for user '", who_quote),
 	NAMED("passwd entry for user ", who_next),
 	NAMED("nformation about user ", who_next), NAMED("password attempt for ", who_next),
-	NAMED("nvalid password for ", who_next), NAMED("bad username [", who_next),
-	NAMED("ogin failed: ", who_listed), NAMED("ogin failed for ", who_next),
-	NAMED("authentication of ", who_failed), NAMED("sasl_username=", who_sasl),
+	NAMED("bad username [", who_next),
+	NAMED("ogin failed: '", who_quote),
+	NAMED("authentication of '", who_auth), NAMED("sasl_username=", who_sasl),
 	NAMED("(set_id=", who_exim), NAMED("ftp ruser=" SCAN_WORD, who_next),
 	NAMED("ftpd ruser=" SCAN_WORD, who_next), NAMED("dovecot ruser=" SCAN_WORD, who_next),
 	NAMED("failed login on ", who_luci), NAMED("FAILED LOGIN", who_login),

@@ -322,7 +322,18 @@ void verify_typed(struct work *w, const struct literal *l, size_t at, size_t end
 	}
 }
 
-static bool has(const char *p, size_t i, size_t n, const char *text)
+/* Inline, as this is run for every failed login. */
+static inline bool is_letter(char c)
+{
+	return c >= 'a' && c <= 'z';
+}
+
+static inline bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static inline bool has(const char *p, size_t i, size_t n, const char *text)
 {
 	size_t len = strlen(text);
 
@@ -337,7 +348,7 @@ static bool ends_with_address(const char *p, size_t i, size_t n)
 	}
 	if (has(p, i, n, " port ")) {
 		i += sizeof " port " - 1;
-		while (i < n && is_class(p[i], C_DIGIT)) {
+		while (i < n && is_digit(p[i])) {
 			i++;
 		}
 	}
@@ -353,11 +364,12 @@ bool guard_name(const char *p, size_t at, size_t end, size_t n)
 	bool digits = false;
 
 	(void)at;
-	while (i < n && is_class(p[i], C_LOWER | C_DIGIT)) {
-		digits |= is_class(p[i], C_DIGIT);
+	while (i < n && i - end < NAME_LONGEST && (is_letter(p[i]) || is_digit(p[i]))) {
+		digits |= is_digit(p[i]);
 		i++;
 	}
-	if (i - end >= (digits ? 8u : 20u)) {
+	if (i - end >= (digits ? 8u : 20u) &&
+	    redact_looks_like_password(slice(p + end, i - end))) {
 		return true;
 	}
 	if (i == n || p[i] == '\n') {
@@ -371,5 +383,5 @@ bool guard_name(const char *p, size_t at, size_t end, size_t n)
 		return !ends_with_address(p, i + 5, n);
 	}
 	return !has(p, i, n, "[preauth]") &&
-	       !(is_class(p[i], C_DIGIT) && ends_with_address(p, i, n));
+	       !(is_digit(p[i]) && ends_with_address(p, i, n));
 }

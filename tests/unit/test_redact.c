@@ -323,6 +323,29 @@ static void a_line_over_the_limit_is_masked_whole(void **state)
 	free(p);
 }
 
+/* The scan's guards have no budget: they must not read the line again at each hit.
+ * Quadratic, a mebibyte of these would take minutes. */
+static void a_line_full_of_guarded_literals_is_not_slow(void **state)
+{
+	static const char *const bits[] = {"a://b:", "invalid user ", "a:a://"};
+	struct world *w = *state;
+	char *p = malloc(REDACT_LINE_MAX);
+
+	assert_non_null(p);
+	for (size_t k = 0; k < sizeof bits / sizeof *bits; k++) {
+		size_t n = strlen(bits[k]);
+		struct redact_chunk c;
+		struct slice out;
+
+		for (size_t i = 0; i < REDACT_LINE_MAX; i++) {
+			p[i] = bits[k][i % n];
+		}
+		c = redact_chunk(w->r, p, REDACT_LINE_MAX);
+		redact_chunk_line(&c, &w->state, slice(p, REDACT_LINE_MAX), &w->scratch, &out);
+	}
+	free(p);
+}
+
 /* Found by the fuzz target: a reference was looked for behind the line's end. */
 static void a_value_of_one_byte_is_not_read_beyond(void **state)
 {
@@ -553,6 +576,7 @@ int main(void)
 		T(too_many_secrets_mask_the_rest),
 		T(no_memory_masks_all),
 		T(a_line_over_the_limit_is_masked_whole),
+		T(a_line_full_of_guarded_literals_is_not_slow),
 		T(a_value_of_one_byte_is_not_read_beyond),
 		T(options_add_and_take_away),
 		T(every_engine_finds_what_a_plain_search_finds),
