@@ -28,6 +28,17 @@ static void set_place(struct context *c, struct slice m)
 	}
 }
 
+/* PAM's line of the session has told already, where PAM is used. */
+static void success(struct context *c)
+{
+	if (c->slot != NULL && (c->slot->flags & SLOT_SUCCESS) != 0) {
+		c->e->outcome = OUTCOME_SUCCESS;
+		c->e->attempts = 0;
+	} else {
+		say_success(c);
+	}
+}
+
 static bool failure(struct context *c, struct slice user)
 {
 	SAY(c, "authentication", "start", "login");
@@ -105,7 +116,7 @@ static bool logged_in(struct context *c, struct slice m, bool root)
 		set_source(c, m);
 	}
 	set_user(c, user);
-	say_success(c);
+	success(c);
 	return true;
 }
 
@@ -157,7 +168,7 @@ bool family_login(struct context *c)
 		}
 		set_place(c, m);
 		set_user(c, SLICE_LIT("root"));
-		say_success(c);
+		success(c);
 		return true;
 	}
 	if (HAS(m, "'") && take_before_last(&m, SLICE_LIT("' logged in"), &user) &&
@@ -165,7 +176,7 @@ bool family_login(struct context *c)
 		SAY(c, "authentication", "start", "login");
 		set_place(c, m);
 		set_user(c, user);
-		say_success(c);
+		success(c);
 		return true;
 	}
 	if (TAKE(&m, "LOGIN FAILURE ")) {

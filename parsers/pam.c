@@ -77,8 +77,8 @@ static const struct service services[] = {
 	SERVICE("crond", "cron_session", true),
 	SERVICE("atd", "cron_session", true),
 	SERVICE("systemd-user", "user_manager", true),
-	SERVICE("login", "login", true),
-	SERVICE("remote", "login", true),
+	SERVICE("login", "login", false), /* shadow tells of root only */
+	SERVICE("remote", "login", false),
 	SERVICE("doas", "doas", true),
 	SERVICE("polkit-1", "polkit", true),
 	SERVICE("dropbear", "ssh_login", true),
@@ -128,7 +128,7 @@ static void find_slot(struct context *c, unsigned slots_family,
 {
 	if (c->h->pid.n > 0) {
 		ctx_slot(c, slots_family);
-	} else if (slots_family == SLOTS_SUDO && user.n > 0) {
+	} else if ((slots_family == SLOTS_SUDO || slots_family == SLOTS_SU) && user.n > 0) {
 		ctx_slot_id(c, slots_family, user);
 	}
 }

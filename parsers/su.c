@@ -7,6 +7,18 @@
  */
 #include "parsers/family.h"
 
+/* util-linux' su names its pid only after PAM has logged: the two lines of an attempt have
+ * no more in common than who asked.  False: they have the pid. */
+static bool by_asker(struct context *c, struct slice by)
+{
+	if (c->slot != NULL && c->slot->counted > 0) {
+		return false;
+	}
+	c->slot = NULL;
+	ctx_slot_id(c, SLOTS_SU, by);
+	return true;
+}
+
 static bool attempt(struct context *c, struct slice by, struct slice to,
 		    struct slice tty, bool success)
 {
@@ -16,11 +28,11 @@ static bool attempt(struct context *c, struct slice by, struct slice to,
 	if (tty.n > 0) {
 		event_set(c->e, FIELD_AUTH_TTY, tty);
 	}
-	if (!success) {
+	if (!success && by_asker(c, by)) {
 		say_failure(c, COUNT_DAEMON, 1);
-		if (c->slot != NULL) {
-			c->slot->count[COUNT_DAEMON] = 1; /* one call, one try */
-		}
+	} else if (!success) {
+		say_failure(c, COUNT_DAEMON, 1);
+		c->slot->count[COUNT_DAEMON] = 1; /* one call, one try */
 	} else if (c->slot != NULL && (c->slot->flags & SLOT_SUCCESS) != 0) {
 		c->e->outcome = OUTCOME_SUCCESS; /* said before */
 	} else {
@@ -73,10 +85,10 @@ bool family_su(struct context *c)
 {
 	struct slice m = c->m, by, tty;
 
-	if (pam_message(c, SLOTS_OTHER)) {
+	if (pam_message(c, SLOTS_SU)) {
 		return true;
 	}
-	ctx_slot(c, SLOTS_OTHER);
+	ctx_slot(c, SLOTS_SU);
 	if (HAS(m, "(to ")) {
 		return util_linux(c, m, true);
 	}

@@ -44,6 +44,13 @@ else
 	try reload changing
 fi
 
+# Known attempts at real daemons, and what is read of them.
+if [ -x "$BUILD/cli/nightjar" ]; then
+	try daemons timeout 300 tests/integration/daemons.sh "$BUILD/cli/nightjar"
+else
+	skip daemons "no nightjar in ${BUILD##*/}"
+fi
+
 # What becomes of a line, told.
 try explain tests/integration/explain.sh "$BUILD/cli/nightjar"
 

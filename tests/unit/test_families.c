@@ -222,6 +222,43 @@ static void one_call_of_su_is_one_attempt(void **state)
 	CHECK_IN_ORDER(cases);
 }
 
+/* Debian 12 and 13: PAM's line has no pid, since su asks for it later. */
+static void su_and_pam_without_a_pid_are_joined_by_who_asks(void **state)
+{
+	static const struct line_case cases[] = {
+		{H "su: pam_unix(su:auth): authentication failure; logname= uid=1002 euid=0 "
+		 "tty=/dev/pts/0 ruser=bob rhost=  user=alice",
+		 "su failure 1 user=bob to=alice"},
+		{H "su[7]: FAILED SU (to alice) bob on pts/0",
+		 "su failure 0 user=bob to=alice"},
+		{H "su: pam_unix(su:auth): authentication failure; logname= uid=1002 euid=0 "
+		 "tty=/dev/pts/0 ruser=bob rhost=  user=alice",
+		 "su failure 1 user=bob to=alice"},
+		{H "su[8]: FAILED SU (to alice) bob on pts/0",
+		 "su failure 0 user=bob to=alice"},
+		{H "su[9]: FAILED SU (to alice) carol on pts/0",
+		 "su failure 1 user=carol to=alice"},
+	};
+
+	(void)state;
+	CHECK_IN_ORDER(cases);
+}
+
+/* shadow's login tells of nobody but root; util-linux' tells of everybody. */
+static void a_login_is_told_by_pams_session_or_by_login(void **state)
+{
+	static const struct line_case cases[] = {
+		{H "login[7]: pam_unix(login:session): session opened for user alice(uid=1001) "
+		   "by (uid=0)",
+		 "login success 1 user=alice"},
+		{H "login[7]: LOGIN ON tty1 BY alice", "login success 0 user=alice"},
+		{H "login[8]: LOGIN ON tty1 BY alice", "login success 1 user=alice"},
+	};
+
+	(void)state;
+	CHECK_IN_ORDER(cases);
+}
+
 static void dropbear_is_read_in_its_old_and_new_words(void **state)
 {
 	static const struct line_case cases[] = {
@@ -526,6 +563,8 @@ int main(void)
 		cmocka_unit_test(sudos_lines_without_a_pid_are_joined_by_user),
 		cmocka_unit_test(su_and_login_are_read),
 		cmocka_unit_test(one_call_of_su_is_one_attempt),
+		cmocka_unit_test(su_and_pam_without_a_pid_are_joined_by_who_asks),
+		cmocka_unit_test(a_login_is_told_by_pams_session_or_by_login),
 		cmocka_unit_test(dropbear_is_read_in_its_old_and_new_words),
 		cmocka_unit_test(dropbears_last_line_adds_nothing),
 		cmocka_unit_test(accounts_are_read),
