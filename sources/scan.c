@@ -254,18 +254,11 @@ static void look_for_unseen(const struct file *f)
 	}
 }
 
-int scan_open(struct tail *t, const char *path, uint32_t source, bool in_glob,
-	      struct file **out)
+/* The descriptor, or why there is none, which was told. */
+static int open_told(struct tail *t, struct folder *folder, const char *path)
 {
-	struct folder *folder = folder_of(t, path);
-	struct sys_stat st;
-	struct file *f;
-	int fd, rc;
+	int fd;
 
-	*out = NULL;
-	if (folder == NULL) {
-		return UV_ENOMEM;
-	}
 	if (t->dry) {
 		return UV_EMFILE; /* Said already; the others first. */
 	}
@@ -282,22 +275,35 @@ int scan_open(struct tail *t, const char *path, uint32_t source, bool in_glob,
 		tail_trouble(t, "log files", fd,
 			     "no descriptors are left, keeping fewer log files "
 			     "open; they take turns (raise LimitNOFILE)");
-		return fd;
-	}
-	if (fd == UV_EPERM) {
+	} else if (fd == UV_EPERM) {
 		tail_trouble(t, path, fd,
 			     "a symbolic link is not followed, since neither root nor the "
 			     "owner of what it leads to has made it (chown -h root, if it "
 			     "is right)");
-		return UV_EACCES;
+		fd = UV_EACCES;
+	} else if (fd < 0 && fd != UV_ENOENT) {
+		tail_trouble(t, path, fd,
+			     "cannot open a log file, trying again "
+			     "(does the agent's user or group have the right to "
+			     "read it?)");
 	}
+	return fd;
+}
+
+int scan_open(struct tail *t, const char *path, uint32_t source, bool in_glob,
+	      struct file **out)
+{
+	struct folder *folder = folder_of(t, path);
+	struct sys_stat st;
+	struct file *f;
+	int fd, rc;
+
+	*out = NULL;
+	if (folder == NULL) {
+		return UV_ENOMEM;
+	}
+	fd = open_told(t, folder, path);
 	if (fd < 0) {
-		if (fd != UV_ENOENT) {
-			tail_trouble(t, path, fd,
-				     "cannot open a log file, trying again "
-				     "(does the agent's user or group have the right to "
-				     "read it?)");
-		}
 		return fd;
 	}
 	rc = sys_fstat(t->sys, fd, &st);
