@@ -122,7 +122,9 @@ static void tail_verified(void *arg, const struct stream_id *id,
 	struct agent *a = arg;
 
 	unproved_answer(&a->unproved, id, position, answer);
-	sys_timer_set(a->sys, a->tick, 0);
+	if (answer >= 0) {
+		sys_timer_set(a->sys, a->tick, 0);
+	}
 }
 
 /* ---- life ---- */

@@ -48,9 +48,8 @@ void unproved_answer(struct unproved *u, const struct stream_id *id, uint64_t po
 		}
 		s->asked = false;
 		s->wrong = answer == 0;
-		if (answer != 0 && answer != ERR_AGAIN) {
-			/* Equal; or it can't be read any more, and the tail ends the
-			 * stream itself. */
+		s->refused |= answer < 0;
+		if (answer == 1) {
 			*s = u->v[--u->n];
 		}
 		return;
@@ -62,8 +61,9 @@ int unproved_next(struct unproved *u, struct tail *t, bool patient,
 {
 	for (size_t i = 0; i < u->n;) {
 		struct unproved_stream *s = &u->v[i];
-		int rc = s->asked || s->wrong
-				 ? 0
+		int rc = s->asked || s->wrong ? 0
+			 : s->refused && !patient
+				 ? UV_ENOENT
 				 : tail_verify(t, &s->id, s->position, s->h);
 
 		if (s->wrong) {
@@ -72,7 +72,8 @@ int unproved_next(struct unproved *u, struct tail *t, bool patient,
 			return 1;
 		}
 		s->asked = rc == 0;
-		if (rc == UV_ENOENT || (rc == ERR_AGAIN && !patient)) {
+		s->refused |= rc == UV_ENOENT || rc == ERR_AGAIN;
+		if (s->refused && !s->asked && !patient) {
 			/* Nothing is there to compare. */
 			*s = u->v[--u->n];
 		} else {

@@ -22,6 +22,7 @@ struct unproved_stream {
 	uint64_t position, h; /* W and H(W) of the collector */
 	bool asked;           /* tail_verify() will answer */
 	bool wrong;           /* it has: not the same bytes */
+	bool refused;         /* no file was there to be read, or it could not be */
 };
 
 struct unproved {

@@ -20,23 +20,33 @@ struct hunt {
 	int fd;
 };
 
+/* What can't be said now may be said later. */
+static int not_now(int rc)
+{
+	return rc == UV_ENOENT || rc == UV_EACCES || rc == UV_EPERM ? UV_ENOENT
+								    : ERR_AGAIN;
+}
+
 static int open_if_its(struct tail *t, const struct known *k, const char *path)
 {
 	struct sys_stat st;
 	int fd, rc = sys_stat(t->sys, path, &st);
 
-	if (rc != 0 || st.ino != k->st.ino || st.dev != k->st.dev ||
+	if (rc != 0) {
+		return not_now(rc);
+	}
+	if (st.ino != k->st.ino || st.dev != k->st.dev ||
 	    content_kind_of_name(path) != CONTENT_PLAIN) {
 		return UV_ENOENT;
 	}
 	fd = sys_open_log(t->sys, path, O_RDONLY | O_NONBLOCK);
 	if (fd < 0) {
-		return UV_ENOENT;
+		return not_now(fd);
 	}
 	rc = sys_fstat(t->sys, fd, &st);
 	if (rc != 0 || !S_ISREG(st.mode) || st.ino != k->st.ino || st.dev != k->st.dev) {
 		sys_close(t->sys, fd);
-		return UV_ENOENT;
+		return rc != 0 ? not_now(rc) : UV_ENOENT;
 	}
 	return fd;
 }
@@ -45,12 +55,14 @@ static int on_entry(void *arg, const char *name, bool is_dir)
 {
 	struct hunt *h = arg;
 	char path[PATH_MAX];
+	int fd;
 
 	if (is_dir || h->fd >= 0 || !names_related(name, h->k->st.path) ||
 	    snprintf(path, sizeof path, "%s%s", h->dir, name) >= (int)sizeof path) {
 		return 0;
 	}
-	h->fd = open_if_its(h->tail, h->k, path);
+	fd = open_if_its(h->tail, h->k, path);
+	h->fd = fd != UV_ENOENT ? fd : h->fd;
 	return 0;
 }
 
@@ -59,6 +71,7 @@ static int open_closed(struct tail *t, const struct known *k)
 	struct hunt h = {.tail = t, .k = k, .fd = UV_ENOENT};
 	char listed[PATH_MAX];
 	size_t n;
+	int rc;
 
 	if (k->st.path == NULL || k->st.ino == 0 || scan_source_of(t, k->st.path) < 0) {
 		return UV_ENOENT;
@@ -72,8 +85,8 @@ static int open_closed(struct tail *t, const struct known *k)
 	h.dir[n] = '\0';
 	memcpy(listed, h.dir, n + 1);
 	listed[n > 1 ? n - 1 : n] = '\0';
-	sys_list(t->sys, listed, on_entry, &h);
-	return h.fd;
+	rc = sys_list(t->sys, listed, on_entry, &h);
+	return h.fd < 0 && rc != 0 ? not_now(rc) : h.fd;
 }
 
 /* A place of the stream that was read here; 0: none. */
@@ -89,21 +102,26 @@ static struct stream_rung own_place(const struct known *k)
 	return own;
 }
 
+/* Its file was not looked for among the rotated ones yet. */
+static int unless_sought(const struct known *k, int rc)
+{
+	return rc == UV_ENOENT && k != NULL && !known_done(k) && k->searches == 0
+		       ? ERR_AGAIN
+		       : rc;
+}
+
 static int ask_closed(struct tail *t, const struct known *k, struct question *q)
 {
 	struct sys_stat st;
 
-	if (!k->live && k->searches == 0 && !known_done(k)) {
-		return ERR_AGAIN; /* It may yet be found and opened. */
-	}
 	q->own = own_place(k);
 	q->fd = q->own.position == 0 ? UV_ENOENT : open_closed(t, k);
 	if (q->fd < 0) {
-		return UV_ENOENT;
+		return unless_sought(k, q->fd);
 	}
 	if (sys_fstat(t->sys, q->fd, &st) != 0 || st.size < q->own.position) {
 		sys_close(t->sys, q->fd);
-		return UV_ENOENT;
+		return unless_sought(k, UV_ENOENT);
 	}
 	q->shorter = st.size < q->position;
 	return 0;
@@ -244,7 +262,8 @@ void verify_step(struct job *j, struct tail *t)
 	}
 	if (to != 0 && j->prefix.at == to) {
 		if (to == own && prefix_hash(&j->prefix) != q->own.h) {
-			answer(j, t, UV_ENOENT); /* Another file's by now. */
+			/* Another file's by now. */
+			answer(j, t, unless_sought(known_find(t, &q->id), UV_ENOENT));
 			return;
 		}
 		q->differs |= to == asked && prefix_hash(&j->prefix) != q->h;

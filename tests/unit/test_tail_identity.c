@@ -541,6 +541,41 @@ static void a_closed_file_is_opened_to_be_verified(void **state)
 	bench_fini(&b);
 }
 
+static void a_closed_file_that_can_not_be_opened_now_is_asked_again(void **state)
+{
+	struct bench b;
+	struct stream_id id;
+	unsigned open_fds, refused = 0;
+
+	(void)state;
+	bench_init(&b);
+	sink_start(&b.k);
+	world_append(&b.w, LOG, "07:00 one\n");
+	settle(&b, 2000);
+	id = b.k.stored[0].id;
+	world_rename(&b.w, LOG, LOG ".1");
+	for (int i = 0; i < 400; i++) {
+		settle(&b, 2000);
+	}
+	open_fds = b.w.open_fds;
+	for (uint64_t n = 1; n < 8; n++) {
+		unsigned before = b.k.verified;
+		int rc;
+
+		b.w.fail_at = b.w.calls + n;
+		rc = tail_verify(b.k.tail, &id, b.k.stored[0].end, b.k.stored[0].h);
+		refused += rc != 0;
+		assert_true(rc == 0 || rc == ERR_AGAIN || rc == UV_ENOENT);
+		assert_true(rc != UV_ENOENT || b.w.calls >= b.w.fail_at);
+		world_run(&b.w, 10);
+		b.w.fail_at = 0;
+		assert_int_equal(b.k.verified, before + (rc == 0));
+		assert_int_equal(b.w.open_fds, open_fds);
+	}
+	assert_true(refused > 0);
+	bench_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -549,6 +584,8 @@ int main(void)
 		cmocka_unit_test(a_stream_that_no_table_knew_makes_a_fork),
 		cmocka_unit_test(alone_what_is_not_known_is_flagged),
 		cmocka_unit_test(a_closed_file_is_opened_to_be_verified),
+		cmocka_unit_test(
+			a_closed_file_that_can_not_be_opened_now_is_asked_again),
 		cmocka_unit_test(a_copy_is_judged_when_it_is_made),
 		cmocka_unit_test(a_copy_known_by_its_first_line_is_read_on),
 		cmocka_unit_test(a_first_line_that_two_files_share_is_no_proof),

@@ -122,12 +122,18 @@ static void what_is_not_there_shows_nothing(void **state)
 	add(&u, 2, 200);
 	fake.rc = UV_ENOENT;
 	assert_int_equal(next(&u, true, &wrong), 0);
+	assert_int_equal(u.n, 2); /* A copy may be found yet. */
+	assert_int_equal(next(&u, false, &wrong), 0);
 	assert_int_equal(u.n, 0);
 	add(&u, 3, 300);
 	fake.rc = 0;
 	assert_int_equal(next(&u, true, &wrong), 0);
 	answer(&u, 3, 300, UV_EIO);
+	assert_true(has(&u, 3));
+	fake.asked = 0;
+	assert_int_equal(next(&u, false, &wrong), 0);
 	assert_int_equal(u.n, 0);
+	assert_int_equal(fake.asked, 0);
 	unproved_fini(&u);
 }
 
