@@ -1,4 +1,4 @@
-#include "collector/scan.h"
+#include "collector/scan_priv.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,40 +10,6 @@
 #include "common/log.h"
 #include "common/reader.h"
 
-/* One stream of one stored batch. */
-struct item {
-	uint64_t arrival;
-	uint64_t offset; /* of the entry in its file */
-	uint64_t next;   /* where it ends */
-	uint32_t found;  /* index in scan.found */
-	uint32_t part;
-	struct stream_id stream;
-	uint64_t from, end, h;
-};
-
-struct found {
-	struct segment *segment;
-	int trouble;       /* 0: whole */
-	uint32_t part;     /* of the last entry, or the trouble */
-	uint64_t offset;   /* of the trouble */
-	bool last_part;    /* and so the file may be cut there */
-	bool cut;
-};
-
-struct scan {
-	struct store *store;
-	struct catalogue *catalogue;
-	struct scan_report *report;
-	bool trust;
-	struct device *device; /* that is being read */
-	char dir[STORE_PATH];
-	struct item *items;
-	size_t n_items, room_items;
-	struct found *found;
-	size_t n_found;
-	uint64_t committed; /* the last arrival that was surely synced */
-};
-
 /* ---- reading one segment ---- */
 
 static int add_items(struct scan *sc, const struct segment_entry *e)
@@ -54,7 +20,7 @@ static int add_items(struct scan *sc, const struct segment_entry *e)
 		if (sc->n_items == sc->room_items) {
 			size_t room = sc->room_items == 0 ? 256
 							  : sc->room_items * 2;
-			struct item *v = realloc(sc->items, room * sizeof *v);
+			struct scan_item *v = realloc(sc->items, room * sizeof *v);
 
 			if (v == NULL) {
 				return UV_ENOMEM;
@@ -62,7 +28,7 @@ static int add_items(struct scan *sc, const struct segment_entry *e)
 			sc->items = v;
 			sc->room_items = room;
 		}
-		sc->items[sc->n_items++] = (struct item){
+		sc->items[sc->n_items++] = (struct scan_item){
 			.arrival = e->envelope.arrival,
 			.offset = e->offset,
 			.next = e->next,
@@ -92,10 +58,10 @@ static int read_segment(struct scan *sc, const struct segment_name *name)
 	struct store *s = sc->store;
 	struct segment_reader r;
 	struct segment_entry e;
-	struct found *f = &sc->found[sc->n_found];
+	struct scan_found *f = &sc->found[sc->n_found];
 	int rc = segment_reader_open(&r, s->sys, sc->dir, name);
 
-	*f = (struct found){.trouble = rc, .last_part = true};
+	*f = (struct scan_found){.trouble = rc, .last_part = true};
 	if (rc != 0) {
 		f->part = r.name.part;
 		f->last_part = r.name.part >= r.last_part;
@@ -133,200 +99,11 @@ static int read_segment(struct scan *sc, const struct segment_name *name)
 	return rc == UV_ENOMEM ? rc : 0;
 }
 
-/* ---- setting aside ---- */
-
-static int copy_rest(struct sys *sys, int from, int to, uint64_t offset)
-{
-	char chunk[16 * 1024];
-	uint64_t put = 0;
-
-	for (;;) {
-		int64_t got = sys_pread(sys, from, chunk, sizeof chunk,
-					offset + put);
-		int rc;
-
-		if (got <= 0) {
-			return got < 0 ? (int)got : sys_fdatasync(sys, to);
-		}
-		rc = sys_pwrite_all(sys, to, chunk, (size_t)got, put);
-		if (rc != 0) {
-			return rc;
-		}
-		put += (uint64_t)got;
-	}
-}
-
-/* Copies what stands in path from offset on to a new file beside it. */
-static int copy_aside(struct sys *sys, const char *path, uint64_t offset,
-		      const char *suffix, char aside[static STORE_PATH])
-{
-	int from, to, rc;
-
-	for (unsigned i = 0; i < 100; i++) {
-		struct sys_stat st;
-
-		snprintf(aside, STORE_PATH, "%.*s.%s%.0u", STORE_PATH - 32,
-			 path, suffix, i);
-		if (sys_stat(sys, aside, &st) == UV_ENOENT) {
-			break;
-		}
-	}
-	from = sys_open(sys, path, O_RDONLY, 0);
-	if (from < 0) {
-		return from;
-	}
-	to = sys_open(sys, aside, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	rc = to < 0 ? to : copy_rest(sys, from, to, offset);
-	if (to >= 0) {
-		sys_close(sys, to);
-	}
-	sys_close(sys, from);
-	return rc;
-}
-
-static int cut_file(struct sys *sys, const char *path, uint64_t offset)
-{
-	int fd = sys_open(sys, path, O_RDWR, 0);
-	int rc;
-
-	if (fd < 0) {
-		return fd;
-	}
-	rc = sys_ftruncate(sys, fd, offset);
-	if (rc == 0) {
-		rc = sys_fdatasync(sys, fd);
-	}
-	sys_close(sys, fd);
-	return rc;
-}
-
-/* Cuts a file to what is whole, the rest set aside; what can't be cut is left, and its
- * segment goes on in another file (store_segment_load()). */
-static void set_aside(struct scan *sc, const char *path, uint64_t offset,
-		      const char *suffix, const char *what)
-{
-	struct sys *sys = sc->store->sys;
-	char aside[STORE_PATH];
-	int rc = copy_aside(sys, path, offset, suffix, aside);
-
-	if (rc == 0) {
-		rc = sys_sync_dir(sys, sc->dir);
-	}
-	if (rc == 0) {
-		rc = offset == 0 ? sys_unlink(sys, path)
-				 : cut_file(sys, path, offset);
-	}
-	log_error(what, "path=%s at=%llu aside=%s error=\"%s\"", path,
-		  (unsigned long long)offset, aside,
-		  rc == 0 ? "none" : err_str(rc));
-}
-
-/* An end that breaks off in the middle of an entry is what a crash leaves, unless
- * that entry says that it was synced long before. */
-static bool is_tear(struct scan *sc, const char *path, uint64_t offset)
-{
-	char front[ENTRY_HEAD + 10];
-	struct reader r;
-	struct sys_stat st;
-	int64_t got;
-	uint64_t arrival;
-	int fd = sys_open(sc->store->sys, path, O_RDONLY, 0);
-
-	if (fd < 0) {
-		return false;
-	}
-	got = sys_pread(sc->store->sys, fd, front, sizeof front, offset);
-	if (sys_fstat(sc->store->sys, fd, &st) != 0) {
-		st.size = UINT64_MAX;
-	}
-	sys_close(sc->store->sys, fd);
-	if (got < 0 || st.size - offset > ENTRY_PAYLOAD_MAX + 64) {
-		return false;
-	}
-	if (got < (int64_t)sizeof front || front[0] != ENTRY_BATCH) {
-		return true;
-	}
-	r = reader(slice(front, (size_t)got));
-	reader_bytes(&r, ENTRY_HEAD);
-	arrival = reader_varint(&r);
-	return !reader_ok(&r) || arrival > sc->committed;
-}
-
-/* What follows a damaged part continues batches that are gone: nobody can read it.  The
- * segment ends in the part before, and goes on in a new one. */
-static int set_later_aside(struct scan *sc, struct segment_name *name, uint32_t part)
-{
-	struct segment_name later = *name;
-	int rc = 0;
-
-	for (later.part = part + 1; later.part <= name->part && rc == 0;
-	     later.part++) {
-		char path[STORE_PATH], aside[STORE_PATH + 16];
-
-		segment_path(path, sc->dir, &later);
-		snprintf(aside, sizeof aside, "%s.damaged", path);
-		rc = sys_rename(sc->store->sys, path, aside);
-		rc = rc == UV_ENOENT ? 0 : rc;
-	}
-	if (rc == 0) {
-		rc = sys_sync_dir(sc->store->sys, sc->dir);
-	}
-	if (rc == 0) {
-		name->part = part;
-	}
-	return rc;
-}
-
-static void resolve_trouble(struct scan *sc, struct found *f,
-			    struct segment_name *name)
-{
-	struct segment_name at = *name;
-	char path[STORE_PATH];
-	int rc;
-
-	if (f->trouble == 0) {
-		return;
-	}
-	at.part = f->part;
-	segment_path(path, sc->dir, &at);
-	if (f->trouble == ERR_TRUNCATED && f->last_part &&
-	    is_tear(sc, path, f->offset)) {
-		log_info("an unfinished end was cut", "path=%s at=%llu", path,
-			 (unsigned long long)f->offset);
-		sc->report->torn++;
-		if (f->offset == 0) {
-			sys_unlink(sc->store->sys, path);
-		} else {
-			cut_file(sc->store->sys, path, f->offset);
-		}
-		return;
-	}
-	sc->report->damaged++;
-	if (f->trouble == ERR_VERSION || scan_is_systems(f->trouble)) {
-		/* Nothing is cut, and nothing is written behind it. */
-		log_error("a file is damaged: what stands before it is kept",
-			  "path=%s at=%llu error=\"%s\"", path,
-			  (unsigned long long)f->offset, err_str(f->trouble));
-		return;
-	}
-	rc = f->last_part ? 0 : set_later_aside(sc, name, f->part);
-	if (rc != 0) {
-		log_error("what follows a damaged file can't be set aside; nothing "
-			  "more is written there", "path=%s error=\"%s\"", path,
-			  err_str(rc));
-		f->trouble = rc;
-		return;
-	}
-	f->last_part = true;
-	set_aside(sc, path, f->offset, "damaged",
-		  "a file is damaged: what stands before is kept");
-}
-
 /* ---- what W is ---- */
 
 static int by_arrival(const void *a, const void *b)
 {
-	const struct item *x = a, *y = b;
+	const struct scan_item *x = a, *y = b;
 
 	if (x->arrival != y->arrival) {
 		return x->arrival < y->arrival ? -1 : 1;
@@ -339,7 +116,7 @@ static int by_arrival(const void *a, const void *b)
 
 /* A batch that nothing leads up to: its predecessor, in another file, was lost in
  * a crash before either was acknowledged. */
-static bool hangs_in_the_air(const struct scan *sc, const struct item *v,
+static bool hangs_in_the_air(const struct scan *sc, const struct scan_item *v,
 			     size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -353,7 +130,7 @@ static bool hangs_in_the_air(const struct scan *sc, const struct item *v,
 	return false;
 }
 
-static int apply(struct scan *sc, const struct item *v, size_t n)
+static int apply(struct scan *sc, const struct scan_item *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct stream *st = device_stream(sc->device, &v[i].stream);
@@ -380,8 +157,8 @@ static int replay(struct scan *sc, const struct segment_list *l)
 		qsort(sc->items, sc->n_items, sizeof *sc->items, by_arrival);
 	}
 	for (size_t i = 0; i < sc->n_items; i += n) {
-		const struct item *v = &sc->items[i];
-		struct found *f = &sc->found[v->found];
+		const struct scan_item *v = &sc->items[i];
+		struct scan_found *f = &sc->found[v->found];
 		struct segment_name at = l->v[v->found];
 		char path[STORE_PATH];
 		int rc;
@@ -399,7 +176,7 @@ static int replay(struct scan *sc, const struct segment_list *l)
 		    f->last_part && hangs_in_the_air(sc, v, n)) {
 			at.part = v->part;
 			segment_path(path, sc->dir, &at);
-			set_aside(sc, path, v->offset, "dropped",
+			scan_set_aside(sc, path, v->offset, "dropped",
 				  "an end that was never acknowledged "
 				  "continues nothing: taken out");
 			f->cut = true;
@@ -451,7 +228,7 @@ static uint64_t sure_until(const struct scan *sc, size_t found, uint32_t part)
 	uint64_t sure = 0;
 
 	for (size_t i = 0; i < sc->n_items; i++) {
-		const struct item *v = &sc->items[i];
+		const struct scan_item *v = &sc->items[i];
 
 		if (v->found == found && v->part == part &&
 		    v->arrival <= sc->committed && v->next > sure) {
@@ -553,7 +330,7 @@ static int read_device(struct scan *sc, struct segment_list *l)
 	for (size_t i = 0; i < l->n && rc == 0; i++) {
 		sc->report->segments++;
 		if (vouched_for(sc, &l->v[i])) {
-			sc->found[i] = (struct found){.trouble = 1};
+			sc->found[i] = (struct scan_found){.trouble = 1};
 			sc->report->trusted++;
 		} else {
 			sc->n_found = i;
@@ -562,7 +339,7 @@ static int read_device(struct scan *sc, struct segment_list *l)
 	}
 	for (size_t i = 0; i < l->n && rc == 0; i++) {
 		if (sc->found[i].trouble < 0) {
-			resolve_trouble(sc, &sc->found[i], &l->v[i]);
+			scan_resolve(sc, &sc->found[i], &l->v[i]);
 		}
 	}
 	if (rc == 0) {

@@ -1,44 +1,12 @@
-#include "collector/verify.h"
+#include "collector/verify_priv.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "collector/opened.h"
 #include "collector/scan_log.h"
 #include "collector/share.h"
 #include "common/err.h"
-
-/* What was taken of one stream by one batch. */
-struct taken {
-	uint64_t arrival;
-	size_t segment;
-	struct stream_id stream;
-	uint64_t from, end;
-};
-
-/* The chain's head after each batch of a segment. */
-struct chain_seen {
-	struct hash32 *v; /* v[0]: after the header */
-	size_t n, room;
-};
-
-struct verify {
-	struct store *s;
-	verify_cb cb;
-	void *arg;
-	struct verify_totals *totals;
-
-	struct device *device; /* with what the watermark log says */
-	char dir[STORE_PATH];
-	struct segment_list list;
-	struct chain_seen *chains; /* one for each of list */
-	struct signed_head *last;  /* the latest of each */
-	struct taken *taken;
-	size_t n_taken, room_taken;
-	struct opened *o;
-	bool log_missing;
-};
 
 const char *verify_kind_name(enum verify_kind k)
 {
@@ -48,8 +16,7 @@ const char *verify_kind_name(enum verify_kind k)
 	return names[k];
 }
 
-__attribute__((format(printf, 5, 6)))
-static void tell(struct verify *v, enum verify_kind kind, const char *file,
+void verify_tell(struct verify *v, enum verify_kind kind, const char *file,
 		 uint64_t offset, const char *fmt, ...)
 {
 	char path[STORE_PATH + HEX32], text[512];
@@ -74,238 +41,11 @@ static void tell(struct verify *v, enum verify_kind kind, const char *file,
 	v->cb(v->arg, &f);
 }
 
-/* ---- one segment ---- */
-
-static int add_hash(struct chain_seen *c, struct hash32 hash)
-{
-	if (c->n == c->room) {
-		size_t room = c->room * 2 + 16;
-		struct hash32 *p = realloc(c->v, room * sizeof *p);
-
-		if (p == NULL) {
-			return UV_ENOMEM;
-		}
-		c->v = p;
-		c->room = room;
-	}
-	c->v[c->n++] = hash;
-	return 0;
-}
-
-static int add_taken(struct verify *v, size_t segment,
-		     const struct segment_entry *e)
-{
-	for (size_t i = 0; i < e->head.n_streams; i++) {
-		const struct batch_stream *b = &e->head.streams[i];
-
-		if (v->n_taken == v->room_taken) {
-			size_t room = v->room_taken * 2 + 256;
-			struct taken *p =
-				realloc(v->taken, room * sizeof *p);
-
-			if (p == NULL) {
-				return UV_ENOMEM;
-			}
-			v->taken = p;
-			v->room_taken = room;
-		}
-		v->taken[v->n_taken++] = (struct taken){
-			e->envelope.arrival, segment, b->id,
-			envelope_take_from(&e->envelope, i, b->start), b->end};
-	}
-	return 0;
-}
-
-static int keep_head(struct signed_head *last, const struct head *h,
-		     struct slice bytes)
-{
-	if (last->bytes == NULL) {
-		last->bytes = malloc(bytes.n + 1);
-		if (last->bytes == NULL) {
-			return UV_ENOMEM;
-		}
-	}
-	/* Heads of one segment come in order: the last one counts. */
-	last->head = *h;
-	return 0;
-}
-
-/* A head that names this segment must agree with its chain. */
-static void check_head(struct verify *v, size_t i, const struct head *h,
-		       const char *file, uint64_t offset)
-{
-	const struct chain_seen *c = &v->chains[i];
-
-	v->totals->heads++;
-	if (h->index + 1 < (int64_t)c->n &&
-	    !hash32_eq(&c->v[h->index + 1], &h->hash)) {
-		tell(v, VERIFY_REWRITTEN, file, offset,
-		     "the device signed another content of batch %lld",
-		     (long long)h->index);
-	}
-}
-
-static int take_head(struct verify *v, size_t i, const char *file)
-{
-	const struct segment_entry *e = &v->o->e;
-	struct head h;
-	int rc;
-
-	if (v->device->spki.p == NULL) {
-		return 0; /* Said once, for the device. */
-	}
-	rc = head_verify(&h, e->signed_head, v->device->spki);
-	if (rc != 0) {
-		tell(v, VERIFY_REWRITTEN, file, e->offset,
-		     "a signed head does not verify (%s)", err_str(rc));
-		return 0;
-	}
-	check_head(v, i, &h, file, e->offset);
-	return keep_head(&v->last[i], &h, e->signed_head);
-}
-
-static int take_batch(struct verify *v, size_t i, const char *file)
-{
-	const struct segment_entry *e = &v->o->e;
-	struct records records;
-	struct record r;
-	int rc;
-
-	records_init(&records, v->o);
-	while ((rc = records_next(&records, &r)) == 1) {
-		v->totals->records++;
-	}
-	if (rc != 0) {
-		tell(v, VERIFY_REWRITTEN, file, e->offset,
-		     "batch %u is not what its header says (%s)",
-		     e->head.index, err_str(rc));
-	}
-	v->totals->batches++;
-	rc = add_taken(v, i, e);
-	return rc != 0 ? rc : add_hash(&v->chains[i], e->head.hash);
-}
-
-static void tell_trouble(struct verify *v, size_t i, const char *file, int rc)
-{
-	const struct segment_reader *r = &v->o->reader;
-	uint64_t offset = rc == ERR_AUTH || rc == ERR_COMPRESS
-				  ? v->o->e.offset
-				  : r->entries.offset;
-	bool at_end = r->name.part == r->last_part;
-
-	(void)i;
-	if (rc == ERR_AUTH || rc == ERR_COMPRESS) {
-		tell(v, VERIFY_REWRITTEN, file, offset,
-		     "batch %u does not open: %s", v->o->e.head.index,
-		     err_str(rc));
-	} else if (rc == ERR_CHAIN) {
-		tell(v, VERIFY_REWRITTEN, file, offset, "%s", err_str(rc));
-	} else if (rc == ERR_TRUNCATED && at_end) {
-		tell(v, VERIFY_NOTE, file, offset,
-		     "ends in the middle of an entry: being written, or left by "
-		     "a crash");
-	} else {
-		tell(v, VERIFY_DAMAGED, file, offset,
-		     "%s; nothing behind it in this segment can be read",
-		     err_str(rc));
-	}
-}
-
-/* Without the key: structure and chain at least. */
-static int follow_segment(struct verify *v, size_t i, const char *file)
-{
-	struct segment_reader *r = &v->o->reader;
-	int rc = segment_reader_open(r, v->s->sys, v->dir, &v->list.v[i]);
-
-	if (rc != 0) {
-		return 0;
-	}
-	rc = add_hash(&v->chains[i], segment_reader_hash(r));
-	while (rc == 0 && (rc = segment_reader_next(r, &v->o->e)) == 1) {
-		rc = 0;
-		if (v->o->e.kind == ENTRY_BATCH) {
-			v->totals->batches++;
-			rc = add_taken(v, i, &v->o->e);
-			if (rc == 0) {
-				rc = add_hash(&v->chains[i],
-					      v->o->e.head.hash);
-			}
-		}
-	}
-	if (rc < 0 && rc != UV_ENOMEM) {
-		tell_trouble(v, i, file, rc);
-		rc = 0;
-	}
-	segment_reader_close(r);
-	return rc;
-}
-
-static int cannot_open(struct verify *v, size_t i, const char *file, int rc)
-{
-	switch (rc) {
-	case UV_ENOMEM:
-		return rc;
-	case ERR_NOT_OURS:
-		tell(v, VERIFY_SEALED, file, 0,
-		     "is sealed to keys that this store does not have");
-		return follow_segment(v, i, file);
-	case ERR_TRUNCATED:
-		tell(v, VERIFY_NOTE, file, 0,
-		     "has no whole head yet: being written, or left by a "
-		     "crash");
-		return 0;
-	case ERR_AUTH:
-		tell(v, VERIFY_REWRITTEN, file, 0,
-		     "its key does not unwrap: the header was changed");
-		return follow_segment(v, i, file);
-	default:
-		tell(v, VERIFY_DAMAGED, file, 0, "its head can't be read (%s)",
-		     err_str(rc));
-		return 0;
-	}
-}
-
-static int check_segment(struct verify *v, size_t i)
-{
-	struct opened *o = v->o;
-	char file[SEGMENT_NAME];
-	int rc = opened_open(o, v->s->sys, v->dir, &v->list.v[i], v->s->keys,
-			     v->s->n_keys);
-
-	segment_name_format(file, &v->list.v[i]);
-	v->totals->segments++;
-	if (rc != 0) {
-		return cannot_open(v, i, file, rc);
-	}
-	if (memcmp(o->reader.store_id, v->s->id, STORE_ID) != 0) {
-		tell(v, VERIFY_REWRITTEN, file, 0,
-		     "was written by another store");
-	}
-	if (!hash32_eq(&o->reader.device, &v->device->id)) {
-		tell(v, VERIFY_REWRITTEN, file, 0,
-		     "belongs to another device's folder");
-	}
-	rc = add_hash(&v->chains[i], segment_reader_hash(&o->reader));
-	while (rc == 0 && (rc = opened_next(o)) == 1) {
-		segment_name_format(file, &o->reader.name);
-		rc = o->e.kind == ENTRY_BATCH ? take_batch(v, i, file)
-					      : take_head(v, i, file);
-	}
-	v->totals->bytes += o->reader.entries.offset;
-	if (rc < 0 && rc != UV_ENOMEM) {
-		segment_name_format(file, &o->reader.name);
-		tell_trouble(v, i, file, rc);
-		rc = 0;
-	}
-	opened_close(o);
-	return rc;
-}
-
 /* ---- streams ---- */
 
 static int by_stream(const void *a, const void *b)
 {
-	const struct taken *x = a, *y = b;
+	const struct verify_taken *x = a, *y = b;
 	int order = memcmp(&x->stream, &y->stream, sizeof x->stream);
 
 	if (order != 0) {
@@ -321,21 +61,21 @@ static void stream_text(char out[static 33], const struct stream_id *id)
 	}
 }
 
-static void check_taken(struct verify *v, const struct taken *t, uint64_t w)
+static void check_taken(struct verify *v, const struct verify_taken *t, uint64_t w)
 {
 	char id[33], file[SEGMENT_NAME];
 
 	stream_text(id, &t->stream);
 	segment_name_format(file, &v->list.v[t->segment]);
 	if (t->from > w) {
-		tell(v, VERIFY_HOLE, file, 0,
-		     "stream %s: bytes %llu to %llu are not here", id,
-		     (unsigned long long)w, (unsigned long long)t->from);
+		verify_tell(v, VERIFY_HOLE, file, 0,
+			    "stream %s: bytes %llu to %llu are not here", id,
+			    (unsigned long long)w, (unsigned long long)t->from);
 	} else if (t->from < w && t->end > t->from) {
-		tell(v, VERIFY_REPLAY, file, 0,
-		     "stream %s: bytes %llu to %llu are here twice", id,
-		     (unsigned long long)t->from,
-		     (unsigned long long)(t->end < w ? t->end : w));
+		verify_tell(v, VERIFY_REPLAY, file, 0,
+			    "stream %s: bytes %llu to %llu are here twice", id,
+			    (unsigned long long)t->from,
+			    (unsigned long long)(t->end < w ? t->end : w));
 	}
 }
 
@@ -351,11 +91,11 @@ static void check_log(struct verify *v, const struct stream_id *id, uint64_t w)
 	st->told = true;
 	stream_text(text, id);
 	if (st->durable > w) {
-		tell(v, VERIFY_HOLE, "", 0,
-		     "stream %s: bytes %llu to %llu were stored and are not "
-		     "here",
-		     text, (unsigned long long)w,
-		     (unsigned long long)st->durable);
+		verify_tell(v, VERIFY_HOLE, "", 0,
+			    "stream %s: bytes %llu to %llu were stored and are not "
+			    "here",
+			    text, (unsigned long long)w,
+			    (unsigned long long)st->durable);
 	}
 }
 
@@ -403,11 +143,11 @@ static void check_ends(struct verify *v)
 		if (last->bytes != NULL &&
 		    last->head.state != HEAD_ABANDONED &&
 		    last->head.index >= (int64_t)v->chains[i].n) {
-			tell(v, VERIFY_HOLE, file, 0,
-			     "the device signed batches up to %lld, here they "
-			     "end at %lld",
-			     (long long)last->head.index,
-			     (long long)v->chains[i].n - 2);
+			verify_tell(v, VERIFY_HOLE, file, 0,
+				    "the device signed batches up to %lld, here they "
+				    "end at %lld",
+				    (long long)last->head.index,
+				    (long long)v->chains[i].n - 2);
 		}
 	}
 }
@@ -423,9 +163,9 @@ static void check_log_heads(struct verify *v)
 				   sizeof h->head.segment) != 0) {
 				continue;
 			}
-			check_head(v, i, &h->head, "", 0);
+			verify_head(v, i, &h->head, "", 0);
 			if (v->last[i].bytes == NULL) {
-				(void)keep_head(&v->last[i], &h->head,
+				(void)verify_keep_head(&v->last[i], &h->head,
 						slice(h->bytes, h->n));
 			}
 		}
@@ -439,7 +179,7 @@ static void check_previous(struct verify *v)
 		const struct segment_name *now = &v->list.v[i];
 		const struct segment_name *before = &v->list.v[i - 1];
 		const struct head *h = &v->last[i].head;
-		const struct chain_seen *c = &v->chains[i - 1];
+		const struct verify_chain *c = &v->chains[i - 1];
 		char file[SEGMENT_NAME];
 
 		if (v->last[i].bytes == NULL || now->lane != before->lane ||
@@ -450,10 +190,10 @@ static void check_previous(struct verify *v)
 		segment_name_format(file, before);
 		if (!hash32_eq(&c->v[h->previous_index + 1],
 			       &h->previous_hash)) {
-			tell(v, VERIFY_REWRITTEN, file, 0,
-			     "the next segment's signed head names another "
-			     "content of batch %lld",
-			     (long long)h->previous_index);
+			verify_tell(v, VERIFY_REWRITTEN, file, 0,
+				    "the next segment's signed head names another "
+				    "content of batch %lld",
+				    (long long)h->previous_index);
 		}
 	}
 }
@@ -471,19 +211,19 @@ static int on_file(void *arg, const char *name, bool is_dir)
 		return 0;
 	}
 	if (strstr(name, ".seg.dropped") != NULL) {
-		tell(v, VERIFY_NOTE, name, 0,
-		     "an end that was never acknowledged, set aside after a "
-		     "crash");
+		verify_tell(v, VERIFY_NOTE, name, 0,
+			    "an end that was never acknowledged, set aside after a "
+			    "crash");
 	} else if (strstr(name, ".seg.damaged") != NULL) {
-		tell(v, VERIFY_DAMAGED, name, 0,
-		     "was set aside because of damage; what it held may be "
-		     "missing");
+		verify_tell(v, VERIFY_DAMAGED, name, 0,
+			    "was set aside because of damage; what it held may be "
+			    "missing");
 	} else if (strstr(name, ".seg.copy") != NULL) {
-		tell(v, VERIFY_NOTE, name, 0,
-		     "a copy that is being made, or was left half-way, when "
-		     "another collector took the device over");
+		verify_tell(v, VERIFY_NOTE, name, 0,
+			    "a copy that is being made, or was left half-way, when "
+			    "another collector took the device over");
 	} else if (len > 0) {
-		tell(v, VERIFY_NOTE, name, 0, "is no file of this store");
+		verify_tell(v, VERIFY_NOTE, name, 0, "is no file of this store");
 	}
 	return 0;
 }
@@ -494,7 +234,7 @@ static int check_files(struct verify *v)
 
 	v->n_taken = 0;
 	for (size_t i = 0; i < v->list.n && rc == 0; i++) {
-		rc = check_segment(v, i);
+		rc = verify_segment(v, i);
 	}
 	if (rc == 0) {
 		check_log_heads(v);
@@ -515,9 +255,9 @@ static int check_device(struct verify *v)
 	}
 	v->totals->devices++;
 	if (v->device->spki.p == NULL && v->list.n > 0) {
-		tell(v, VERIFY_NOTE, "", 0,
-		     "its key is not in the watermark log: signed heads can't "
-		     "be checked");
+		verify_tell(v, VERIFY_NOTE, "", 0,
+			    "its key is not in the watermark log: signed heads can't "
+			    "be checked");
 	}
 	v->chains = calloc(v->list.n + 1, sizeof *v->chains);
 	v->last = calloc(v->list.n + 1, sizeof *v->last);
@@ -589,13 +329,13 @@ static int check_log_file(void *arg, const char *member, const char *dir)
 	snprintf(name, sizeof name, "%s%swatermarks.log", member,
 		 member[0] == '\0' ? "" : "/");
 	if (rc == ERR_TRUNCATED) {
-		tell(v, VERIFY_NOTE, name, whole,
-		     "ends in the middle of an entry: being written, or left by "
-		     "a crash");
+		verify_tell(v, VERIFY_NOTE, name, whole,
+			    "ends in the middle of an entry: being written, or left by "
+			    "a crash");
 	} else if (rc == UV_ENOENT) {
 		v->log_missing = true;
 	} else if (rc != 0) {
-		tell(v, VERIFY_DAMAGED, name, whole, "%s", err_str(rc));
+		verify_tell(v, VERIFY_DAMAGED, name, whole, "%s", err_str(rc));
 	}
 	return 0;
 }
@@ -631,7 +371,7 @@ int verify_store(struct store *s, verify_cb cb, void *arg,
 		 s->dir);
 	rc = rc == 0 ? sys_list(s->sys, devices, on_device, &v) : rc;
 	if (v.log_missing && totals->devices > 0) {
-		tell(&v, VERIFY_DAMAGED, "watermarks.log", 0, "is not there");
+		verify_tell(&v, VERIFY_DAMAGED, "watermarks.log", 0, "is not there");
 	}
 	if (rc == 0) {
 		check_gone(&v);
