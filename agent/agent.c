@@ -315,7 +315,6 @@ int agent_new(struct agent **out, const struct agent_params *params)
 	buf_init(&a->save.detect_bytes, CHECKPOINT_MAX);
 	buf_init(&a->save.source_bytes, STATE_MAX);
 	a->table_lost_ns = secret_time(a->sys, dir);
-	a->newborn = a->table_lost_ns == 0;
 	rc = device_secret_load(&a->secret, a->sys, dir);
 	if (rc != 0) {
 		log_error("cannot read or make the device's secret",
@@ -453,11 +452,8 @@ int agent_start(struct agent *a)
 {
 	a->started_ns = sys_mono_ns(a->sys);
 	sys_timer_set(a->sys, a->tick, TICK_MS);
-	if (a->shipper == NULL || a->newborn) {
-		/* Nobody knows of a stream what could be compared. */
-		agent_begin_reading(a);
-	}
 	if (a->shipper == NULL) {
+		agent_begin_reading(a);
 		return 0;
 	}
 	sys_timer_set(a->sys, a->start_wait, START_WAIT_MS);

@@ -54,7 +54,6 @@ struct agent {
 	/* When the device's secret was made, if an earlier process made it and no table of
 	 * streams is there all the same; else 0. */
 	int64_t table_lost_ns;
-	bool newborn; /* the device's secret is of this process: no H is older */
 	bool reading;
 	struct sys_timer *tick, *start_wait, *save_wait;
 

@@ -198,13 +198,16 @@ static bool peek_is_there(struct file *f)
 {
 	char bytes[STREAM_LAST];
 	int64_t got;
+	bool same;
 
 	if (f->n_peek == 0) {
 		return true;
 	}
 	got = file_pread(f, bytes, f->n_peek, f->s->position);
-	return got < 0 || ((size_t)got == f->n_peek &&
+	same = got < 0 || ((size_t)got == f->n_peek &&
 			   memcmp(bytes, f->peek, f->n_peek) == 0);
+	explicit_bzero(bytes, sizeof bytes);
+	return same;
 }
 
 /* rest: what was read and not taken. */

@@ -113,7 +113,9 @@ static struct watch *watch_add(struct tail *t, const char *dir)
  * unless it is so recent that one more change would bear the same. */
 static void look_at_entries(struct tail *t, struct watch *w, int64_t mtime_ns)
 {
-	bool recent = sys_wall_ns(t->sys) - mtime_ns < TAIL_COARSE_NS;
+	int64_t age_ns = sys_wall_ns(t->sys) - mtime_ns;
+	/* A time in the future is of a clock that was set back since. */
+	bool recent = age_ns < TAIL_COARSE_NS && age_ns > -TAIL_COARSE_NS;
 
 	if (mtime_ns == 0 || mtime_ns != w->mtime_ns) {
 		w->mtime_ns = recent ? 0 : mtime_ns;
@@ -440,23 +442,29 @@ void scan_check_name(struct file *f)
 }
 
 /* What is written after the wall clock was set back bears times from before that. */
-static void note_clock(struct tail *t, int64_t wall_ns, int64_t mono_ns)
+static void note_clock(struct tail *t)
 {
-	int64_t passed = mono_ns - t->last_scan_ns;
+	int64_t wall_ns = sys_wall_ns(t->sys), mono_ns = sys_mono_ns(t->sys);
+	int64_t passed = mono_ns - t->clock_mono_ns;
 
-	if (t->last_scan_wall_ns != 0 &&
-	    wall_ns - t->last_scan_wall_ns < passed - CLOCK_STEP_NS &&
+	if (wall_ns - t->clock_wall_ns < passed - CLOCK_STEP_NS &&
 	    wall_ns - passed < t->set_back_ns) {
 		t->set_back_ns = wall_ns - passed;
+		if (t->clock_wall_ns > t->set_back_from_ns) {
+			t->set_back_from_ns = t->clock_wall_ns;
+		}
 	}
-	t->last_scan_ns = mono_ns;
-	t->last_scan_wall_ns = wall_ns;
+	if (wall_ns >= t->set_back_from_ns) {
+		/* Times are in order again. */
+		t->set_back_ns = INT64_MAX;
+		t->set_back_from_ns = 0;
+	}
+	t->clock_wall_ns = wall_ns;
+	t->clock_mono_ns = mono_ns;
 }
 
 void scan_run(struct tail *t)
 {
-	int64_t began_ns;
-
 	for (size_t i = 0; i < t->n_files; i++) {
 		t->files[i]->seen = false;
 	}
@@ -466,8 +474,8 @@ void scan_run(struct tail *t)
 	t->scan_failed = false;
 	room_scan_begins(t);
 	t->scan_wanted = false;
-	began_ns = sys_wall_ns(t->sys);
-	note_clock(t, began_ns, sys_mono_ns(t->sys));
+	t->last_scan_ns = sys_mono_ns(t->sys);
+	note_clock(t);
 	for (size_t i = 0; i < t->options->n_files; i++) {
 		const struct sources_file *sf = &t->options->files[i];
 		struct matching m = {t, (uint32_t)i};
@@ -485,9 +493,6 @@ void scan_run(struct tail *t)
 		}
 	}
 	t->scanned = true;
-	if (t->looks_since_ns == 0) {
-		t->looks_since_ns = began_ns;
-	}
 	drop_unseen_watches(t);
 	for (size_t i = t->n_files; i > 0; i--) {
 		struct file *f = t->files[i - 1];

@@ -203,7 +203,6 @@ static void settings(struct tail *t, const struct sources_options *o)
 							   : LIMIT_LINE_MAX);
 	t->poll_ms = o->poll_interval_ms != 0 ? o->poll_interval_ms
 					      : POLL_DEFAULT_MS;
-	t->set_back_ns = INT64_MAX;
 	t->timeout_ms = o->last_line_timeout_ms != 0 ? o->last_line_timeout_ms
 						     : TIMEOUT_DEFAULT_MS;
 	t->max_open = o->max_open != 0 ? (size_t)o->max_open : TAIL_MAX_OPEN;
@@ -253,6 +252,9 @@ int tail_new(struct tail **out, struct sys *sys,
 	t->cb = *cb;
 	t->arg = arg;
 	memcpy(t->secret, secret, STREAM_SECRET);
+	t->clock_wall_ns = sys_wall_ns(sys);
+	t->clock_mono_ns = sys_mono_ns(sys);
+	t->set_back_ns = INT64_MAX;
 	settings(t, options);
 	rc = allocate(t);
 	if (rc != 0) {
@@ -366,6 +368,11 @@ int tail_start(struct tail *t)
 {
 	t->started = true;
 	t->first_start = t->n_known == 0 && !t->table_lost;
+	if (t->looks_since_ns == 0) {
+		/* Not since the first scan: what came before that may be rotated by then,
+		 * while the agent waits for what its collector knows. */
+		t->looks_since_ns = t->clock_wall_ns;
+	}
 	search_add_known(t);
 	sys_timer_set(t->sys, t->poll, t->poll_ms);
 	tail_wake(t);

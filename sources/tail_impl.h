@@ -271,12 +271,12 @@ struct tail {
 	struct folder *folders[TAIL_FOLDERS];
 	size_t n_skipped, max_skipped, folder_skipped;
 	int64_t last_scan_ns;
-	int64_t last_scan_wall_ns; /* 0: not yet */
-	/* The wall clock was set back, to this time or later; INT64_MAX: not since the
-	 * first scan. */
-	int64_t set_back_ns;
-	int64_t looks_since_ns; /* wall clock of the first scan, or when the process
-				 * before this one looked last; 0: not yet */
+	int64_t clock_wall_ns, clock_mono_ns; /* at the last scan, or tail_new() */
+	/* The wall clock was set back, to this time or later, and has not come to where it
+	 * was before; INT64_MAX: no. */
+	int64_t set_back_ns, set_back_from_ns;
+	int64_t looks_since_ns; /* wall clock of tail_new(), or when the process before
+				 * this one looked last; 0: not started */
 	struct sys_timer *work, *poll, *soon;
 
 	struct file **files;
