@@ -193,8 +193,10 @@ int pipeline_restore(struct pipeline *p, struct slice saved)
 	if (rc == 0 && version > 1) {
 		rc = restore_waiting(p, &r);
 	}
-	if (rc == 0 && version > 2) {
-		rc = shares_load(p->shares, reader_blob(&r, SHARES_STATE_MAX));
+	if (rc == 0 && version > 2 &&
+	    shares_load(p->shares, reader_blob(&r, SHARES_STATE_MAX)) != 0) {
+		log_warn("what was understood of each program is not known any more, and is "
+			 "learned anew");
 	}
 	if (rc == 0 && !reader_done(&r)) {
 		rc = ERR_MALFORMED;

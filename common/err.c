@@ -35,7 +35,10 @@ const char *err_advice(int code)
 	case UV_EMFILE:
 	case UV_ENFILE:
 		return "no descriptors are left: raise LimitNOFILE";
+	case UV_ELOOP:
+		return "a symbolic link stands in its place, which is not followed: name the "
+		       "place itself";
 	default:
-		return "";
+		return "look at what stands at its path";
 	}
 }

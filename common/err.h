@@ -45,7 +45,7 @@ enum err {
 const char *err_str(int code);
 
 /* What to do when a file or folder of ours can't be opened, made or written: a constant
- * clause about "its" folder or disk; "" where nothing can be said in general. */
+ * clause about "its" folder, disk or path. */
 const char *err_advice(int code);
 
 #endif

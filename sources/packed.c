@@ -62,7 +62,9 @@ static void put_bomb_aside(struct file *f)
 		d->told_large = true;
 		t->cb.blind(t->arg, slice_str(d->path), slice_str(detail));
 	}
-	put_aside(f);
+	/* Also beside the globs: a search would decode it again and again. */
+	memset(&f->copy_of, 0, sizeof f->copy_of);
+	file_skip(f);
 }
 
 static const char *why(int rc)

@@ -455,6 +455,33 @@ static void a_bomb_is_told_once_and_not_decoded_again_and_again(void **state)
 	assert_int_equal(b->k.n_stored, 1);
 }
 
+/* A search for rotated logs finds it, not a glob. */
+static void a_bomb_beside_a_glob_is_decoded_once(void **state)
+{
+	static char alone[] = "/srv/a/log";
+	struct bench *b = *state;
+
+	b->paths[0] = alone;
+	b->file.paths.n = 1;
+	sink_start(&b->k);
+	world_append(&b->w, "/srv/a/log", "one\n");
+	settle(b, 3000);
+	put_bomb(b, "/srv/a/log.2.zst");
+	world_rename(&b->w, "/srv/a/log", "/srv/a/log.1");
+	world_append(&b->w, "/srv/a/log", "two\n");
+	settle(b, 5000);
+	assert_int_equal(b->k.blind, 1);
+	b->opens = 0;
+	for (int i = 0; i < 20; i++) {
+		world_append(&b->w, "/srv/a/log.2.zst", "x");
+		settle(b, 1000);
+	}
+	assert_int_equal(b->opens, 0);
+	assert_int_equal(count(b, "one"), 1);
+	assert_int_equal(count(b, "two"), 1);
+	assert_int_equal(b->k.n_stored, 2);
+}
+
 /* ---- who has to give way (rather() of room.c) ---- */
 
 static void grow(struct bench *b, const char *format, int from, int to)
@@ -541,6 +568,7 @@ int main(void)
 		TEST(a_folder_of_many_files_does_not_push_out_what_is_known_of_another),
 		TEST(of_more_than_can_be_saved_each_folder_keeps_some),
 		TEST(a_bomb_is_told_once_and_not_decoded_again_and_again),
+		TEST(a_bomb_beside_a_glob_is_decoded_once),
 		TEST(a_file_without_a_name_gives_way_last),
 		TEST(the_folder_that_has_most_gives_way_and_in_it_the_one_read_for_longest),
 	};
