@@ -5,7 +5,9 @@
  * A folder is listed once for all streams whose rest is missing there (a round).  What may
  * be somebody's rest is opened some files at a time, whenever no file waits to be
  * identified; when all were judged, the streams that still have none are told as gaps,
- * unless nothing of them can be missing. */
+ * unless nothing of them can be missing.  While files are renamed there, one that was
+ * listed may be another when it is opened, and one may not be listed at all: a round in
+ * which the folder has changed finds what it finds, and says nothing of the others. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +28,13 @@ struct rest {
 	struct rest_entry *entries;
 	size_t n, room, next;
 	bool failed; /* not every file could be looked into */
+	char *dir;   /* NULL: out of memory */
+	int64_t dir_mtime_ns; /* before it was listed; 0: too recent to tell by, or unknown */
 };
+
+enum { UNSETTLED_MAX = 8 }; /* rounds in a folder that changes all the time */
+/* A kernel stamps folders with a clock that may be a tick behind. */
+#define TICK_NS 20000000
 
 static bool pending(const struct known *k, const struct tail *t)
 {
@@ -65,11 +73,33 @@ static bool nothing_missing(const struct known *k)
 	       st->acked >= st->size && st->acked >= st->top.position;
 }
 
-static void not_found(struct tail *t, struct known *k)
+/* 0: what changes next may bear the same time. */
+static int64_t folder_time(struct tail *t, const char *dir)
+{
+	struct sys_stat st;
+
+	if (dir == NULL || sys_stat(t->sys, dir, &st) != 0 ||
+	    sys_wall_ns(t->sys) - st.mtime_ns < TICK_NS) {
+		return 0;
+	}
+	return st.mtime_ns;
+}
+
+static bool has_settled(struct tail *t, const struct rest *r)
+{
+	return r->dir_mtime_ns != 0 && folder_time(t, r->dir) == r->dir_mtime_ns;
+}
+
+static void not_found(struct tail *t, struct known *k, bool settled)
 {
 	bool compressed = k->unread_copy;
 
 	k->searching = false;
+	if (!settled && k->unsettled < UNSETTLED_MAX) {
+		k->unsettled++;
+		k->wait_polls = 1;
+		return;
+	}
 	if (nothing_missing(k)) {
 		k->st.finished = true;
 		k->st.position = k->st.acked;
@@ -105,6 +135,7 @@ static void rest_end(struct rest *r)
 	}
 	free(r->entries);
 	free(r->due);
+	free(r->dir);
 	*r = (struct rest){0};
 }
 
@@ -275,6 +306,7 @@ static int collect(struct tail *t, const struct known *first)
 static void settle_idle(struct tail *t, int error)
 {
 	struct rest *r = t->rest;
+	bool settled = has_settled(t, r);
 
 	for (size_t i = 0; i < r->n_due; i++) {
 		struct known *k = r->due[i];
@@ -284,7 +316,7 @@ static void settle_idle(struct tail *t, int error)
 		} else if (error != 0) {
 			k->wait_polls = 1; /* Not known to be gone: ask again. */
 		} else {
-			not_found(t, k);
+			not_found(t, k, settled);
 		}
 	}
 	/* They may be forgotten before the round is over. */
@@ -315,6 +347,8 @@ static void begin(struct tail *t, struct known *first)
 		rest_end(r);
 		return;
 	}
+	r->dir = strdup(listed);
+	r->dir_mtime_ns = folder_time(t, r->dir);
 	rc = sys_list(t->sys, listed, on_entry, &l);
 	if (rc != 0 && rc != UV_ENOENT && rc != UV_ENOTDIR) {
 		l.error = rc;
@@ -335,6 +369,9 @@ static void begin(struct tail *t, struct known *first)
 	log_debug("looked for the rests of log files", "folder=%s streams=%zu found=%zu",
 		  dir, r->n_due, r->n);
 	settle_idle(t, l.error);
+	if (r->n == 0) {
+		rest_end(r);
+	}
 }
 
 /* Some more of them. */
@@ -358,7 +395,7 @@ static void open_some(struct tail *t)
 /* Every sibling was judged: who still has no file, has none. */
 static void finish(struct tail *t)
 {
-	bool failed = t->rest->failed;
+	bool failed = t->rest->failed, settled = has_settled(t, t->rest);
 
 	rest_end(t->rest);
 	for (size_t i = 0; i < t->n_known; i++) {
@@ -372,7 +409,7 @@ static void finish(struct tail *t)
 			k->searching = false;
 			k->wait_polls = 1;
 		} else if (k->searching) {
-			not_found(t, k);
+			not_found(t, k, settled);
 		}
 	}
 }

@@ -168,6 +168,7 @@ struct known {
 	bool present;   /* the last scan saw its file */
 	int64_t good_mtime_ns; /* as a file's */
 	unsigned searches;
+	unsigned unsettled;  /* rounds that found nothing while its folder changed */
 	unsigned wait_polls; /* before the next search */
 	bool searching;      /* siblings are looked into for it ... */
 	bool replaced;       /* blank, and its file got a new stream */

@@ -205,6 +205,57 @@ static void a_clock_that_is_set_back_hides_no_file(void **state)
 	bench_fini(&b);
 }
 
+static struct sys_ops racing_ops;
+
+/* Just before the copy is opened, the log is rotated once more. */
+static int open_behind_a_rotation(struct sys *s, const char *path, int flags,
+				  unsigned mode)
+{
+	struct world *w = world_of(s);
+
+	if (strcmp(path, LOG ".1") == 0 && world_name(w, LOG ".2") == NULL) {
+		world_rename(w, LOG ".1", LOG ".2");
+		world_copy(w, LOG, LOG ".1");
+		world_truncate(w, LOG);
+		world_append(w, LOG, "07:03 four\n");
+	}
+	return world_op_open(s, path, flags, mode);
+}
+
+static void a_rest_that_moves_on_while_it_is_looked_for_is_no_gap(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	sink_start(&b.k);
+	for (int i = 0; i < 100; i++) {
+		char line[64];
+
+		snprintf(line, sizeof line, "06:%02d a line of the night\n", i);
+		world_append(&b.w, LOG, line);
+	}
+	settle(&b, 2000);
+	sink_crash(&b.k);
+	later(&b);
+	world_append(&b.w, LOG, "07:01 two\n");
+	world_copy(&b.w, LOG, LOG ".1");
+	world_truncate(&b.w, LOG);
+	world_append(&b.w, LOG, "07:02 three\n");
+	later(&b);
+	racing_ops = *b.w.sys.ops;
+	racing_ops.open = open_behind_a_rotation;
+	b.w.sys.ops = &racing_ops;
+	sink_start(&b.k);
+	settle(&b, 5000);
+	assert_non_null(world_name(&b.w, LOG ".2"));
+	assert_int_equal(count(&b, "07:01 two"), 1);
+	assert_int_equal(count(&b, "07:02 three"), 1);
+	assert_int_equal(count(&b, "07:03 four"), 1);
+	assert_int_equal(b.k.gaps, 0);
+	bench_fini(&b);
+}
+
 static void an_unseen_file_that_begins_like_a_stream_is_flagged(void **state)
 {
 	struct bench b;
@@ -592,6 +643,8 @@ int main(void)
 		cmocka_unit_test(a_copy_from_before_is_no_rest),
 		cmocka_unit_test(what_came_and_went_unseen_repeats_nothing),
 		cmocka_unit_test(a_clock_that_is_set_back_hides_no_file),
+		cmocka_unit_test(
+			a_rest_that_moves_on_while_it_is_looked_for_is_no_gap),
 		cmocka_unit_test(
 			an_unseen_file_that_begins_like_a_stream_is_flagged),
 		cmocka_unit_test(what_was_rotated_read_and_quiet_may_be_deleted),
