@@ -253,7 +253,7 @@ static struct known *remember(struct file *f)
 	k->st.size = file_disk_size(f);
 	k->st.mtime_ns = f->mtime_ns;
 	k->good_mtime_ns = f->good_mtime_ns;
-	k->st.seen_ns = sys_wall_ns(f->tail->sys);
+	k->st.seen_ns = f->tail->clock_wall_ns;
 	k->source = s->source;
 	/* Rewound and not there again: what W and the top say is more. */
 	k->live = s->position >= k->st.top.position &&

@@ -219,7 +219,7 @@ static void nothing_more(struct file *f, struct known *k, bool copy)
 	known_place(f->tail, k, f->dev, f->ino);
 	k->st.size = file_disk_size(f);
 	k->st.mtime_ns = f->mtime_ns;
-	k->st.seen_ns = sys_wall_ns(f->tail->sys);
+	k->st.seen_ns = f->tail->clock_wall_ns;
 	disown(f, k);
 	file_free(f);
 }

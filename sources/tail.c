@@ -589,7 +589,8 @@ static int state_of_file(const struct file *f, struct stream_state *out)
 		raise_position(out);
 		out->size = f->size;
 		out->mtime_ns = f->mtime_ns;
-		out->seen_ns = sys_wall_ns(f->tail->sys);
+		/* Not now: a process that stood still has not looked since. */
+		out->seen_ns = f->tail->clock_wall_ns;
 	}
 	return rc;
 }
