@@ -600,11 +600,21 @@ static int state_of_file(const struct file *f, struct stream_state *out)
 static void look_from(struct stream_state *states, size_t n, const char *path,
 		      int64_t since_ns)
 {
+	bool named = false;
+
 	for (size_t i = 0; i < n; i++) {
 		if (states[i].path != NULL &&
-		    strcmp(states[i].path, path) == 0 &&
-		    since_ns < states[i].mtime_ns) {
-			states[i].mtime_ns = since_ns;
+		    strcmp(states[i].path, path) == 0) {
+			named = true;
+			if (since_ns < states[i].mtime_ns) {
+				states[i].mtime_ns = since_ns;
+			}
+		}
+	}
+	/* No stream has the name yet: then everything was looked at so long ago. */
+	for (size_t i = 0; i < n && !named; i++) {
+		if (since_ns < states[i].seen_ns) {
+			states[i].seen_ns = since_ns;
 		}
 	}
 }
