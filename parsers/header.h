@@ -50,7 +50,6 @@ struct header_reader {
 	struct stamp_cache bsd, iso;
 	struct tag tags[TAGS];
 	size_t host_n;              /* of the last plain tag */
-	char text[2048];            /* a message of JSON, without its escapes */
 };
 
 /* What the header tells that struct header has no field for. */
@@ -150,7 +149,8 @@ static inline bool stamp_iso_again(const struct stamp_cache *c, struct slice *s,
 }
 
 /* A line that is a JSON object with a message, which may be a line of syslog itself; false:
- * it is none.  *h: empty but for its message.  header_json.c */
+ * it is none, or says with escapes what is taken of it.  *h: empty but for its message, and
+ * points into the line.  header_json.c */
 bool header_json(struct header_reader *r, struct slice line, int64_t observed_ns,
 		 struct header *h, struct header_more *more);
 

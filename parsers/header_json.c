@@ -7,6 +7,13 @@
  * Only the members of the object itself are looked at; of two with the same name the first
  * counts, as the writer's own come before what an application adds.  A message that is a
  * line of syslog itself (a container's) is read as one.
+ *
+ * Nothing is decoded.  Secrets are masked in the line as it stands, before it comes here: a
+ * "\u0040" or an array of bytes that was made text afterwards would show what no rule of
+ * redaction could see, in fields and in alerts.  So where a member that is taken holds an
+ * escape, or is an array, the line has no header of JSON; only the newline that a
+ * container's engine leaves at a message's end is cut off.  A message without a backslash
+ * holds no quote either, and can't be an object itself: nothing nests.
  */
 #include "common/timefmt.h"
 #include "parsers/header.h"
@@ -72,11 +79,11 @@ static const struct {
 	{TEXT("short_message"), MEMBER_MESSAGE},
 };
 
-/* A value: the text between the quotes of a string, or a number; an array of numbers,
- * which journald makes of what is not UTF-8, with its brackets. */
+/* A value: the text between the quotes of a string, or a number; an array (journald makes one
+ * of what is not UTF-8) with its brackets. */
 struct value {
 	struct slice text;
-	bool escaped, array;
+	bool array;
 };
 
 static void skip_space(struct slice *s)
@@ -91,10 +98,9 @@ static void skip_space(struct slice *s)
 /* A string, behind its first quote. */
 static bool take_string(struct slice *s, struct value *v)
 {
-	v->escaped = v->array = false;
+	v->array = false;
 	for (size_t i = 0; i < s->n; i++) {
 		if (s->p[i] == '\\') {
-			v->escaped = true;
 			i++;
 		} else if (s->p[i] == '"') {
 			v->text = slice(s->p, i);
@@ -138,7 +144,6 @@ static bool take_value(struct slice *s, struct value *v)
 	if (TAKE(s, "\"")) {
 		return take_string(s, v);
 	}
-	v->escaped = false;
 	v->array = HAS(*s, "[");
 	if (TAKE(s, "[") || TAKE(s, "{")) {
 		if (!skip_nested(s)) {
@@ -208,159 +213,22 @@ static bool read_object(struct slice s, struct value members[static MEMBER_NR])
 
 /* ---- texts ---- */
 
-static int hex4(const char *p)
+static bool stands_plain(const struct value *v)
 {
-	int v = 0;
-
-	for (int i = 0; i < 4; i++) {
-		unsigned char b = (unsigned char)p[i], low = b | 0x20;
-
-		if (is_digit(p[i])) {
-			v = v * 16 + (b - '0');
-		} else if (low >= 'a' && low <= 'f') {
-			v = v * 16 + (low - 'a' + 10);
-		} else {
-			return -1;
-		}
-	}
-	return v;
+	return !v->array && slice_chr(v->text, '\\') == SIZE_MAX;
 }
 
-/* The code point behind "\u", and of a pair of surrogates the one they make. */
-static int take_code(struct slice *s)
+/* All that is taken stands in the line as it is meant; see above. */
+static bool all_plain(struct value members[static MEMBER_NR])
 {
-	int high, low;
-
-	if (s->n < 4 || (high = hex4(s->p)) < 0) {
-		return -1;
-	}
-	*s = slice_skip(*s, 4);
-	if (high < 0xd800 || high > 0xdfff) {
-		return high;
-	}
-	if (high >= 0xdc00 || s->n < 6 || !HAS(*s, "\\u") ||
-	    (low = hex4(s->p + 2)) < 0xdc00 || low > 0xdfff) {
-		return 0xfffd;
-	}
-	*s = slice_skip(*s, 6);
-	return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-}
-
-static size_t put_utf8(char *to, int code)
-{
-	if (code < 0x80) {
-		to[0] = (char)code;
-		return 1;
-	}
-	if (code < 0x800) {
-		to[0] = (char)(0xc0 | code >> 6);
-		to[1] = (char)(0x80 | (code & 0x3f));
-		return 2;
-	}
-	if (code < 0x10000) {
-		to[0] = (char)(0xe0 | code >> 12);
-		to[1] = (char)(0x80 | (code >> 6 & 0x3f));
-		to[2] = (char)(0x80 | (code & 0x3f));
-		return 3;
-	}
-	to[0] = (char)(0xf0 | code >> 18);
-	to[1] = (char)(0x80 | (code >> 12 & 0x3f));
-	to[2] = (char)(0x80 | (code >> 6 & 0x3f));
-	to[3] = (char)(0x80 | (code & 0x3f));
-	return 4;
-}
-
-static const char *unescaped(char b)
-{
-	switch (b) {
-	case 'b':
-		return "\b";
-	case 'f':
-		return "\f";
-	case 'n':
-		return "\n";
-	case 'r':
-		return "\r";
-	case 't':
-		return "\t";
-	default:
-		return b == '"' || b == '\\' || b == '/' ? "" : NULL;
-	}
-}
-
-/* Without its escapes, in the reader's buffer; false: there is no room, or it is no JSON. */
-static bool unescape(struct header_reader *r, struct slice s, struct slice *out)
-{
-	size_t n = 0;
-
-	while (s.n > 0) {
-		const char *plain;
-		char b = s.p[0];
-		int code;
-
-		if (n + 4 > sizeof r->text) {
+	/* Docker's log ends with its newline. */
+	TAKE_END(&members[MEMBER_MESSAGE].text, "\\n");
+	for (int i = 0; i < MEMBER_NR; i++) {
+		if (!stands_plain(&members[i])) {
 			return false;
 		}
-		s = slice_skip(s, 1);
-		if (b != '\\') {
-			r->text[n++] = b;
-			continue;
-		}
-		if (TAKE(&s, "u")) {
-			code = take_code(&s);
-			if (code < 0) {
-				return false;
-			}
-			n += put_utf8(r->text + n, code == 0 ? '?' : code);
-			continue;
-		}
-		plain = s.n > 0 ? unescaped(s.p[0]) : NULL;
-		if (plain == NULL) {
-			return false;
-		}
-		r->text[n++] = *plain != '\0' ? *plain : s.p[0];
-		s = slice_skip(s, 1);
 	}
-	*out = slice(r->text, n);
 	return true;
-}
-
-/* "[70,97,...]": bytes. */
-static bool from_array(struct header_reader *r, struct slice s, struct slice *out)
-{
-	size_t n = 0;
-
-	TAKE(&s, "[");
-	while (!TAKE(&s, "]")) {
-		struct slice digits;
-		uint64_t v;
-
-		skip_space(&s);
-		if (!take_digits(&s, &digits) || !slice_to_u64(digits, 255, &v) ||
-		    n == sizeof r->text) {
-			return false;
-		}
-		r->text[n++] = (char)(unsigned char)v;
-		skip_space(&s);
-		TAKE(&s, ",");
-	}
-	*out = slice(r->text, n);
-	return true;
-}
-
-/* A message that can't be put into the buffer stays as it is in the line. */
-static struct slice message_of(struct header_reader *r, const struct value *v)
-{
-	struct slice text = v->text;
-
-	if (v->array) {
-		from_array(r, text, &text);
-	} else if (v->escaped) {
-		unescape(r, text, &text);
-	}
-	TAKE_END(&text, "\n");
-	TAKE_END(&text, "\r");
-	return text;
 }
 
 /* ---- the header ---- */
@@ -404,11 +272,6 @@ static int64_t time_of(struct header_reader *r, const struct value members[stati
 	return s.n > 0 ? epoch(members[MEMBER_TIME].text) : TIME_NONE;
 }
 
-static struct slice plain(const struct value *v)
-{
-	return v->escaped || v->array ? SLICE_NONE : v->text;
-}
-
 /* "sshd[7]:" */
 static void set_tag(struct header *h, struct slice tag)
 {
@@ -441,29 +304,30 @@ static bool read_header(struct header_reader *r, struct slice line, int64_t obse
 	struct value members[MEMBER_NR] = {0};
 	struct slice base;
 
-	if (!read_object(line, members) || members[MEMBER_MESSAGE].text.p == NULL) {
+	if (!read_object(line, members) || members[MEMBER_MESSAGE].text.p == NULL ||
+	    !all_plain(members)) {
 		return false;
 	}
 	h->format = HEADER_OTHER;
 	h->time_ns = time_of(r, members, observed_ns);
 	h->priority = priority_of(members);
-	h->host = plain(&members[MEMBER_HOST]);
-	h->program = plain(&members[MEMBER_PROGRAM]);
+	h->host = members[MEMBER_HOST].text;
+	h->program = members[MEMBER_PROGRAM].text;
 	if (h->program.n == 0) {
-		h->program = plain(&members[MEMBER_COMM]);
+		h->program = members[MEMBER_COMM].text;
 	}
-	h->pid = plain(&members[MEMBER_PID]);
+	h->pid = members[MEMBER_PID].text;
 	if (slice_digits(h->pid) != h->pid.n) {
 		h->pid = SLICE_NONE;
 	}
 	if (h->program.n == 0) {
-		set_tag(h, plain(&members[MEMBER_TAG]));
+		set_tag(h, members[MEMBER_TAG].text);
 	}
 	base = h->program;
 	if (base.n > 0 && base.p[0] == '/' && take_last(&base, '/', &h->program)) {
 		base = h->program;
 	}
-	h->message = message_of(r, &members[MEMBER_MESSAGE]);
+	h->message = members[MEMBER_MESSAGE].text;
 	return true;
 }
 
@@ -475,7 +339,7 @@ bool header_json(struct header_reader *r, struct slice line, int64_t observed_ns
 	if (!HAS(line, "{") || !read_header(r, line, observed_ns, h)) {
 		return false;
 	}
-	if (h->program.n > 0 || HAS(h->message, "{")) {
+	if (h->program.n > 0) {
 		return true;
 	}
 	outer = *h;

@@ -18,43 +18,53 @@ struct origin {
 	bool has_user;
 };
 
-/* "RHOST[ ][ user=USER]" at the start of s. */
-static void take_rhost(struct slice s, struct origin *o)
+/* "RHOST[ ][ user=USER]" at the start of s; false: there is something else behind RHOST. */
+static bool take_rhost(struct slice s, struct origin *o)
 {
 	take_word(&s, &o->rhost);
 	skip_blanks(&s);
 	o->has_user = TAKE(&s, "user=");
 	o->user = s;
+	return o->has_user || s.n == 0;
 }
 
-/* s starts behind " ruser=". */
-static void split_origin(struct slice s, struct origin *o)
+/* Whether a daemon would write this: one name twice; no user, as PAM does not know him; or, of
+ * a daemon that has no ruser, anything. */
+static bool likely(const struct origin *o)
+{
+	return !o->has_user || o->ruser.n == 0 || slice_eq(o->user, o->ruser);
+}
+
+/* s starts behind " ruser=".  A name that holds " rhost=" makes several readings; where not
+ * just one of them is likely, none is told.  local: ruser is an account of this host, which
+ * holds no such thing, so that the first is the daemon's. */
+static void split_origin(struct slice s, bool local, struct origin *o)
 {
 	static const struct slice key = TEXT(" rhost=");
-	size_t first = slice_find(s, key), last;
-	struct origin inner;
+	size_t at = slice_find(s, key);
+	struct origin one = {.ruser = SLICE_NONE};
+	unsigned readings = 0;
 
-	*o = (struct origin){.ruser = SLICE_NONE};
-	if (first == SIZE_MAX) {
+	*o = one;
+	if (at == SIZE_MAX) {
 		return;
 	}
-	o->ruser = slice_head(s, first);
-	take_rhost(slice_skip(s, first + key.n), o);
-	if (first == 0) {
-		return; /* As below. */
-	}
-	last = slice_rfind(slice_skip(s, first + 1), key);
-	if (last == SIZE_MAX || (o->has_user && slice_eq(o->user, o->ruser))) {
-		/* One reading only; or ruser is empty, so that nothing in front
-		 * is the attacker's; or the daemon wrote one name twice. */
+	o->ruser = slice_head(s, at);
+	take_rhost(slice_skip(s, at + key.n), o);
+	if (local || slice_find(slice_skip(s, at + 1), key) == SIZE_MAX) {
 		return;
 	}
-	last += first + 1;
-	inner.ruser = slice_head(s, last);
-	take_rhost(slice_skip(s, last + key.n), &inner);
-	if (inner.user.n == 0 || inner.has_user) {
-		*o = inner;
+	for (size_t next = at; at != SIZE_MAX; at = next) {
+		struct origin other = {.ruser = slice_head(s, at)};
+
+		if (take_rhost(slice_skip(s, at + key.n), &other) && likely(&other)) {
+			one = other;
+			readings++;
+		}
+		next = slice_find(slice_skip(s, at + 1), key);
+		next = next == SIZE_MAX ? next : next + at + 1;
 	}
+	*o = readings == 1 ? one : (struct origin){.ruser = SLICE_NONE};
 }
 
 struct service {
@@ -168,7 +178,7 @@ static bool failures(struct context *c, struct slice m, uint32_t n, bool more,
 		o.ruser = SLICE_NONE;
 		take_rhost(m, &o);
 	} else if (take_before(&m, SLICE_LIT(" ruser="), &head)) {
-		split_origin(m, &o);
+		split_origin(m, is(s, "su") || is(s, "sudo"), &o);
 		tty = scan_pair(head, SLICE_LIT("tty="));
 	} else {
 		return false;

@@ -9,7 +9,8 @@
  *
  * The client chooses the user name, its disconnect message, its offers, and for
  * hostbased its own user and host.  They are logged between fixed words, so a
- * line is read from both ends, and the address is that of the last " from ".
+ * line is read from both ends, and the address is that of the last " from ".  But the ID of a
+ * certificate, which the client may have signed itself, stands behind that: see in_doubt().
  */
 #include "parsers/family.h"
 #include "parsers/sshd.h"
@@ -146,7 +147,28 @@ static void set_key(struct context *c, struct slice extra)
 	}
 }
 
-/* METHOD for [invalid user ]USER from ADDRESS port N ssh2[: extra] */
+/* Whether what was taken for the end of the line may be part of a certificate's ID: something
+ * in front of it is an end as well, behind which a certificate begins.  Which of the two the
+ * daemon wrote nobody can tell, since the name in front of them is the client's too; nor need
+ * the certificate's own end be there, as long lines are cut. */
+static bool in_doubt(struct slice m, const struct ssh_origin *found)
+{
+	size_t at = last_from(m.p, found->user.n + 1);
+	struct ssh_origin o;
+	struct slice type;
+
+	for (; at != SIZE_MAX; at = last_from(m.p, at + 1)) {
+		if (tail_fits(slice_skip(m, at + 6), true, &o) &&
+		    take_word(&o.extra, &type) &&
+		    slice_find(type, SLICE_LIT("-CERT")) != SIZE_MAX) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* METHOD for [invalid user ]USER from ADDRESS port N ssh2[: extra]; of what is in doubt
+ * nothing is kept but "invalid user ". */
 static bool take_method(struct context *c, struct slice *m,
 			struct slice *method, struct ssh_origin *o)
 {
@@ -164,11 +186,34 @@ static bool take_method(struct context *c, struct slice *m,
 		return false;
 	}
 	set_method(c, *method);
+	if ((IS(*method, "publickey") || IS(*method, "hostbased")) && in_doubt(*m, o)) {
+		take_invalid(m);
+		*o = (struct ssh_origin){.user = slice_head(o->user, (size_t)(m->p - o->user.p))};
+		if (c->slot != NULL) {
+			slot_give(c->slot, c->e);
+		}
+		return true;
+	}
 	ssh_set_origin(c, o);
 	if (IS(*method, "publickey") && o->extra.n > 0) {
 		set_key(c, o->extra);
 	}
 	return true;
+}
+
+/* Whose name is in doubt stays the one that an earlier line gave. */
+static void name_user(struct context *c, const struct ssh_origin *o)
+{
+	if (o->address.n > 0) {
+		set_user(c, o->user);
+	}
+}
+
+/* Not so where the line's origin is in doubt and no earlier one of the connection named it: a
+ * failure would then count for nobody, and the line that brings the address tells it. */
+static bool origin_known(const struct context *c, const struct ssh_origin *o)
+{
+	return o->address.n > 0 || (c->slot != NULL && c->slot->address_n > 0);
 }
 
 static bool accepted(struct context *c, struct slice m)
@@ -180,7 +225,7 @@ static bool accepted(struct context *c, struct slice m)
 	if (!take_method(c, &m, &method, &o)) {
 		return false;
 	}
-	set_user(c, o.user);
+	name_user(c, &o);
 	say_success(c);
 	keep(c);
 	return true;
@@ -197,11 +242,13 @@ static bool failed(struct context *c, struct slice m)
 		return false;
 	}
 	invalid = take_invalid(&o.user);
-	set_user(c, o.user);
+	name_user(c, &o);
 	if (invalid) {
 		SET(c, EVENT_REASON, "invalid user");
 	}
-	if (IS(method, "publickey") || IS(method, "none")) {
+	if (!origin_known(c, &o)) {
+		say_pending(c);
+	} else if (IS(method, "publickey") || IS(method, "none")) {
 		/* A client offers one key after the other: the offers are one
 		 * attempt, and whether it failed is known at its end. */
 		if (invalid || IS(method, "none")) {
@@ -230,10 +277,14 @@ static bool postponed(struct context *c, struct slice m)
 	}
 	if (take_invalid(&o.user)) {
 		SET(c, EVENT_REASON, "invalid user");
-		set_user(c, o.user);
-		say_failure(c, COUNT_FLOOR, 1);
+		name_user(c, &o);
+		if (origin_known(c, &o)) {
+			say_failure(c, COUNT_FLOOR, 1);
+		} else {
+			say_pending(c);
+		}
 	} else {
-		set_user(c, o.user);
+		name_user(c, &o);
 		say_pending(c);
 	}
 	keep(c);

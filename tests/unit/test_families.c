@@ -69,6 +69,9 @@ static void pam_lines_of_any_service_are_read(void **state)
 	CHECK_EACH(cases);
 }
 
+#define FTP H "vsftpd[7]: pam_unix(vsftpd:auth): authentication failure; logname= uid=0 euid=0 " \
+	      "tty=ftp "
+
 /* FTP daemons put the client's name into ruser and user alike. */
 static void pam_pairs_can_not_be_forged(void **state)
 {
@@ -87,6 +90,23 @@ static void pam_pairs_can_not_be_forged(void **state)
 		   "logname= uid=0 euid=0 tty=ftp ruser=a rhost=203.0.113.9 "
 		   "rhost=192.0.2.1",
 		 "ftp_login failure 1 user=a rhost=203.0.113.9 ip=192.0.2.1"},
+		/* One name twice, which itself holds a whole reading. */
+		{FTP "ruser=x rhost=8.8.8.8 user=y rhost=192.0.2.1  user=x rhost=8.8.8.8 user=y",
+		 "ftp_login failure 1 user=x rhost=8.8.8.8 user=y ip=192.0.2.1"},
+		{FTP "ruser=x rhost=8.8.8.8  user=y rhost=192.0.2.1  user=x rhost=8.8.8.8  user=y",
+		 "ftp_login failure 1 user=x rhost=8.8.8.8  user=y ip=192.0.2.1"},
+		/* Two readings, or none: "q rhost=192.0.2.1" from 8.8.8.8, or an unknown "q
+		 * rhost=192.0.2.1 rhost=8.8.8.8  user=q" from 192.0.2.1? */
+		{FTP "ruser=q rhost=192.0.2.1 rhost=8.8.8.8  user=q rhost=192.0.2.1",
+		 "ftp_login failure 1"},
+		{FTP "ruser= rhost=8.8.8.8 user=y rhost=192.0.2.1", "ftp_login failure 1"},
+		{FTP "ruser= rhost=8.8.8.8 rhost=192.0.2.1",
+		 "ftp_login failure 1 user= rhost=8.8.8.8 ip=192.0.2.1"},
+		{FTP "ruser=a rhost=8.8.8.8 user=b rhost=8.8.4.4 user=c", "ftp_login failure 1"},
+		/* Who runs su has a name without such things, and types the other. */
+		{H "su: pam_sss(su:auth): authentication failure; logname=bob uid=1000 euid=0 "
+		   "tty=/dev/pts/1 ruser=bob rhost= user=root rhost=8.8.8.8",
+		 "su failure 1 user=bob to=root rhost=8.8.8.8"},
 	};
 
 	(void)state;

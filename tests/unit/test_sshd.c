@@ -310,6 +310,65 @@ static void the_lines_of_one_attempt_count_once(void **state)
 	CHECK_IN_ORDER(cases);
 }
 
+#define REAL " from 192.0.2.1 port 22 ssh2: RSA-CERT SHA256:a ID x"
+#define MADE_UP " from 8.8.8.8 port 22 ssh2: RSA-CERT SHA256:b ID x"
+#define SIGNED " (serial 0) CA RSA SHA256:c"
+
+/* Whoever signs his own certificate chooses its ID, which stands behind the address. */
+static void a_certificates_id_can_not_name_an_address(void **state)
+{
+	static const struct line_case cases[] = {
+		{H "Failed publickey for invalid user bob" REAL SIGNED,
+		 "ssh_login failure 1 user=bob ip=192.0.2.1 port=22 method=publickey"},
+		{H "Failed publickey for invalid user bob" REAL MADE_UP SIGNED,
+		 "ssh_login unknown 0 method=publickey"},
+		{H "Failed publickey for bob" REAL MADE_UP SIGNED,
+		 "ssh_login unknown 0 method=publickey"},
+		{H "Accepted publickey for bob" REAL MADE_UP SIGNED,
+		 "ssh_login success 1 method=publickey"},
+		{H "Postponed publickey for invalid user bob" REAL MADE_UP SIGNED,
+		 "ssh_login unknown 0 method=publickey"},
+		{H "Failed hostbased for bob" REAL MADE_UP SIGNED ", client user \"u\", client "
+		   "host \"h\"", "ssh_login unknown 0 method=hostbased"},
+		{H "Failed publickey for bob" REAL " from 8.8.8.8 port 22 ssh2" SIGNED,
+		 "ssh_login unknown 0 user=bob ip=192.0.2.1 port=22 method=publickey"},
+		/* Before 7.3 there was no fingerprint; and long lines are cut. */
+		{H "Failed publickey for bob from 192.0.2.1 port 22 ssh2: RSA-CERT ID x from "
+		   "8.8.8.8 port 22 ssh2: RSA-CERT ID x (serial 0) CA RSA a:b",
+		 "ssh_login unknown 0 method=publickey"},
+		{H "Failed publickey for bob" REAL " from 8.8.8.8 port 22 ssh2: RSA SHA256:b",
+		 "ssh_login unknown 0 method=publickey"},
+		{H "Failed publickey for bob" REAL " from 8.8.8.8 port 22",
+		 "ssh_login unknown 0 method=publickey"},
+		/* A name as long as it likes makes no certificate of a key. */
+		{H "Failed publickey for invalid user a from 8.8.8.8 port 22 ssh2: RSA SHA256:b "
+		   "from 192.0.2.1 port 22 ssh2: RSA SHA256:c",
+		 "ssh_login failure 1 user=a from 8.8.8.8 port 22 ssh2: RSA SHA256:b "
+		 "ip=192.0.2.1 port=22 method=publickey"},
+		{H "Failed password for invalid user a" MADE_UP " from 192.0.2.1 port 22 ssh2",
+		 "ssh_login failure 1 user=a" MADE_UP " ip=192.0.2.1 port=22 method=password"},
+	};
+
+	(void)state;
+	CHECK_EACH(cases);
+}
+
+/* What an earlier line of the connection told is not in doubt. */
+static void a_certificate_in_doubt_has_its_connections_address(void **state)
+{
+	static const struct line_case cases[] = {
+		{H "Invalid user bob from 192.0.2.1 port 22",
+		 "ssh_login failure 1 user=bob ip=192.0.2.1 port=22"},
+		{H "Failed publickey for invalid user bob" REAL MADE_UP SIGNED,
+		 "ssh_login failure 0 user=bob ip=192.0.2.1 port=22 method=publickey"},
+		{H "Connection closed by invalid user bob 192.0.2.1 port 22 [preauth]",
+		 "ssh_login failure 0 user=bob ip=192.0.2.1 port=22"},
+	};
+
+	(void)state;
+	CHECK_IN_ORDER(cases);
+}
+
 static void keys_offered_before_a_success_are_no_failure(void **state)
 {
 	static const struct line_case cases[] = {
@@ -397,6 +456,8 @@ int main(void)
 		cmocka_unit_test(what_sshd_never_says_is_left_alone),
 		cmocka_unit_test(a_name_is_never_taken_for_an_address),
 		cmocka_unit_test(the_lines_of_one_attempt_count_once),
+		cmocka_unit_test(a_certificates_id_can_not_name_an_address),
+		cmocka_unit_test(a_certificate_in_doubt_has_its_connections_address),
 		cmocka_unit_test(keys_offered_before_a_success_are_no_failure),
 		cmocka_unit_test(an_old_pid_is_a_new_connection),
 		cmocka_unit_test(what_is_remembered_is_bounded),
