@@ -184,8 +184,25 @@ static int count_damaged(void *arg, const char *name, bool is_dir)
 	return 0;
 }
 
+/* Says which can't be read, and how many that is.  What is gone since the folder was
+ * listed was delivered meanwhile. */
+static size_t tell_unreadable(const struct spool_entries *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n_unreadable; i++) {
+		if (l->unreadable[i].error != UV_ENOENT) {
+			cli_fail("spool", "%s cannot be read: %s", l->unreadable[i].path,
+				 err_str(l->unreadable[i].error));
+			n++;
+		}
+	}
+	return n;
+}
+
 /* Everything that was found, and how much of it is wrong. */
-static int tell_json(const struct spool_entries *l, size_t aside, size_t lost)
+static int tell_json(const struct spool_entries *l, size_t aside, size_t lost,
+		     size_t unreadable)
 {
 	struct buf out;
 	struct json j;
@@ -200,8 +217,9 @@ static int tell_json(const struct spool_entries *l, size_t aside, size_t lost)
 	}
 	json_array_end(&j);
 	json_u64(&j, "losses", lost);
+	json_u64(&j, "unreadable", unreadable);
 	json_u64(&j, "set_aside", aside);
-	json_bool(&j, "ok", lost == 0);
+	json_bool(&j, "ok", lost == 0 && unreadable == 0);
 	json_object_end(&j);
 	rc = json_end(&j);
 	if (rc == 0) {
@@ -215,18 +233,20 @@ static int tell_json(const struct spool_entries *l, size_t aside, size_t lost)
 static int tell(const struct request *q, const struct spool_entries *l,
 		bool all)
 {
-	size_t lost = 0, aside = 0;
+	size_t lost = 0, aside = 0, unreadable = tell_unreadable(l);
 	uint64_t bytes = 0;
+	bool sound;
 
 	sys_list(sys_plain(), q->dir, count_damaged, &aside);
 	for (size_t i = 0; i < l->n; i++) {
 		lost += l->v[i].lost;
 		bytes += l->v[i].size;
 	}
+	sound = lost == 0 && unreadable == 0;
 	if (q->json) {
-		int rc = tell_json(l, aside, lost);
+		int rc = tell_json(l, aside, lost, unreadable);
 
-		return rc == CLI_OK && lost > 0 && !all ? CLI_FAILED : rc;
+		return rc == CLI_OK && !sound && !all ? CLI_FAILED : rc;
 	}
 	for (size_t i = 0; i < l->n; i++) {
 		if (all) {
@@ -237,8 +257,8 @@ static int tell(const struct request *q, const struct spool_entries *l,
 	}
 	printf("%zu segments, %llu bytes, %zu set aside as *.damaged: %s\n",
 	       l->n, (unsigned long long)bytes, aside,
-	       lost == 0 ? "all of it is whole" : "NOT SOUND");
-	return lost > 0 && !all ? CLI_FAILED : CLI_OK;
+	       sound ? "all of it is whole" : "NOT SOUND");
+	return !sound && !all ? CLI_FAILED : CLI_OK;
 }
 
 /* ---- the subcommands ---- */
@@ -262,7 +282,8 @@ static int run_export(const struct request *q, const struct spool_entries *l)
 	int rc;
 
 	if (q->store != NULL) {
-		return spool_export_open(sys_plain(), l, q->store);
+		rc = spool_export_open(sys_plain(), l, q->store);
+		return tell_unreadable(l) == 0 ? rc : CLI_FAILED;
 	}
 	if (q->certificate[0] != '\0' &&
 	    identity_load(&device, q->certificate, q->key, q->authority,
@@ -271,7 +292,7 @@ static int run_export(const struct request *q, const struct spool_entries *l)
 	}
 	rc = spool_export_to(sys_plain(), l, q->to, device);
 	identity_free(device);
-	return rc;
+	return tell_unreadable(l) == 0 ? rc : CLI_FAILED;
 }
 
 static int on_damaged(void *arg, const char *name, bool is_dir)

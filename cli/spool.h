@@ -31,9 +31,17 @@ struct spool_entry {
 	size_t n_ranges;
 };
 
+/* One that can't be opened, or not to its end: nobody knows what is in it. */
+struct spool_unreadable {
+	char *path;
+	int error; /* UV_E* */
+};
+
 struct spool_entries {
 	struct spool_entry *v;
 	size_t n;
+	struct spool_unreadable *unreadable;
+	size_t n_unreadable;
 };
 
 /* spool_look() or spool_recover(). */
@@ -45,6 +53,7 @@ int spool_entries_read(struct spool_entries *l, struct sys *sys, const char *dir
 void spool_entries_fini(struct spool_entries *l);
 /* Its file's, without the folder. */
 const char *spool_entry_name(const struct spool_entry *e);
+const char *spool_path_name(const char *path);
 
 /* Of a file that was exported, beside it: what its device has signed (wire/voucher.h). */
 #define SPOOL_VOUCHER ".voucher"

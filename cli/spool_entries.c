@@ -126,6 +126,24 @@ static int on_loss(void *arg, const struct spool_loss *l)
 	return 0;
 }
 
+static int on_unreadable(void *arg, const char *path, int error)
+{
+	struct spool_entries *l = &((struct gathering *)arg)->l;
+	struct spool_unreadable *v =
+		realloc(l->unreadable, (l->n_unreadable + 1) * sizeof *v);
+
+	if (v == NULL) {
+		return UV_ENOMEM;
+	}
+	l->unreadable = v;
+	v[l->n_unreadable] = (struct spool_unreadable){strdup(path), error};
+	if (v[l->n_unreadable].path == NULL) {
+		return UV_ENOMEM;
+	}
+	l->n_unreadable++;
+	return 0;
+}
+
 void spool_entries_fini(struct spool_entries *l)
 {
 	for (size_t i = 0; i < l->n; i++) {
@@ -135,14 +153,19 @@ void spool_entries_fini(struct spool_entries *l)
 		free(l->v[i].streams);
 		free(l->v[i].ranges);
 	}
+	for (size_t i = 0; i < l->n_unreadable; i++) {
+		free(l->unreadable[i].path);
+	}
 	free(l->v);
+	free(l->unreadable);
 }
 
 int spool_entries_read(struct spool_entries *l, struct sys *sys, const char *dir,
 		       spool_walk walk)
 {
 	static const struct spool_visitor visitor = {on_segment, on_batch,
-						     on_end, on_loss};
+						     on_end, on_loss,
+						     on_unreadable};
 	struct gathering g = {0};
 	int rc = walk(sys, dir, &visitor, &g);
 
@@ -150,9 +173,14 @@ int spool_entries_read(struct spool_entries *l, struct sys *sys, const char *dir
 	return rc;
 }
 
+const char *spool_path_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash == NULL ? path : slash + 1;
+}
+
 const char *spool_entry_name(const struct spool_entry *e)
 {
-	const char *slash = strrchr(e->path, '/');
-
-	return slash == NULL ? e->path : slash + 1;
+	return spool_path_name(e->path);
 }

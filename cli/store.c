@@ -33,12 +33,14 @@ static void help(void)
 	      "reach the\ncollector: files, or folders of them, each with the .voucher "
 	      "beside it that says\nwhose it is.  Each line is stored once, also when a "
 	      "file comes twice or the device\nsends the same later; what is whole of a "
-	      "damaged file is taken.  Not while the\ncollector runs: a store has one "
-	      "writer.  Alerts and output follow at its next start.\n\n"
+	      "damaged file is taken.  It reads as the\ncollector's user: what root has "
+	      "exported, `chown -R nightjar-collector` first.  Not\nwhile the collector "
+	      "runs: a store has one writer.  Alerts and output follow at its\nnext "
+	      "start.\n\n"
 	      "  -c FILE      the collector's configuration "
 	      "(" CONFIG_COLLECTOR_PATH ")\n"
-	      "  --store DIR  the store itself\n"
-	      "  --json       the answer as JSON\n"
+	      "  --store DIR  verify, list: the store itself\n"
+	      "  --json       verify, list: the answer as JSON\n"
 	      "  --help       this text\n\n"
 	      "Exit status: 0 good, 1 something is wrong, 2 used wrongly.\n"
 	      "Examples: nightjar store verify --store "
@@ -294,9 +296,13 @@ int cmd_store(int argc, char **argv)
 	}
 	what = words[0];
 	if (strcmp(what, "import") == 0) {
-		if (n < 2 || q.store != NULL || q.json) {
-			return cli_usage("store", "import takes -c FILE and what to "
-						  "import");
+		if (q.store != NULL || q.json) {
+			return cli_usage("store", "%s is not for import, which takes -c FILE",
+					 q.store != NULL ? "--store" : "--json");
+		}
+		if (n < 2) {
+			return cli_usage("store", "say what to import: files of a spool, or "
+						  "folders of them");
 		}
 		return store_import(q.config, words + 1, n - 1);
 	}

@@ -6,13 +6,14 @@
 #include "cli/store_import.h"
 
 #include <jansson.h>
-#include <libgen.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/import_files.h"
+#include "cli/import_paths.h"
 #include "collector/share_join.h"
 #include "collector/sqlite.h"
 #include "collector/store.h"
@@ -23,134 +24,6 @@
 #include "common/sys_uv.h"
 #include "common/timefmt.h"
 #include "config/config.h"
-
-/* ---- which files ---- */
-
-struct path {
-	char *dir, *base; /* base NULL: all that the folder has */
-	bool found;
-};
-
-struct chosen {
-	struct path *paths;
-	size_t n_paths;
-	struct spool_entries *folders;
-	size_t n_folders;
-	const struct spool_entry **v;
-	size_t n;
-};
-
-static int split(struct path *p, const char *text)
-{
-	struct sys_stat st;
-	char *copy = strdup(text);
-	const char *slash = strrchr(text, '/');
-
-	*p = (struct path){0};
-	if (copy == NULL) {
-		return UV_ENOMEM;
-	}
-	if (sys_stat(sys_plain(), text, &st) == 0 && S_ISDIR(st.mode)) {
-		p->dir = copy;
-		return 0;
-	}
-	p->base = strdup(slash == NULL ? text : slash + 1);
-	p->dir = strdup(dirname(copy));
-	free(copy);
-	return p->base == NULL || p->dir == NULL ? UV_ENOMEM : 0;
-}
-
-static bool is_chosen(struct chosen *c, const char *dir, const char *name)
-{
-	bool chosen = false;
-
-	for (size_t i = 0; i < c->n_paths; i++) {
-		struct path *p = &c->paths[i];
-
-		if (strcmp(p->dir, dir) == 0 &&
-		    (p->base == NULL || strcmp(p->base, name) == 0)) {
-			p->found = chosen = true;
-		}
-	}
-	return chosen;
-}
-
-/* Each folder is read once, however many of its files are named. */
-static int read_folder(struct chosen *c, size_t at)
-{
-	const char *dir = c->paths[at].dir;
-	struct spool_entries *l = &c->folders[c->n_folders];
-	const struct spool_entry **v;
-	int rc;
-
-	for (size_t i = 0; i < at; i++) {
-		if (strcmp(c->paths[i].dir, dir) == 0) {
-			return 0;
-		}
-	}
-	c->n_folders++;
-	rc = spool_entries_read(l, sys_plain(), dir, spool_look);
-	if (rc != 0) {
-		fprintf(stderr, "%s: %s%s\n", dir, err_str(rc),
-			rc == UV_EACCES ? ": copy it where the collector's user can "
-					  "read it"
-					: "");
-		return rc == UV_ENOMEM ? rc : 0; /* Named again below. */
-	}
-	v = realloc(c->v, (c->n + l->n + 1) * sizeof *v);
-	if (v == NULL) {
-		return UV_ENOMEM;
-	}
-	c->v = v;
-	for (size_t i = 0; i < l->n; i++) {
-		if (is_chosen(c, dir, spool_entry_name(&l->v[i]))) {
-			c->v[c->n++] = &l->v[i];
-		}
-	}
-	return 0;
-}
-
-static int choose(struct chosen *c, char *const *paths, size_t n, size_t *missing)
-{
-	int rc = 0;
-
-	c->paths = calloc(n, sizeof *c->paths);
-	c->folders = calloc(n, sizeof *c->folders);
-	if (c->paths == NULL || c->folders == NULL) {
-		return UV_ENOMEM;
-	}
-	for (; c->n_paths < n && rc == 0; c->n_paths++) {
-		rc = split(&c->paths[c->n_paths], paths[c->n_paths]);
-	}
-	for (size_t i = 0; i < n && rc == 0; i++) {
-		rc = read_folder(c, i);
-	}
-	*missing = 0;
-	for (size_t i = 0; i < n && rc == 0; i++) {
-		if (!c->paths[i].found) {
-			fprintf(stderr,
-				"%s: no spool file that can be read "
-				"(ORDER-QUEUE-SEGMENT.spool, as exported)\n",
-				paths[i]);
-			++*missing;
-		}
-	}
-	return rc;
-}
-
-static void chosen_fini(struct chosen *c)
-{
-	for (size_t i = 0; i < c->n_paths; i++) {
-		free(c->paths[i].dir);
-		free(c->paths[i].base);
-	}
-	for (size_t i = 0; i < c->n_folders; i++) {
-		spool_entries_fini(&c->folders[i]);
-	}
-	free(c->paths);
-	free(c->folders);
-	free(c->v);
-}
 
 /* ---- a collector for it ---- */
 
@@ -261,30 +134,42 @@ static uint64_t records_taken(struct importing *im)
 	return (uint64_t)n;
 }
 
-static int run(struct importing *im, const struct chosen *c, size_t missing)
+static int run(struct importing *im, const struct import_paths *c)
 {
 	const struct import import = {sys_plain(), &im->loop, im->collector,
 				      im->us, stdout, stderr};
 	struct import_totals t;
+	bool whole;
 	int rc = import_entries(&import, c->v, c->n, &t);
 
 	if (rc != 0) {
 		return cli_fail("store", "%s", err_str(rc));
 	}
-	printf("%zu files, %llu batches in the store, %llu records were new to it: %s\n",
+	whole = t.whole == t.files && c->missing == 0;
+	printf("%zu files, %llu batches in the store, %llu records were new to it: ",
 	       t.files, (unsigned long long)t.batches,
-	       (unsigned long long)records_taken(im),
-	       t.whole == t.files && missing == 0 ? "all of it is there"
-						  : "NOT ALL OF IT, see above");
-	return t.whole == t.files && missing == 0 ? CLI_OK : CLI_FAILED;
+	       (unsigned long long)records_taken(im));
+	if (c->missing > 0) {
+		printf("NOT ALL OF IT, %zu could not be read, see above\n", c->missing);
+	} else {
+		puts(whole ? "all of it is there" : "NOT ALL OF IT, see above");
+	}
+	return whole ? CLI_OK : CLI_FAILED;
+}
+
+/* As whom we read, after open_store(). */
+static const char *reader_name(const struct importing *im)
+{
+	const struct passwd *pw = getpwuid(geteuid());
+
+	return pw != NULL ? pw->pw_name : im->config->daemon.user;
 }
 
 int store_import(const char *config, char *const *paths, size_t n)
 {
 	struct importing *im = calloc(1, sizeof *im);
-	struct chosen c = {0};
+	struct import_paths c = {0};
 	char why[COLLECTOR_WHY] = "";
-	size_t missing = 0;
 	int rc;
 
 	if (im == NULL) {
@@ -300,10 +185,11 @@ int store_import(const char *config, char *const *paths, size_t n)
 	im->looping = rc == 0;
 	sys_uv_init(&im->sys, &im->loop);
 	rc = rc == 0 ? open_store(im, why) : rc;
-	rc = rc == 0 ? choose(&c, paths, n, &missing) : rc;
-	rc = rc == 0 ? run(im, &c, missing)
+	rc = rc == 0 ? import_paths_choose(&c, sys_plain(), paths, n, reader_name(im), stderr)
+		     : rc;
+	rc = rc == 0 ? run(im, &c)
 		     : cli_fail("store", "%s", why[0] != '\0' ? why : err_str(rc));
-	chosen_fini(&c);
+	import_paths_fini(&c);
 	close_store(im);
 	free(im);
 	return rc;

@@ -114,13 +114,16 @@ struct spool_visitor {
 	/* When there is a loss, after end().  The file stays as it is: whoever has told
 	 * the loss removes it (struct spool_file.damaged, spool_set_aside()). */
 	int (*loss)(void *arg, const struct spool_loss *loss);
+	/* A file that can't be read, and why (UV_E*): it stays as it is.  NULL: it is
+	 * logged. */
+	int (*unreadable)(void *arg, const char *path, int error);
 };
 
 /* Walks over the spool in the order of the names, following every chain up to
  * the first damage and looking for what is readable behind it.  An append that was not
  * finished and says nothing is cut off, a file that was just being made is removed,
  * of *.damaged the newest SPOOL_DAMAGED stay.  Errors of listing the folder, UV_ENOMEM,
- * ERR_LIMIT (more than 2^20 files); a file that can't be read is logged and stays. */
+ * ERR_LIMIT (more than 2^20 files); a file that can't be read stays, and is told. */
 enum { SPOOL_DAMAGED = 8 };
 int spool_recover(struct sys *sys, const char *dir,
 		  const struct spool_visitor *visitor, void *arg);

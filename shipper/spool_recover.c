@@ -472,6 +472,16 @@ static int try_reading(struct spool_bytes *b)
 	return b->rc;
 }
 
+static int tell_unreadable(struct walk *w, const char *path, int error)
+{
+	if (w->visitor->unreadable != NULL) {
+		return w->visitor->unreadable(w->arg, path, error);
+	}
+	log_error("cannot read a spool file; it stays for the next start",
+		  "path=%s error=\"%s\"", path, err_str(error));
+	return 0;
+}
+
 static int walk_file(struct walk *w, const char *name)
 {
 	char path[SPOOL_PATH];
@@ -494,10 +504,7 @@ static int walk_file(struct walk *w, const char *name)
 		}
 	}
 	if (rc != 0) {
-		log_error("cannot read a spool file; it stays for the next "
-			  "start",
-			  "path=%s error=\"%s\"", path, err_str(rc));
-		return rc == UV_ENOMEM ? rc : 0;
+		return rc == UV_ENOMEM ? rc : tell_unreadable(w, path, rc);
 	}
 	rc = walk_bytes(&f);
 	if (rc == 0 && w->repair && f.n > 0) {

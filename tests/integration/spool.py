@@ -730,6 +730,22 @@ def carried():
     if not 0 < part < 80:
         fail("of a file that was cut %d lines were taken" % part)
 
+    # As export by root leaves it, and with a file among them that can't be read.
+    copy = FOLDER / "carried"
+    shutil.copytree(stick, copy)
+    if os.geteuid() == 0:
+        os.chmod(copy, 0o700)
+        shutil.chown(copy, "root")
+        said = imported(copy, good=False)
+        expect("NOT ALL OF IT, 1 could not be read", said)
+        expect("`chown -R ", said)
+    own(copy)
+    (copy / first.name).rename(copy / "elsewhere")
+    (copy / first.name).symlink_to("elsewhere")
+    said = imported(copy, good=False)
+    expect("NOT ALL OF IT, 1 could not be read", said)
+    expect(first.name + ": it is a link", said)
+
     # All of it, and again.
     expect("all of it is there", imported(stick))
     expect(" 0 records were new", imported(*files))

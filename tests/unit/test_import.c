@@ -9,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "cli/import_files.h"
+#include "cli/import_paths.h"
 #include "collector/verify.h"
 #include "common/log.h"
 #include "tests/support/collector_bench.h"
@@ -382,6 +383,85 @@ static void a_failing_call_costs_no_more_than_another_try(void **state)
 	}
 }
 
+/* What import says of the folder, and how much it lacks. */
+static size_t missing_of(struct sys *sys, const char *path, char **said, size_t *whole)
+{
+	char copy[128], *paths[] = {copy};
+	struct import_paths c = {0};
+	size_t n, missing;
+	FILE *err = open_memstream(said, &n);
+	int rc;
+
+	snprintf(copy, sizeof copy, "%s", path);
+	assert_non_null(err);
+	rc = import_paths_choose(&c, sys, paths, 1, "carrier", err);
+	fclose(err);
+	*whole = 0;
+	for (size_t i = 0; i < c.n; i++) {
+		*whole += !c.v[i]->lost && c.v[i]->n_batches == BATCHES;
+	}
+	missing = rc == 0 ? c.missing : SIZE_MAX;
+	import_paths_fini(&c);
+	return missing;
+}
+
+static void a_file_that_can_not_be_read_is_missing(void **state)
+{
+	struct fault_sys fs;
+	size_t whole;
+	char *said;
+
+	(void)state;
+	for (int n = 0;; n++) {
+		size_t missing = missing_of(failing(&fs, n, n % 2 ? UV_EIO : UV_EACCES),
+					    in_work("stick"), &said, &whole);
+
+		assert_true(missing > 0 || whole == SEGMENTS);
+		assert_int_equal(missing > 0, said[0] != '\0');
+		if (missing > 0) {
+			assert_non_null(strstr(said, "stick"));
+		}
+		free(said);
+		if (!fs.fired) {
+			assert_int_equal(missing, 0);
+			assert_true(n > 2 * SEGMENTS);
+			return;
+		}
+	}
+}
+
+static void whoever_may_not_read_a_file_is_told_what_to_do(void **state)
+{
+	struct fault_sys fs;
+	bool file = false;
+	size_t whole;
+	char *said, want[256];
+
+	(void)state;
+	snprintf(want, sizeof want, "`chown -R carrier %s`", in_work("stick"));
+	for (int n = 0;; n++) {
+		size_t missing = missing_of(failing(&fs, n, UV_EACCES), in_work("stick"),
+					    &said, &whole);
+
+		if (missing == 1 && whole == SEGMENTS - 1) {
+			assert_non_null(strstr(said, want));
+			file = true;
+		}
+		free(said);
+		if (!fs.fired) {
+			break;
+		}
+	}
+	assert_true(file);
+	shell("cp -r %s/stick %s/links && cd %s/links && f=$(ls *16-*.spool) && "
+	      "mv $f elsewhere && ln -s elsewhere $f",
+	      work, work, work);
+	assert_int_equal(missing_of(sys_plain(), in_work("links"), &said, &whole), 1);
+	assert_int_equal(whole, SEGMENTS - 1);
+	assert_non_null(strstr(said, "bring the file itself"));
+	free(said);
+}
+
 static void an_export_that_fails_says_so_and_can_be_begun_again(void **state)
 {
 	struct fault_sys fs;
@@ -409,6 +489,8 @@ int main(void)
 		T(a_batch_that_was_not_signed_is_not_taken),
 		T(cut_anywhere_its_front_is_taken),
 		T(a_failing_call_costs_no_more_than_another_try),
+		T(a_file_that_can_not_be_read_is_missing),
+		T(whoever_may_not_read_a_file_is_told_what_to_do),
 		T(an_export_that_fails_says_so_and_can_be_begun_again),
 	};
 
