@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/cli.h"
 #include "cli/explain_pattern.h"
@@ -17,6 +18,7 @@
 #include "detectors/detect.h"
 #include "parsers/parser.h"
 #include "parsers/zone.h"
+#include "redact/pseudonym.h"
 #include "redact/redact.h"
 
 enum {
@@ -47,8 +49,10 @@ struct explain {
 	struct redact_state state;
 	struct detect *detect;
 	struct parser *parser;
-	struct buf scratch, text, out;
-	bool rules_wrong;
+	struct redact_names names; /* pseudonyms */
+	struct parser *reader;     /* that finds the names; NULL: not needed */
+	struct buf scratch, renamed, text, out;
+	bool failed; /* and it is told */
 
 	/* Of the line at hand. */
 	struct record r;
@@ -56,6 +60,7 @@ struct explain {
 	struct counted rules[RULES];
 	const char *alerts[ALERTS];
 	size_t n_masks, n_rules, n_alerts;
+	bool earlier[FIELD_NR]; /* known from a line before it */
 	uint64_t number;
 };
 
@@ -68,7 +73,8 @@ static void help(void)
 	      "the arguments, or\nelse from standard input; they are read in order, as one log, "
 	      "so that lines of one\nconnection join. What is masked is never shown.\n\n"
 	      "  -c FILE     redaction rules and detectors of this agent's configuration\n"
-	      "              (default: those built in)\n"
+	      "              (default: those built in); without redact.pseudonym_key its\n"
+	      "              pseudonyms are made with a key that no device has\n"
 	      "  --source S  as if read from there: journal:, or unix:/dev/log uid=1000\n"
 	      "              (who may write such a line is then judged)\n"
 	      "  --zone Z    time zone of stamps that name none: local (default), UTC,\n"
@@ -136,7 +142,7 @@ static void on_rule_error(void *arg, const char *file, unsigned line, unsigned c
 {
 	struct explain *x = arg;
 
-	x->rules_wrong = true;
+	x->failed = true;
 	fprintf(stderr, "%s:%u:%u: %s\n", file, line, column, text);
 }
 
@@ -169,12 +175,30 @@ static int load_rules(struct explain *x)
 	return rc < 0 ? rc : detect_compile(x->detect, on_rule_error, x);
 }
 
+/* What the agent does before it parses (agent/names.c), but for the device's own key. */
+static int open_names(struct explain *x)
+{
+	static const uint8_t own[PSEUDONYM_KEY] = {0};
+	int rc = redact_names_init(&x->names, &x->config->redact, own);
+
+	if (rc == 0 && x->names.fields != 0) {
+		rc = parser_new(&x->reader, x->zone);
+	}
+	if (rc == 0 && x->reader != NULL && x->source != NULL) {
+		parser_sender(x->reader, slice_str(x->source));
+	}
+	return rc;
+}
+
 static int set_up(struct explain *x)
 {
 	uint8_t key[16];
 	int rc = sys_random(sys_plain(), key, sizeof key);
 
-	rc = rc != 0 ? rc : zone_open(&x->zone, sys_plain(), x->zone_name);
+	if (rc != 0) {
+		return cli_fail("explain", "cannot get random numbers: %s", err_str(rc));
+	}
+	rc = zone_open(&x->zone, sys_plain(), x->zone_name);
 	if (rc != 0) {
 		return cli_fail("explain", "time zone \"%s\": %s (try UTC, Europe/Berlin or "
 				"+02:00)", x->zone_name, err_str(rc));
@@ -186,6 +210,7 @@ static int set_up(struct explain *x)
 	if (x->config->redact.enabled) {
 		rc = redact_new(&x->redact, &x->config->redact);
 	}
+	rc = rc != 0 ? rc : open_names(x);
 	rc = rc != 0 ? rc : parser_new(&x->parser, x->zone);
 	if (rc == 0 && x->source != NULL) {
 		parser_sender(x->parser, slice_str(x->source));
@@ -201,10 +226,13 @@ static void tear_down(struct explain *x)
 {
 	detect_free(x->detect);
 	parser_free(x->parser);
+	parser_free(x->reader);
 	redact_free(x->redact);
 	agent_config_free(x->config);
 	zone_free(x->zone);
+	explicit_bzero(&x->names, sizeof x->names);
 	buf_wipe(&x->scratch);
+	buf_wipe(&x->renamed);
 	buf_wipe(&x->text);
 	buf_wipe(&x->out);
 }
@@ -240,8 +268,11 @@ static void on_finding(void *arg, const struct finding *f)
 	}
 }
 
-static void judge(struct explain *x, struct slice line)
+static int judge(struct explain *x, struct slice line)
 {
+	struct header h;
+	struct event e;
+
 	x->n_masks = x->n_rules = x->n_alerts = 0;
 	x->number++;
 	x->r = (struct record){.observed_ns = x->now_ns, .line = line};
@@ -249,11 +280,16 @@ static void judge(struct explain *x, struct slice line)
 		redact_line_explain(x->redact, &x->state, line, &x->scratch, &x->r.line, on_mask,
 				    x);
 	}
+	if (x->reader != NULL) {
+		parser_line(x->reader, x->r.line, x->now_ns, &h, &e);
+		redact_names_line(&x->names, x->r.line, &e, &x->renamed, &x->r.line);
+	}
 	parser_line(x->parser, x->r.line, x->now_ns, &x->r.header, &x->r.event);
 	if (x->detect != NULL) {
 		detect_record(x->detect, &x->r, on_finding, x);
 		detect_matched(x->detect, &x->r, on_counted, x);
 	}
+	return explain_earlier(&x->r, x->zone, x->source, x->earlier);
 }
 
 /* ---- telling ---- */
@@ -350,13 +386,7 @@ static void tell_event(struct explain *x)
 		if (event_has(e, field)) {
 			buf_printf(&x->out, "  %-10s%s = %s%s\n", "", event_field_name(field),
 				   log_quote(quoted, sizeof quoted, e->f[field]),
-				   field == FIELD_USER_NAME || field == FIELD_SOURCE_IP ||
-						   field == FIELD_SOURCE_ADDRESS ||
-						   field == FIELD_SOURCE_PORT
-					   ? explain_in_line(&x->r, field)
-						     ? ""
-						     : "  (from an earlier line)"
-					   : "");
+				   x->earlier[i] ? "  (from an earlier line)" : "");
 		}
 	}
 }
@@ -431,7 +461,7 @@ static void tell_json(struct explain *x)
 	for (size_t i = 0; i < x->n_masks; i++) {
 		json_object(&j, NULL);
 		json_cstr(&j, "rule", redact_rule_name(x->masks[i].rule));
-		json_u64(&j, "byte", x->masks[i].at);
+		json_u64(&j, "byte", x->masks[i].at + 1);
 		json_object_end(&j);
 	}
 	json_array_end(&j);
@@ -458,8 +488,12 @@ static void tell_json(struct explain *x)
 
 static int one_line(struct explain *x, struct slice line, bool *all)
 {
+	int rc = judge(x, slice_head(line, LIMIT_LINE_MAX));
+
+	if (rc != 0) {
+		return rc;
+	}
 	buf_clear(&x->out);
-	judge(x, slice_head(line, LIMIT_LINE_MAX));
 	if (x->json) {
 		tell_json(x);
 	} else {
@@ -479,11 +513,27 @@ static int input_lines(struct explain *x, bool *all)
 	while (rc == 0 && (n = getline(&line, &room, stdin)) >= 0) {
 		rc = one_line(x, slice(line, (size_t)n - (n > 0 && line[n - 1] == '\n')), all);
 	}
+	if (rc == 0 && ferror(stdin)) {
+		x->failed = true;
+		cli_fail("explain", "cannot read standard input: %s", err_str(-errno));
+	}
 	if (line != NULL) {
 		explicit_bzero(line, room);
 	}
 	free(line);
 	return rc;
+}
+
+/* Somebody may have meant what is in it. */
+static int argument(struct explain *x, const char *text, bool *all)
+{
+	struct sys_stat st;
+
+	if (sys_stat(sys_plain(), text, &st) == 0 && S_ISREG(st.mode)) {
+		cli_fail("explain", "\"%s\" is a file, and is read as a line here: for the "
+				    "lines in it, nightjar explain < %s", text, text);
+	}
+	return one_line(x, slice_str(text), all);
 }
 
 int cmd_explain(int argc, char **argv)
@@ -498,13 +548,14 @@ int cmd_explain(int argc, char **argv)
 	x->zone_name = "local";
 	x->now_ns = sys_wall_ns(sys_plain());
 	buf_init(&x->scratch, LINE_ROOM);
+	buf_init(&x->renamed, LINE_ROOM);
 	buf_init(&x->text, LINE_ROOM);
 	buf_init(&x->out, OUTPUT_MAX);
 	rc = usage(x, argc, argv);
 	rc = rc != 0 ? rc : set_up(x);
 	if (rc == 0) {
 		for (int i = optind; i < argc && rc == 0; i++) {
-			rc = one_line(x, slice_str(argv[i]), &all);
+			rc = argument(x, argv[i], &all);
 		}
 		if (optind == argc) {
 			rc = input_lines(x, &all);
@@ -512,7 +563,7 @@ int cmd_explain(int argc, char **argv)
 		if (rc == 0 && fflush(stdout) != 0) {
 			rc = -errno;
 		}
-		rc = rc == 0 ? (all && !x->rules_wrong ? CLI_OK : CLI_FAILED)
+		rc = rc == 0 ? (all && !x->failed ? CLI_OK : CLI_FAILED)
 		     : rc == UV_EPIPE
 			     ? CLI_OK
 			     : cli_fail("explain", "%s", err_str(rc));

@@ -1,5 +1,7 @@
 #include "cli/explain_pattern.h"
 
+#include "parsers/parser.h"
+
 struct place {
 	size_t at, n;
 	enum event_field field;
@@ -65,4 +67,51 @@ int explain_pattern(const struct record *r, struct buf *out)
 		at = places[i].at + places[i].n;
 	}
 	return rc != 0 || m.n == at ? rc : buf_add(out, m.p + at, m.n - at);
+}
+
+static bool may_be_earlier(const struct record *r, enum event_field field)
+{
+	return (field == FIELD_USER_NAME || field == FIELD_SOURCE_IP ||
+		field == FIELD_SOURCE_ADDRESS || field == FIELD_SOURCE_PORT) &&
+	       event_has(&r->event, field) && !explain_in_line(r, field);
+}
+
+static int read_alone(struct parser **out, const struct record *r, const struct zone *zone,
+		      const char *source, struct event *e)
+{
+	struct header h;
+	int rc = parser_new(out, zone);
+
+	if (rc != 0) {
+		return rc;
+	}
+	if (source != NULL) {
+		parser_sender(*out, slice_str(source));
+	}
+	parser_line(*out, r->line, r->observed_ns, &h, e);
+	return 0;
+}
+
+int explain_earlier(const struct record *r, const struct zone *zone, const char *source,
+		    bool earlier[static FIELD_NR])
+{
+	struct parser *alone = NULL;
+	struct event e;
+	int rc = 0;
+
+	for (unsigned i = 0; i < FIELD_NR && rc == 0; i++) {
+		earlier[i] = may_be_earlier(r, (enum event_field)i);
+		if (!earlier[i]) {
+			continue;
+		}
+		if (alone == NULL) {
+			rc = read_alone(&alone, r, zone, source, &e);
+		}
+		earlier[i] = rc == 0 &&
+			     !slice_eq(event_get(&e, (enum event_field)i), r->event.f[i]);
+	}
+	if (alone != NULL) {
+		parser_free(alone);
+	}
+	return rc;
 }

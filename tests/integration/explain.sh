@@ -73,4 +73,26 @@ printf 'redact:\n  keys: [door_pin]\ndetectors:\n  enabled: false\n' >"$tmp/agen
 said=$(explain -c "$tmp/agent.yaml" 'Nov 22 15:37:46 gw app: door_pin=4711xy')
 silent 4711xy "$said"
 says 'detectors are switched off' "$said"
+
+# Pseudonyms, as the agent makes them.
+printf 'redact:\n  pseudonyms: [user.name]\n' >"$tmp/names.yaml"
+for json in '' --json; do
+	said=$(explain $json -c "$tmp/names.yaml" "${failed/ pi / wilhelmine }")
+	silent wilhelmine "$said"
+	says '*redacted-name-' "$said"
+done
+
+# What is decoded from a line is that line's own.
+said=$(explain 'type=USER_LOGIN msg=audit(1763826666.000:7): pid=42 uid=0 auid=4294967295 ses=4294967295 msg='"'"'op=login acct=70692078 exe="/usr/sbin/sshd" hostname=? addr=192.0.2.7 terminal=sshd res=failed'"'"'')
+says 'user.name = "pi x"' "$said"
+silent 'earlier line' "$said"
+
+# Bytes are counted from 1 in both forms.
+says 'from byte 10 on' "$(explain 'password=S3cr3tS3cr3t')"
+[ "$(explain --json 'password=S3cr3tS3cr3t' | jq .masks[0].byte)" = 10 ] || fail "bytes are counted in two ways"
+
+# Input that can't be read is no empty input, and a file's name no line.
+said=$(explain <"$tmp" 2>&1) && fail "status 0 for input that can't be read"
+says 'cannot read standard input' "$said"
+says 'is a file' "$(explain "$tmp/agent.yaml" 2>&1)"
 exit $bad
