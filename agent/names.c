@@ -35,7 +35,7 @@ int pipeline_rename(struct pipeline *p, struct ps *ps, struct record *r)
 		}
 	}
 	parser_line(ps->reader, r->line, r->observed_ns, &h, &e);
-	if (redact_names_line(&p->made.names, r->line, &e, &p->renamed, &r->line)) {
+	if (redact_names_line(&p->made.names, r->line, &h, &e, &p->renamed, &r->line)) {
 		r->flags |= RECORD_REDACTED;
 	}
 	return 0;

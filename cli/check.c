@@ -124,8 +124,20 @@ static void look_hooks(struct warnings *w, const struct hooks_options *hooks)
 	}
 }
 
-static void look_agent(struct warnings *w, const struct agent_config *c)
+/* Whoever has the key can try names. */
+static void look_pseudonym_key(struct warnings *w, const char *path, const char *key)
 {
+	struct stat st;
+
+	if (key != NULL && key[0] != '\0' && stat(path, &st) == 0 && (st.st_mode & 0007) != 0) {
+		warn(w, "redact.pseudonym_key: %s: mode %04o lets others read the key; use chmod "
+		     "0640 or stricter", path, st.st_mode & 07777);
+	}
+}
+
+static void look_agent(struct warnings *w, const char *path, const struct agent_config *c)
+{
+	look_pseudonym_key(w, path, c->redact.pseudonym_key);
 	look_daemon(w, &c->daemon);
 	look_hooks(w, &c->hooks);
 	for (size_t i = 0; i < c->sources.n_files; i++) {
@@ -268,7 +280,7 @@ static int check(struct request *r)
 	if (r->kind == CONFIG_AGENT) {
 		rc = config_load_agent(r->path, &agent, &errs);
 		if (rc == 0) {
-			look_agent(&w, agent);
+			look_agent(&w, r->path, agent);
 			agent_config_free(agent);
 		}
 	} else {

@@ -282,7 +282,7 @@ static int judge(struct explain *x, struct slice line)
 	}
 	if (x->reader != NULL) {
 		parser_line(x->reader, x->r.line, x->now_ns, &h, &e);
-		redact_names_line(&x->names, x->r.line, &e, &x->renamed, &x->r.line);
+		redact_names_line(&x->names, x->r.line, &h, &e, &x->renamed, &x->r.line);
 	}
 	parser_line(x->parser, x->r.line, x->now_ns, &x->r.header, &x->r.event);
 	if (x->detect != NULL) {

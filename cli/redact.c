@@ -117,7 +117,7 @@ static bool one_line(struct run *run, struct redact_chunk *c, struct slice line)
 		struct event e;
 
 		parser_line(run->parser, out, 0, &h, &e);
-		redact_names_line(&run->names_for, out, &e, &run->renamed, &out);
+		redact_names_line(&run->names_for, out, &h, &e, &run->renamed, &out);
 	}
 	return put(out);
 }

@@ -245,24 +245,25 @@ void verify_cookie(struct work *w, const struct literal *l, size_t at, size_t en
 
 /* End of what may be user:password@host: the last @ before the path counts, since
  * people leave an @ in a password as it is; and where what follows the colon is no
- * port, a / ? or # may be the password's own. */
-static size_t authority_end(const struct work *w, size_t from)
+ * port, a / ? or # may be the password's own.  One pass; SIZE_MAX: it would read more
+ * than the work's budget, which is then spent. */
+static size_t authority_end(struct work *w, size_t at, size_t from)
 {
-	size_t i = from, colon = SIZE_MAX;
+	size_t i = from, most = w->n - from < w->budget ? w->n : from + w->budget;
+	bool colon = false, port = true, sign = false;
 
-	while (i < w->n && !in_set(w->p[i], " \t\"'`<>\\") &&
-	       (unsigned char)w->p[i] > ' ') {
-		if (w->p[i] == ':' && colon == SIZE_MAX) {
-			colon = i;
-		}
-		if (in_set(w->p[i], "/?#") &&
-		    (colon == SIZE_MAX || run_end(w, colon + 1, C_DIGIT) == i ||
-		     memchr(w->p + from, '@', i - from) != NULL)) {
+	for (; i < most && !in_set(w->p[i], " \t\"'`<>\\") && (unsigned char)w->p[i] > ' ';
+	     i++) {
+		if (in_set(w->p[i], "/?#") && (!colon || port || sign)) {
 			break;
 		}
-		i++;
+		if (colon) {
+			port = port && is_class(w->p[i], C_DIGIT);
+		}
+		colon = colon || w->p[i] == ':';
+		sign = sign || w->p[i] == '@';
 	}
-	return i;
+	return work_spend(w, at, i - from + 1) ? i : SIZE_MAX;
 }
 
 /* There is an @ where a password or a token would end: the same as verify_url() will see,
@@ -313,11 +314,11 @@ void verify_url(struct work *w, const struct literal *l, size_t at, size_t end)
 	if (at == 0 || !is_class(w->p[at - 1], C_ALNUM)) {
 		return;
 	}
-	stop = authority_end(w, end);
-	user = slice(w->p + end, stop - end);
-	if (!work_spend(w, at, user.n + 1)) {
+	stop = authority_end(w, at, end);
+	if (stop == SIZE_MAX) {
 		return;
 	}
+	user = slice(w->p + end, stop - end);
 	sign = slice_rfind(user, SLICE_LIT("@"));
 	colon = slice_find(user, SLICE_LIT(":"));
 	if (sign == SIZE_MAX) {

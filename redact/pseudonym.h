@@ -6,10 +6,14 @@
  * for whoever lacks the key.  The number is SipHash-2-4 of the name; names that could be
  * guessed can be tried only by who has the key.
  *
- * Where a name stands is taken from the event of a parser that read the line as it was;
- * what is shipped and judged is then parsed from the line that comes out.  Replaced is
- * exactly the field's place, the same name behind /home/ and in auditd's hex, and nothing
- * else: a user called "from" must not take the line apart.
+ * Which names are in a line is told by a parser that read it as it was; what is shipped
+ * and judged is then parsed from the line that comes out.  Replaced is each field's own
+ * place, the name behind /home/ and in auditd's hex, and every other place behind the
+ * header where it stands as a whole word.  Not so words of the daemons' own sentences,
+ * keys, addresses and the like: a user called "from" must not take the line apart.
+ *
+ * Fails closed: without memory all of the line is masked, where a budget is spent the rest
+ * of it, and all behind the header where a name may stand in a form that is not found.
  *
  * Pure.  A struct redact_names does not change once made.
  */
@@ -18,6 +22,7 @@
 
 #include "common/buf.h"
 #include "common/event.h"
+#include "common/record.h"
 #include "redact/options.h"
 
 enum { PSEUDONYM_KEY = 16, PSEUDONYM_TEXT = 33 };
@@ -41,10 +46,11 @@ bool redact_names_key(const char *text);
 size_t redact_pseudonym(char out[static PSEUDONYM_TEXT], const uint8_t key[static PSEUDONYM_KEY],
 			struct slice name);
 
-/* Replaces the names of the event e, which was read from line.  true: some were there,
- * and *out points into scratch (cleared first); without memory *out is a mask for all of
- * the line.  false: *out is line. */
+/* Replaces the names of the event e, which was read from line with the header h.  true:
+ * something was replaced, and *out points into scratch (cleared first); without memory
+ * *out is a mask for all of the line.  false: *out is line. */
 bool redact_names_line(const struct redact_names *names, struct slice line,
-		       const struct event *e, struct buf *scratch, struct slice *out);
+		       const struct header *h, const struct event *e, struct buf *scratch,
+		       struct slice *out);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "common/err.h"
 #include "common/limits.h"
@@ -346,6 +348,67 @@ static void a_line_full_of_guarded_literals_is_not_slow(void **state)
 	free(p);
 }
 
+enum { LONG_URLS = 250 * 1000 };
+
+static void full_of(char *p, size_t n, const char *bit)
+{
+	for (size_t i = 0, m = strlen(bit); i < n; i++) {
+		p[i] = bit[i % m];
+	}
+}
+
+/* A line of a URL behind the other: each is read to the line's end.  What is read is paid
+ * for, once, and all of it comes out of the budget; then the rest is masked. */
+static void a_line_full_of_urls_is_paid_for_and_then_masked(void **state)
+{
+	static const char *const bits[] = {"http://a:", "a://b:c"};
+	struct world *w = *state;
+	char *p = malloc(LONG_URLS);
+
+	assert_non_null(p);
+	for (size_t k = 0; k < sizeof bits / sizeof *bits; k++) {
+		size_t budget = 64 * 1024 + 32 * LONG_URLS, spent, at;
+		struct work work = {.p = p, .n = LONG_URLS, .budget = budget, .rest = SIZE_MAX};
+		const struct literal l = {.text = "://", .rule = RULE_URL};
+		struct slice out;
+
+		full_of(p, LONG_URLS, bits[k]);
+		at = slice_find(slice(p, LONG_URLS), SLICE_LIT("://"));
+		verify_url(&work, &l, at, at + 3);
+		spent = budget - work.budget;
+		assert_in_range(spent, LONG_URLS - 16, LONG_URLS + 16);
+		out = run(w, slice(p, LONG_URLS));
+		assert_true(slice_ends(out, SLICE_LIT("*redacted-limit*")));
+	}
+	free(p);
+}
+
+/* Behind the page that can be read stands one that can't. */
+static void a_url_is_not_read_beyond_the_budget(void **state)
+{
+	static const char *const bits[] = {"http://a:", "a://b:c", "a://bb", "a://1:2"};
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *p = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_ptr_not_equal(p, MAP_FAILED);
+	assert_int_equal(mprotect(p + page, page, PROT_NONE), 0);
+	for (size_t k = 0; k < sizeof bits / sizeof *bits; k++) {
+		struct work work = {.p = p, .n = 2 * page, .rest = SIZE_MAX};
+		const struct literal l = {.text = "://", .rule = RULE_URL};
+		size_t end;
+
+		full_of(p, page, "x");
+		memcpy(p, bits[k], strlen(bits[k]));
+		end = slice_find(slice_str(bits[k]), SLICE_LIT("://")) + 3;
+		work.budget = page - end;
+		verify_url(&work, &l, end - 3, end);
+		assert_int_equal(work.budget, 0);
+		assert_true(work.rest < page);
+	}
+	munmap(p, 2 * page);
+}
+
 /* Found by the fuzz target: a reference was looked for behind the line's end. */
 static void a_value_of_one_byte_is_not_read_beyond(void **state)
 {
@@ -577,6 +640,8 @@ int main(void)
 		T(no_memory_masks_all),
 		T(a_line_over_the_limit_is_masked_whole),
 		T(a_line_full_of_guarded_literals_is_not_slow),
+		T(a_line_full_of_urls_is_paid_for_and_then_masked),
+		T(a_url_is_not_read_beyond_the_budget),
 		T(a_value_of_one_byte_is_not_read_beyond),
 		T(options_add_and_take_away),
 		T(every_engine_finds_what_a_plain_search_finds),
