@@ -94,8 +94,8 @@ static void run_for(struct fixture *f, uint64_t ms)
 	uv_run(&f->loop, UV_RUN_NOWAIT);
 }
 
-/* Starts, reads, stops: a whole life. */
-static void live(struct fixture *f)
+/* Starts, reads at least so many lines, stops: a whole life. */
+static void live(struct fixture *f, uint64_t lines)
 {
 	struct agent_params p = {
 		.sys = &f->sys.sys, .config = f->config, .device = "gw",
@@ -106,6 +106,9 @@ static void live(struct fixture *f)
 	assert_int_equal(agent_new(&a, &p), 0);
 	assert_int_equal(agent_start(a), 0);
 	run_for(f, 20);
+	for (int i = 0; i < 1500 && agent_lines(a) < lines; i++) {
+		run_for(f, 20);
+	}
 	f->stopped = false;
 	agent_stop(a, on_stopped, f);
 	while (!f->stopped) {
@@ -152,7 +155,7 @@ static int set_up(void **state)
 	write_log(f);
 	log_set_level(LOG_LEVEL_ERROR);
 	log_set_sink(count_errors, f);
-	live(f);
+	live(f, LINES);
 	assert_in_range(f->n_ids, 1, ALERTS);
 	assert_int_equal(f->errors, 0);
 	*state = f;
@@ -246,11 +249,11 @@ static void start_over_damage(struct fixture *f, const char *name,
 	if (hurt(p, &left, at, how)) {
 		put(path_of(f, path), p, left);
 		f->errors = 0;
-		live(f);
+		live(f, 0);
 		assert_int_equal(f->errors, 1);
 		/* It was written anew. */
 		f->errors = 0;
-		live(f);
+		live(f, 0);
 		assert_int_equal(f->errors, 0);
 	}
 	free(p);
