@@ -226,7 +226,7 @@ def proftpd():
     port = free_port()
     write(f'{FOLDER}/proftpd.conf', f'ServerName x\nServerType standalone\nDefaultAddress 127.0.0.1\nPort {port}\nUseIPv6 off\nUseReverseDNS off\n'
           'User root\nGroup root\nRequireValidShell off\nAuthOrder mod_auth_unix.c\nMaxLoginAttempts 1\n'
-          f'PidFile {FOLDER}/proftpd.pid\nScoreboardFile {FOLDER}/scoreboard\nWtmpLog off\nDelayEngine off\nSyslogLevel info\n')
+          f'PidFile {FOLDER}/proftpd.pid\nScoreboardFile {FOLDER}/scoreboard\nWtmpLog off\n<IfModule mod_delay.c>\nDelayEngine off\n</IfModule>\nSyslogLevel info\n')
     # In the foreground it would log to standard error.
     process = start(path, '-c', f'{FOLDER}/proftpd.conf', env=env)
     if listening(port, process, forks=True):
