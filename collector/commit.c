@@ -150,7 +150,14 @@ static int add_log(struct buf *out, uint64_t offset, enum entry_kind kind,
 	return entry_add(out, offset + out->n, kind, &payload, 1);
 }
 
-static int snapshot_device(const struct device *d, struct buf *out)
+/* What was appended since the last sync has its arrival, and is not durable: a start takes
+ * for synced what came no later than the log says. */
+static uint64_t touched_durably(const struct store *s, const struct stream *st)
+{
+	return st->touched < s->durable_arrival ? st->touched : s->durable_arrival;
+}
+
+static int snapshot_device(const struct store *s, const struct device *d, struct buf *out)
 {
 	struct log_device entry = {d->id, d->spki, slice_str(d->name)};
 	struct buf b;
@@ -164,7 +171,8 @@ static int snapshot_device(const struct device *d, struct buf *out)
 	for (size_t i = 0; i < d->n_streams && rc == 0; i++) {
 		const struct stream *st = &d->streams[i];
 		struct log_watermark w = {d->id, st->id, st->durable,
-					  st->h_durable, st->touched};
+					  st->h_durable,
+					  touched_durably(s, st)};
 
 		buf_clear(&b);
 		if (st->durable == 0) {
@@ -203,7 +211,7 @@ int commit_log_snapshot(const struct store *s, struct buf *out)
 	buf_fini(&b);
 	for (size_t i = 0; i < s->room_devices && rc == 0; i++) {
 		if (s->devices[i] != NULL) {
-			rc = snapshot_device(s->devices[i], out);
+			rc = snapshot_device(s, s->devices[i], out);
 		}
 	}
 	return rc;
@@ -542,10 +550,12 @@ static void on_synced(struct sys_work *w)
 
 /* ---- a sync failed ---- */
 
-static void take_back_stream(struct device *d, const struct stream_id *id)
+static void take_back_stream(const struct store *s, struct device *d,
+			     const struct stream_id *id)
 {
 	struct stream *st = device_find_stream(d, id);
 
+	st->touched = touched_durably(s, st);
 	st->received = st->durable;
 	st->h_received = st->h_durable;
 	st->dirty = false;
@@ -589,13 +599,13 @@ void commit_take_back(struct commit *c,
 
 	assert(c->state == COMMIT_FAILED);
 	for (size_t i = 0; i < c->n_streams; i++) {
-		take_back_stream(c->streams[i].device, &c->streams[i].id);
+		take_back_stream(s, c->streams[i].device, &c->streams[i].id);
 		dropped(arg, c->streams[i].device);
 	}
 	for (size_t i = 0; i < s->n_dirty_streams; i++) {
 		struct dirty_stream *ds = &s->dirty_streams[i];
 
-		take_back_stream(ds->device, &ds->id);
+		take_back_stream(s, ds->device, &ds->id);
 		dropped(arg, ds->device);
 	}
 	c->n_streams = s->n_dirty_streams = 0;
