@@ -83,6 +83,20 @@ static inline void ctx_slot_id(struct context *c, unsigned family,
 	}
 }
 
+/* util-linux's login tells no pid: its lines are joined by where the attempt came from,
+ * a host or a terminal.  Of one place others may come after each other, so nothing but
+ * the counts is taken from it. */
+static inline void ctx_slot_place(struct context *c, unsigned family,
+				  struct slice place)
+{
+	if (slice_starts(place, SLICE_LIT("/dev/"))) {
+		place = slice_skip(place, 5);
+	}
+	if (c->h->pid.n == 0 && place.n > 0) {
+		ctx_slot_id(c, family, place);
+	}
+}
+
 #define SET(c, field, text) \
 	event_set((c)->e, FIELD_##field, SLICE_LIT(text))
 

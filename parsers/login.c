@@ -63,6 +63,7 @@ static bool failed_login(struct context *c, struct slice m)
 		    !take_before_last(&m, SLICE_LIT(", "), &user)) {
 			return false;
 		}
+		ctx_slot_place(c, SLOTS_OTHER, where);
 		set_source(c, where);
 		failure(c, user);
 		event_set(c->e, FIELD_EVENT_REASON, m);
@@ -81,6 +82,7 @@ static bool failed_login(struct context *c, struct slice m)
 		m = SLICE_NONE;
 	}
 	if (TAKE(&where, " FROM ")) {
+		ctx_slot_place(c, SLOTS_OTHER, where);
 		set_source(c, where);
 	} else {
 		set_place(c, where);

@@ -189,6 +189,9 @@ static bool failures(struct context *c, struct slice m, uint32_t n, bool more,
 		event_set(c->e, FIELD_AUTH_TTY, tty);
 	}
 	find_slot(c, slots_family, o.ruser.n > 0 ? o.ruser : o.user);
+	if (is(s, "login")) {
+		ctx_slot_place(c, slots_family, o.rhost.n > 0 ? o.rhost : tty);
+	}
 	if (c->slot != NULL && !more && (c->slot->flags & SLOT_ENDED) != 0) {
 		slot_again(c->slot);
 	}
@@ -209,7 +212,9 @@ static bool failures(struct context *c, struct slice m, uint32_t n, bool more,
 	}
 	set_source(c, o.rhost);
 	say_failure(c, unix_module ? COUNT_PAM : COUNT_PAM_OTHER, n);
-	fill_in(c);
+	if (!is(s, "login") || c->h->pid.n > 0) {
+		fill_in(c);
+	}
 	return true;
 }
 

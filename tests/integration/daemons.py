@@ -302,7 +302,11 @@ def talk(command, answers, as_user=None, until=None):
             try:
                 chunk = os.read(fd, 4096)
             except OSError:
-                break
+                # Its end; or util-linux's login, which hangs its terminal up and opens it again.
+                if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                    break
+                time.sleep(0.01)
+                continue
             if not chunk:
                 break
             said += chunk

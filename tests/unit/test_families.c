@@ -264,6 +264,29 @@ static void su_and_pam_without_a_pid_are_joined_by_who_asks(void **state)
 	CHECK_IN_ORDER(cases);
 }
 
+/* Debian 13: util-linux' login, and what PAM writes for it, have no pid. */
+static void logins_without_a_pid_are_joined_by_their_place(void **state)
+{
+#define PAM "login: pam_unix(login:auth): authentication failure; logname= uid=0 euid=0 "
+	static const struct line_case cases[] = {
+		{H PAM "tty=/dev/pts/0 ruser= rhost=  user=alice", "login failure 1 user=alice"},
+		{H "login: FAILED LOGIN 1 FROM pts/0 FOR alice, Authentication failure",
+		 "login failure 0 user=alice"},
+		/* Nobody whom PAM knows: not she again. */
+		{H PAM "tty=/dev/pts/0 ruser= rhost= ", "login failure 1"},
+		{H PAM "tty=/dev/pts/1 ruser= rhost= ", "login failure 1"},
+		{H "login: FAILED LOGIN 1 FROM pts/1 FOR x from 8.8.8.8 port 22 ssh2, "
+		   "Authentication failure",
+		 "login failure 0 user=x from 8.8.8.8 port 22 ssh2"},
+		{H "login: FAILED LOGIN SESSION FROM pts/0 FOR bob, Authentication failure",
+		 "login failure 0 user=bob"},
+	};
+#undef PAM
+
+	(void)state;
+	CHECK_IN_ORDER(cases);
+}
+
 /* shadow's login tells of nobody but root; util-linux' tells of everybody. */
 static void a_login_is_told_by_pams_session_or_by_login(void **state)
 {
@@ -584,6 +607,7 @@ int main(void)
 		cmocka_unit_test(su_and_login_are_read),
 		cmocka_unit_test(one_call_of_su_is_one_attempt),
 		cmocka_unit_test(su_and_pam_without_a_pid_are_joined_by_who_asks),
+		cmocka_unit_test(logins_without_a_pid_are_joined_by_their_place),
 		cmocka_unit_test(a_login_is_told_by_pams_session_or_by_login),
 		cmocka_unit_test(dropbear_is_read_in_its_old_and_new_words),
 		cmocka_unit_test(dropbears_last_line_adds_nothing),
