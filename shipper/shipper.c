@@ -166,8 +166,12 @@ static int recover(struct shipper *s)
 	int rc = sys_mkdir(s->sys, dir, 0700);
 
 	if (rc != 0 && rc != UV_EEXIST) {
-		log_error("cannot make the spool's folder; give its parent to "
-			  "this user or set another spool.dir",
+		log_error(rc == UV_EACCES || rc == UV_EPERM
+				  ? "cannot make the spool's folder; give its parent to "
+				    "this user or set another spool.dir"
+			  : rc == UV_ENOENT
+				  ? "cannot make the spool's folder; its parent is missing"
+				  : "cannot make the spool's folder",
 			  "path=%s error=\"%s\"", dir, err_str(rc));
 		return rc;
 	}
