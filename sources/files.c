@@ -144,13 +144,6 @@ void file_free(struct file *f)
 	free(f);
 }
 
-bool file_is_fresh(const struct file *f, int64_t ns)
-{
-	int64_t age_ns = sys_wall_ns(f->tail->sys) - f->mtime_ns;
-
-	return age_ns < ns && age_ns > -ns;
-}
-
 int64_t file_pread(void *file, void *buf, size_t n, uint64_t offset)
 {
 	struct file *f = file;

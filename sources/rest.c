@@ -33,8 +33,6 @@ struct rest {
 };
 
 enum { UNSETTLED_MAX = 8 }; /* rounds in a folder that changes all the time */
-/* A kernel stamps folders with a clock that may be a tick behind. */
-#define TICK_NS 20000000
 
 static bool pending(const struct known *k, const struct tail *t)
 {
@@ -79,7 +77,7 @@ static int64_t folder_time(struct tail *t, const char *dir)
 	struct sys_stat st;
 
 	if (dir == NULL || sys_stat(t->sys, dir, &st) != 0 ||
-	    sys_wall_ns(t->sys) - st.mtime_ns < TICK_NS) {
+	    tail_is_recent(t, st.mtime_ns, TAIL_TICK_NS)) {
 		return 0;
 	}
 	return st.mtime_ns;

@@ -11,8 +11,6 @@
 #include "sources/fstype.h"
 #include "sources/tail_impl.h"
 
-/* A kernel stamps files with a clock that may be a tick behind. */
-#define COARSE_CLOCK_NS 20000000
 #define CLOCK_STEP_NS 10000000 /* less is the time between two calls */
 
 /* Handed through names_glob(). */
@@ -113,12 +111,8 @@ static struct watch *watch_add(struct tail *t, const char *dir)
  * unless it is so recent that one more change would bear the same. */
 static void look_at_entries(struct tail *t, struct watch *w, int64_t mtime_ns)
 {
-	int64_t age_ns = sys_wall_ns(t->sys) - mtime_ns;
-	/* A time in the future is of a clock that was set back since. */
-	bool recent = age_ns < TAIL_COARSE_NS && age_ns > -TAIL_COARSE_NS;
-
 	if (mtime_ns == 0 || mtime_ns != w->mtime_ns) {
-		w->mtime_ns = recent ? 0 : mtime_ns;
+		w->mtime_ns = tail_is_recent(t, mtime_ns, TAIL_COARSE_NS) ? 0 : mtime_ns;
 		search_arrivals(t, w->dir);
 	}
 }
@@ -249,7 +243,7 @@ static void look_for_unseen(const struct file *f)
 	if (since == INT64_MIN && t->looks_since_ns != 0) {
 		/* Nobody has seen a file of this name: the first ones may have come and
 		 * been rotated between two looks. */
-		since = t->looks_since_ns - COARSE_CLOCK_NS;
+		since = t->looks_since_ns - TAIL_TICK_NS;
 	}
 	if (since != INT64_MIN) {
 		search_add(t, f->path, since);

@@ -63,6 +63,8 @@ enum {
 #define TAIL_COARSE_NS 2000000000
 /* What was not written to for so long may be at its end. */
 #define TAIL_QUIET_NS 2000000000
+/* A kernel stamps files and folders with a clock that may be a tick behind. */
+#define TAIL_TICK_NS 20000000
 /* A compressed file that changed since may still be being written. */
 #define TAIL_YOUNG_NS 60000000000
 
@@ -314,6 +316,14 @@ void tail_trouble(struct tail *t, const char *path, int code,
 void tail_trouble_over(struct tail *t, const char *path);
 uint64_t tail_bytes_hash(const char *p, size_t n);
 uint64_t tail_path_hash(const char *path);
+/* Within the last `ns`.  A time in the future is of a clock that was set back since, and
+ * tells nothing. */
+static inline bool tail_is_recent(const struct tail *t, int64_t time_ns, int64_t ns)
+{
+	int64_t age_ns = sys_wall_ns(t->sys) - time_ns;
+
+	return age_ns < ns && age_ns > -ns;
+}
 
 /* scan.c */
 void scan_run(struct tail *t);
@@ -340,9 +350,11 @@ int file_add(struct tail *t, const char *path, int fd,
 void file_free(struct file *f);
 void file_close(struct file *f);
 int file_set_path(struct file *f, const char *path);
-/* f was written to within the last `ns`.  A time in the future is of a clock that was set
- * back since, and tells nothing. */
-bool file_is_fresh(const struct file *f, int64_t ns);
+/* f was written to within the last `ns`. */
+static inline bool file_is_fresh(const struct file *f, int64_t ns)
+{
+	return tail_is_recent(f->tail, f->mtime_ns, ns);
+}
 /* As sys_pread(), of the content; UV_EAGAIN: call again.  file: a struct file. */
 int64_t file_pread(void *file, void *buf, size_t n, uint64_t offset);
 /* Its size on disk. */
