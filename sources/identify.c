@@ -194,7 +194,10 @@ static bool take_up(struct tail *t)
 	struct file *f = most_urgent(t);
 
 	prefix_start(&j->prefix, t->secret);
-	if (f == NULL) {
+	/* What is held back until a question is answered must not wait for as long as
+	 * somebody has files to be looked through: once overdue, it has every other turn. */
+	j->asked = !j->asked && verify_overdue(t);
+	if (f == NULL || j->asked) {
 		return verify_take_up(t);
 	}
 	if (f->state == FILE_PROVING) {

@@ -47,6 +47,7 @@ enum {
 	TAIL_FEWEST_OPEN = 8,
 	TAIL_MAX_WATCHES = 512,
 	TAIL_MAX_VERIFY = 64,
+	TAIL_ANSWER_MS = 10000, /* files go first that long */
 	TAIL_MAX_TROUBLES = 256, /* paths whose error was logged */
 	TAIL_STEPS = 4,          /* reads in one loop turn */
 	TAIL_SCAN_GAP_MS = 50,   /* between two scans */
@@ -208,6 +209,7 @@ struct job {
 	struct file *file; /* NULL: no job */
 	bool verify;       /* the job is tail.verify[0], else file's state says;
 			    * file: NULL if that is closed */
+	bool asked;        /* the last one taken up was an overdue question */
 	struct prefix prefix;
 	struct prefix snapshot; /* at the last match, or at file->to */
 	bool has_snapshot;
@@ -221,6 +223,7 @@ struct job {
 struct question {
 	struct stream_id id;
 	uint64_t position, h;
+	int64_t asked_ns;       /* monotonic */
 	bool shorter;           /* the file is: it needs no hash */
 	bool differs;           /* at position */
 	int fd;                 /* of a file that is not open otherwise; -1 */
@@ -442,6 +445,8 @@ void identify_free(struct tail *t);
 /* verify.c */
 /* The next of tail.verify becomes the job; false: there is none. */
 bool verify_take_up(struct tail *t);
+/* It has waited for long. */
+bool verify_overdue(const struct tail *t);
 void verify_step(struct job *j, struct tail *t);
 void verify_forget_all(struct tail *t);
 

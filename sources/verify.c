@@ -13,6 +13,8 @@
 #include "common/limits.h"
 #include "sources/identify_impl.h"
 
+enum { NS_PER_MS = 1000000 };
+
 struct hunt {
 	struct tail *tail;
 	const struct known *k;
@@ -130,7 +132,8 @@ static int ask_closed(struct tail *t, const struct known *k, struct question *q)
 int tail_verify(struct tail *t, const struct stream_id *id, uint64_t position,
 		uint64_t h)
 {
-	struct question q = {.id = *id, .position = position, .h = h, .fd = -1};
+	struct question q = {.id = *id, .position = position, .h = h, .fd = -1,
+			     .asked_ns = sys_mono_ns(t->sys)};
 	struct file *f = file_of(t, id);
 	struct known *k = known_find(t, id);
 	int rc = 0;
@@ -192,6 +195,12 @@ static void answer_no(struct job *j, struct tail *t)
 	} else {
 		answer(j, t, 0);
 	}
+}
+
+bool verify_overdue(const struct tail *t)
+{
+	return t->n_verify > 0 && sys_mono_ns(t->sys) - t->verify[0].asked_ns >=
+					  (int64_t)TAIL_ANSWER_MS * NS_PER_MS;
 }
 
 bool verify_take_up(struct tail *t)

@@ -428,6 +428,40 @@ static void put_bomb(struct bench *b, const char *path)
 	free(packed);
 }
 
+static void a_question_does_not_wait_for_ever_while_files_are_unpacked(void **state)
+{
+	struct bench *b = *state;
+	const struct sink_row *row;
+	struct tail *t;
+	unsigned steps = 0;
+
+	sink_start(&b->k);
+	world_append(&b->w, "/srv/b/log", "in b\n");
+	settle(b, 3000);
+	t = b->k.tail;
+	row = &b->k.stored[0];
+	put_bomb(b, "/srv/a/large.zst");
+	scan_run(t);
+	packed_begin(t->files[t->n_files - 1]);
+	assert_true(identify_step(t));
+	assert_int_equal(tail_verify(t, &row->id, row->end, row->h), 0);
+	for (int i = 0; i < 8; i++) {
+		assert_true(identify_step(t));
+	}
+	/* Files go first; but not for ever. */
+	assert_int_equal(b->k.verified, 0);
+	t->verify[0].asked_ns -= INT64_C(11000000000);
+	while (b->k.verified == 0 && steps < 8) {
+		steps++;
+		assert_true(identify_step(t));
+	}
+	assert_int_equal(b->k.verified, 1);
+	assert_int_equal(b->k.answer, 1);
+	/* It goes on all the while. */
+	assert_int_equal(t->files[t->n_files - 1]->state, FILE_UNPACKING);
+	assert_true(t->files[t->n_files - 1]->size > 0);
+}
+
 static void a_bomb_is_told_once_and_not_decoded_again_and_again(void **state)
 {
 	struct bench *b = *state;
@@ -567,6 +601,7 @@ int main(void)
 		TEST(names_that_cannot_be_read_do_not_flood_the_log),
 		TEST(a_folder_of_many_files_does_not_push_out_what_is_known_of_another),
 		TEST(of_more_than_can_be_saved_each_folder_keeps_some),
+		TEST(a_question_does_not_wait_for_ever_while_files_are_unpacked),
 		TEST(a_bomb_is_told_once_and_not_decoded_again_and_again),
 		TEST(a_bomb_beside_a_glob_is_decoded_once),
 		TEST(a_file_without_a_name_gives_way_last),
