@@ -257,6 +257,7 @@ static struct known *remember(struct file *f)
 	memcpy(k->marks, s->marks, sizeof k->marks);
 	k->n_marks = s->n_marks;
 	k->present = false;
+	k->seen_scan = f->gone || !f->in_glob ? 0 : f->tail->n_scans;
 	k->searching = false;
 	k->searches = 0;
 	k->wait_polls = 0;
@@ -311,6 +312,7 @@ void file_park(struct file *f, enum tail_close why)
 		k->st.away_ns = 0;
 		k->st.dev = 0;
 		k->st.ino = 0;
+		k->seen_scan = 0;
 	}
 	if (why == TAIL_FORKED) {
 		k->live = false;

@@ -87,7 +87,8 @@ void outcome_new(struct file *f, bool fork)
 	int rc;
 
 	fork |= replace_blank(f) || near_blank(f) ||
-		(f->tail->alone && (f->first_seen || f->unseen));
+		(f->tail->alone && (f->first_seen || f->unseen)) ||
+		forget_was(f->tail, f->dev, f->ino);
 	disown(f, NULL);
 	f->fork = fork;
 	rc = file_new_stream(f);
@@ -214,6 +215,8 @@ static void nothing_more(struct file *f, struct known *k, bool copy)
 		k->st.path = f->path;
 		f->path = NULL; /* Moved. */
 		k->present = true;
+		k->seen_scan = f->tail->n_scans;
+		forget_class(f->tail, k);
 	}
 	/* From here on, this is where the stream is found again. */
 	known_place(f->tail, k, f->dev, f->ino);

@@ -31,6 +31,7 @@ void tail_reload(struct tail *t)
 		int source = k->st.path == NULL ? -1 : scan_source_of(t, k->st.path);
 
 		k->source = source < 0 ? 0 : (uint32_t)source;
+		forget_class(t, k);
 	}
 	tail_want_scan(t);
 }

@@ -1,6 +1,5 @@
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "sources/tail_impl.h"
 
@@ -70,106 +69,11 @@ void known_place(struct tail *t, struct known *k, uint64_t dev, uint64_t ino)
 	chain_ino(t, k);
 }
 
-/* ---- who is forgotten ----
- *
- * Whoever may make files in a folder can have as many streams as the table holds, and
- * what is forgotten of another folder would be read again.  So whenever there is no room,
- * the folder that has most gives way: first what is done, then what was seen longest ago.
- * Folders are counted by a salted hash; two that meet in one count are taken for one. */
-
-enum { COUNTS = 4096 };
-
-static uint16_t count_of(const struct tail *t, const struct known *k)
-{
-	uint64_t salt;
-	const char *path = k->st.path != NULL ? k->st.path : "";
-
-	memcpy(&salt, t->secret, sizeof salt);
-	return (uint16_t)(XXH3_64bits_withSeed(path, (size_t)(names_base(path) - path),
-					       salt) % COUNTS);
-}
-
-/* < 0: a is rather kept.  Of one folder. */
-static int keep_first(const struct known *a, const struct known *b)
-{
-	if (known_done(a) != known_done(b)) {
-		return known_done(a) ? 1 : -1;
-	}
-	return a->st.seen_ns > b->st.seen_ns   ? -1
-	       : a->st.seen_ns < b->st.seen_ns ? 1
-					       : 0;
-}
-
-/* The place of the one that gives way for k. */
-static size_t victim_for(const struct tail *t, const struct known *k)
-{
-	uint16_t counts[COUNTS] = {0};
-	size_t at = 0;
-
-	counts[count_of(t, k)]++;
-	for (size_t i = 0; i < t->n_known; i++) {
-		t->known[i]->in_folder = count_of(t, t->known[i]);
-		counts[t->known[i]->in_folder]++;
-	}
-	for (size_t i = 1; i < t->n_known; i++) {
-		unsigned has = counts[t->known[i]->in_folder];
-		unsigned most = counts[t->known[at]->in_folder];
-
-		if (has > most ||
-		    (has == most && keep_first(t->known[i], t->known[at]) > 0)) {
-			at = i;
-		}
-	}
-	return at;
-}
-
-static int by_folder(const void *a, const void *b)
-{
-	const struct known *x = *(struct known *const *)a;
-	const struct known *y = *(struct known *const *)b;
-
-	return x->in_folder != y->in_folder ? x->in_folder - y->in_folder
-					    : keep_first(x, y);
-}
-
-static int by_rank(const void *a, const void *b)
-{
-	const struct known *x = *(struct known *const *)a;
-	const struct known *y = *(struct known *const *)b;
-
-	return x->rank != y->rank ? (x->rank < y->rank ? -1 : 1) : keep_first(x, y);
-}
-
-void known_sort(struct tail *t)
-{
-	for (size_t i = 0; i < t->n_known; i++) {
-		t->known[i]->in_folder = count_of(t, t->known[i]);
-	}
-	qsort(t->known, t->n_known, sizeof t->known[0], by_folder);
-	for (size_t i = 0; i < t->n_known; i++) {
-		struct known *k = t->known[i];
-		const struct known *before = i > 0 ? t->known[i - 1] : NULL;
-
-		k->rank = before != NULL && before->in_folder == k->in_folder
-				  ? before->rank + 1
-				  : 0;
-	}
-	qsort(t->known, t->n_known, sizeof t->known[0], by_rank);
-}
-
 void known_put(struct tail *t, struct known *k)
 {
-	size_t at = t->n_known;
-
-	if (at == t->max_known) {
-		at = victim_for(t, k);
-		unchain_ino(t, t->known[at]);
-		unchain_id(t, t->known[at]);
-		known_free(t->known[at]);
-	} else {
-		t->n_known++;
-	}
-	t->known[at] = k;
+	forget_class(t, k);
+	forget_for(t, k);
+	t->known[t->n_known++] = k;
 	chain_ino(t, k);
 	k->next_by_id = t->known_by_id[id_chain(&k->st.id)];
 	t->known_by_id[id_chain(&k->st.id)] = k;

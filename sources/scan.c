@@ -402,6 +402,7 @@ static int on_match(void *arg, const char *path)
 	if (k != NULL) {
 		/* Smaller than what was read of it: it is something else. */
 		k->present = st.size >= known_furthest(k) || is_packed(path);
+		k->seen_scan = t->n_scans;
 		k->st.seen_ns = sys_wall_ns(t->sys);
 		if ((k->live || known_done(k)) && k->st.size == st.size &&
 		    k->st.mtime_ns == st.mtime_ns &&
@@ -409,10 +410,14 @@ static int on_match(void *arg, const char *path)
 			return 0;
 		}
 	}
-	if (room_too_dear(t, &st) || room_passed_over(t, path, &st)) {
+	if (room_too_dear(t, &st) || room_passed_over(t, path, &st) ||
+	    (k == NULL && forget_refuses(t, path, &st))) {
 		return 0;
 	}
 	rc = scan_open(t, path, m->source, true, &f);
+	if (f != NULL && k == NULL) {
+		forget_for_file(t, f);
+	}
 	t->scan_failed |= rc != 0 && rc != UV_ENOENT && rc != UV_EACCES;
 	return 0;
 }
@@ -499,4 +504,5 @@ void scan_run(struct tail *t)
 		}
 	}
 	room_scan_ends(t);
+	forget_scan_ends(t);
 }

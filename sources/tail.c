@@ -224,7 +224,8 @@ static int allocate(struct tail *t)
 	if (t->buf == NULL || t->known == NULL || t->job == NULL) {
 		return UV_ENOMEM;
 	}
-	rc = prefix_init(&t->job->prefix);
+	rc = forget_init(t);
+	rc = rc != 0 ? rc : prefix_init(&t->job->prefix);
 	rc = rc != 0 ? rc : prefix_init(&t->job->snapshot);
 	rc = rc != 0 ? rc : sys_timer_new(t->sys, &t->work, on_work, t);
 	rc = rc != 0 ? rc : sys_timer_new(t->sys, &t->poll, on_poll, t);
@@ -288,6 +289,7 @@ static int merge(struct tail *t, struct known *k, const struct stream_state *st)
 			return UV_ENOMEM;
 		}
 		known_place(t, k, st->dev, st->ino);
+		forget_class(t, k);
 		k->st.start = st->start;
 		k->st.detect = st->detect;
 		k->st.size = st->size;
@@ -406,6 +408,7 @@ void tail_free(struct tail *t)
 	for (size_t i = 0; i < t->n_known; i++) {
 		known_free(t->known[i]);
 	}
+	forget_fini(t);
 	free(t->known);
 	free(t->files);
 	free(t->buf);

@@ -12,6 +12,7 @@
  *   search.c    rotated files that came and went unseen (rest.c: the rests of streams
  *               whose file is gone)
  *   remember.c  the streams without an open file
+ *   forget.c    which of them are given up when there are too many
  *
  * An incarnation of a file goes
  *
@@ -151,12 +152,18 @@ struct file {
 	struct file *next_by_ino; /* in a chain of tail.files_by_ino */
 };
 
+/* Whose share of the table a stream takes up: numbers of forget.c's. */
+struct crowd {
+	uint16_t pattern, folder;
+};
+
 /* A stream without an open file. */
 struct known {
 	struct stream_state st; /* its inode: known_place() only, while in the table */
 	struct known *next_by_ino, *next_by_id; /* chains of the tail's indexes */
-	uint16_t in_folder; /* remember.c: its folder's count */
-	uint32_t rank;      /* known_sort(): its place in its folder */
+	struct crowd crowd;
+	uint64_t seen_scan; /* the number of the last scan that saw its file */
+	uint32_t rank;      /* known_sort(): its place among its likes */
 	uint32_t source;
 	/* Its reader in this process had come to st.position and nothing above W is
 	 * lost: it goes on there. */
@@ -288,6 +295,9 @@ struct tail {
 	struct file **files;
 	size_t n_files, room_files, n_open, next_file;
 	struct known **known; /* STREAM_TABLE_MAX */
+	struct census *census; /* forget.c's */
+	uint64_t refused_scan; /* the last one that found more files than are remembered */
+	bool refused_told;
 	size_t n_known, max_known;
 	struct file *files_by_ino[TAIL_INDEX];
 	struct known *known_by_ino[TAIL_INDEX], *known_by_id[TAIL_INDEX];
@@ -475,11 +485,27 @@ void search_free(struct tail *t);
 /* remember.c */
 struct known *known_find(const struct tail *t, const struct stream_id *id);
 struct known *known_by_inode(const struct tail *t, uint64_t dev, uint64_t ino);
-/* Into the table; when it is full, the finished one that was seen longest ago
- * goes, or else the oldest. */
+/* Into the table; when it is full, another one is forgotten. */
 void known_put(struct tail *t, struct known *k);
+/* forget.c */
+int forget_init(struct tail *t);
+void forget_fini(struct tail *t);
+/* k's path or the globs have changed. */
+void forget_class(const struct tail *t, struct known *k);
+/* Room in the table for one more, k. */
+void forget_for(struct tail *t, const struct known *k);
+/* A file without a stream is not to be begun, since one that is rather kept would be
+ * forgotten for it; that is told. */
+bool forget_refuses(struct tail *t, const char *path, const struct sys_stat *st);
+/* It was not refused, and is open. */
+void forget_for_file(struct tail *t, const struct file *f);
+/* Its inode may be one whose stream was forgotten. */
+bool forget_was(const struct tail *t, uint64_t dev, uint64_t ino);
+void forget_scan_ends(struct tail *t);
 /* Those that are to be kept first when there is no room for all. */
 void known_sort(struct tail *t);
+
+/* remember.c */
 /* k, in the table, is on this inode now; 0, 0: on none. */
 void known_place(struct tail *t, struct known *k, uint64_t dev, uint64_t ino);
 static inline size_t tail_ino_chain(uint64_t dev, uint64_t ino)

@@ -406,6 +406,125 @@ static void of_more_than_can_be_saved_each_folder_keeps_some(void **state)
 	t->n_known = MANY + QUIET - t->n_open;
 }
 
+static char glob_w[] = "/srv/*/log";
+
+static void folders_that_a_wildcard_matches_do_not_push_out_another_pattern_s(void **state)
+{
+	struct bench *b = *state;
+	char path[64];
+
+	b->paths[1] = glob_w;
+	sink_start(&b->k);
+	b->k.tail->max_known = KNOWN;
+	b->k.forgets = true;
+	for (int i = 0; i < QUIET; i++) {
+		world_append(&b->w, numbered("/srv/a/quiet", i), "quiet\n");
+		settle(b, 1000);
+	}
+	for (int i = 0; i < 2 * KNOWN; i++) {
+		snprintf(path, sizeof path, "%s/log", numbered("/srv/w", i));
+		world_append(&b->w, path, numbered("many ", i));
+		world_append(&b->w, path, "\n");
+		settle(b, 400);
+	}
+	assert_true(b->k.tail->n_known <= KNOWN);
+	assert_true(known_in(b, "/srv/a/") + open_in(b, "/srv/a/") >= QUIET);
+	for (int i = 0; i < QUIET; i++) {
+		world_append(&b->w, numbered("/srv/a/quiet", i), "more\n");
+		settle(b, 1000);
+	}
+	assert_int_equal(count(b, "more"), QUIET);
+	assert_int_equal(count(b, "quiet"), QUIET);
+}
+
+/* ---- more files than are remembered (forget.c) ---- */
+
+enum { HOUR_MS = 3600000, SECONDS = 90 };
+
+static void a_second_each(struct bench *b, int n)
+{
+	for (int i = 0; i < n; i++) {
+		settle(b, 1000);
+	}
+}
+
+static void put_many(struct bench *b, int from, int to)
+{
+	char line[64];
+
+	for (int i = from; i < to; i++) {
+		snprintf(line, sizeof line, "many %02d\n", i);
+		world_append(&b->w, numbered("/srv/a/many", i), line);
+		settle(b, 300);
+	}
+}
+
+static unsigned most_of_many(struct bench *b, int n, unsigned *all)
+{
+	unsigned most = 0;
+
+	*all = 0;
+	for (int i = 0; i < n; i++) {
+		unsigned c = count(b, numbered("many ", i));
+
+		*all += c;
+		most = c > most ? c : most;
+	}
+	return most;
+}
+
+static void of_more_files_than_are_remembered_some_wait_and_none_comes_twice(void **state)
+{
+	struct bench *b = *state;
+	unsigned opens, all;
+
+	sink_start(&b->k);
+	b->k.tail->max_known = KNOWN;
+	put_many(b, 0, MANY);
+	a_second_each(b, SECONDS);
+	opens = b->opens;
+	a_second_each(b, SECONDS);
+	assert_int_equal(most_of_many(b, MANY, &all), 1);
+	assert_int_equal(all, KNOWN);
+	assert_true(b->opens - opens <= KNOWN);
+	assert_int_equal(b->k.blind, 1);
+	/* Where some are deleted, others are read. */
+	for (int i = 0; i < MANY - KNOWN; i++) {
+		world_unlink(&b->w, numbered("/srv/a/many", i));
+	}
+	a_second_each(b, SECONDS);
+	assert_int_equal(most_of_many(b, MANY, &all), 1);
+	assert_int_equal(all, MANY);
+	assert_int_equal(b->k.forks, 0);
+	assert_int_equal(b->k.blind, 1);
+}
+
+static void what_was_not_written_to_for_long_is_forgotten_for_a_new_file(void **state)
+{
+	struct bench *b = *state;
+	unsigned opens, all;
+
+	sink_start(&b->k);
+	b->k.tail->max_known = KNOWN;
+	put_many(b, 0, KNOWN);
+	a_second_each(b, 10);
+	settle(b, HOUR_MS);
+	put_many(b, KNOWN, KNOWN + QUIET);
+	a_second_each(b, SECONDS);
+	opens = b->opens;
+	a_second_each(b, SECONDS);
+	assert_int_equal(most_of_many(b, KNOWN + QUIET, &all), 1);
+	assert_int_equal(all, KNOWN + QUIET);
+	assert_true(b->opens - opens <= KNOWN);
+	assert_int_equal(b->k.forks, 0);
+	/* One that was forgotten comes again when it is written to: flagged. */
+	world_append(&b->w, numbered("/srv/a/many", 0), "more of it\n");
+	a_second_each(b, 10);
+	assert_int_equal(count(b, "more of it"), 1);
+	assert_int_equal(count(b, "many 00"), 2);
+	assert_int_equal(b->k.forks, 1);
+}
+
 /* ---- a compressed file that holds too much ---- */
 
 static void put_bomb(struct bench *b, const char *path)
@@ -601,6 +720,9 @@ int main(void)
 		TEST(names_that_cannot_be_read_do_not_flood_the_log),
 		TEST(a_folder_of_many_files_does_not_push_out_what_is_known_of_another),
 		TEST(of_more_than_can_be_saved_each_folder_keeps_some),
+		TEST(folders_that_a_wildcard_matches_do_not_push_out_another_pattern_s),
+		TEST(of_more_files_than_are_remembered_some_wait_and_none_comes_twice),
+		TEST(what_was_not_written_to_for_long_is_forgotten_for_a_new_file),
 		TEST(a_question_does_not_wait_for_ever_while_files_are_unpacked),
 		TEST(a_bomb_is_told_once_and_not_decoded_again_and_again),
 		TEST(a_bomb_beside_a_glob_is_decoded_once),
