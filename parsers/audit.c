@@ -11,8 +11,13 @@
  * "[node=N ]type=T msg=audit(TIME:SERIAL): pid=.. uid=.. auid=.. ses=.. msg='op=..
  * acct="U" exe="/usr/sbin/sshd" hostname=H addr=A terminal=T res=failed'".  A value that
  * holds a blank, a quote or a control character is in hexadecimal without quotes, so that
- * no value can pose as a field.  sshd's own lines are elsewhere: here a login counts at
- * USER_LOGIN, and only there.
+ * no value can pose as a field.
+ *
+ * What counts: USER_LOGIN, and the session that PAM opens for somebody from another host,
+ * since sshd writes USER_LOGIN for a terminal only (loginrec.c).  The records of one pid are
+ * one login: for a user whom it does not know sshd writes "(invalid user)" twice before it
+ * tries anything (auth.c getpwnamallow, auth2.c input_userauth_request), and again for each
+ * try, which PAM's USER_AUTH tells too.
  */
 #include "parsers/audit.h"
 
@@ -92,11 +97,19 @@ struct slice audit_text(struct context *c, struct slice fields, struct slice key
 
 bool audit_known(struct slice v)
 {
+	/* auditd that finds no name for 22497 writes "unknown(22497)". */
 	return v.n > 0 && !IS(v, "?") && !IS(v, "(null)") && !IS(v, "unset") &&
-	       !IS(v, "(none)") && !IS(v, "4294967295");
+	       !IS(v, "(none)") && !IS(v, "4294967295") && !HAS(v, "unknown(");
 }
 
 /* ---- what user space says ---- */
+
+/* What sshd and login write in the place of a name that they do not know. */
+static bool is_nobody(struct slice v)
+{
+	return IS(v, "(unknown)") || IS(v, "(unknown user)") || IS(v, "(invalid user)") ||
+	       IS(v, "UNKNOWN");
+}
 
 /* acct="NAME", or id=N and, enriched, ID="NAME". */
 static void set_account(struct context *c, const struct audit_fields *f)
@@ -104,8 +117,7 @@ static void set_account(struct context *c, const struct audit_fields *f)
 	bool quoted;
 	struct slice v = audit_text(c, f->raw, SLICE_LIT("acct="));
 
-	if (audit_known(v) && !IS(v, "(unknown)") && !IS(v, "(unknown user)") &&
-	    !IS(v, "(invalid user)")) {
+	if (audit_known(v) && !is_nobody(v)) {
 		set_user(c, v);
 		return;
 	}
@@ -164,10 +176,80 @@ static bool user_message(struct context *c, const struct audit_fields *f)
 	return set_result(c, f);
 }
 
+/* The login that a process is about: the kernel itself writes its pid in front. */
+static void find_login(struct context *c, const struct audit_fields *f)
+{
+	struct slice m = f->raw, pid;
+
+	if (TAKE(&m, "pid=") && take_digits(&m, &pid)) {
+		ctx_slot_id(c, SLOTS_LOGIN, pid);
+	} else if (TAKE(&m, "user pid=") && take_digits(&m, &pid)) {
+		ctx_slot_id(c, SLOTS_LOGIN, pid);
+	}
+}
+
+/* A login that another record of the process may have told. */
+static void succeeded(struct context *c)
+{
+	if (c->slot != NULL && (c->slot->flags & SLOT_SUCCESS) != 0) {
+		c->e->attempts = 0;
+	} else {
+		say_success(c);
+	}
+}
+
 static bool login_message(struct context *c, const struct audit_fields *f)
 {
-	c->e->attempts = c->times;
-	return user_message(c, f);
+	if (!user_message(c, f)) {
+		return false;
+	}
+	find_login(c, f);
+	if (c->e->outcome == OUTCOME_SUCCESS) {
+		succeeded(c);
+	} else {
+		bool invalid = IS(audit_text(c, f->raw, SLICE_LIT("acct=")),
+				  "(invalid user)");
+
+		say_failure(c, invalid ? COUNT_FLOOR : COUNT_DAEMON, 1);
+		if (c->slot != NULL) {
+			slot_give(c->slot, c->e);
+		}
+	}
+	return true;
+}
+
+/* PAM's answer, which the USER_LOGIN behind it counts. */
+static bool auth_message(struct context *c, const struct audit_fields *f)
+{
+	if (!user_message(c, f)) {
+		return false;
+	}
+	if (event_has(c->e, FIELD_SOURCE_IP)) {
+		find_login(c, f);
+		if (c->slot != NULL && c->e->outcome == OUTCOME_FAILURE &&
+		    c->slot->count[COUNT_PAM] < UINT16_MAX) {
+			c->slot->count[COUNT_PAM]++;
+		}
+		if (c->slot != NULL) {
+			slot_keep(c->slot, c->e);
+		}
+	}
+	return true;
+}
+
+static bool session_message(struct context *c, const struct audit_fields *f)
+{
+	if (!user_message(c, f)) {
+		return false;
+	}
+	if (c->e->outcome == OUTCOME_SUCCESS && event_has(c->e, FIELD_SOURCE_IP) &&
+	    slice_find(f->raw, SLICE_LIT("op=PAM:session_open ")) != SIZE_MAX) {
+		find_login(c, f);
+		SET(c, EVENT_CATEGORY, "authentication");
+		SET(c, EVENT_ACTION, "login");
+		succeeded(c);
+	}
+	return true;
 }
 
 /* The account is what is worked on. */
@@ -253,16 +335,17 @@ static const struct kind kinds[] = {
 	KIND("SOCKETCALL", "1304", "process", "info", "audit_context", audit_context),
 	KIND("USER_LOGIN", "1112", "authentication", "start", "login", login_message),
 	KIND("USER_AUTH", "1100", "authentication", "info", "pam_authentication",
-	     user_message),
+	     auth_message),
 	KIND("USER_ACCT", "1101", "authentication", "info", "pam_account", user_message),
 	KIND("USER_ERR", "1109", "authentication", "info", "pam_error", user_message),
 	KIND("GRP_AUTH", "1126", "authentication", "info", "pam_authentication",
 	     user_message),
-	KIND("USER_START", "1105", "session", "start", "session_opened", user_message),
+	KIND("USER_START", "1105", "session", "start", "session_opened", session_message),
 	KIND("USER_END", "1106", "session", "end", "session_closed", user_message),
 	KIND("CRED_ACQ", "1103", "session", "info", "credentials", user_message),
 	KIND("CRED_DISP", "1104", "session", "info", "credentials", user_message),
 	KIND("CRED_REFR", "1110", "session", "info", "credentials", user_message),
+	KIND("USER", "1005", "process", "info", "audit_message", any_message),
 	KIND("USER_LOGOUT", "1113", "session", "end", "logout", user_message),
 	KIND("LOGIN", "1006", "session", "info", "login_uid", any_message),
 	KIND("USER_CMD", "1123", "process", "start", "audit_command", command_message),

@@ -49,7 +49,7 @@ family_fn family_sshd, family_pam, family_sudo, family_su, family_login,
 
 /* Numbers for slot_key(): programs that write about one connection share one. */
 enum { SLOTS_SSHD = 1, SLOTS_OTHER, SLOTS_SUDO, SLOTS_DROPBEAR, SLOTS_AUDIT,
-       SLOTS_SU };
+       SLOTS_SU, SLOTS_OPENVPN, SLOTS_LOGIN };
 
 /* Finds the slot of (host, family, pid); leaves c->slot NULL without a pid. */
 static inline void ctx_slot(struct context *c, unsigned family)

@@ -1,9 +1,17 @@
 /* openvpn servers.
  *
- * Source: OpenVPN 2.6.14 src/openvpn/ssl.c, ssl_verify.c (verify_user_pass,
- * verify_cert), multi.c (multi_prefix), socket.c (print_link_socket_actual).
+ * Source: OpenVPN 2.6.14 src/openvpn/ssl.c (key_method_2_read, session_move_active),
+ * ssl_verify.c (verify_user_pass, verify_cert), multi.c (multi_prefix), push.c
+ * (send_control_channel_string), socket.c (link_socket_set_outgoing_addr,
+ * print_link_socket_actual).
  *
- * "[NAME/]ADDRESS:PORT TEXT": NAME is a certificate's or a user's.
+ * "[NAME/]ADDRESS:PORT TEXT": NAME is a certificate's or a user's.  The lines of one
+ * ADDRESS:PORT are one connection.  "Peer Connection Initiated" says that keys are
+ * agreed on and comes after a wrong password too, so it is a login only of a connection
+ * that was asked for a certificate alone.
+ *
+ * With plugin auth-pam another process, one for all clients, writes PAM's lines (the user,
+ * the address, no port).  Attempts are therefore counted by address, for both together.
  */
 #include "parsers/family.h"
 
@@ -40,12 +48,113 @@ static bool password(struct context *c, struct slice m)
 	SAY(c, "authentication", "start", "vpn_login");
 	SET(c, AUTH_METHOD, "password");
 	set_user(c, user);
+	if (c->slot != NULL) {
+		slot_keep(c->slot, c->e);
+	}
 	if (HAS(m, "succeeded")) {
 		say_success(c);
 	} else {
-		c->e->outcome = OUTCOME_UNKNOWN;
+		say_pending(c);
 	}
 	return true;
+}
+
+/* Counts a failure for its address, once for PAM's line and the server's. */
+static void count(struct context *c, enum count kind)
+{
+	enum { ENOUGH = 10000 }; /* an address may go on for ever, and a slot's counts end */
+
+	if (c->slot != NULL) {
+		c->slot->flags |= SLOT_REPORTED;
+		c->slot->flags &= (uint8_t)~(SLOT_SUCCESS | SLOT_PENDING);
+		c->slot = NULL;
+	}
+	if (event_has(c->e, FIELD_SOURCE_IP)) {
+		ctx_slot_id(c, SLOTS_OPENVPN, c->e->f[FIELD_SOURCE_IP]);
+		if (c->slot->counted >= ENOUGH) {
+			slot_again(c->slot);
+		}
+	}
+	say_failure(c, kind, 1);
+}
+
+static bool failed(struct context *c, const char *method, struct slice reason,
+		   enum count kind)
+{
+	SAY(c, "authentication", "start", "vpn_login");
+	event_set(c->e, FIELD_AUTH_METHOD, slice_str(method));
+	if (reason.n > 0) {
+		event_set(c->e, FIELD_EVENT_REASON, reason);
+	}
+	count(c, kind);
+	return true;
+}
+
+/* Behind "TLS Auth Error: " and "TLS Error: ". */
+static bool auth_error(struct context *c, struct slice m)
+{
+	if (HAS(m, "Auth Username/Password verification failed")) {
+		return failed(c, "password", SLICE_NONE, COUNT_DAEMON);
+	}
+	if (HAS(m, "peer provided a blank username") || HAS(m, "--username-as-common name")) {
+		/* The line above follows. */
+		SAY(c, "authentication", "info", "vpn_login");
+		event_set(c->e, FIELD_EVENT_REASON, m);
+		c->e->outcome = OUTCOME_UNKNOWN;
+		return true;
+	}
+	return (HAS(m, "Auth Username/Password was not provided") ||
+		HAS(m, "Username (") || HAS(m, "username attempted to change") ||
+		HAS(m, "--client-config-dir authentication failed")) &&
+	       failed(c, "password", m, COUNT_DAEMON);
+}
+
+/* "[NAME] Peer Connection Initiated with [AF_INET]ADDRESS:PORT" */
+static bool initiated(struct context *c, struct slice name, struct slice peer)
+{
+	unsigned flags = c->slot != NULL ? c->slot->flags : 0;
+
+	TAKE(&peer, "[AF_INET]");
+	TAKE(&peer, "[AF_INET6]");
+	set_peer(c, peer);
+	if (c->slot == NULL && event_has(c->e, FIELD_SOURCE_IP)) {
+		/* Without the prefix: a client, or a server of one peer. */
+		ctx_slot_id(c, SLOTS_OPENVPN, peer);
+		flags = c->slot->flags;
+	}
+	if (name.n == 0 || (flags & (SLOT_SUCCESS | SLOT_REPORTED | SLOT_PENDING)) != 0) {
+		SAY(c, "network", "info", "vpn_connection");
+		c->e->outcome = OUTCOME_UNKNOWN;
+		return true;
+	}
+	SAY(c, "authentication", "start", "vpn_login");
+	SET(c, AUTH_METHOD, "certificate");
+	set_user(c, name);
+	say_success(c);
+	return true;
+}
+
+/* "SENT CONTROL [NAME]: 'PUSH_REPLY,..'": what was deferred has come to its end. */
+static bool answered(struct context *c, struct slice m)
+{
+	struct slice name;
+
+	if (c->slot == NULL || (c->slot->flags & SLOT_PENDING) == 0 ||
+	    !take_before(&m, SLICE_LIT("]: '"), &name)) {
+		return false;
+	}
+	SAY(c, "authentication", "start", "vpn_login");
+	SET(c, AUTH_METHOD, "password");
+	slot_give(c->slot, c->e);
+	if (HAS(m, "PUSH_REPLY")) {
+		say_success(c);
+		return true;
+	}
+	if (HAS(m, "AUTH_FAILED")) {
+		count(c, COUNT_DAEMON);
+		return true;
+	}
+	return false;
 }
 
 static bool text(struct context *c, struct slice m)
@@ -55,18 +164,11 @@ static bool text(struct context *c, struct slice m)
 	if (TAKE(&m, "TLS: Username/Password authentication ")) {
 		return password(c, m);
 	}
-	if (HAS(m, "TLS Auth Error: Auth Username/Password verification failed")) {
-		SAY(c, "authentication", "start", "vpn_login");
-		SET(c, AUTH_METHOD, "password");
-		say_failure(c, COUNT_DAEMON, 1);
-		return true;
+	if (TAKE(&m, "SENT CONTROL [")) {
+		return answered(c, m);
 	}
 	if (HAS(m, "VERIFY ERROR: ")) {
-		SAY(c, "authentication", "start", "vpn_login");
-		SET(c, AUTH_METHOD, "certificate");
-		event_set(c->e, FIELD_EVENT_REASON, m);
-		say_failure(c, COUNT_DAEMON, 1);
-		return true;
+		return failed(c, "certificate", m, COUNT_DAEMON);
 	}
 	if (HAS(m, "TLS Error: TLS handshake failed") ||
 	    HAS(m, "TLS Error: TLS key negotiation failed")) {
@@ -74,19 +176,15 @@ static bool text(struct context *c, struct slice m)
 		c->e->outcome = OUTCOME_FAILURE;
 		return true;
 	}
-	if (TAKE(&rest, "[") && take_before(&rest, SLICE_LIT("] Peer Connection "
-							    "Initiated with "),
-					    &name)) {
-		SAY(c, "authentication", "start", "vpn_login");
-		SET(c, AUTH_METHOD, "certificate");
-		set_user(c, name);
-		TAKE(&rest, "[AF_INET]");
-		TAKE(&rest, "[AF_INET6]");
-		set_peer(c, rest);
-		say_success(c);
-		return true;
+	if (TAKE(&m, "TLS Auth Error: ") || TAKE(&m, "TLS Error: ")) {
+		return auth_error(c, m);
 	}
-	return false;
+	if (TAKE(&m, "Peer Connection Initiated with ")) {
+		return initiated(c, SLICE_NONE, m);
+	}
+	return TAKE(&rest, "[") &&
+	       take_before(&rest, SLICE_LIT("] Peer Connection Initiated with "), &name) &&
+	       initiated(c, name, rest);
 }
 
 bool family_openvpn(struct context *c)
@@ -94,6 +192,10 @@ bool family_openvpn(struct context *c)
 	struct slice m = c->m, peer, name;
 
 	if (pam_message(c, SLOTS_OTHER)) {
+		if (c->e->outcome == OUTCOME_FAILURE && c->e->attempts > 0) {
+			c->slot = NULL;
+			count(c, COUNT_PAM);
+		}
 		return true;
 	}
 	if (take_word(&m, &peer)) {
@@ -105,6 +207,7 @@ bool family_openvpn(struct context *c)
 			name = SLICE_NONE;
 		}
 		if (set_peer(c, peer)) {
+			ctx_slot_id(c, SLOTS_OPENVPN, peer);
 			if (!text(c, m)) {
 				return false;
 			}

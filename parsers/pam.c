@@ -164,6 +164,19 @@ static void fill_in(struct context *c)
 	slot_give(c->slot, c->e);
 }
 
+/* A process that goes on for other users (openvpn's plugin, dovecot's worker) has told of one
+ * attempt and now tells of another: whose that was says nothing of this one. */
+static void another(struct context *c, unsigned slots_family)
+{
+	struct slot *s = c->slot;
+
+	if (s != NULL && slots_family == SLOTS_OTHER &&
+	    (s->count[COUNT_PAM] > 0 || s->count[COUNT_PAM_OTHER] > 0)) {
+		s->user_n = s->address_n = s->port_n = 0;
+		s->address_is_ip = false;
+	}
+}
+
 /* "authentication failure; ..." (n = 1) and "n more authentication failures; ..." */
 static bool failures(struct context *c, struct slice m, uint32_t n, bool more,
 		     bool unix_module, const struct service *s,
@@ -194,6 +207,9 @@ static bool failures(struct context *c, struct slice m, uint32_t n, bool more,
 	}
 	if (c->slot != NULL && !more && (c->slot->flags & SLOT_ENDED) != 0) {
 		slot_again(c->slot);
+	}
+	if (!more && unix_module) {
+		another(c, slots_family);
 	}
 	if (is(s, "su") || is(s, "sudo")) {
 		/* ruser asks to become user. */
@@ -363,6 +379,7 @@ static bool remarks(struct context *c, struct slice m, const struct service *s,
 		SET(c, EVENT_REASON, "user unknown");
 		find_slot(c, slots_family, SLICE_NONE);
 		c->e->outcome = OUTCOME_FAILURE;
+		another(c, slots_family);
 		if (c->slot != NULL) {
 			slot_give(c->slot, c->e);
 		}

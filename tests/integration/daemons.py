@@ -15,8 +15,10 @@ import re
 import select
 import shutil
 import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 
@@ -37,7 +39,7 @@ class Log:
     """What was tried."""
 
     def __init__(self):
-        self.by_address, self.local, self.problems, self.skipped, self.n = {}, [], [], [], 0
+        self.by_address, self.local, self.problems, self.skipped, self.n, self.audited = {}, [], [], [], 0, False
 
     def address(self):
         self.n += 1
@@ -90,6 +92,17 @@ def listening(port, process, forks=False):
         time.sleep(0.02)
     with open(f'{FOLDER}/{os.path.basename(process.args[0])}.out', errors='replace') as f:
         log.problem(f'{process.args[0]} does not listen: {f.read()[-500:]}')
+    return False
+
+
+def wait_for_text(path, *texts):
+    """For one line that holds all of these."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with open(path, errors='replace') as f:
+            if any(all(t in line for t in texts) for line in f):
+                return True
+        time.sleep(0.02)
     return False
 
 
@@ -284,6 +297,97 @@ location /page {{ auth_basic x; auth_basic_user_file {FOLDER}/htpasswd; alias {F
     stop(process)
 
 
+# ---- vpn ----
+
+VPN_VERIFY = f'''#!/bin/sh
+{{ IFS= read -r user && IFS= read -r password; }} <"$1"
+[ "$user" = alice ] && [ "$password" = {GOOD} ]
+'''
+# In the place of the file there is the plugin: PAM's lines, from a process that knows no address.
+VPN_PLUGINS = ('/usr/lib/openvpn/openvpn-plugin-auth-pam.so', '/usr/lib/x86_64-linux-gnu/openvpn/plugins/openvpn-plugin-auth-pam.so')
+
+
+def can_tun():
+    """A server needs a device; what the kernel says when it gives none."""
+    try:
+        os.close(os.open('/dev/net/tun', os.O_RDWR))
+        return None
+    except OSError as e:
+        return f'/dev/net/tun: {e.strerror}'
+
+
+def vpn_client(port, address, user, password, more):
+    """One attempt; whether it was let in."""
+    base = f'{FOLDER}/vpn-{address}'
+    with open(base, 'wb') as f:
+        f.write(user + b'\n' + password.encode() + b'\n')
+    os.chmod(base, 0o600)
+    with subprocess.Popen(
+            ['openvpn', '--client', '--dev', 'null', '--proto', 'udp', '--remote', '127.0.0.1', str(port), '--local', address, '--lport', '0',
+             '--ca', f'{FOLDER}/vpn.cert', '--auth-user-pass', base, '--ifconfig-noexec', '--route-noexec', '--verb', '3',
+             '--connect-retry-max', '1', *more], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as client:
+        timer = threading.Timer(60, client.kill)
+        timer.start()
+        said = b''
+        for line in client.stdout:
+            said += line
+            if b'Initialization Sequence Completed' in line:
+                client.terminate()
+                break
+        timer.cancel()
+    if b'Initialization Sequence Completed' not in said and b'AUTH_FAILED' not in said:
+        log.problem(f'openvpn: a client hears nothing: {said[-300:]!r}')
+    return b'Initialization Sequence Completed' in said
+
+
+VPNS = ('openvpn', 'ovpn-cert', 'ovpn-pam')
+
+
+def vpn_server(daemon, tried, options, client_options=()):
+    """Wrong and right passwords at one server, whose lines go to syslog as Debian's do."""
+    port = free_port()
+    process = start('openvpn', '--syslog', daemon, '--mode', 'server', '--tls-server', '--dev', 'tun', '--topology', 'subnet', '--server',
+                    '10.9.0.0', '255.255.255.0', '--proto', 'udp', '--local', '127.0.0.1', '--port', str(port), '--ca', f'{FOLDER}/vpn.cert', '--cert',
+                    f'{FOLDER}/vpn.cert', '--key', f'{FOLDER}/vpn.key', '--dh', 'none', '--verb', '3', '--keepalive', '10', '60', '--duplicate-cn',
+                    *options)
+    if not wait_for_text('/var/log/syslog', f'{daemon}[', 'Initialization Sequence Completed'):
+        log.problem(f'{daemon} does not start')
+        return
+
+    def one(attempt):
+        address, user, good = attempt
+        if vpn_client(port, address, user, GOOD if good else 'wrong', client_options) != good:
+            log.problem(f'{daemon}: {user} is {"not " if good else ""}let in')
+        log.remote(daemon, address, user, 'success' if good else 'failure')
+
+    at_once(one, [(log.address(), user, False) for user in tried] + [(log.address(), b'alice', True) for _ in range(3)])
+    stop(process)
+
+
+def openvpn():
+    if tool('openvpn') is None or tool('openssl') is None:
+        return
+    reason = can_tun()
+    if reason:
+        log.skipped.append(f'openvpn ({reason})')
+        return
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', f'{FOLDER}/vpn.key', '-out', f'{FOLDER}/vpn.cert',
+                    '-days', '30', '-subj', '/CN=gateway'], stderr=subprocess.DEVNULL, check=True)
+    write(f'{FOLDER}/vpn-verify', VPN_VERIFY, 0o755)
+    script = ['--auth-user-pass-verify', f'{FOLDER}/vpn-verify', 'via-file', '--script-security', '2', '--tmp-dir', FOLDER]
+    # A name goes to the server as a line of a file.
+    tried = [n for n in NAMES if n and b'\n' not in n]
+    vpn_server('openvpn', tried, script + ['--verify-client-cert', 'none', '--username-as-common-name'])
+    # With a certificate, whose name stands in every line, after a wrong password too.
+    vpn_server('ovpn-cert', [b'nosuchuser', b'alice'], script, ['--cert', f'{FOLDER}/vpn.cert', '--key', f'{FOLDER}/vpn.key'])
+    plugin = next(filter(os.path.exists, VPN_PLUGINS), None)
+    if plugin is None:
+        log.skipped.append('openvpn-plugin-auth-pam.so')
+        return
+    write('/etc/pam.d/openvpn', 'auth required pam_unix.so nodelay\naccount required pam_unix.so\n')
+    vpn_server('ovpn-pam', [n for n in tried if len(n) < 100], ['--plugin', plugin, 'openvpn', '--verify-client-cert', 'none'])
+
+
 # ---- on the host ----
 
 def talk(command, answers, as_user=None, until=None):
@@ -375,6 +479,73 @@ def accounts():
         log.on_host(action, None, target='carol' if action.startswith('user') else None)
 
 
+# ---- auditd ----
+
+AUDIT_LOG, AUDIT_UID = os.environ.get('AUDIT_LOG'), int(os.environ.get('AUDIT_UID') or 0)
+AUDITED = ['/bin/echo', 'from 8.8.8.8 port 22 ssh2', 'x y', '"q"', 'ш', '', 'acct="root" res=success']
+
+
+def auditd():
+    if not AUDIT_LOG:
+        log.skipped.append(f'auditd ({os.environ.get("AUDIT_WHY")})')
+        return
+    subprocess.run(['sh', '-c', f'echo {AUDIT_UID + 3} >/proc/self/loginuid; exec "$@"', 'sh', *AUDITED], stdout=subprocess.DEVNULL, check=True)
+    log.audited = True
+
+
+def wait_for_audit():
+    """The kernel gives its records out in their order; this one, as auditctl -m sends it, is the last."""
+    mark = f'end of the attempts {os.getpid()}'
+    message = mark.encode() + b'\0'
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 9) as s:
+        s.send(struct.pack('=IHHII', 16 + len(message), 1005, 5, 1, 0) + message)
+    if not wait_for_text(AUDIT_LOG, mark):
+        log.problem('auditd does not write the last record')
+
+
+def audited():
+    """The events of this host's processes, and of no other's: each has a record with our uid."""
+    ours, serial = re.compile(rf'\bauid=(?:{"|".join(str(AUDIT_UID + i) for i in range(4))})\b'), re.compile(r'audit\([0-9.:]+\)')
+    with open(AUDIT_LOG, errors='surrogateescape') as f:
+        lines = [(serial.search(line), line) for line in f]
+    kept = {m[0] for m, line in lines if m and ours.search(line)}
+    with open(f'{FOLDER}/audited.log', 'w', errors='surrogateescape') as out:
+        out.writelines(line for m, line in lines if m and m[0] in kept)
+    return out.name
+
+
+def judge_audit():
+    """sshd's attempts once each, though it writes up to four records of one; of the
+    others' PAM speaks, which is no login.  And what rules and the account tools record."""
+    if not AUDIT_LOG:
+        return
+    wait_for_audit()
+    seen, names, commands, kinds = {}, {}, [], Counter()
+    for event in events(audited()):
+        address, name = event.get('source', {}).get('ip'), event.get('user', {}).get('name')
+        action, outcome = event['event']['action'], event['event'].get('outcome')
+        kinds[action] += 1
+        if address is not None and address not in log.by_address:
+            log.problem(f'auditd: an address that nobody came from: {event["message"]}')
+        if address is not None and action == 'login':
+            seen.setdefault(address, Counter())[outcome] += event.get('auth', {}).get('attempts', 1)
+        if name is not None and address is not None:
+            names.setdefault(address, set()).add(plain(name))
+        if action == 'process_started':
+            commands.append(event['process'].get('command_line'))
+    for address, want in log.by_address.items():
+        user, found = plain(want['user'].decode('utf-8', 'replace')), seen.get(address, Counter())
+        if want['daemon'] == 'sshd' and +found != Counter({want['outcome']: want['attempts']}):
+            log.problem(f'auditd: {want["user"]!r} from {address}: {dict(found)}, not {want["attempts"]} {want["outcome"]}')
+        if any(not user.startswith(n.rstrip('.')) for n in names.get(address, ())):
+            log.problem(f'auditd: {want["user"]!r} from {address}: user {names[address]}')
+    if 'sshd' in {w['daemon'] for w in log.by_address.values()} and not seen:
+        log.problem('auditd has none of the logins')
+    if log.audited and commands != [' '.join(AUDITED)]:
+        log.problem(f'auditd: commands {commands}')
+    print(f'auditd: {sum(kinds.values())} records, {len(seen)} logins, {dict(kinds)}')
+
+
 # ---- what was read ----
 
 def plain(name):
@@ -429,8 +600,9 @@ def judge_remote(by_address):
             log.problem(f'{what}: {dict(n)}, not {want["attempts"]} {want["outcome"]}\n      {lines}')
         # What a daemon cuts or leaves out is no mistake of ours; another name is.
         wrong = {u for u in found['users'] if u and not user.startswith(u.rstrip('.')) and not plain(u) == user}
-        # Debian's dropbear names nobody whom it does not know.
-        if wrong or (user and len(user) < 100 and not found['users'] and want['daemon'] != 'dropbear'):
+        # Debian's dropbear names nobody whom it does not know, openvpn nobody whom it refuses.
+        silent = want['daemon'] == 'dropbear' or (want['outcome'] == 'failure' and want['daemon'] in VPNS)
+        if wrong or (user and len(user) < 100 and not found['users'] and not silent):
             log.problem(f'{what}: user {found["users"]}\n      {lines}')
 
 
@@ -481,7 +653,9 @@ def judge():
 
 
 def main():
-    tried = [sshd, dropbear, vsftpd, proftpd, pure_ftpd, nginx, accounts, sudo, su, login]
+    tried = [sshd, dropbear, vsftpd, proftpd, pure_ftpd, nginx, openvpn, accounts, sudo, su, login, auditd]
+    only = os.environ.get('NIGHTJAR_TEST_DAEMONS', '').split()
+    tried = [one for one in tried if not only or one.__name__ in only]
     try:
         for one in tried:
             since = time.monotonic()
@@ -492,6 +666,7 @@ def main():
         for process in running:
             stop(process)
     judge()
+    judge_audit()
     for name in log.skipped:
         print(f'not here: {name}')
     daemons = Counter(a['daemon'] for a in log.by_address.values())
@@ -502,6 +677,8 @@ def main():
     keep = os.environ.get('NIGHTJAR_KEEP_LOGS')
     if keep:
         shutil.copytree('/var/log', keep, dirs_exist_ok=True)
+        if AUDIT_LOG:
+            shutil.copy(AUDIT_LOG, keep)
     return 1 if log.problems else 0
 
 

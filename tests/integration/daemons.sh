@@ -3,13 +3,16 @@
 # that are installed, and what they were is what the parsers must read from the logs.
 #   daemons.sh NIGHTJAR
 . "$(dirname "$0")/host.sh"
+. "$(dirname "$0")/audit.sh"
 if [ $# = 1 ]; then
 	folder=$(mktemp -d "${WORK:-/tmp}/daemons.XXXXXX")
 	chmod 755 "$folder"
+	trap 'audit_down; rm -rf --one-file-system "$folder"' EXIT
+	trap 'exit 130' INT TERM HUP
+	audit_up "$folder" || echo "no auditd: $AUDIT_WHY"
+	export AUDIT_LOG AUDIT_UID AUDIT_WHY
 	enter "$0" "$(realpath "$1")" "$folder"
-	status=$?
-	rm -rf --one-file-system "$folder"
-	exit $status
+	exit
 fi
 
 fail() {
@@ -17,9 +20,8 @@ fail() {
 	exit 1
 }
 host_up "$2" && syslog_up || fail "the host does not come up"
-for user in alice bob; do
-	add_user $user correct-horse || fail "can't make users"
-done
+add_user alice correct-horse $((AUDIT_UID + 1)) && add_user bob correct-horse $((AUDIT_UID + 2)) ||
+	fail "can't make users"
 # Nobody waits after a wrong password: that says nothing of the lines.
 sed -i 's/^\(auth.*pam_unix.so\)/\1 nodelay/' /etc/pam.d/common-auth
 sed -i '/pam_faildelay/d' /etc/pam.d/login

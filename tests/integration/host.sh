@@ -33,7 +33,8 @@ enter() {
 private_dev() { # FOLDER
 	local node
 	mount -t tmpfs -o mode=755,nosuid dev "$1"
-	for node in null zero full random urandom tty; do
+	mkdir "$1/net"
+	for node in null zero full random urandom tty net/tun; do
 		[ -e /dev/$node ] || continue
 		: >"$1/$node"
 		mount --bind /dev/$node "$1/$node"
@@ -77,8 +78,8 @@ host_up() { # FOLDER
 }
 
 # Makes a user with a home and a password.
-add_user() { # NAME PASSWORD
-	useradd -m -s /bin/sh "$1" && echo "$1:$2" | chpasswd
+add_user() { # NAME PASSWORD [UID]
+	useradd -m -s /bin/sh ${3:+-u "$3"} "$1" && echo "$1:$2" | chpasswd
 }
 
 # Debian 12's and 13's own layout: stamps as rsyslog writes them by default, login

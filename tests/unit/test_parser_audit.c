@@ -54,6 +54,12 @@ static void what_user_space_says_is_read(void **state)
 		 "ses=1", "promiscuous_mode none 0 user=1000"},
 		{"node=gw " A("DAEMON_END") "op=terminate auid=0 pid=1 res=success",
 		 "audit_stopped none 0 user=0"},
+		{A("DAEMON_CONFIG") "op=reconfigure auid=22497 pid=1 res=success\x1d"
+		 "AUID=\"unknown(22497)\"",
+		 "audit_configuration none 0 user=22497"},
+		{A("USER_LOGIN") WHO "op=login acct=\"UNKNOWN\" exe=\"/usr/bin/login\" "
+		 "hostname=? addr=? terminal=/dev/tty1 res=failed'",
+		 "login failure 1"},
 		{"type=USER_START msg=audit(1170021601.344:297): user pid=7 uid=0 auid=0 "
 		 "msg='PAM: session open acct=root : exe=\"/usr/sbin/crond\" (hostname=?, "
 		 "addr=192.0.2.1, terminal=cron res=success)'",
@@ -71,6 +77,48 @@ static void what_user_space_says_is_read(void **state)
 
 	(void)state;
 	CHECK_EACH(cases);
+}
+
+#define SSHD(type, pid, acct, res) \
+	A(type) "pid=" pid " uid=0 auid=0 ses=2 msg='" acct " exe=\"/usr/sbin/sshd\" " \
+		"hostname=? addr=192.0.2.1 terminal=ssh res=" res "'"
+#define INVALID "op=login acct=28696E76616C6964207573657229"
+
+/* As sshd 9.2 writes them, all with the pid of the process that guards the connection. */
+static void the_records_of_one_login_are_one_attempt(void **state)
+{
+	static const struct line_case cases[] = {
+		/* A user whom it does not know, twice. */
+		{SSHD("USER_LOGIN", "7", INVALID, "failed"), "login failure 1 ip=192.0.2.1"},
+		{SSHD("USER_LOGIN", "7", INVALID, "failed"), "login failure 0 ip=192.0.2.1"},
+		{SSHD("USER_AUTH", "7", "op=PAM:authentication acct=\"eve\"", "failed"),
+		 "pam_authentication failure 0 user=eve ip=192.0.2.1"},
+		{SSHD("USER_LOGIN", "7", INVALID, "failed"),
+		 "login failure 0 user=eve ip=192.0.2.1"},
+		{SSHD("USER_AUTH", "7", "op=PAM:authentication acct=\"eve\"", "failed"),
+		 "pam_authentication failure 0 user=eve ip=192.0.2.1"},
+		{SSHD("USER_LOGIN", "7", INVALID, "failed"),
+		 "login failure 1 user=eve ip=192.0.2.1"},
+		/* One whom it knows: a record for each. */
+		{SSHD("USER_AUTH", "8", "op=PAM:authentication acct=\"bob\"", "failed"),
+		 "pam_authentication failure 0 user=bob ip=192.0.2.1"},
+		{SSHD("USER_LOGIN", "8", "op=login acct=\"bob\"", "failed"),
+		 "login failure 1 user=bob ip=192.0.2.1"},
+		{SSHD("USER_LOGIN", "8", "op=login acct=\"bob\"", "failed"),
+		 "login failure 1 user=bob ip=192.0.2.1"},
+		/* In, without a terminal and with one. */
+		{SSHD("USER_START", "8", "op=PAM:session_open acct=\"bob\"", "success"),
+		 "login success 1 user=bob ip=192.0.2.1"},
+		{SSHD("USER_LOGIN", "8", "op=login acct=\"bob\"", "success"),
+		 "login success 0 user=bob ip=192.0.2.1"},
+		{SSHD("USER_START", "8", "op=login acct=\"bob\"", "success"),
+		 "session_opened success 0 user=bob ip=192.0.2.1"},
+		{SSHD("USER_START", "9", "op=PAM:session_open acct=\"bob\"", "failed"),
+		 "session_opened failure 0 user=bob ip=192.0.2.1"},
+	};
+
+	(void)state;
+	CHECK_IN_ORDER(cases);
 }
 
 /* The ways by which a record comes into a syslog. */
@@ -200,6 +248,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_user_space_says_is_read),
+		cmocka_unit_test(the_records_of_one_login_are_one_attempt),
 		cmocka_unit_test(records_inside_other_logs_are_read),
 		cmocka_unit_test(the_records_of_a_call_have_its_user),
 		cmocka_unit_test(values_are_not_fields),
