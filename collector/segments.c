@@ -168,6 +168,7 @@ int store_segment_load(struct store *s, struct device *d,
 	g->bytes = r.entries.offset;
 	while ((rc = segment_reader_next(&r, &e)) == 1) {
 		take_up(g, &e);
+		g->ended = e.kind == ENTRY_HEAD_SIGNED;
 	}
 	if (r.fd >= 0) {
 		/* Its last part, which may have no entry yet: what stands in the
@@ -410,8 +411,9 @@ void store_segment_give_up_file(struct store *s, struct segment *g)
 							   : g->first_offset;
 
 	/* The next file's head says as much; but should that be damaged one day, this
-	 * one's end would count.  In a shared store the file may be another's by now. */
-	if (g->fd >= 0 && g->bytes > keep && !share_is_on(s)) {
+	 * one's end would count.  In a shared store the file may be another's by now: that
+	 * is a copy then, and nothing that we cut, unless it seemed complete. */
+	if (g->fd >= 0 && g->bytes > keep && !(share_is_on(s) && g->ended)) {
 		sys_ftruncate(s->sys, g->fd, keep);
 	}
 	store_close_file(s, g);
@@ -580,6 +582,7 @@ int store_head(struct store *s, struct device *d, struct segment *g,
 	int rc;
 
 	if (g != NULL && g->header.p != NULL && g->bytes > 0) {
+		g->ended |= h->state != HEAD_OPEN;
 		rc = write_entry(s, g, ENTRY_HEAD_SIGNED, &bytes, 1);
 	} else {
 		rc = store_log(s, ENTRY_LOG_HEAD, bytes);

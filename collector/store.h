@@ -64,6 +64,7 @@ struct segment {
 	} repair;
 	bool closed;               /* the device said that no more will come, or
 				    * did not name it any more */
+	bool ended;                /* a head that closes it may stand in its file */
 	bool named;                /* in the hello that is being answered */
 	bool catalogue_dirty;
 	struct {                   /* what is being synced */
@@ -235,7 +236,8 @@ void store_trim_segments(struct store *s, struct device *d);
 int store_append(struct store *s, struct segment *g, struct slice batch,
 		 const struct batch_head *head, struct stream_id *above);
 /* After a failed sync: the segment goes on in another file, behind its last durable
- * batch; this one is cut to that, as far as the disk lets us, and closed. */
+ * batch; this one is cut to that, as far as the disk lets us and it is ours for sure, and
+ * closed. */
 void store_segment_give_up_file(struct store *s, struct segment *g);
 /* Starts that file.  UV_E* of the file calls. */
 int store_segment_continue(struct store *s, struct segment *g);
