@@ -516,7 +516,7 @@ int store_scan(struct store *s, struct catalogue *catalogue,
 			 STORE_PATH - 32, s->dir);
 		if (share_is_on(s)) {
 			rc = sys_list(s->sys, devices, on_name, s);
-			rc = rc == 0 ? scan_log_read_others(s) : rc;
+			rc = rc == 0 ? scan_log_read_others(s, report) : rc;
 		}
 		rc = rc == 0 ? sys_list(s->sys, devices, on_device, &sc) : rc;
 		free(sc.items);

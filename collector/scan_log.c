@@ -106,7 +106,9 @@ static int take_entry(struct store *s, const struct entry *e)
 	}
 }
 
-static int read_entries(struct store *s, int fd, uint64_t *whole)
+/* report may be NULL. */
+static int read_entries(struct store *s, int fd, uint64_t *whole,
+			struct scan_report *report)
 {
 	struct entry_reader r;
 	struct entry e;
@@ -132,6 +134,9 @@ static int read_entries(struct store *s, int fd, uint64_t *whole)
 			break;
 		}
 		*whole = e.next;
+		if (report != NULL) {
+			report->steps++;
+		}
 	}
 	entry_reader_fini(&r);
 	return rc;
@@ -153,7 +158,7 @@ int scan_log_read(struct store *s, bool *whole)
 		*whole = s->made;
 		return fd == UV_ENOENT ? 0 : fd;
 	}
-	rc = read_entries(s, fd, &good);
+	rc = read_entries(s, fd, &good, NULL);
 	if (rc == UV_ENOMEM) {
 		sys_close(s->sys, fd);
 		return rc;
@@ -178,7 +183,8 @@ int scan_log_read(struct store *s, bool *whole)
 	return sys_rename(s->sys, path, aside);
 }
 
-int scan_log_peek(struct store *s, const char *dir, uint64_t *whole)
+static int peek(struct store *s, const char *dir, uint64_t *whole,
+		struct scan_report *report)
 {
 	char path[STORE_PATH];
 	int fd, rc;
@@ -190,18 +196,28 @@ int scan_log_peek(struct store *s, const char *dir, uint64_t *whole)
 	if (fd < 0) {
 		return fd;
 	}
-	rc = read_entries(s, fd, whole);
+	rc = read_entries(s, fd, whole, report);
 	sys_close(s->sys, fd);
 	return rc;
 }
 
+int scan_log_peek(struct store *s, const char *dir, uint64_t *whole)
+{
+	return peek(s, dir, whole, NULL);
+}
+
+struct others {
+	struct store *s;
+	struct scan_report *report;
+};
+
 static int on_member(void *arg, const char *name, const char *dir)
 {
-	struct store *s = arg;
+	struct others *o = arg;
 	uint64_t whole;
-	int rc;
+	int rc = peek(o->s, dir, &whole, o->report);
 
-	rc = scan_log_peek(s, dir, &whole);
+	o->report->steps++;
 	if (rc == UV_ENOENT) {
 		return 0; /* It has committed nothing yet. */
 	}
@@ -219,13 +235,14 @@ static int on_member(void *arg, const char *name, const char *dir)
 	return 0;
 }
 
-int scan_log_read_others(struct store *s)
+int scan_log_read_others(struct store *s, struct scan_report *report)
 {
+	struct others o = {s, report};
 	bool only_known = s->only_known;
 	int rc;
 
 	s->only_known = true;
-	rc = share_members(s, on_member, s);
+	rc = share_members(s, on_member, &o);
 	s->only_known = only_known;
 	return rc;
 }

@@ -2,6 +2,7 @@
 #ifndef COLLECTOR_SCAN_LOG_H
 #define COLLECTOR_SCAN_LOG_H
 
+#include "collector/scan.h"
 #include "collector/store.h"
 #include "common/err.h"
 
@@ -21,7 +22,8 @@ int scan_log_read(struct store *s, bool *whole);
  * good. */
 int scan_log_peek(struct store *s, const char *dir, uint64_t *whole);
 /* In a shared store: what every member's log says of the devices that s knows.  Damage is
- * logged and no error; one that can't be read is: UV_ENOMEM, UV_E*. */
-int scan_log_read_others(struct store *s);
+ * logged and no error; one that can't be read is: UV_ENOMEM, UV_E*.  Of the report only the
+ * steps are counted, one for each entry. */
+int scan_log_read_others(struct store *s, struct scan_report *report);
 
 #endif

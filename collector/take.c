@@ -31,6 +31,7 @@ enum {
 	TICK_MS = 1000,
 	WAIT_EVERY = 5,  /* ticks: agents give up after 20 s without a word */
 	STUCK_S = 60,    /* a run that has got no further is not vouched for */
+	STUCK_RETRY_MS = 1000,
 };
 
 struct waiting {
@@ -92,7 +93,8 @@ static void on_run(struct sys_work *w)
 		}
 		break;
 	case TAKE_READING:
-		t->log_rc = scan_log_read_others(&t->scratch);
+		t->log_rc = scan_log_read_others(&t->scratch,
+						&t->report);
 		break;
 	case TAKE_SETTLING:
 		t->items[t->at].rc = take_settle(&t->scratch, &t->items[t->at],
@@ -215,6 +217,18 @@ static void tell_to_wait(struct collector *c)
 	buf_fini(&nothing);
 }
 
+/* Nothing can be said of when it will be ready: the device asks the next collector now. */
+static void tell_to_leave(struct collector *c)
+{
+	for (struct session *s = c->sessions; s != NULL; s = s->next) {
+		if (s->state == SESSION_HELLO && s->device != NULL &&
+		    s->device->taking) {
+			session_end(s, MSG_ERROR_BUSY, STUCK_RETRY_MS,
+				    "taking devices over does not get on here");
+		}
+	}
+}
+
 static void take_kick(struct take *t);
 
 static void on_tick(void *arg)
@@ -227,7 +241,9 @@ static void on_tick(void *arg)
 	for (size_t i = 0; i < t->n; i++) {
 		t->queue[i].later = false;
 	}
-	if (!is_stuck(t)) {
+	if (is_stuck(t)) {
+		tell_to_leave(t->c);
+	} else {
 		if (t->busy) {
 			beat(t);
 		}

@@ -65,8 +65,13 @@ static int on_open(struct sys *s, const char *path, int flags, unsigned mode)
 	return CALL(s, open(REAL(s), path, flags, mode));
 }
 
+static uint64_t slow_ms; /* each read takes b so long, and its loop goes on meanwhile */
+
 static int64_t on_pread(struct sys *s, int fd, void *p, size_t n, uint64_t at)
 {
+	if ((struct bench *)s == &b && slow_ms > 0) {
+		bench_run(&b, slow_ms);
+	}
 	return CALL(s, pread(REAL(s), fd, p, n, at));
 }
 
@@ -210,6 +215,7 @@ static int set_up(void **state)
 	sick = NULL;
 	unreadable = NULL;
 	unlisted = 0;
+	slow_ms = 0;
 	jobs = SIZE_MAX;
 	n_held = 0;
 	bench_init(&a);
@@ -460,19 +466,18 @@ static void on_finding(void *arg, const struct verify_finding *f)
 	}
 }
 
-/* Each place below w is there once, nothing else, and the store is sound. */
-static void assert_held_once(uint64_t w)
+/* Each place below w is there once, and nothing else.  Given to the caller: the store, for
+ * reading. */
+static void assert_places(struct store *s, uint64_t w)
 {
-	struct verify_totals totals;
-	struct store s;
 	char why[512], devices[160];
 
 	memset(times, 0, sizeof times);
-	assert_int_equal(store_open_read(&s, sys_plain(), a.options.store_dir,
+	assert_int_equal(store_open_read(s, sys_plain(), a.options.store_dir,
 					 why),
 			 0);
 	snprintf(devices, sizeof devices, "%s/devices", a.options.store_dir);
-	assert_int_equal(sys_list(sys_plain(), devices, hold_device, &s), 0);
+	assert_int_equal(sys_list(sys_plain(), devices, hold_device, s), 0);
 	for (uint64_t i = 0; i < PLACES; i++) {
 		if (times[i] != (i < w / 10 ? 1U : 0U)) {
 			print_error("place %u: %u times, the call is %d\n",
@@ -480,6 +485,15 @@ static void assert_held_once(uint64_t w)
 		}
 		assert_int_equal(times[i], i < w / 10 ? 1 : 0);
 	}
+}
+
+/* And the store is sound. */
+static void assert_held_once(uint64_t w)
+{
+	struct verify_totals totals;
+	struct store s;
+
+	assert_places(&s, w);
 	assert_int_equal(verify_store(&s, on_finding, NULL, &totals), 0);
 	assert_int_equal(totals.wrong, 0);
 	store_fini(&s, true);
@@ -563,6 +577,71 @@ static void a_device_that_goes_during_a_repair_does_not_stop_it(void **state)
 	bench_run(&a, 60000);
 	visit(&a, 50, 70);
 	assert_held_once(70);
+}
+
+/* Turns a bit in the head of each second file of a segment. */
+static int on_part(void *arg, const char *name, bool is_dir)
+{
+	const char *dir = arg;
+	struct segment_name n;
+	char path[STORE_PATH], byte;
+	int fd;
+
+	if (is_dir || !segment_name_parse(&n, name) || n.part == 0) {
+		return 0;
+	}
+	segment_path(path, dir, &n);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &byte, 1, 40), 1);
+	byte ^= 1;
+	assert_int_equal(pwrite(fd, &byte, 1, 40), 1);
+	close(fd);
+	return 1;
+}
+
+static int damage_parts(void *arg, const char *name, bool is_dir)
+{
+	struct store *s = arg;
+	struct device d = {0};
+	char dir[STORE_PATH];
+
+	if (!is_dir || !hash32_unhex(&d.id, name)) {
+		return 0;
+	}
+	hash32_hex(d.hex, &d.id);
+	memcpy(d.owner, "a", 2);
+	store_device_dir(s, &d, dir);
+	return sys_list(s->sys, dir, on_part, dir);
+}
+
+/* What could not be synced comes again in another segment, and then the file that voids it
+ * is damaged. */
+static void what_a_failed_sync_left_does_not_count_again(void **state)
+{
+	struct talk t;
+	struct store s = {.sys = sys_plain()};
+	char devices[160];
+
+	(void)state;
+	start_both();
+	assert_true(dial(&t, &a));
+	sick = &a;
+	send_until(&t, 30);
+	assert_int_equal(t.acked, 0);
+	hang_up(&t);
+	sick = NULL;
+	bench_run(&a, 60000);
+	visit(&a, 0, 50);
+	snprintf(s.dir, sizeof s.dir, "%s", a.options.store_dir);
+	memcpy(s.member, "a", 2);
+	snprintf(devices, sizeof devices, "%s/devices", a.options.store_dir);
+	assert_int_equal(sys_list(sys_plain(), devices, damage_parts, &s), 1);
+	assert_true(dial(&t, &b));
+	assert_int_equal(t.w, 50);
+	hang_up(&t);
+	assert_places(&s, 50);
+	store_fini(&s, true);
 }
 
 static void a_store_becomes_shared_with_all_that_it_holds(void **state)
@@ -723,6 +802,7 @@ static void what_another_is_taking_is_left_to_it_until_it_is_done(void **state)
 static void a_run_that_is_stuck_is_not_waited_for(void **state)
 {
 	struct talk t, u;
+	char text[256];
 
 	(void)state;
 	begin_with_a();
@@ -733,12 +813,40 @@ static void a_run_that_is_stuck_is_not_waited_for(void **state)
 	assert_owner("b.taking");
 	let_pass(20000);
 	assert_in_range(waits(&t), 11, 13);
+	/* Nor does who asked stay there. */
+	assert_int_equal(error_of(&t, text), MSG_ERROR_BUSY);
+	assert_true(t.link->gone);
 	assert_true(hear_welcome(&u));
 	assert_owner("a");
 	do_jobs(SIZE_MAX);
 	bench_run(&b, 100);
 	hang_up(&t);
 	hang_up(&u);
+	assert_held_once(30);
+}
+
+static void who_reads_slowly_is_not_stuck(void **state)
+{
+	struct talk t;
+	char text[256];
+	uint64_t began_ms;
+
+	(void)state;
+	begin_with_a();
+	jobs = 1;
+	assert_false(dial(&t, &b));
+	do_jobs(1);
+	slow_ms = 25000;
+	began_ms = b.now_ms;
+	bench_step(&b, b.now_ms); /* The logs are read. */
+	slow_ms = 0;
+	assert_in_range(b.now_ms - began_ms, 75000, 200000);
+	assert_int_equal(waits(&t), (b.now_ms - began_ms) / 5000);
+	do_jobs(SIZE_MAX);
+	bench_run(&b, 100);
+	assert_int_equal(error_of(&t, text), 0);
+	assert_true(hear_welcome(&t));
+	hang_up(&t);
 	assert_held_once(30);
 }
 
@@ -1205,11 +1313,13 @@ int main(void)
 		T(both_know_after_a_restart_what_they_have),
 		T(who_lost_a_device_says_so_and_acknowledges_nothing),
 		T(a_device_that_goes_during_a_repair_does_not_stop_it),
+		T(what_a_failed_sync_left_does_not_count_again),
 		T(a_store_becomes_shared_with_all_that_it_holds),
 		T(names_and_stores_are_locked),
 		T(who_waits_for_a_take_over_is_told_so_until_it_ends),
 		T(what_another_is_taking_is_left_to_it_until_it_is_done),
 		T(a_run_that_is_stuck_is_not_waited_for),
+		T(who_reads_slowly_is_not_stuck),
 		T(each_device_is_welcomed_as_soon_as_it_is_ready),
 		T(a_device_that_went_away_before_its_turn_stays_where_it_is),
 		T(stopped_at_any_call_it_doubles_nothing),
