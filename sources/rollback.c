@@ -1,5 +1,8 @@
-/* What is done when the collector turns out to hold less than it had
- * acknowledged: W goes back, and with it the reading. */
+/* What is done when what was handed on is not, or not any more, where it was to go: it is
+ * read again.  When the collector holds less than it had acknowledged, W goes back as
+ * well; when it holds other bytes, the file is read as another stream. */
+#include <assert.h>
+
 #include "common/err.h"
 #include "sources/tail_impl.h"
 
@@ -40,6 +43,102 @@ int stream_state_lower(struct stream_state *st, uint64_t position,
 	st->n_rungs = n;
 	st->acked = to.position;
 	st->h = to.h;
+	return 0;
+}
+
+static void rewind_known(struct tail *t, struct known *k)
+{
+	if (k->live && k->st.acked < k->st.position) {
+		k->live = false;
+		k->searches = 0;
+		k->wait_polls = 0;
+		k->st.gap_told = false;
+		tail_want_scan(t);
+	}
+}
+
+static void rewind_file(struct tail *t, struct file *f)
+{
+	const struct stream_state *st = &f->s->st;
+	struct stream_id id = st->id;
+	uint64_t to = st->acked < st->detect ? st->acked : st->detect;
+	struct known *k;
+
+	if (f->s->position == (to > st->start ? to : st->start)) {
+		/* It stands there. */
+		f->full = false;
+		f->ready = true;
+		tail_wake(t);
+		return;
+	}
+	file_park(f, TAIL_EVICTED);
+	k = known_find(t, &id);
+	k->live = false;
+	known_take(t, k);
+	identify_resume(f, k);
+}
+
+int tail_rewind(struct tail *t, const struct stream_id *id)
+{
+	struct file *f = file_of(t, id);
+	struct known *k = known_find(t, id);
+
+	if (f != NULL) {
+		if (f->s != NULL) {
+			rewind_file(t, f);
+		} else {
+			f->resume->live = false;
+			identify_forget(t, f);
+			identify_resume(f, f->resume);
+		}
+		return 0;
+	}
+	if (k == NULL) {
+		return UV_ENOENT;
+	}
+	rewind_known(t, k);
+	return 0;
+}
+
+void tail_rewind_all(struct tail *t)
+{
+	for (size_t i = 0; i < t->n_files; i++) {
+		struct file *f = t->files[i];
+
+		if (f->s != NULL && f->s->has_id) {
+			rewind_file(t, f);
+		} else if (f->resume != NULL) {
+			f->resume->live = false;
+			identify_forget(t, f);
+			identify_resume(f, f->resume);
+		}
+	}
+	for (size_t i = 0; i < t->n_known; i++) {
+		rewind_known(t, t->known[i]);
+	}
+}
+
+int tail_fork(struct tail *t, const struct stream_id *id, uint64_t from)
+{
+	struct file *f = file_of(t, id);
+	struct known *k = f != NULL ? f->resume : known_find(t, id);
+
+	if (k != NULL) {
+		/* Not open: by nothing that is known of it may it be continued. */
+		known_blank_out(k);
+		if (f != NULL) {
+			identify_forget(t, f);
+			identify_again(f);
+		}
+		tail_want_scan(t);
+		return 0;
+	}
+	if (f == NULL) {
+		return UV_ENOENT;
+	}
+	assert(from <= f->s->position);
+	file_park(f, TAIL_FORKED);
+	identify_fork(f, from);
 	return 0;
 }
 

@@ -1,15 +1,12 @@
 #include "sources/tail.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
 #include "common/err.h"
 #include "common/limits.h"
-#include "common/log.h"
 #include "sources/tail_impl.h"
 
-#define TROUBLE_GAP_NS INT64_C(10000000000)
 enum { NS_PER_MS = 1000000, POLL_DEFAULT_MS = 1000, TIMEOUT_DEFAULT_MS = 5000 };
 
 uint64_t tail_bytes_hash(const char *p, size_t n)
@@ -20,49 +17,6 @@ uint64_t tail_bytes_hash(const char *p, size_t n)
 uint64_t tail_path_hash(const char *path)
 {
 	return tail_bytes_hash(path, strlen(path));
-}
-
-void tail_trouble(struct tail *t, const char *path, int code, const char *what)
-{
-	uint64_t hash = tail_path_hash(path);
-	char quoted[512];
-	size_t at;
-
-	t->stats.errors++;
-	for (size_t i = 0; i < t->n_troubles; i++) {
-		if (t->troubles[i].path_hash == hash &&
-		    t->troubles[i].code == code) {
-			return;
-		}
-	}
-	/* Names that can't be read may be as many as somebody likes. */
-	if (t->n_troubles == TAIL_MAX_TROUBLES &&
-	    sys_mono_ns(t->sys) - t->trouble_ns < TROUBLE_GAP_NS) {
-		return;
-	}
-	at = t->n_troubles < TAIL_MAX_TROUBLES
-		     ? t->n_troubles++
-		     : t->stats.errors % TAIL_MAX_TROUBLES;
-	t->trouble_ns = sys_mono_ns(t->sys);
-	t->troubles[at] = (struct trouble){hash, code};
-	log_warn(what, "path=%s error=\"%s\"",
-		 log_quote(quoted, sizeof quoted, slice_str(path)),
-		 err_str(code));
-}
-
-void tail_trouble_over(struct tail *t, const char *path)
-{
-	uint64_t hash;
-
-	if (t->n_troubles == 0) {
-		return;
-	}
-	hash = tail_path_hash(path);
-	for (size_t i = t->n_troubles; i > 0; i--) {
-		if (t->troubles[i - 1].path_hash == hash) {
-			t->troubles[i - 1] = t->troubles[--t->n_troubles];
-		}
-	}
 }
 
 /* ---- the order of work ---- */
@@ -476,102 +430,6 @@ void tail_resume(struct tail *t)
 		}
 	}
 	tail_wake(t);
-}
-
-static void rewind_known(struct tail *t, struct known *k)
-{
-	if (k->live && k->st.acked < k->st.position) {
-		k->live = false;
-		k->searches = 0;
-		k->wait_polls = 0;
-		k->st.gap_told = false;
-		tail_want_scan(t);
-	}
-}
-
-static void rewind_file(struct tail *t, struct file *f)
-{
-	const struct stream_state *st = &f->s->st;
-	struct stream_id id = st->id;
-	uint64_t to = st->acked < st->detect ? st->acked : st->detect;
-	struct known *k;
-
-	if (f->s->position == (to > st->start ? to : st->start)) {
-		/* It stands there. */
-		f->full = false;
-		f->ready = true;
-		tail_wake(t);
-		return;
-	}
-	file_park(f, TAIL_EVICTED);
-	k = known_find(t, &id);
-	k->live = false;
-	known_take(t, k);
-	identify_resume(f, k);
-}
-
-int tail_rewind(struct tail *t, const struct stream_id *id)
-{
-	struct file *f = file_of(t, id);
-	struct known *k = known_find(t, id);
-
-	if (f != NULL) {
-		if (f->s != NULL) {
-			rewind_file(t, f);
-		} else {
-			f->resume->live = false;
-			identify_forget(t, f);
-			identify_resume(f, f->resume);
-		}
-		return 0;
-	}
-	if (k == NULL) {
-		return UV_ENOENT;
-	}
-	rewind_known(t, k);
-	return 0;
-}
-
-void tail_rewind_all(struct tail *t)
-{
-	for (size_t i = 0; i < t->n_files; i++) {
-		struct file *f = t->files[i];
-
-		if (f->s != NULL && f->s->has_id) {
-			rewind_file(t, f);
-		} else if (f->resume != NULL) {
-			f->resume->live = false;
-			identify_forget(t, f);
-			identify_resume(f, f->resume);
-		}
-	}
-	for (size_t i = 0; i < t->n_known; i++) {
-		rewind_known(t, t->known[i]);
-	}
-}
-
-int tail_fork(struct tail *t, const struct stream_id *id, uint64_t from)
-{
-	struct file *f = file_of(t, id);
-	struct known *k = f != NULL ? f->resume : known_find(t, id);
-
-	if (k != NULL) {
-		/* Not open: by nothing that is known of it may it be continued. */
-		known_blank_out(k);
-		if (f != NULL) {
-			identify_forget(t, f);
-			identify_again(f);
-		}
-		tail_want_scan(t);
-		return 0;
-	}
-	if (f == NULL) {
-		return UV_ENOENT;
-	}
-	assert(from <= f->s->position);
-	file_park(f, TAIL_FORKED);
-	identify_fork(f, from);
-	return 0;
 }
 
 /* ---- what the tail says ---- */

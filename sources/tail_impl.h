@@ -9,8 +9,10 @@
  *   identify.c  which stream a file belongs to: proofs by content (with candidates.c,
  *               proof.c, outcome.c)
  *   verify.c    whether a stream's file holds what somebody says of it
+ *   trouble.c   what is logged of a path once
  *   search.c    rotated files that came and went unseen (rest.c: the rests of streams
  *               whose file is gone)
+ *   rollback.c  what is read again, since it is not where it was to go
  *   remember.c  the streams without an open file
  *   forget.c    which of them are given up when there are too many
  *
@@ -322,11 +324,6 @@ struct tail {
 /* tail.c */
 void tail_wake(struct tail *t); /* work is to be done in this loop turn */
 void tail_want_scan(struct tail *t);
-/* Logs an error of a path once, until tail_trouble_over(); of very many paths, one each
- * ten seconds. */
-void tail_trouble(struct tail *t, const char *path, int code,
-		  const char *what);
-void tail_trouble_over(struct tail *t, const char *path);
 uint64_t tail_bytes_hash(const char *p, size_t n);
 uint64_t tail_path_hash(const char *path);
 /* Within the last `ns`.  A time in the future is of a clock that was set back since, and
@@ -337,6 +334,13 @@ static inline bool tail_is_recent(const struct tail *t, int64_t time_ns, int64_t
 
 	return age_ns < ns && age_ns > -ns;
 }
+
+/* trouble.c */
+/* Logs an error of a path once, until tail_trouble_over(); of very many paths, one each
+ * ten seconds. */
+void tail_trouble(struct tail *t, const char *path, int code,
+		  const char *what);
+void tail_trouble_over(struct tail *t, const char *path);
 
 /* scan.c */
 void scan_run(struct tail *t);

@@ -6,19 +6,14 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/limits.h"
-#include "sources/fstype.h"
 #include "sources/kept.h"
 #include "sources/names.h"
+#include "sources/watch_folders.h"
 #include "sources/watch_scan.h"
 
 enum {
 	SETTLE_MS = 200, /* after a notification */
 	HOST_BYTES = 256,
-};
-
-struct folder {
-	char *path;
-	struct sys_watch *watch;
 };
 
 /* What to watch, and how often; a scan reads it on its worker. */
@@ -31,7 +26,6 @@ struct watch {
 	struct source source; /* first */
 	struct sys *sys;
 	struct watch_settings now;
-	enum sources_notify notify;
 	struct watch_settings *next; /* from the next scan on; NULL: as now */
 	struct strlist more;         /* patterns beside the configuration's */
 	struct strlist old_patterns; /* that the known files were found by */
@@ -47,8 +41,7 @@ struct watch {
 	bool full_told;  /* not all is watched, and that was told */
 	uint64_t acked;
 	int64_t hashed_ns; /* when all were hashed */
-	struct folder folders[WATCH_FOLDERS_MAX];
-	size_t n_folders;
+	struct watch_folders folders;
 	struct sys_work work;
 	bool busy;       /* the scan is a worker's */
 	struct watch_scan scan;
@@ -150,65 +143,6 @@ static void on_notice(void *arg, const char *name)
 	}
 }
 
-static void drop_folder(struct watch *w, size_t i)
-{
-	sys_watch_free(w->sys, w->folders[i].watch);
-	free(w->folders[i].path);
-	w->folders[i] = w->folders[--w->n_folders];
-}
-
-/* Whether every change there brings a notice. */
-static bool would_tell(struct watch *w, const char *path)
-{
-	uint64_t type;
-
-	if (w->notify != SOURCES_NOTIFY_AUTO) {
-		return w->notify == SOURCES_NOTIFY_ALWAYS;
-	}
-	return sys_fs_type(w->sys, path, &type) != 0 || fstype_silent(type) == NULL;
-}
-
-static void add_folder(struct watch *w, const char *path)
-{
-	struct folder *d;
-
-	for (size_t i = 0; i < w->n_folders; i++) {
-		if (strcmp(w->folders[i].path, path) == 0) {
-			return;
-		}
-	}
-	if (w->n_folders == WATCH_FOLDERS_MAX) {
-		return; /* It is polled. */
-	}
-	if (!would_tell(w, path)) {
-		return; /* Likewise. */
-	}
-	d = &w->folders[w->n_folders];
-	d->path = strdup(path);
-	if (d->path == NULL) {
-		return;
-	}
-	if (sys_watch_new(w->sys, &d->watch, path, on_notice, w) != 0) {
-		free(d->path);
-		return;
-	}
-	w->n_folders++;
-}
-
-/* A folder that was made anew under its name has another inode: each scan that finds a
- * change renews them all, which costs little. */
-static void watch_folders(struct watch *w, bool renew)
-{
-	for (size_t i = w->n_folders; i > 0; i--) {
-		if (renew || !names_in_list(&w->scan.folders, w->folders[i - 1].path)) {
-			drop_folder(w, i - 1);
-		}
-	}
-	for (size_t i = 0; i < w->scan.folders.n; i++) {
-		add_folder(w, w->scan.folders.v[i]);
-	}
-}
-
 static bool same_patterns(const struct strlist *a, const struct strlist *b)
 {
 	bool same = a->n == b->n;
@@ -282,7 +216,7 @@ static void end_scan(struct watch *w)
 	if (s->rc == 0) {
 		tell_full(w, s);
 	}
-	watch_folders(w, w->changes != before);
+	watch_folders_set(&w->folders, &s->folders, w->changes != before);
 	watch_scan_clear(s);
 	/* What came while it ran may have been missed by it. */
 	sys_timer_set(w->sys, w->timer,
@@ -402,9 +336,7 @@ static void op_stop(struct source *s)
 
 	w->stopped = true;
 	sys_timer_stop(w->sys, w->timer);
-	while (w->n_folders > 0) {
-		drop_folder(w, w->n_folders - 1);
-	}
+	watch_folders_fini(&w->folders);
 	if (w->opened) {
 		w->opened = false;
 		kept_close(&w->kept);
@@ -432,9 +364,7 @@ static void op_free(struct source *s)
 	struct watch *w = of(s);
 
 	w->stopped = w->freeing = true;
-	while (w->n_folders > 0) {
-		drop_folder(w, w->n_folders - 1);
-	}
+	watch_folders_fini(&w->folders);
 	if (!w->busy) {
 		abandon(w);
 	}
@@ -445,7 +375,7 @@ static void op_status(const struct source *s, struct json *j)
 	const struct watch *w = (const struct watch *)s;
 
 	json_u64(j, "files", w->known.n);
-	json_u64(j, "folders_notifying", w->n_folders);
+	json_u64(j, "folders_notifying", w->folders.n);
 	json_u64(j, "scans", w->scans);
 	json_u64(j, "changes", w->changes);
 }
@@ -579,7 +509,7 @@ int watch_new(struct source **out, const struct watch_params *params)
 	}
 	w->source.ops = &watch_ops;
 	w->sys = params->sys;
-	w->notify = params->options->notify;
+	watch_folders_init(&w->folders, w->sys, params->options->notify, on_notice, w);
 	w->cb = *params->cb;
 	w->arg = params->arg;
 	snprintf(w->host, sizeof w->host, "%s", params->host);

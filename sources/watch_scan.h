@@ -19,10 +19,10 @@
 #include <mbedtls/sha256.h>
 
 #include "sources/options.h"
+#include "sources/watch_folders.h"
 #include "sources/watch_table.h"
 
 enum {
-	WATCH_FOLDERS_MAX = 256,
 	WATCH_POOL = WATCH_FILES_MAX / 2, /* beyond the patterns' shares */
 	WATCH_FOLDER_LEAST = 4,           /* files of one folder, in any share */
 	WATCH_READ_BYTES = 64 * 1024,
