@@ -314,7 +314,7 @@ int agent_new(struct agent **out, const struct agent_params *params)
 	buf_init(&a->save.streams_bytes, STATE_MAX);
 	buf_init(&a->save.detect_bytes, CHECKPOINT_MAX);
 	buf_init(&a->save.source_bytes, STATE_MAX);
-	a->table_lost_ns = secret_time(a->sys, dir);
+	a->begun_ns = a->table_lost_ns = secret_time(a->sys, dir);
 	rc = device_secret_load(&a->secret, a->sys, dir);
 	if (rc != 0) {
 		log_error("cannot read or make the device's secret",
@@ -424,6 +424,7 @@ void agent_begin_reading(struct agent *a)
 	if (rc == 0 && a->shipper != NULL) {
 		shipper_spool_ends(a->shipper, take_spool_end, a);
 	}
+	tail_begun(a->tail, a->begun_ns);
 	if (rc == 0 && a->table_lost_ns != 0) {
 		tail_look_back(a->tail, a->table_lost_ns);
 	}

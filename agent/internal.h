@@ -54,6 +54,7 @@ struct agent {
 	/* When the device's secret was made, if an earlier process made it and no table of
 	 * streams is there all the same; else 0. */
 	int64_t table_lost_ns;
+	int64_t begun_ns; /* when the secret was made, by an earlier process; 0: by this one */
 	bool reading;
 	struct sys_timer *tick, *start_wait, *save_wait;
 

@@ -104,6 +104,11 @@ int tail_restore(struct tail *t, const struct stream_state *states, size_t n);
  * knows, and for files that it does not know.  Before tail_start(). */
 void tail_look_back(struct tail *t, int64_t since_ns);
 
+/* When somebody first looked at logs for this state (wall clock).  Where the clock was
+ * set back while nobody looked, what is older is not taken for new.  Before
+ * tail_start(). */
+void tail_begun(struct tail *t, int64_t begun_ns);
+
 /* No collector has said what it has, though an earlier process may have met one: a file
  * that is there at the start and not known may repeat that.  The machine may have been
  * put back to a backup, with a table that is older than what was sent.  Before

@@ -290,6 +290,7 @@ struct tail {
 	/* The wall clock was set back, to this time or later, and has not come to where it
 	 * was before; INT64_MAX: no. */
 	int64_t set_back_ns, set_back_from_ns;
+	int64_t begun_ns;       /* tail_begun() */
 	int64_t looks_since_ns; /* wall clock of tail_new(), or when the process before
 				 * this one looked last; 0: not started */
 	struct sys_timer *work, *poll, *soon;

@@ -31,6 +31,8 @@ struct sink {
 	struct buf table; /* the last checkpoint */
 	bool forgets; /* the tail's table is too small */
 	bool hello; /* the collector tells its watermarks at the start */
+	int64_t begun_ns; /* as for tail_begun() */
+	int64_t look_back_ns; /* the table is lost: as for tail_look_back(); 0: it is not */
 	struct sink_stream streams[2048];
 	size_t n_streams;
 	struct sink_row *pending, *stored;
@@ -314,6 +316,10 @@ static inline int sink_try_start(struct sink *k)
 		if (st.h != 0 && tail_restore(k->tail, &st, 1) != 0) {
 			abort();
 		}
+	}
+	tail_begun(k->tail, k->begun_ns);
+	if (k->look_back_ns != 0) {
+		tail_look_back(k->tail, k->look_back_ns);
 	}
 	return tail_start(k->tail);
 }

@@ -205,6 +205,72 @@ static void a_clock_that_is_set_back_hides_no_file(void **state)
 	bench_fini(&b);
 }
 
+static const int64_t hour_ns = 3600000000000;
+
+/* A line is read, the reader ends, and the clock is set back. */
+static void set_back_after_a_line(struct bench *b, int64_t begun_before_ns)
+{
+	bench_init(b);
+	b->k.begun_ns = world_wall_ns(&b->w) - begun_before_ns;
+	sink_start(&b->k);
+	world_append(&b->w, LOG, "07:00 one, and it is longer than all of the next file\n");
+	settle(b, 3000);
+	sink_checkpoint(&b->k);
+	sink_crash(&b->k);
+	b->w.wall_ahead_ns = -hour_ns;
+	later(b);
+}
+
+static void a_clock_that_is_set_back_before_the_start_hides_no_file(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	for (int64_t begun = 0; begun < 2; begun++) {
+		set_back_after_a_line(&b, begun * 24 * hour_ns);
+		world_append(&b.w, LOG ".3", "from long before\n");
+		world_name_of(&b.w, LOG ".3")->inode->mtime_ns = b.k.begun_ns - 24 * hour_ns;
+		world_rename(&b.w, LOG, LOG ".2");
+		world_append(&b.w, LOG, "06:01 two\n");
+		later(&b);
+		world_rename(&b.w, LOG, LOG ".1");
+		world_append(&b.w, LOG, "06:01 three\n");
+		sink_start(&b.k);
+		settle(&b, 5000);
+		assert_int_equal(count(&b, "07:00 one, and it is longer than all of "
+					   "the next file"), 1);
+		assert_int_equal(count(&b, "06:01 two"), 1);
+		assert_int_equal(count(&b, "06:01 three"), 1);
+		/* Older than whoever looked first, as far as the clock can tell. */
+		assert_int_equal(count(&b, "from long before"), begun == 0);
+		assert_int_equal(b.k.forks, 0);
+		assert_int_equal(b.k.gaps, 0);
+		bench_fini(&b);
+	}
+}
+
+/* The copy is all that there is of the log by then, and no table knows it. */
+static void a_lost_table_and_a_clock_set_back_lose_no_copied_log(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	set_back_after_a_line(&b, 0);
+	world_append(&b.w, LOG, "06:01 two\n");
+	world_copy(&b.w, LOG, LOG ".1");
+	world_truncate(&b.w, LOG);
+	later(&b);
+	world_append(&b.w, LOG, "06:01 three\n");
+	buf_clear(&b.k.table);
+	b.k.hello = false;
+	b.k.look_back_ns = b.k.begun_ns;
+	sink_start(&b.k);
+	settle(&b, 5000);
+	assert_int_equal(count(&b, "06:01 two"), 1);
+	assert_int_equal(count(&b, "06:01 three"), 1);
+	bench_fini(&b);
+}
+
 static struct sys_ops racing_ops;
 
 /* Just before the copy is opened, the log is rotated once more. */
@@ -643,6 +709,10 @@ int main(void)
 		cmocka_unit_test(a_copy_from_before_is_no_rest),
 		cmocka_unit_test(what_came_and_went_unseen_repeats_nothing),
 		cmocka_unit_test(a_clock_that_is_set_back_hides_no_file),
+		cmocka_unit_test(
+			a_clock_that_is_set_back_before_the_start_hides_no_file),
+		cmocka_unit_test(
+			a_lost_table_and_a_clock_set_back_lose_no_copied_log),
 		cmocka_unit_test(
 			a_rest_that_moves_on_while_it_is_looked_for_is_no_gap),
 		cmocka_unit_test(
