@@ -168,7 +168,10 @@ static bool is_doubtful(struct agent *a, const struct stream_state *st,
 		return false;
 	}
 	if (a->reading) {
-		return w->received > st->acked;
+		/* (What the spool holds counts as acknowledged there.) */
+		return w->received > st->acked ||
+		       (w->received > shipper_lowest(a->shipper, &w->id) &&
+			!shipper_is_proved(a->shipper, &w->id, w->received));
 	}
 	return shipper_lowest(a->shipper, &w->id) != UINT64_MAX &&
 	       (w->received > st->acked || contradicts(st, w)) &&
