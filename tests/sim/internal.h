@@ -26,7 +26,7 @@ struct inode;
 struct name_;
 struct sim_link;
 
-enum { SIM_FDS = 512 };
+enum { SIM_FDS = 512, SIM_SKEWS = 16 };
 
 struct node {
 	struct sys sys; /* first: calls cast back */
@@ -41,6 +41,10 @@ struct node {
 	int64_t stopped_until_ns; /* SIGSTOP, SIGCONT */
 	int64_t slow_ns; /* its jobs take from half of that up to it */
 	int64_t skew_ns; /* its wall clock is off by so much */
+	struct {
+		int64_t until_ns, skew_ns;
+	} skews[SIM_SKEWS]; /* before that */
+	size_t n_skews;
 	bool isolated;   /* nothing reaches it, nothing leaves it */
 	struct sys_timer *timers;
 

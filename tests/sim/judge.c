@@ -11,6 +11,7 @@
 struct item {
 	struct stream_id stream;
 	uint64_t arrival, start, end;
+	int64_t read_ns; /* on its machine's clock */
 	size_t seq;
 	uint32_t flags;
 	size_t text, n; /* in the heap of texts */
@@ -40,8 +41,8 @@ static void on_record(void *arg, const struct seen_record *seen)
 		}
 	}
 	c->items[c->n] = (struct item){r->stream, seen->arrival, r->start,
-				       r->end, c->n, r->flags, c->texts.n,
-				       r->line.n};
+				       r->end, r->observed_ns, c->n, r->flags,
+				       c->texts.n, r->line.n};
 	c->n++;
 	if (buf_add_slice(&c->texts, r->line) != 0) {
 		abort();
@@ -84,8 +85,38 @@ static struct known *known(struct rig *r, const struct stream_id *id)
 		fprintf(stderr, "simulation: too many streams\n");
 		abort();
 	}
-	r->known[r->n_known] = (struct known){*id, UINT64_MAX, false};
+	r->known[r->n_known] = (struct known){.id = *id, .contents = UINT64_MAX};
 	return &r->known[r->n_known++];
+}
+
+/* Only the rest of one line is ever cut away. */
+static bool may_be_cut(const struct content *c, const struct item *i)
+{
+	size_t n = (size_t)(i->end - i->start);
+
+	return n > 0 && i->start > 0 && c->p[i->start - 1] != '\n' &&
+	       memchr(c->p + i->start, '\n', n - 1) == NULL;
+}
+
+/* Two halves of lines that a machine put back has joined may read like a secret
+ * ("password :26"): what stands around the mask is what was written. */
+static bool is_masked(const char *line, size_t n, const char *text, size_t n_text)
+{
+	static const char mask[] = "*redacted-";
+	const char *from = memmem(text, n_text, mask, sizeof mask - 1), *to;
+	size_t before, after;
+
+	if (from == NULL) {
+		return false;
+	}
+	before = (size_t)(from - text);
+	to = memchr(from + 1, '*', n_text - before - 1);
+	if (to == NULL) {
+		return false;
+	}
+	after = (size_t)(text + n_text - to) - 1;
+	return before + after < n && memcmp(line, text, before) == 0 &&
+	       memcmp(line + n - after, to + 1, after) == 0;
 }
 
 /* The record says what the content has at its place. */
@@ -98,13 +129,16 @@ static bool is_of(const struct content *c, const struct item *i,
 		return false;
 	}
 	if ((i->flags & RECORD_SKIP) != 0) {
-		return true;
+		return may_be_cut(c, i);
 	}
 	if ((i->flags & (RECORD_CUT | RECORD_NO_NEWLINE)) == 0) {
 		if (n == 0 || c->p[i->end - 1] != '\n') {
 			return false;
 		}
 		n--;
+	}
+	if ((i->flags & RECORD_REDACTED) != 0) {
+		return is_masked(c->p + i->start, n, text, i->n);
 	}
 	return i->n <= n && (i->n == n || (i->flags & RECORD_CUT) != 0) &&
 	       memcmp(c->p + i->start, text, i->n) == 0;
@@ -154,7 +188,7 @@ static bool is_fork_gap(const struct court *c, const struct item *i)
 
 static bool is_ambiguous(const struct known *k)
 {
-	return (k->contents & (k->contents - 1)) != 0;
+	return k->contents != UINT64_MAX && (k->contents & (k->contents - 1)) != 0;
 }
 
 static void keep_for_later(struct court *c, const struct item *i)
@@ -164,6 +198,68 @@ static void keep_for_later(struct court *c, const struct item *i)
 	if ((i->flags & RECORD_GAP) == 0 && r->n_late < RIG_STREAMS) {
 		r->late[r->n_late++] =
 			(struct late){i->stream, i->start, i->end, c->held};
+	}
+}
+
+/* ---- which of several logs that begin alike ---- */
+
+/* The log was there when the first bytes of the stream were read. */
+static bool was_there(const struct rig *r, const struct known *k, int content)
+{
+	const struct content *c = &r->truth.contents[content];
+	bool seen = false;
+
+	for (int i = 0; i < RIG_DEVICES; i++) {
+		seen |= r->devices[i].used &&
+			node_clock_showed(r->devices[i].node, k->read_ns, c->born_ns,
+					  k->end <= c->shared ? INT64_MAX
+							      : c->destroyed_ns);
+	}
+	return seen;
+}
+
+enum { FITS_NOT, FITS_HELD, FITS_REPEATED, FITS_DEAD, FITS_MISSING };
+
+/* Who else has its bytes: nobody, though somebody has to; nobody; a stream that says that
+ * it may repeat others; another one. */
+static int fits(struct rig *r, const struct known *k, int content)
+{
+	struct truth *t = &r->truth;
+	int worst = FITS_MISSING;
+
+	if ((k->contents >> content & 1) == 0 || !was_there(r, k, content)) {
+		return FITS_NOT;
+	}
+	for (uint64_t at = k->start; at < k->end && at < t->contents[content].n; at++) {
+		const struct mark *m = truth_mark(t, content, (size_t)at);
+		int fit = m->data > 0	? FITS_HELD
+			  : m->fork > 0 ? FITS_REPEATED
+			  : m->dead	? FITS_DEAD
+					: FITS_MISSING;
+
+		worst = fit < worst ? fit : worst;
+	}
+	return worst;
+}
+
+/* Logs of one name begin alike, and of the stream there is no more than that: it is of one
+ * that was there when it was read.  If there are several, their bytes are the same: it is
+ * of one that no other stream holds, so that as many streams are wanted as there are
+ * logs. */
+static void settle(struct rig *r, struct known *k)
+{
+	int chosen = -1, best = FITS_NOT;
+
+	for (int c = 0; c < (int)r->truth.n; c++) {
+		int fit = fits(r, k, c);
+
+		if (fit > best) {
+			best = fit;
+			chosen = c;
+		}
+	}
+	if (chosen >= 0) {
+		k->contents = UINT64_C(1) << chosen;
 	}
 }
 
@@ -203,6 +299,7 @@ static void mark(struct court *c, const struct known *k, const struct item *i,
 	}
 	if (c->v == NULL && !open && is_ambiguous(k)) {
 		keep_for_later(c, i);
+		return;
 	}
 	while ((k->contents >> content & 1) == 0) {
 		content++;
@@ -252,6 +349,12 @@ static void identify(struct court *c, struct known *k, const struct item *v,
 		} else {
 			k->contents = left;
 		}
+		if (!k->read || v[i].start == 0) {
+			k->read = true;
+			k->read_ns = v[i].read_ns;
+		}
+		k->start = k->end == 0 || v[i].start < k->start ? v[i].start : k->start;
+		k->end = v[i].end > k->end ? v[i].end : k->end;
 	}
 	if (k->contents != UINT64_MAX) {
 		/* Logs may begin alike: of so few bytes only the name tells. */
@@ -286,7 +389,6 @@ static uint64_t hear_stream(struct court *c, const struct item *v, size_t n)
 	struct known *k = known(c->rig, &v->stream);
 	uint64_t w = 0;
 
-	identify(c, k, v, n);
 	mark_late(c, k);
 	for (size_t i = 0; i < n; i++) {
 		const struct item *r = &v[i];
@@ -330,6 +432,49 @@ static void keeps_word(struct court *c, const struct item *of, uint64_t w)
 	}
 }
 
+static size_t end_of_stream(const struct court *c, size_t i)
+{
+	size_t n = 1;
+
+	while (i + n < c->n && memcmp(&c->items[i].stream, &c->items[i + n].stream,
+				      sizeof c->items[i].stream) == 0) {
+		n++;
+	}
+	return n;
+}
+
+/* First those that can be of one log only; what they leave is for the others. */
+static void hear_some(struct court *c, bool ambiguous)
+{
+	size_t n;
+
+	for (size_t i = 0; i < c->n; i += n) {
+		struct known *k = known(c->rig, &c->items[i].stream);
+
+		n = end_of_stream(c, i);
+		if (k->ambiguous != ambiguous) {
+			continue;
+		}
+		if (ambiguous && c->v != NULL) {
+			settle(c->rig, k);
+		}
+		keeps_word(c, &c->items[i], hear_stream(c, &c->items[i], n));
+	}
+}
+
+/* What another store has had, and this one has nothing of. */
+static void settle_others(struct court *c)
+{
+	for (size_t i = 0; i < c->rig->n_known; i++) {
+		struct known *k = &c->rig->known[i];
+
+		if (is_ambiguous(k)) {
+			settle(c->rig, k);
+			mark_late(c, k);
+		}
+	}
+}
+
 static void hear(struct court *c)
 {
 	size_t n;
@@ -338,12 +483,16 @@ static void hear(struct court *c)
 		qsort(c->items, c->n, sizeof *c->items, by_stream);
 	}
 	for (size_t i = 0; i < c->n; i += n) {
-		for (n = 1; i + n < c->n &&
-			    memcmp(&c->items[i].stream, &c->items[i + n].stream,
-				   sizeof c->items[i].stream) == 0;
-		     n++) {
-		}
-		keeps_word(c, &c->items[i], hear_stream(c, &c->items[i], n));
+		struct known *k = known(c->rig, &c->items[i].stream);
+
+		n = end_of_stream(c, i);
+		identify(c, k, &c->items[i], n);
+		k->ambiguous = is_ambiguous(k);
+	}
+	hear_some(c, false);
+	hear_some(c, true);
+	if (c->v != NULL) {
+		settle_others(c);
 	}
 }
 

@@ -62,6 +62,10 @@ struct known {
 	struct stream_id id;
 	uint64_t contents; /* a bit for each */
 	bool fork;
+	bool read;         /* bytes of it, at: */
+	int64_t read_ns;   /* on the clock of the machine that read the first ones */
+	uint64_t start, end; /* of those that are known */
+	bool ambiguous;    /* before the judge has settled which content it is */
 };
 
 /* A store has held this of a stream, and which content that is can't be told yet: it

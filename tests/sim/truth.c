@@ -46,7 +46,8 @@ static void add_bytes(struct content *c, const char *p, size_t n)
 	c->n += n;
 }
 
-static int new_content(struct truth *t, unsigned file, int parent, size_t shared)
+static int new_content(struct truth *t, int64_t now_ns, unsigned file, int parent,
+		       size_t shared)
 {
 	struct content *c = &t->contents[t->n];
 
@@ -54,17 +55,21 @@ static int new_content(struct truth *t, unsigned file, int parent, size_t shared
 		fprintf(stderr, "simulation: too many files\n");
 		abort();
 	}
-	*c = (struct content){.file = file, .parent = parent, .shared = shared};
+	*c = (struct content){.file = file, .parent = parent, .shared = shared,
+			      .born_ns = now_ns, .destroyed_ns = INT64_MAX};
 	if (parent >= 0) {
 		add_bytes(c, t->contents[parent].p, shared);
 	}
 	return (int)t->n++;
 }
 
-static void destroy(struct truth *t, int content, size_t from)
+static void destroy(struct truth *t, int64_t now_ns, int content, size_t from)
 {
-	const struct content *c = &t->contents[content];
+	struct content *c = &t->contents[content];
 
+	if (c->destroyed_ns == INT64_MAX) {
+		c->destroyed_ns = now_ns;
+	}
 	for (size_t i = from; i < c->n; i++) {
 		if (i >= c->shared || !c->is_copy) {
 			truth_mark(t, content, i)->dead = true;
@@ -98,7 +103,8 @@ uint64_t truth_of_path(const struct truth *t, const char *text, size_t n)
 static void append(struct writer *w, unsigned file, const char *p, size_t n)
 {
 	if (w->content[file] < 0) {
-		w->content[file] = new_content(w->truth, file, -1, 0);
+		w->content[file] = new_content(w->truth, world_now_ns(w->w),
+					       file, -1, 0);
 		if (rig_verbose) {
 			printf("%.3f %s log %d begins\n",
 			       (double)world_now_ns(w->w) / 1e9, names[file],
@@ -307,18 +313,19 @@ void writer_save(const struct writer *w, struct writer_backup *b)
 void writer_restore(struct writer *w, const struct writer_backup *b, bool copied)
 {
 	struct truth *t = w->truth;
+	int64_t now_ns = world_now_ns(w->w);
 	size_t n = t->n;
 
 	for (size_t i = b->n_contents; i < n && !copied; i++) {
-		destroy(t, (int)i, t->contents[i].shared);
+		destroy(t, now_ns, (int)i, t->contents[i].shared);
 	}
 	for (unsigned i = 0; i < TRUTH_FILES; i++) {
 		w->content[i] = -1;
 		if (b->content[i] >= 0) {
 			if (!copied) {
-				destroy(t, b->content[i], b->size[i]);
+				destroy(t, now_ns, b->content[i], b->size[i]);
 			}
-			w->content[i] = new_content(t, i, b->content[i],
+			w->content[i] = new_content(t, now_ns, i, b->content[i],
 						    b->size[i]);
 			t->contents[w->content[i]].is_copy = copied;
 		}

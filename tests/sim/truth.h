@@ -37,6 +37,8 @@ struct content {
 	int parent;    /* -1: none */
 	bool is_copy;  /* its parent goes on as well, on another machine */
 	size_t shared; /* with it */
+	int64_t born_ns; /* on the world's clock */
+	int64_t destroyed_ns; /* some of it, with its disk; INT64_MAX: never */
 };
 
 struct truth {

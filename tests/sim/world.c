@@ -198,12 +198,14 @@ bool sim_call(struct node *n)
 	return true;
 }
 
+/* 2026-11-22T15:00:00Z, and then the world's own time. */
+static const int64_t EPOCH_NS = INT64_C(1795359600) * 1000000000;
+
 static int64_t op_wall_ns(struct sys *s)
 {
 	struct node *n = sim_node_of(s);
 
-	/* 2026-11-22T15:00:00Z, and then the world's own time. */
-	return n->w->now_ns + n->skew_ns + INT64_C(1795359600) * 1000000000;
+	return n->w->now_ns + n->skew_ns + EPOCH_NS;
 }
 
 static int64_t op_mono_ns(struct sys *s)
@@ -443,7 +445,34 @@ void node_set_slow(struct node *n, int64_t ns)
 
 void node_set_clock(struct node *n, int64_t skew_ns)
 {
+	if (n->n_skews == SIM_SKEWS) {
+		fprintf(stderr, "simulation: the clock jumps too often\n");
+		abort();
+	}
+	n->skews[n->n_skews].until_ns = n->w->now_ns;
+	n->skews[n->n_skews++].skew_ns = n->skew_ns;
 	n->skew_ns = skew_ns;
+}
+
+bool node_clock_showed(const struct node *n, int64_t wall_ns, int64_t from_ns,
+		       int64_t to_ns)
+{
+	const int64_t ms = 1000000;
+
+	for (size_t i = 0; i <= n->n_skews; i++) {
+		bool last = i == n->n_skews;
+		int64_t skew = last ? n->skew_ns : n->skews[i].skew_ns;
+		int64_t until = last ? INT64_MAX : n->skews[i].until_ns;
+		int64_t since = i == 0 ? 0 : n->skews[i - 1].until_ns;
+		int64_t at = wall_ns - EPOCH_NS - skew;
+
+		since = since > from_ns ? since : from_ns;
+		until = until < to_ns ? until : to_ns;
+		if (at + ms > since && at < until) {
+			return true;
+		}
+	}
+	return false;
 }
 
 void node_retire(struct node *n)

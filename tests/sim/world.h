@@ -74,6 +74,10 @@ void node_stop(struct node *n, int64_t until_ns);
 void node_set_slow(struct node *n, int64_t ns);
 /* Its wall clock is off by so much from now on. */
 void node_set_clock(struct node *n, int64_t skew_ns);
+/* Whether its wall clock has shown a time in [wall_ns, wall_ns + 1 ms) at some moment of
+ * [from_ns, to_ns) of the world's own. */
+bool node_clock_showed(const struct node *n, int64_t wall_ns, int64_t from_ns,
+		       int64_t to_ns);
 /* While it is frozen its disk can be read from outside, whatever state it is in. */
 void node_freeze(struct node *n, bool frozen);
 /* Called when nothing of a node's is under way any more (clean stop). */
