@@ -16,8 +16,8 @@
  *           tail_verify(), tail_states() and tail_stats(), nothing else.
  * Blocking  reads, at most about 1 MiB a loop turn; opening and listing.
  * Memory    one read buffer (max(256 KiB, line_max) and a little), about 3 KiB
- *           for each open file, 1.3 KiB for each remembered stream (4096 at
- *           most).
+ *           for each open file, 1.3 KiB for each remembered stream
+ *           (STREAM_TABLE_MAX at most).
  * Errors    of files are logged once with a remedy and tried again at the next
  *           poll; they never end the tail.
  */
