@@ -68,39 +68,6 @@ int agent_restore_stream(struct agent *a, const struct stream_state *st)
 	return rc;
 }
 
-/* What the collector says of a stream that is known here.  It may hold less than it
- * had acknowledged (a restored or a new store): then W goes back.  It may hold
- * other bytes under this name (a restored disk, a cloned device): then nothing of it
- * can be trusted to continue. */
-static void compare(struct agent *a, struct stream_state *st,
-		    const struct msg_stream *w)
-{
-	if (st->acked == st->start && w->received < st->start) {
-		return; /* Nothing of it was acknowledged: what is below is another's. */
-	}
-	if (w->received < st->acked &&
-	    w->received < shipper_lowest(a->shipper, &w->id)) {
-		log_warn("the collector holds less of a log file than it had "
-			 "acknowledged; going back",
-			 "path=%s acknowledged=%llu held=%llu",
-			 st->path == NULL ? "" : st->path,
-			 (unsigned long long)st->acked,
-			 (unsigned long long)w->received);
-		if (a->reading) {
-			pipeline_rewind(a->pipeline, w, true);
-		} else {
-			stream_state_lower(st, w->received, &w->h_received);
-		}
-	} else if (a->reading && w->durable > 0 && contradicts(st, w)) {
-		log_warn("the collector's copy of a log file differs from "
-			 "ours; the file is read again as a stream of its own",
-			 "path=%s position=%llu",
-			 st->path == NULL ? "" : st->path,
-			 (unsigned long long)w->durable);
-		fork_stream(a, &w->id);
-	}
-}
-
 static int by_id(const void *x, const void *y)
 {
 	return memcmp(&((const struct stream_state *)x)->id,
@@ -176,6 +143,41 @@ static bool is_doubtful(struct agent *a, const struct stream_state *st,
 	return shipper_lowest(a->shipper, &w->id) != UINT64_MAX &&
 	       (w->received > st->acked || contradicts(st, w)) &&
 	       !shipper_is_proved(a->shipper, &w->id, w->received);
+}
+
+/* What the collector says of a stream that is known here.  It may hold less than it
+ * had acknowledged (a restored or a new store): then W goes back.  It may hold
+ * other bytes under this name (a restored disk, a cloned device): then nothing of it
+ * can be trusted to continue; if the file is yet to be asked, what the spool holds of it
+ * is given up with it (agent_fork_disproved()). */
+static void compare(struct agent *a, struct stream_state *st,
+		    const struct msg_stream *w)
+{
+	if (st->acked == st->start && w->received < st->start) {
+		return; /* Nothing of it was acknowledged: what is below is another's. */
+	}
+	if (w->received < st->acked &&
+	    w->received < shipper_lowest(a->shipper, &w->id)) {
+		log_warn("the collector holds less of a log file than it had "
+			 "acknowledged; going back",
+			 "path=%s acknowledged=%llu held=%llu",
+			 st->path == NULL ? "" : st->path,
+			 (unsigned long long)st->acked,
+			 (unsigned long long)w->received);
+		if (a->reading) {
+			pipeline_rewind(a->pipeline, w, true);
+		} else {
+			stream_state_lower(st, w->received, &w->h_received);
+		}
+	} else if (a->reading && w->durable > 0 && contradicts(st, w) &&
+		   !is_doubtful(a, st, w)) {
+		log_warn("the collector's copy of a log file differs from "
+			 "ours; the file is read again as a stream of its own",
+			 "path=%s position=%llu",
+			 st->path == NULL ? "" : st->path,
+			 (unsigned long long)w->durable);
+		fork_stream(a, &w->id);
+	}
 }
 
 /* The first welcome: true, if what it says of the stream has to be proved first. */

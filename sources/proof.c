@@ -314,6 +314,20 @@ static bool weak_goes_on(const struct file *f, const struct verdict *v)
 	       only_one(f, v->weak_k);
 }
 
+/* What the collector has of k beyond all that was known here may be another past's, from
+ * where k was last known to be stored: if the machine was put back, and read on from there
+ * without it, only that much is sure to be there. */
+static void fork_of_rest(struct file *f, const struct verdict *v)
+{
+	const struct known *k = v->k;
+
+	if (k->beyond && v->rest->best > k->told.position) {
+		outcome_fork(f, k->told.position, k->told.h);
+	} else {
+		outcome_fork(f, v->rest->best, v->rest->best_h);
+	}
+}
+
 /* A file found beside a stream whose rest is searched: it is that rest, or none
  * of our business; unless it came and went while nobody looked. */
 static void decide_sibling(struct file *f, const struct job *j,
@@ -329,7 +343,7 @@ static void decide_sibling(struct file *f, const struct job *j,
 		outcome_new(f, true);
 	} else if (f->unseen && v->rest != NULL && v->copy == NULL &&
 		   v->rest->best < f->size) {
-		outcome_fork(f, v->rest->best, v->rest->best_h);
+		fork_of_rest(f, v);
 	} else if ((f->unseen || outcome_blank_of(f) != NULL) && v->rest == NULL &&
 		   v->copy == NULL && !is_known(f, j)) {
 		if (unread(f->tail, f->family) || better_later(f, j) ||
@@ -421,7 +435,7 @@ static void decide_in_glob(struct file *f, const struct job *j, const struct ver
 		/* What lies between was handed on, but not acknowledged. */
 		outcome_fork(f, v->k->st.acked, v->k->st.h);
 	} else if (rest_first) {
-		outcome_fork(f, v->rest->best, v->rest->best_h);
+		fork_of_rest(f, v);
 	} else if (v->copy != NULL && is_stale_copy(f, v->copy)) {
 		outcome_skip(f, &v->copy->id, v->copy->best, v->copy->best_h);
 	} else if (weak_goes_on(f, v)) {

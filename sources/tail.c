@@ -255,6 +255,7 @@ static int merge(struct tail *t, struct known *k, const struct stream_state *st)
 		k->st.first = st->first;
 		k->st.fork = st->fork;
 		k->st.away_ns = st->away_ns;
+		k->told = (struct stream_rung){st->acked, st->h};
 		for (uint32_t i = 0; i < st->n_rungs; i++) {
 			stream_state_add_rung(&k->st, st->rungs[i].position,
 					      st->rungs[i].h);

@@ -562,6 +562,39 @@ static void another_past_that_begins_alike_is_flagged(void **state)
 	bench_fini(&b);
 }
 
+/* Put back, it read on without its collector, and was killed: what its own table tells of
+ * that is no proof of what the collector has. */
+static void what_was_read_alone_is_not_taken_for_the_other_past(void **state)
+{
+	struct bench b;
+	struct buf table;
+
+	(void)state;
+	bench_init(&b);
+	buf_init(&table, 1024 * 1024);
+	sink_start(&b.k);
+	world_append(&b.w, LOG, "07:00 one\n07:01 two\n");
+	settle(&b, 2000);
+	assert_int_equal(buf_add_slice(&table, buf_slice(&b.k.table)), 0);
+	world_append(&b.w, LOG, "07:02 three, and it is longer than what comes\n");
+	settle(&b, 2000);
+	sink_crash(&b.k);
+	world_unlink(&b.w, LOG);
+	later(&b);
+	world_append(&b.w, LOG, "07:00 one\n07:01 two\n07:03 other\n");
+	start_from(&b, &table, false);
+	world_run(&b.w, 2000);
+	sink_checkpoint(&b.k);
+	sink_crash(&b.k);
+	later(&b);
+	start_from(&b, &b.k.table, true);
+	settle(&b, 5000);
+	assert_int_equal(count(&b, "07:03 other"), 1);
+	assert_int_equal(b.k.forks, 1);
+	buf_fini(&table);
+	bench_fini(&b);
+}
+
 static void what_begins_otherwise_is_not_flagged(void **state)
 {
 	struct bench b;
@@ -697,6 +730,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(another_past_that_begins_alike_is_flagged),
+		cmocka_unit_test(
+			what_was_read_alone_is_not_taken_for_the_other_past),
 		cmocka_unit_test(what_begins_otherwise_is_not_flagged),
 		cmocka_unit_test(a_stream_that_no_table_knew_makes_a_fork),
 		cmocka_unit_test(alone_what_is_not_known_is_flagged),
