@@ -312,6 +312,7 @@ static void mark(struct court *c, const struct known *k, const struct item *i,
 			m->missed = 1;
 		} else if (c->v == NULL) {
 			m->held |= (i->flags & RECORD_GAP) == 0 ? c->held : 0;
+			m->trimmed |= is_fork_gap(c, i);
 		} else if (is_fork_gap(c, i)) {
 			m->trimmed = 1;
 		} else if ((i->flags & RECORD_GAP) != 0) {
@@ -517,15 +518,14 @@ static void weigh(struct verdict *v, const struct mark *m, int content,
 		  size_t at, size_t line, size_t shared_line)
 {
 	unsigned copies = m->data + m->fork;
-	bool excused = m->held || m->dead;
+	bool shared = m->trimmed && at < shared_line;
+	bool excused = m->held || m->dead || shared;
 	bool bad = false;
 
 	if (m->data > 1) {
 		v->doubled++;
 		bad = true;
 	} else if (copies == 0 && m->gap == 0) {
-		bool shared = m->trimmed && at < shared_line;
-
 		bool told = m->missed && m->held != 0;
 
 		bad = !m->dead && (m->held & HELD_ELSEWHERE) == 0 && !shared &&

@@ -110,13 +110,15 @@ static bool may_repeat(const struct rig *r, const struct verdict *v)
 }
 
 /* A log that was begun and rotated while nobody looked is known by the time of its file
- * alone, and that is worth nothing once the clock has jumped (docs/delivery.md, limits):
- * it may be lost as a whole. */
+ * alone, and that is worth nothing once the clock has jumped (docs/delivery.md, limits), or
+ * gone to and fro between two looks: it may be lost as a whole. */
 static bool is_limit(const struct rig *r, const struct verdict *v)
 {
 	return v->rc == 0 && v->wrong == 0 && v->gaps == 0 && v->doubled == 0 &&
-	       v->lost > 0 && v->lost_late == 0 && r->devices[0].starts > 1 &&
-	       (r->happened >> AGENT_CLOCK_JUMPS & 1) != 0;
+	       v->lost > 0 && v->lost_late == 0 &&
+	       ((r->devices[0].starts > 1 &&
+		 (r->happened >> AGENT_CLOCK_JUMPS & 1) != 0) ||
+		node_clock_wavered(r->devices[0].node, 4 * second));
 }
 
 static bool all_stopped(const struct rig *r)

@@ -454,6 +454,16 @@ void node_set_clock(struct node *n, int64_t skew_ns)
 	n->skew_ns = skew_ns;
 }
 
+bool node_clock_wavered(const struct node *n, int64_t within_ns)
+{
+	for (size_t i = 1; i < n->n_skews; i++) {
+		if (n->skews[i].until_ns - n->skews[i - 1].until_ns < within_ns) {
+			return true;
+		}
+	}
+	return false;
+}
+
 bool node_clock_showed(const struct node *n, int64_t wall_ns, int64_t from_ns,
 		       int64_t to_ns)
 {

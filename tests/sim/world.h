@@ -74,6 +74,8 @@ void node_stop(struct node *n, int64_t until_ns);
 void node_set_slow(struct node *n, int64_t ns);
 /* Its wall clock is off by so much from now on. */
 void node_set_clock(struct node *n, int64_t skew_ns);
+/* Its clock has been set twice in so short a time. */
+bool node_clock_wavered(const struct node *n, int64_t within_ns);
 /* Whether its wall clock has shown a time in [wall_ns, wall_ns + 1 ms) at some moment of
  * [from_ns, to_ns) of the world's own. */
 bool node_clock_showed(const struct node *n, int64_t wall_ns, int64_t from_ns,
