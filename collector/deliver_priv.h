@@ -131,6 +131,11 @@ int deliver_write(struct deliver *d);
 int deliver_open_note(struct deliver *d, const struct note *n,
 		      struct slot **out);
 void deliver_close_slot(struct slot *s);
+/* On a worker, the job: finds d->found if d->refill, else gives out d->notes, as far as it gets
+ * (d->n_done), saves the cursor each second, and leaves the error in d->rc. */
+void deliver_run(struct sys_work *w);
+/* Not back to what was owed. */
+void deliver_move_cursor(struct cursor *k, uint64_t arrival);
 /* On a worker: fills d->found from d->behind. */
 void deliver_find(struct deliver *d);
 

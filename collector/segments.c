@@ -410,9 +410,8 @@ void store_segment_give_up_file(struct store *s, struct segment *g)
 	uint64_t keep = g->durable_bytes > g->first_offset ? g->durable_bytes
 							   : g->first_offset;
 
-	/* The next file's head says as much; but should that be damaged one day, this
-	 * one's end would count.  In a shared store the file may be another's by now: that
-	 * is a copy then, and nothing that we cut, unless it seemed complete. */
+	/* The next file's head says as much; but should that be damaged one day, this one's end
+	 * would count.  What another may have of it by now is a copy, if it did not end so. */
 	if (g->fd >= 0 && g->bytes > keep && !(share_is_on(s) && g->ended)) {
 		sys_ftruncate(s->sys, g->fd, keep);
 	}
