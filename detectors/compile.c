@@ -123,34 +123,74 @@ static uint8_t outcomes(const struct condition *c, unsigned at)
 	return mask;
 }
 
-/* Whether it can be true at all: needs a field that no line has. */
-static bool never(const struct condition *c, unsigned at)
+/* The field without which the node can't be true and that no line has, or NULL. */
+static const char *never(const struct condition *c, unsigned at)
+{
+	const struct node *n = &c->nodes[at];
+	const char *first = NULL;
+	const struct match *m;
+
+	if (n->op == NODE_MATCH) {
+		m = &c->matches[n->first];
+		if (rule_field_is_read(m->field) || m->op == MATCH_NULL ||
+		    (m->op == MATCH_EXISTS && m->u.number == 0)) {
+			return NULL;
+		}
+		return m->never != NULL ? m->never : rule_field_name(m->field);
+	}
+	for (unsigned i = 0; n->op != NODE_NOT && i < n->n; i++) {
+		const char *kid = never(c, c->kids[n->first + i]);
+
+		if ((kid == NULL) == (n->op == NODE_OR)) {
+			return kid; /* which decides it */
+		}
+		first = first == NULL ? kid : first;
+	}
+	return first;
+}
+
+/* Whether the node is true only of records with the field. */
+static bool asks_for(const struct condition *c, unsigned at, unsigned field)
 {
 	const struct node *n = &c->nodes[at];
 	const struct match *m;
 
-	switch (n->op) {
-	case NODE_MATCH:
+	if (n->op == NODE_MATCH) {
 		m = &c->matches[n->first];
-		return m->field == RULE_FIELD_NEVER && m->op != MATCH_NULL &&
+		return m->field == field && m->op != MATCH_NULL &&
 		       !(m->op == MATCH_EXISTS && m->u.number == 0);
-	case NODE_AND:
-		for (unsigned i = 0; i < n->n; i++) {
-			if (never(c, c->kids[n->first + i])) {
-				return true;
-			}
-		}
-		return false;
-	case NODE_OR:
-		for (unsigned i = 0; i < n->n; i++) {
-			if (!never(c, c->kids[n->first + i])) {
-				return false;
-			}
-		}
-		return true;
-	default:
-		return false;
 	}
+	for (unsigned i = 0; n->op != NODE_NOT && i < n->n; i++) {
+		if (asks_for(c, c->kids[n->first + i], field) == (n->op == NODE_AND)) {
+			return n->op == NODE_AND;
+		}
+	}
+	return n->op == NODE_OR && n->n > 0;
+}
+
+/* Connections are told by the kernel's packet filter, which knows of no process. */
+static const char *never_together(const struct condition *c)
+{
+	static const struct {
+		uint8_t field;
+		const char *what;
+	} others[] = {
+		{RULE_FIELD_IMAGE, "Image together with an address that is connected to"},
+		{FIELD_PROCESS_EXECUTABLE,
+		 "process.executable together with an address that is connected to"},
+		{FIELD_PROCESS_COMMAND_LINE,
+		 "CommandLine together with an address that is connected to"},
+	};
+
+	if (!asks_for(c, c->root, FIELD_DESTINATION_IP)) {
+		return NULL;
+	}
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		if (asks_for(c, c->root, others[i].field)) {
+			return others[i].what;
+		}
+	}
+	return NULL;
 }
 
 /* ---- the words that a line must hold ---- */
@@ -421,7 +461,11 @@ static int plan_rule(struct detect *d, struct planning *pl, struct rule *r)
 
 	r->outcomes = outcomes(c, c->root);
 	r->needs = needs(c, c->root);
-	if (never(c, c->root)) {
+	r->never = never(c, c->root);
+	if (r->never == NULL) {
+		r->never = never_together(c);
+	}
+	if (r->never != NULL) {
 		return 0;
 	}
 	r->dispatched = true;

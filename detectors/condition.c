@@ -134,7 +134,10 @@ static int parse_name(struct parser *p)
 			return p->b->selections[i].node;
 		}
 	}
-	if (p->word.n > 0 && p->word.p[0] == '|') {
+	if (p->word.n > 0 && slice_digits(p->word) == p->word.n) {
+		complain(p->b->complain, here(p), "Sigma knows \"1 of\" and \"all of\", and no "
+			 "other number");
+	} else if (p->word.n > 0 && p->word.p[0] == '|') {
 		complain(p->b->complain, here(p), "aggregations behind \"|\" are "
 			 "obsolete in Sigma: write a correlation rule");
 	} else {

@@ -17,6 +17,7 @@ enum {
 	RING_BYTES = 256 * 1024,
 	FILE_MAX = 4 * 1024 * 1024, /* of one rule file */
 	FILES_MAX = 10000,
+	FOLDERS_DEEP = 8,
 };
 
 /* ---- life ---- */
@@ -67,7 +68,7 @@ int detect_new(struct detect **out, const struct detectors_options *options,
 	if (d == NULL) {
 		return UV_ENOMEM;
 	}
-	ruleset_init(&d->set);
+	ruleset_init(&d->set, &d->placeholders);
 	set_options(d, options);
 	memcpy(d->key, key, sizeof d->key);
 	d->newest_ms = d->swept_ms = TIME_NONE;
@@ -91,6 +92,7 @@ void detect_free(struct detect *d)
 		return;
 	}
 	ruleset_fini(&d->set);
+	placeholders_fini(&d->placeholders);
 	match_ctx_fini(&d->ctx);
 	windows_fini(&d->windows);
 	seen_fini(&d->seen);
@@ -106,6 +108,7 @@ struct loading {
 	struct ruleset *set;
 	struct complain complain;
 	int taken;
+	struct placeholders *placeholders;
 };
 
 static int on_document(void *arg, const struct doc_node *root)
@@ -117,22 +120,40 @@ static int on_document(void *arg, const struct doc_node *root)
 	return rc == UV_ENOMEM ? rc : 0;
 }
 
+static int each_document(struct loading *l, struct slice yaml, doc_cb cb)
+{
+	struct doc_error err;
+	int rc = doc_each(yaml, rule_limits, cb, l, &err);
+
+	if (rc == ERR_MALFORMED) {
+		complain(&l->complain, err.mark, "%s", err.text);
+		rc = 0;
+	}
+	return rc == 0 ? l->taken : rc;
+}
+
 int detect_load_bytes(struct detect *d, const char *name, struct slice yaml,
 		      detect_error_cb on_error, void *arg)
 {
-	struct loading l = {&d->set, {name, on_error, arg}, 0};
-	struct doc_error err;
-	int rc;
+	struct loading l = {.set = &d->set, .complain = {name, on_error, arg}};
 
-	if (d->compiled) {
-		return UV_EBUSY;
-	}
-	rc = doc_each(yaml, rule_limits, on_document, &l, &err);
-	if (rc == ERR_MALFORMED) {
-		complain(&l.complain, err.mark, "%s", err.text);
-		rc = 0;
-	}
-	return rc == 0 ? l.taken : rc;
+	return d->compiled ? UV_EBUSY : each_document(&l, yaml, on_document);
+}
+
+static int on_placeholders(void *arg, const struct doc_node *root)
+{
+	struct loading *l = arg;
+	int rc = placeholders_read(l->placeholders, root, &l->complain);
+
+	return rc == UV_ENOMEM ? rc : 0;
+}
+
+int detect_placeholders_bytes(struct detect *d, const char *name, struct slice yaml,
+			      detect_error_cb on_error, void *arg)
+{
+	struct loading l = {.complain = {name, on_error, arg}, .placeholders = &d->placeholders};
+
+	return d->compiled ? UV_EBUSY : each_document(&l, yaml, on_placeholders);
 }
 
 static int read_file(struct sys *sys, const char *path, struct buf *out)
@@ -158,36 +179,21 @@ static int read_file(struct sys *sys, const char *path, struct buf *out)
 	return rc;
 }
 
-static int on_entry(void *arg, const char *name, bool is_dir)
+/* Hands what is in the file to take(); a file that can't be read is a mistake like others. */
+static int take_file(struct detect *d, struct sys *sys, const char *path,
+		     const struct complain *c,
+		     int (*take)(struct detect *, const char *, struct slice, detect_error_cb,
+				 void *))
 {
-	struct slice s = slice_str(name);
-
-	if (is_dir || s.n == 0 || name[0] == '.' ||
-	    (!slice_ends(s, SLICE_LIT(".yml")) &&
-	     !slice_ends(s, SLICE_LIT(".yaml")))) {
-		return 0;
-	}
-	return strlist_add(arg, s);
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int load_file(struct detect *d, struct sys *sys, const char *path,
-		     detect_error_cb on_error, void *arg)
-{
-	struct complain c = {path, on_error, arg};
 	struct buf text;
 	int rc;
 
 	buf_init(&text, FILE_MAX + 1);
 	rc = read_file(sys, path, &text);
 	if (rc == 0) {
-		rc = detect_load_bytes(d, path, buf_slice(&text), on_error, arg);
+		rc = take(d, path, buf_slice(&text), c->cb, c->arg);
 	} else {
-		complain(&c, (struct doc_mark){0, 0}, "can't be read: %s",
+		complain(c, (struct doc_mark){0, 0}, "can't be read: %s",
 			 err_str(rc));
 		rc = rc == UV_ENOMEM ? rc : 0;
 	}
@@ -195,38 +201,123 @@ static int load_file(struct detect *d, struct sys *sys, const char *path,
 	return rc;
 }
 
-int detect_load_dir(struct detect *d, struct sys *sys, const char *dir,
-		    detect_error_cb on_error, void *arg)
+int detect_load_file(struct detect *d, struct sys *sys, const char *path,
+		     detect_error_cb on_error, void *arg)
 {
-	struct strlist names = {NULL, 0};
+	const struct complain c = {path, on_error, arg};
+
+	return take_file(d, sys, path, &c, detect_load_bytes);
+}
+
+int detect_placeholders_file(struct detect *d, struct sys *sys, const char *path,
+			     detect_error_cb on_error, void *arg)
+{
+	const struct complain c = {path, on_error, arg};
+
+	return take_file(d, sys, path, &c, detect_placeholders_bytes);
+}
+
+/* ---- folders ---- */
+
+struct folder {
+	struct strlist files, folders;
+};
+
+static int on_entry(void *arg, const char *name, bool is_dir)
+{
+	struct folder *f = arg;
+	struct slice s = slice_str(name);
+
+	if (s.n == 0 || name[0] == '.') {
+		return 0;
+	}
+	if (is_dir) {
+		return strlist_add(&f->folders, s);
+	}
+	if (!slice_ends(s, SLICE_LIT(".yml")) && !slice_ends(s, SLICE_LIT(".yaml"))) {
+		return 0;
+	}
+	return strlist_add(&f->files, s);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void sort_names(struct strlist *names)
+{
+	if (names->n > 1) {
+		qsort(names->v, names->n, sizeof *names->v, by_name);
+	}
+}
+
+struct walk {
+	struct detect *d;
+	struct sys *sys;
+	detect_error_cb on_error;
+	void *arg;
+	int taken;
+	size_t files;
+};
+
+static int walk_dir(struct walk *w, const char *dir, unsigned depth);
+
+static int walk_names(struct walk *w, const char *dir, const struct strlist *names,
+		      bool folders, unsigned depth)
+{
 	struct buf path;
-	int rc, taken = 0;
+	int rc = 0;
 
 	buf_init(&path, 8192);
-	rc = sys->ops->list(sys, dir, on_entry, &names);
-	if (rc == 0 && names.n > FILES_MAX) {
-		rc = ERR_LIMIT;
-	}
-	if (names.n > 1) {
-		qsort(names.v, names.n, sizeof *names.v, by_name);
-	}
-	for (size_t i = 0; rc == 0 && i < names.n; i++) {
+	for (size_t i = 0; rc == 0 && i < names->n; i++) {
 		buf_clear(&path);
-		rc = buf_printf(&path, "%s/%s", dir, names.v[i]);
-		if (rc == 0) {
-			rc = buf_add_u8(&path, 0);
-		}
-		if (rc == 0) {
-			rc = load_file(d, sys, path.p, on_error, arg);
-		}
-		if (rc > 0) {
-			taken += rc;
-			rc = 0;
+		rc = buf_printf(&path, "%s/%s", dir, names->v[i]);
+		rc = rc == 0 ? buf_add_u8(&path, 0) : rc;
+		if (rc == 0 && folders) {
+			const struct complain c = {path.p, w->on_error, w->arg};
+
+			rc = walk_dir(w, path.p, depth + 1);
+			if (rc < 0 && rc != UV_ENOMEM && rc != ERR_LIMIT) {
+				complain(&c, (struct doc_mark){0, 0}, "can't be listed: %s",
+					 err_str(rc));
+				rc = 0;
+			}
+		} else if (rc == 0) {
+			rc = detect_load_file(w->d, w->sys, path.p, w->on_error, w->arg);
+			w->taken += rc > 0 ? rc : 0;
+			rc = rc > 0 ? 0 : rc;
 		}
 	}
 	buf_fini(&path);
-	strlist_fini(&names);
-	return rc == 0 ? taken : rc;
+	return rc;
+}
+
+static int walk_dir(struct walk *w, const char *dir, unsigned depth)
+{
+	struct folder f = {{NULL, 0}, {NULL, 0}};
+	int rc = w->sys->ops->list(w->sys, dir, on_entry, &f);
+
+	w->files += f.files.n;
+	if (rc == 0 && (w->files > FILES_MAX || depth >= FOLDERS_DEEP)) {
+		rc = ERR_LIMIT;
+	}
+	sort_names(&f.files);
+	sort_names(&f.folders);
+	rc = rc == 0 ? walk_names(w, dir, &f.files, false, depth) : rc;
+	rc = rc == 0 ? walk_names(w, dir, &f.folders, true, depth) : rc;
+	strlist_fini(&f.files);
+	strlist_fini(&f.folders);
+	return rc;
+}
+
+int detect_load_dir(struct detect *d, struct sys *sys, const char *dir,
+		    detect_error_cb on_error, void *arg)
+{
+	struct walk w = {d, sys, on_error, arg, 0, 0};
+	int rc = walk_dir(&w, dir, 0);
+
+	return rc == 0 ? w.taken : rc;
 }
 
 int detect_load_defaults(struct detect *d, detect_error_cb on_error, void *arg)

@@ -47,11 +47,21 @@ void detect_free(struct detect *d);
  * documents were taken, or UV_ENOMEM, or UV_EBUSY after detect_compile(). */
 int detect_load_bytes(struct detect *d, const char *name, struct slice yaml,
 		      detect_error_cb on_error, void *arg);
-/* Every *.yml and *.yaml directly in the folder, in the order of their names.
- * A file that can't be read is reported like a bad rule; a folder that can't be
- * listed is the error returned. */
+/* Every *.yml and *.yaml in the folder, in the order of their names, and then in the
+ * folders in it, eight deep.  A file or inner folder that can't be read is reported like a
+ * bad rule; a folder that can't be listed is the error returned. */
 int detect_load_dir(struct detect *d, struct sys *sys, const char *dir,
 		    detect_error_cb on_error, void *arg);
+/* One file; UV_ENOMEM, or how many documents were taken. */
+int detect_load_file(struct detect *d, struct sys *sys, const char *path,
+		     detect_error_cb on_error, void *arg);
+/* What "%Name%" stands for in rules with `expand`: a YAML mapping of names to a value or a
+ * list of them.  Before the rules that use them; a later file's names replace.  A mistake is
+ * reported, and what stands in front of it was taken.  0, UV_ENOMEM or UV_EBUSY. */
+int detect_placeholders_bytes(struct detect *d, const char *name, struct slice yaml,
+			      detect_error_cb on_error, void *arg);
+int detect_placeholders_file(struct detect *d, struct sys *sys, const char *path,
+			     detect_error_cb on_error, void *arg);
 /* The packs that are built into the program. */
 int detect_load_defaults(struct detect *d, detect_error_cb on_error, void *arg);
 
@@ -65,6 +75,24 @@ int detect_compile(struct detect *d, detect_error_cb on_error, void *arg);
  * without a line of their own (gap, skip, open, close, alert) are passed over. */
 void detect_record(struct detect *d, const struct record *r, detect_cb cb,
 		   void *arg);
+
+/* A rule that was taken, for people and tools.  Texts live as long as d. */
+struct detect_rule {
+	const char *id, *title, *file;
+	unsigned line;
+	enum severity severity;
+	const char *kind;   /* "rule", "event_count", ... */
+	bool active;        /* judges lines: not disabled, replaced or unresolved */
+	bool alerts;        /* tells by itself; false: only a correlation counts it */
+	const char *tried;  /* what it is tried on: "every line", "sshd", ...; "" when it
+			     * judges none.  Borrowed for the call */
+	/* A field that no line which is read has, and without which it can't be true; NULL:
+	 * it may fire. */
+	const char *never;
+};
+typedef void (*detect_rule_cb)(void *arg, const struct detect_rule *rule);
+/* In the order of loading, after detect_compile(). */
+void detect_rules(const struct detect *d, detect_rule_cb cb, void *arg);
 
 /* Tells of the rules that the record given last made true: itself (by NULL), and then the
  * correlations that count it.  counts: false where its attempts were counted by another

@@ -44,6 +44,7 @@ struct detect {
 	int64_t lateness_ms, ahead_ns;
 	struct strlist disabled; /* owned copy */
 	uint8_t key[16];
+	struct placeholders placeholders;
 	struct ruleset set;
 	struct rule **correlations; /* by level */
 	uint32_t n_correlations;
@@ -132,7 +133,7 @@ static inline struct slice dispatch_value(const struct record *r,
 					  unsigned field)
 {
 	return field == RULE_FIELD_PROGRAM
-		       ? r->header.program
+		       ? rule_program(r)
 		       : event_get(&r->event, (enum event_field)field);
 }
 
@@ -160,6 +161,9 @@ static inline struct dispatch_list dispatch_find(const struct dispatch *dp,
 	return (struct dispatch_list){0, 0};
 }
 
+/* filter.c: joins the filters' conditions to those of the rules that they name, and
+ * complains of those that name none.  0 or UV_ENOMEM. */
+int filters_apply(struct detect *d, const struct complain *c);
 /* resolve.c: who names whom, who alerts, salts.  UV_ENOMEM. */
 int engine_resolve(struct detect *d, const struct complain *c);
 /* compile.c: fills `correlations`, `dispatch`, each rule's listeners and salt.

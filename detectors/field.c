@@ -13,49 +13,111 @@ static const struct {
 	{"host.name", RULE_FIELD_HOST},
 	{"message", RULE_FIELD_MESSAGE},
 	{"event.original", RULE_FIELD_LINE},
+	{"@timestamp", RULE_FIELD_TIME},
+	{"event.created", RULE_FIELD_TIME},
+	{"host.ip", RULE_FIELD_NEVER},
+	/* Taxonomy, "Process Creation Events", and what Sysmon's other events have. */
+	{"UtcTime", RULE_FIELD_TIME},
 	{"User", FIELD_USER_NAME},
-	{"SubjectUserName", FIELD_USER_NAME},
-	{"TargetUserName", FIELD_USER_TARGET_NAME},
-	{"ComputerName", RULE_FIELD_HOST},
-	{"Computer", RULE_FIELD_HOST},
 	{"CommandLine", FIELD_PROCESS_COMMAND_LINE},
-	{"Image", FIELD_PROCESS_EXECUTABLE},
+	{"Image", RULE_FIELD_IMAGE},
 	{"CurrentDirectory", FIELD_PROCESS_WORKING_DIRECTORY},
+	{"ProcessId", RULE_FIELD_PID},
 	{"TargetFilename", FIELD_FILE_PATH},
 	{"SourceIp", FIELD_SOURCE_IP},
 	{"SourcePort", FIELD_SOURCE_PORT},
 	{"DestinationIp", FIELD_DESTINATION_IP},
 	{"DestinationPort", FIELD_DESTINATION_PORT},
+	{"Protocol", FIELD_NETWORK_PROTOCOL},
+	{"sha256", FIELD_FILE_SHA256},
+	{"Filename", FIELD_FILE_PATH},
+	{"Signature", RULE_FIELD_NEVER},
+	{"ComputerName", RULE_FIELD_HOST},
+	{"Computer", RULE_FIELD_HOST},
+	{"Hostname", RULE_FIELD_HOST},
+	{"SubjectUserName", FIELD_USER_NAME},
+	{"TargetUserName", FIELD_USER_TARGET_NAME},
+	/* Taxonomy, "firewall", "webserver", "proxy". */
 	{"src_ip", FIELD_SOURCE_IP},
 	{"src_port", FIELD_SOURCE_PORT},
 	{"dst_ip", FIELD_DESTINATION_IP},
 	{"dst_port", FIELD_DESTINATION_PORT},
+	{"username", FIELD_USER_NAME},
+	{"date", RULE_FIELD_TIME},
 	{"c-ip", FIELD_SOURCE_IP},
 	{"c-uri", FIELD_URL_PATH},
 	{"c-uri-stem", FIELD_URL_PATH},
+	{"cs-uri-stem", FIELD_URL_PATH},
 	{"c-useragent", FIELD_USER_AGENT},
+	{"cs-user-agent", FIELD_USER_AGENT},
 	{"cs-method", FIELD_HTTP_METHOD},
 	{"cs-username", FIELD_USER_NAME},
 	{"sc-status", FIELD_HTTP_STATUS},
-	{"Hostname", RULE_FIELD_HOST},
-	/* Sysmon's fields, which no log line here carries. */
+	{"s-computername", RULE_FIELD_HOST},
+	/* What the taxonomy has and no log line that is read here carries. */
 	{"ParentImage", RULE_FIELD_NEVER},
 	{"ParentCommandLine", RULE_FIELD_NEVER},
 	{"ParentUser", RULE_FIELD_NEVER},
+	{"ParentProcessGuid", RULE_FIELD_NEVER},
+	{"ParentProcessId", RULE_FIELD_NEVER},
+	{"ProcessGuid", RULE_FIELD_NEVER},
+	{"FileVersion", RULE_FIELD_NEVER},
+	{"Description", RULE_FIELD_NEVER},
+	{"Product", RULE_FIELD_NEVER},
+	{"Company", RULE_FIELD_NEVER},
+	{"LogonGuid", RULE_FIELD_NEVER},
 	{"LogonId", RULE_FIELD_NEVER},
-	{"Initiated", RULE_FIELD_NEVER},
-	{"DestinationHostname", RULE_FIELD_NEVER},
+	{"TerminalSessionId", RULE_FIELD_NEVER},
+	{"IntegrityLevel", RULE_FIELD_NEVER},
+	{"imphash", RULE_FIELD_NEVER},
+	{"md5", RULE_FIELD_NEVER},
+	{"sha1", RULE_FIELD_NEVER},
 	{"Hashes", RULE_FIELD_NEVER},
 	{"OriginalFileName", RULE_FIELD_NEVER},
+	{"Initiated", RULE_FIELD_NEVER},
+	{"SourceHostname", RULE_FIELD_NEVER},
+	{"DestinationHostname", RULE_FIELD_NEVER},
+	{"c-uri-extension", RULE_FIELD_NEVER},
+	{"c-uri-query", RULE_FIELD_NEVER},
+	{"cs-uri-query", RULE_FIELD_NEVER},
+	{"cs-bytes", RULE_FIELD_NEVER},
+	{"sc-bytes", RULE_FIELD_NEVER},
+	{"cs-cookie", RULE_FIELD_NEVER},
+	{"cs-host", RULE_FIELD_NEVER},
+	{"cs-referrer", RULE_FIELD_NEVER},
+	{"cs-referer", RULE_FIELD_NEVER},
+	{"cs-version", RULE_FIELD_NEVER},
+	{"r-dns", RULE_FIELD_NEVER},
+	{"s-sitename", RULE_FIELD_NEVER},
+	{"s-ip", RULE_FIELD_NEVER},
+	{"s-port", RULE_FIELD_NEVER},
+	{"time-taken", RULE_FIELD_NEVER},
+	{"time", RULE_FIELD_NEVER},
+	{"process.parent.executable", RULE_FIELD_NEVER},
+	{"process.parent.command_line", RULE_FIELD_NEVER},
+	{"process.parent.name", RULE_FIELD_NEVER},
+	{"process.hash.sha256", RULE_FIELD_NEVER},
+	{"event.duration", RULE_FIELD_NEVER},
+	{"network.type", RULE_FIELD_NEVER},
+	{"network.transport", RULE_FIELD_NEVER},
+	{"network.community_id", RULE_FIELD_NEVER},
+	{"source.bytes", RULE_FIELD_NEVER},
+	{"destination.bytes", RULE_FIELD_NEVER},
+	{"dns.question.name", RULE_FIELD_NEVER},
+	{"dns.question.type", RULE_FIELD_NEVER},
+	{"dns.answers.data", RULE_FIELD_NEVER},
 };
 enum { NAMES = sizeof names / sizeof names[0] };
 
 static const char *const own[] = {"event.outcome", "process.name",
 				  "process.pid", "host.hostname", "message",
-				  "event.original", "(never)"};
+				  "event.original", "process.executable",
+				  "@timestamp", "(never)"};
 
 int rule_field_find(struct slice name)
 {
+	int audit;
+
 	for (unsigned i = 0; i < FIELD_NR; i++) {
 		if (slice_eq_nocase(name, slice_str(event_field_name(
 						  (enum event_field)i)))) {
@@ -67,11 +129,30 @@ int rule_field_find(struct slice name)
 			return (int)names[i].id;
 		}
 	}
-	return -1;
+	audit = audit_find(name);
+	return audit < 0 ? -1 : RULE_FIELD_AUDIT + audit;
+}
+
+const char *rule_field_spelled(struct slice name)
+{
+	for (unsigned i = 0; i < NAMES; i++) {
+		if (slice_eq_nocase(name, slice_str(names[i].name))) {
+			return names[i].name;
+		}
+	}
+	return "";
+}
+
+bool rule_field_is_read(unsigned id)
+{
+	return id != FIELD_EVENT_KIND && id != FIELD_EVENT_PROVIDER && id != RULE_FIELD_NEVER;
 }
 
 const char *rule_field_name(unsigned id)
 {
+	if (id >= RULE_FIELD_AUDIT) {
+		return audit_name(id - RULE_FIELD_AUDIT);
+	}
 	return id < FIELD_NR ? event_field_name((enum event_field)id)
 			     : own[id - FIELD_NR];
 }

@@ -7,6 +7,7 @@
 #define DETECTORS_FIELD_H
 
 #include "common/record.h"
+#include "detectors/audit.h"
 
 /* Behind enum event_field: what is in a record but not in its event. */
 enum rule_field {
@@ -16,17 +17,53 @@ enum rule_field {
 	RULE_FIELD_HOST,               /* host.hostname */
 	RULE_FIELD_MESSAGE,            /* message: behind the header */
 	RULE_FIELD_LINE,               /* the whole line: keywords */
+	RULE_FIELD_IMAGE,              /* process.executable, or the command's path */
+	RULE_FIELD_TIME,               /* @timestamp; only match_record() has it */
 	RULE_FIELD_NEVER, /* Sigma knows it, no line that is read has it */
-	RULE_FIELD_NR,
+	RULE_FIELD_AUDIT, /* the first of auditd's own, detectors/audit.h */
+	RULE_FIELD_NR = RULE_FIELD_AUDIT + AUDIT_FIELDS,
 };
+_Static_assert(RULE_FIELD_NR <= UINT8_MAX, "rules keep a field in a byte");
 
 /* The field of a name (enum event_field or enum rule_field), or -1.  Names
  * compare without case. */
 int rule_field_find(struct slice name);
+/* The name as the table has it, of one that rule_field_find() knows. */
+const char *rule_field_spelled(struct slice name);
 /* The ECS name of a field, as findings show it. */
 const char *rule_field_name(unsigned id);
 /* The known name that looks most like this one, or NULL. */
 const char *rule_field_suggest(struct slice name);
+
+/* Whether any parser gives the event's field; another never is there. */
+bool rule_field_is_read(unsigned id);
+
+static inline struct slice rule_message(const struct record *r)
+{
+	return r->header.message.p != NULL ? r->header.message : r->line;
+}
+
+/* The program that wrote the line; auditd's own files do not name it. */
+static inline struct slice rule_program(const struct record *r)
+{
+	if (r->header.program.n == 0 && r->header.format == HEADER_OTHER &&
+	    audit_is(r->line)) {
+		return SLICE_LIT("auditd");
+	}
+	return r->header.program;
+}
+
+/* The executable, where the line tells it; else the command, when it has a path. */
+static inline bool rule_field_image(const struct event *e, struct slice *out)
+{
+	if (event_has(e, FIELD_PROCESS_EXECUTABLE)) {
+		*out = e->f[FIELD_PROCESS_EXECUTABLE];
+		return true;
+	}
+	*out = event_get(e, FIELD_PROCESS_COMMAND_LINE);
+	*out = slice_head(*out, slice_chr(*out, ' '));
+	return out->n > 0 && out->p[0] == '/';
+}
 
 /* true and *out when the record has the field.  source.address falls back on
  * source.ip, as ECS wants both filled. */
@@ -51,7 +88,7 @@ static inline bool rule_field_get(const struct record *r, unsigned id,
 		*out = slice_str(outcome_name(e->outcome));
 		return e->outcome != OUTCOME_NONE;
 	case RULE_FIELD_PROGRAM:
-		*out = r->header.program;
+		*out = rule_program(r);
 		return out->n > 0;
 	case RULE_FIELD_PID:
 		*out = r->header.pid;
@@ -60,13 +97,16 @@ static inline bool rule_field_get(const struct record *r, unsigned id,
 		*out = r->header.host;
 		return out->n > 0;
 	case RULE_FIELD_MESSAGE:
-		*out = r->header.message.p != NULL ? r->header.message : r->line;
+		*out = rule_message(r);
 		return true;
 	case RULE_FIELD_LINE:
 		*out = r->line;
 		return true;
+	case RULE_FIELD_IMAGE:
+		return rule_field_image(e, out);
 	default:
-		return false;
+		return id >= RULE_FIELD_AUDIT && audit_get(rule_message(r), id - RULE_FIELD_AUDIT,
+							   NULL, out);
 	}
 }
 

@@ -516,7 +516,7 @@ static void match_plain(struct detect *d, const struct record *r)
 		follow(d, v);
 		return;
 	}
-	try_rules(d, dispatch_find(dp, r->header.program, RULE_FIELD_PROGRAM));
+	try_rules(d, dispatch_find(dp, rule_program(r), RULE_FIELD_PROGRAM));
 	/* What was not understood has no more than that. */
 	for (unsigned i = 1; r->event.has != 0 && i < DISPATCH_KEYS; i++) {
 		try_rules(d, dispatch_find(dp, dispatch_value(r, dispatch_keys[i]),

@@ -8,15 +8,17 @@
 #include "detectors/field.h"
 #include "detectors/rule.h"
 
-enum { TITLE_MAX = 256, TEXT_MAX = 4096, ID_MAX = 128 };
+enum { TITLE_MAX = 256, TEXT_MAX = 65535, ID_MAX = 128,
+       RULE_NAME_MAX = 256 };
 
-void ruleset_init(struct ruleset *s)
+void ruleset_init(struct ruleset *s, const struct placeholders *placeholders)
 {
-	*s = (struct ruleset){.tail = NULL};
+	*s = (struct ruleset){.placeholders = placeholders};
 	s->tail = &s->first;
+	s->filters_tail = &s->filters;
 }
 
-static void condition_fini(struct condition *c)
+void condition_fini(struct condition *c)
 {
 	for (uint32_t i = 0; i < c->n_matches; i++) {
 		match_fini(&c->matches[i]);
@@ -28,8 +30,12 @@ void ruleset_fini(struct ruleset *s)
 	for (struct rule *r = s->first; r != NULL; r = r->next) {
 		condition_fini(&r->condition);
 	}
+	for (struct filter *f = s->filters; f != NULL; f = f->next) {
+		condition_fini(&f->condition);
+	}
 	arena_fini(&s->arena);
 	s->first = NULL;
+	s->filters = NULL;
 	s->n = 0;
 }
 
@@ -141,10 +147,10 @@ static void *keep(struct arena *a, const void *p, size_t n)
 	return out;
 }
 
-/* Moves the condition from the building's heap to the rule's arena. */
-static int building_finish(struct building *b, int root)
+/* Moves the condition from the building's heap to the arena. */
+static int building_finish(struct building *b, int root, struct condition *to)
 {
-	struct condition *from = &b->c, *to = &b->rule->condition;
+	struct condition *from = &b->c;
 	struct arena *a = &b->set->arena;
 
 	*to = *from;
@@ -321,7 +327,7 @@ static int read_head(struct ruleset *set, struct rule *r,
 	}
 	r->title = text_of(set, root, "title", TITLE_MAX, c, &rc);
 	r->id = text_of(set, root, "id", ID_MAX, c, &rc);
-	r->name = text_of(set, root, "name", ID_MAX, c, &rc);
+	r->name = text_of(set, root, "name", RULE_NAME_MAX, c, &rc);
 	r->description = text_of(set, root, "description", TEXT_MAX, c, &rc);
 	if (rc == 0 && r->title[0] == '\0') {
 		complain(c, title->mark, "the title is empty");
@@ -343,7 +349,8 @@ static int read_selections(struct building *b, const struct doc_node *detection)
 	for (const struct doc_node *n = detection->first; n != NULL; n = n->next) {
 		int node;
 
-		if (slice_eq(n->key, SLICE_LIT("condition"))) {
+		if (slice_eq(n->key, SLICE_LIT("condition")) ||
+		    (b->is_filter && slice_eq(n->key, SLICE_LIT("rules")))) {
 			continue;
 		}
 		if (slice_eq(n->key, SLICE_LIT("timeframe"))) {
@@ -399,19 +406,21 @@ static int read_condition(struct building *b, const struct doc_node *n)
 	return building_join(b, NODE_OR, kids, count, n->mark);
 }
 
-static int build(struct building *b, const struct doc_node *root,
-		 const struct doc_node *detection)
+static int build(struct building *b, const struct doc_node *detection,
+		 const struct doc_node *logsource)
 {
 	const struct doc_node *condition = doc_find(detection, "condition");
 	uint16_t kids[2];
-	int source, node;
+	int source = -2, node;
 
 	if (detection->kind != DOC_MAP || condition == NULL) {
-		complain(b->complain, detection->mark, "detection must have "
-			 "selections and a condition");
+		complain(b->complain, detection->mark, "%s must have selections and a condition",
+			 b->is_filter ? "filter" : "detection");
 		return -1;
 	}
-	source = logsource_read(b, doc_find(root, "logsource"));
+	if (logsource != NULL) {
+		source = logsource_read(b, logsource);
+	}
 	if (source == -1 || read_selections(b, detection) != 0) {
 		return -1;
 	}
@@ -424,24 +433,29 @@ static int build(struct building *b, const struct doc_node *root,
 	return building_join(b, NODE_AND, kids, 2, condition->mark);
 }
 
-static int detection_read(struct ruleset *set, struct rule *r,
-			  const struct doc_node *root,
-			  const struct doc_node *detection,
-			  const struct complain *c)
+int condition_read(struct ruleset *set, struct condition *out, const struct doc_node *detection,
+		   const struct doc_node *source, const struct complain *c)
 {
-	struct building b = {.set = set, .complain = c, .rule = r};
-	int node, rc = ERR_MALFORMED;
+	struct building b = {.set = set, .complain = c, .is_filter = source == NULL};
+	int node = build(&b, detection, source);
+	int rc = node < 0 ? ERR_MALFORMED : building_finish(&b, node, out);
 
-	if (doc_find(root, "logsource") == NULL) {
+	building_fini(&b);
+	return rc;
+}
+
+static int detection_read(struct ruleset *set, struct rule *r, const struct doc_node *root,
+			  const struct doc_node *detection, const struct complain *c)
+{
+	const struct doc_node *source = doc_find(root, "logsource");
+	int rc;
+
+	if (source == NULL) {
 		complain(c, root->mark, "the rule has no logsource");
 		return ERR_MALFORMED;
 	}
-	node = build(&b, root, detection);
-	if (node >= 0) {
-		rc = building_finish(&b, node);
-	}
-	building_fini(&b);
-	return rc;
+	rc = logsource_names(set, &r->source, source, c);
+	return rc == 0 ? condition_read(set, &r->condition, detection, source, c) : rc;
 }
 
 static int read_body(struct ruleset *set, struct rule *r,
@@ -452,11 +466,6 @@ static int read_body(struct ruleset *set, struct rule *r,
 	const struct doc_node *extension = doc_find(root, "nightjar");
 	int rc;
 
-	if (doc_find(root, "filter") != NULL) {
-		complain(c, doc_find(root, "filter")->key_mark,
-			 "filters are not supported yet");
-		return ERR_MALFORMED;
-	}
 	if ((detection == NULL) == (correlation == NULL)) {
 		complain(c, root->mark, "the rule needs either a detection or a "
 			 "correlation");
@@ -470,6 +479,21 @@ static int read_body(struct ruleset *set, struct rule *r,
 	return rc;
 }
 
+/* "action: global" and its kind, of rule collections before version 2. */
+static bool is_collection(const struct doc_node *root, const struct complain *c)
+{
+	const struct doc_node *n = doc_find(root, "action");
+
+	if (n == NULL || n->kind != DOC_SCALAR ||
+	    (!slice_eq(n->text, SLICE_LIT("global")) && !slice_eq(n->text, SLICE_LIT("repeat")) &&
+	     !slice_eq(n->text, SLICE_LIT("reset")))) {
+		return false;
+	}
+	complain(c, n->key_mark, "Sigma 2 has no actions any more: write each rule out, and put "
+		 "\"---\" between them");
+	return true;
+}
+
 int rule_read(struct ruleset *set, const struct doc_node *root,
 	      const struct complain *c)
 {
@@ -479,6 +503,9 @@ int rule_read(struct ruleset *set, const struct doc_node *root,
 	if (root->kind != DOC_MAP) {
 		complain(c, root->mark, "a rule is a mapping that begins with "
 			 "\"title:\"");
+		return ERR_MALFORMED;
+	}
+	if (is_collection(root, c) || !meta_check(root, c)) {
 		return ERR_MALFORMED;
 	}
 	if (set->n == RULESET_MAX) {
@@ -494,6 +521,9 @@ int rule_read(struct ruleset *set, const struct doc_node *root,
 	r->file = arena_text(&set->arena, slice_str(c->file));
 	r->range.not = UINT64_MAX;
 	rc = r->file == NULL ? UV_ENOMEM : read_head(set, r, root, c);
+	if (rc == 0 && doc_find(root, "filter") != NULL) {
+		return filter_read(set, root, c);
+	}
 	if (rc == 0) {
 		rc = read_body(set, r, root, c);
 	}

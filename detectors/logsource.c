@@ -1,3 +1,4 @@
+#include "common/err.h"
 #include "common/log.h"
 #include "detectors/field.h"
 #include "detectors/rule.h"
@@ -12,7 +13,9 @@ static const struct {
 	{"cron", {"cron", "crond", "anacron", "atd"}},
 	{"clamav", {"clamd", "clamav", "freshclam", "clamscan"}},
 	{"guacamole", {"guacamole", "guacd", "tomcat9", "tomcat10"}},
+	/* rule_program() knows auditd's own files; audit_kernel() adds the kernel. */
 	{"auditd", {"audit", "auditd", "audisp-syslog", "audispd"}},
+	{"vsftpd", {"vsftpd"}},
 	/* Whole log files, of any program. */
 	{"auth", {NULL}},
 	{"syslog", {NULL}},
@@ -23,7 +26,6 @@ static const struct {
 	const char *category;
 	uint8_t field;
 } categories[] = {
-	{"process_creation", FIELD_PROCESS_COMMAND_LINE},
 	{"file_event", FIELD_FILE_PATH},
 	{"network_connection", FIELD_DESTINATION_IP},
 	{"firewall", FIELD_DESTINATION_IP},
@@ -46,20 +48,50 @@ static int exact(struct building *b, unsigned field, struct slice value,
 	return building_match(b, &m, at);
 }
 
+static int both(struct building *b, int one, int two, struct doc_mark at)
+{
+	uint16_t kids[2] = {(uint16_t)one, (uint16_t)two};
+
+	return one < 0 || two < 0 ? -1 : building_join(b, NODE_AND, kids, 2, at);
+}
+
+static int exists(struct building *b, unsigned field, struct doc_mark at)
+{
+	struct match m = {.op = MATCH_EXISTS, .field = (uint8_t)field, .u.number = 1};
+
+	return building_match(b, &m, at);
+}
+
+/* Without an auditd, the kernel's log has the records. */
+static int audit_kernel(struct building *b, struct doc_mark at)
+{
+	int kernel = exact(b, RULE_FIELD_PROGRAM, SLICE_LIT("kernel"), at);
+
+	return both(b, kernel, exists(b, RULE_FIELD_AUDIT, at), at);
+}
+
 static int read_service(struct building *b, const struct doc_node *n)
 {
-	uint16_t kids[COUNT(services[0].programs)];
+	uint16_t kids[COUNT(services[0].programs) + 1];
 	size_t count = 0;
 
 	for (size_t i = 0; i < COUNT(services); i++) {
 		if (!slice_eq(n->text, slice_str(services[i].service))) {
 			continue;
 		}
-		while (count < COUNT(kids) &&
+		while (count < COUNT(services[0].programs) &&
 		       services[i].programs[count] != NULL) {
 			int node = exact(b, RULE_FIELD_PROGRAM,
 					 slice_str(services[i].programs[count]),
 					 n->mark);
+
+			if (node < 0) {
+				return -1;
+			}
+			kids[count++] = (uint16_t)node;
+		}
+		if (slice_eq(n->text, SLICE_LIT("auditd"))) {
+			int node = audit_kernel(b, n->mark);
 
 			if (node < 0) {
 				return -1;
@@ -72,15 +104,24 @@ static int read_service(struct building *b, const struct doc_node *n)
 	return exact(b, RULE_FIELD_PROGRAM, n->text, n->mark);
 }
 
+/* A command that was started.  auditd's PROCTITLE tells of one that its EXECVE told of. */
+static int process_creation(struct building *b, struct doc_mark at)
+{
+	int title = exact(b, FIELD_EVENT_ACTION, SLICE_LIT("process_title"), at);
+	uint16_t kid = (uint16_t)title;
+	int not = title < 0 ? -1 : building_join(b, NODE_NOT, &kid, 1, at);
+
+	return both(b, exists(b, FIELD_PROCESS_COMMAND_LINE, at), not, at);
+}
+
 static int read_category(struct building *b, const struct doc_node *n)
 {
+	if (slice_eq(n->text, SLICE_LIT("process_creation"))) {
+		return process_creation(b, n->mark);
+	}
 	for (size_t i = 0; i < COUNT(categories); i++) {
 		if (slice_eq(n->text, slice_str(categories[i].category))) {
-			struct match m = {.op = MATCH_EXISTS,
-					  .field = categories[i].field,
-					  .u.number = 1};
-
-			return building_match(b, &m, n->mark);
+			return exists(b, categories[i].field, n->mark);
 		}
 	}
 	/* ECS's categories: authentication, iam, session, ... */
@@ -135,4 +176,39 @@ int logsource_read(struct building *b, const struct doc_node *n)
 		}
 	}
 	return count == 0 ? -2 : building_join(b, NODE_AND, kids, count, n->mark);
+}
+
+int logsource_names(struct ruleset *set, struct logsource *out, const struct doc_node *n,
+		    const struct complain *c)
+{
+	const struct {
+		const char *key;
+		struct slice *to;
+	} names[] = {{"product", &out->product},
+		     {"category", &out->category},
+		     {"service", &out->service}};
+
+	if (n == NULL || n->kind != DOC_MAP) {
+		complain(c, n == NULL ? (struct doc_mark){0, 0} : n->mark,
+			 "logsource must be there, and a mapping");
+		return ERR_MALFORMED;
+	}
+	for (size_t i = 0; i < COUNT(names); i++) {
+		const struct doc_node *v = doc_find(n, names[i].key);
+		const char *copy;
+
+		if (v == NULL) {
+			continue;
+		}
+		if (v->kind != DOC_SCALAR || v->text.n == 0) {
+			complain(c, v->mark, "a word must stand here");
+			return ERR_MALFORMED;
+		}
+		copy = arena_text(&set->arena, v->text);
+		if (copy == NULL) {
+			return UV_ENOMEM;
+		}
+		*names[i].to = slice(copy, v->text.n);
+	}
+	return 0;
 }

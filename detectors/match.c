@@ -3,12 +3,11 @@
 
 #include <pcre2.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/err.h"
+#include "common/timefmt.h"
 #include "detectors/field.h"
-
-/* Tokens of a glob beside the bytes themselves. */
-enum { GLOB_ONE = 256, GLOB_MANY = 257 };
 
 /* An expression may try this often, this deep and with this much memory (KiB)
  * on one line before it counts as not matching. */
@@ -23,7 +22,9 @@ int match_ctx_init(struct match_ctx *c)
 {
 	pcre2_match_context *mc = pcre2_match_context_create(NULL);
 
-	*c = (struct match_ctx){pcre2_match_data_create(1, NULL), mc, 0};
+	memset(c, 0, sizeof *c);
+	c->match_data = pcre2_match_data_create(1, NULL);
+	c->match_context = mc;
 	if (c->match_data == NULL || mc == NULL) {
 		match_ctx_fini(c);
 		return UV_ENOMEM;
@@ -38,33 +39,7 @@ void match_ctx_fini(struct match_ctx *c)
 {
 	pcre2_match_data_free(c->match_data);
 	pcre2_match_context_free(c->match_context);
-	*c = (struct match_ctx){NULL, NULL, 0};
-}
-
-/* Sigma's escaping (2.1, "Escape Character"): a backslash takes the meaning from
- * a wildcard or a backslash behind it and is itself anywhere else. */
-static size_t tokenize(uint16_t *out, struct slice v, bool cased)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < v.n; i++) {
-		uint8_t c = (uint8_t)v.p[i];
-
-		if (c == '\\' && i + 1 < v.n &&
-		    (v.p[i + 1] == '*' || v.p[i + 1] == '?' ||
-		     v.p[i + 1] == '\\')) {
-			out[n++] = (uint8_t)v.p[++i];
-		} else if (c == '*') {
-			if (n == 0 || out[n - 1] != GLOB_MANY) {
-				out[n++] = GLOB_MANY;
-			}
-		} else if (c == '?') {
-			out[n++] = GLOB_ONE;
-		} else {
-			out[n++] = cased ? c : fold(c);
-		}
-	}
-	return n;
+	c->match_data = c->match_context = NULL;
 }
 
 static bool literal(const uint16_t *t, size_t n)
@@ -92,39 +67,44 @@ static int set_literal(struct match *m, struct arena *arena,
 	return 0;
 }
 
-static int compile_text(struct match *m, struct arena *arena,
-			struct slice value, const struct match_how *how)
+/* What is not a wildcard at an end becomes a plain comparison. */
+static int set_text(struct match *m, struct arena *arena, const struct value_text *x,
+		    bool cased)
 {
-	uint16_t *t = arena_take(arena, (value.n + 2) * sizeof *t);
-	bool head = how->contains || how->endswith;
-	bool tail = how->contains || how->startswith;
-	size_t n;
+	bool head = x->n > 0 && x->t[0] == TOKEN_MANY;
+	bool tail = x->n > 1 && x->t[x->n - 1] == TOKEN_MANY;
 
-	if (t == NULL) {
-		return UV_ENOMEM;
+	for (size_t i = 0; !cased && i < x->n; i++) {
+		x->t[i] = x->t[i] < 256 ? fold((uint8_t)x->t[i]) : x->t[i];
 	}
-	n = tokenize(t + 1, value, how->cased);
-	if (head && (n == 0 || t[1] != GLOB_MANY)) {
-		t[0] = GLOB_MANY;
-		n++;
-	} else {
-		t++;
-	}
-	if (tail && t[n - 1] != GLOB_MANY) {
-		t[n++] = GLOB_MANY;
-	}
-	m->cased = how->cased;
-	head = n > 0 && t[0] == GLOB_MANY;
-	tail = n > 1 && t[n - 1] == GLOB_MANY;
-	if (!literal(t + head, n - head - tail)) {
+	m->cased = cased;
+	if (!literal(x->t + head, x->n - head - tail)) {
 		m->op = MATCH_GLOB;
-		m->glob = t;
-		m->n_glob = (uint32_t)n;
+		m->glob = x->t;
+		m->n_glob = (uint32_t)x->n;
 		return 0;
 	}
-	m->op = head ? (tail || n == 1 ? MATCH_CONTAINS : MATCH_SUFFIX)
+	m->op = head ? (tail || x->n == 1 ? MATCH_CONTAINS : MATCH_SUFFIX)
 		     : (tail ? MATCH_PREFIX : MATCH_EXACT);
-	return set_literal(m, arena, t + head, n - head - tail);
+	return set_literal(m, arena, x->t + head, x->n - head - tail);
+}
+
+static int compile_texts(const struct match *like, struct arena *arena, struct slice value,
+			 const struct match_how *how, match_add add, void *arg,
+			 char why[static MATCH_WHY])
+{
+	struct value_text *texts;
+	int n = value_texts(arena, value, how->steps, how->n_steps, &texts, why);
+	int rc = n < 0 ? n : 0;
+
+	for (int i = 0; rc >= 0 && i < n; i++) {
+		struct match m = *like;
+
+		rc = set_text(&m, arena, &texts[i], how->cased);
+		rc = rc == 0 ? add(arg, &m) : rc;
+	}
+	free(texts);
+	return rc < 0 ? rc : 0;
 }
 
 static int compile_re(struct match *m, struct slice value,
@@ -153,10 +133,97 @@ static int compile_re(struct match *m, struct slice value,
 	return 0;
 }
 
-int match_compile(struct match *m, struct arena *arena, struct slice value,
-		  const struct match_how *how, char why[static MATCH_WHY])
+static bool parse_number(struct slice s, int64_t *out, uint32_t *billionths)
 {
-	int field;
+	bool minus = s.n > 0 && s.p[0] == '-';
+	struct slice whole = slice_skip(s, minus), rest = SLICE_NONE;
+	size_t dot = slice_chr(whole, '.');
+	uint64_t v, f = 0;
+
+	if (dot != SIZE_MAX) {
+		rest = slice_skip(whole, dot + 1);
+		whole = slice_head(whole, dot);
+		if (rest.n == 0 || rest.n > 9 || !slice_to_u64(rest, 999999999, &f)) {
+			return false;
+		}
+		for (size_t i = rest.n; i < 9; i++) {
+			f *= 10;
+		}
+	}
+	if (!slice_to_u64(whole, INT64_MAX - 1, &v)) {
+		return false;
+	}
+	*out = minus ? -(int64_t)v - (f > 0) : (int64_t)v;
+	*billionths = (uint32_t)(minus && f > 0 ? 1000000000 - f : f);
+	return true;
+}
+
+static int compile_number(struct match *m, struct slice value, const struct match_how *how,
+			  char why[static MATCH_WHY])
+{
+	static const struct {
+		int64_t min, max;
+	} ranges[] = {
+		[PART_NONE] = {INT64_MIN, INT64_MAX}, [PART_MINUTE] = {0, 59},
+		[PART_HOUR] = {0, 23}, [PART_DAY] = {1, 31}, [PART_WEEK] = {1, 53},
+		[PART_MONTH] = {1, 12}, [PART_YEAR] = {1, 9999},
+	};
+	int64_t min = ranges[how->part].min, max = ranges[how->part].max;
+
+	m->op = how->number == 0 ? MATCH_EQ : how->number;
+	m->part = how->part;
+	if (!parse_number(value, &m->u.number, &m->billionths)) {
+		snprintf(why, MATCH_WHY, "a number must stand here, such as 5 or -0.25");
+		return ERR_MALFORMED;
+	}
+	if (m->u.number < min || m->u.number > max ||
+	    (how->part != PART_NONE && m->billionths != 0)) {
+		snprintf(why, MATCH_WHY, "this part of a date is a whole number from %lld to %lld",
+			 (long long)min, (long long)max);
+		return ERR_MALFORMED;
+	}
+	return 0;
+}
+
+static int compile_reference(struct match *m, struct slice value,
+			     const struct match_how *how, char why[static MATCH_WHY])
+{
+	static const uint8_t ops[] = {[STEP_CONTAINS] = MATCH_CONTAINS,
+				      [STEP_STARTSWITH] = MATCH_PREFIX,
+				      [STEP_ENDSWITH] = MATCH_SUFFIX};
+	int field = rule_field_find(value);
+
+	m->op = MATCH_FIELDREF;
+	m->cased = how->cased;
+	m->how = how->n_steps == 0 ? MATCH_EXACT : ops[how->steps[0]];
+	if (field < 0) {
+		const char *like = rule_field_suggest(value);
+
+		snprintf(why, MATCH_WHY, "fieldref names a field that is not known%s%s%s",
+			 like == NULL ? "" : "; did you mean \"", like == NULL ? "" : like,
+			 like == NULL ? "" : "\"?");
+		return ERR_MALFORMED;
+	}
+	m->other = (uint8_t)field;
+	return 0;
+}
+
+static int compile_net(struct match *m, struct slice value, char why[static MATCH_WHY])
+{
+	m->op = MATCH_CIDR;
+	if (ip_net_parse(value, &m->u.net)) {
+		return 0;
+	}
+	snprintf(why, MATCH_WHY, "not a network: write it as 10.0.0.0/8 or 2001:db8::/32");
+	return ERR_MALFORMED;
+}
+
+int match_compile(unsigned field, struct arena *arena, struct slice value,
+		  const struct match_how *how, match_add add, void *arg,
+		  char why[static MATCH_WHY])
+{
+	struct match m = {.field = (uint8_t)field};
+	int rc;
 
 	if (value.n > MATCH_VALUE_MAX) {
 		snprintf(why, MATCH_WHY, "a value is longer than %d bytes",
@@ -164,34 +231,25 @@ int match_compile(struct match *m, struct arena *arena, struct slice value,
 		return ERR_MALFORMED;
 	}
 	if (how->re) {
-		return compile_re(m, value, how, why);
+		rc = compile_re(&m, value, how, why);
+	} else if (how->cidr) {
+		rc = compile_net(&m, value, why);
+	} else if (how->fieldref) {
+		rc = compile_reference(&m, value, how, why);
+	} else if (how->number != 0 || how->part != PART_NONE) {
+		rc = compile_number(&m, value, how, why);
+	} else {
+		return compile_texts(&m, arena, value, how, add, arg, why);
 	}
-	if (how->cidr) {
-		m->op = MATCH_CIDR;
-		if (ip_net_parse(value, &m->u.net)) {
-			return 0;
-		}
-		snprintf(why, MATCH_WHY, "not a network: write it as 10.0.0.0/8 "
-			 "or 2001:db8::/32");
-		return ERR_MALFORMED;
+	if (rc == 0) {
+		rc = add(arg, &m);
 	}
-	if (how->fieldref) {
-		m->op = MATCH_FIELDREF;
-		m->cased = how->cased;
-		field = rule_field_find(value);
-		if (field >= 0) {
-			m->other = (uint8_t)field;
-			return 0;
-		}
-		snprintf(why, MATCH_WHY, "fieldref names a field that is not known");
-		return ERR_MALFORMED;
-	}
-	return compile_text(m, arena, value, how);
+	return rc < 0 ? rc : 0;
 }
 
 void match_fini(struct match *m)
 {
-	if (m->op == MATCH_RE) {
+	if (m->op == MATCH_RE && !m->lent) {
 		pcre2_code_free(m->u.re);
 		m->u.re = NULL;
 	}
@@ -283,11 +341,14 @@ static bool glob(const struct match *m, struct slice s)
 		uint16_t want = t < m->n_glob ? m->glob[t] : UINT16_MAX;
 		uint8_t c = m->cased ? (uint8_t)s.p[i] : fold((uint8_t)s.p[i]);
 
-		if (want == GLOB_MANY) {
+		if (want == TOKEN_MANY) {
 			back_t = ++t;
 			back_i = i;
-		} else if (want == GLOB_ONE) {
+		} else if (want == TOKEN_ONE) {
 			i += char_length(s, i);
+			t++;
+		} else if (want == TOKEN_DASH && value_dash(s.p + i, s.n - i) > 0) {
+			i += value_dash(s.p + i, s.n - i);
 			t++;
 		} else if (want == c) {
 			i++;
@@ -299,7 +360,7 @@ static bool glob(const struct match *m, struct slice s)
 			return false;
 		}
 	}
-	while (t < m->n_glob && m->glob[t] == GLOB_MANY) {
+	while (t < m->n_glob && m->glob[t] == TOKEN_MANY) {
 		t++;
 	}
 	return t == m->n_glob;
@@ -318,63 +379,183 @@ static bool expression(const struct match *m, struct match_ctx *c,
 	return rc >= 0;
 }
 
-static bool parse_number(struct slice s, int64_t *out)
-{
-	bool minus = s.n > 0 && s.p[0] == '-';
-	uint64_t v;
+/* ---- dates ---- */
 
-	if (!slice_to_u64(slice_skip(s, minus), INT64_MAX, &v)) {
+struct date {
+	int year, month, day, hour, minute;
+};
+
+static struct date date_of(int64_t s)
+{
+	int64_t days = s / 86400 - (s % 86400 < 0), rest = s - days * 86400;
+	struct date d = {.hour = (int)(rest / 3600), .minute = (int)(rest / 60 % 60)};
+
+	time_civil(days, &d.year, &d.month, &d.day);
+	return d;
+}
+
+/* n digits at s[at ...]; -1: none. */
+static int digits(struct slice s, size_t at, size_t n)
+{
+	int v = 0;
+
+	for (size_t i = at; i < at + n; i++) {
+		if (i >= s.n || s.p[i] < '0' || s.p[i] > '9') {
+			return -1;
+		}
+		v = v * 10 + (s.p[i] - '0');
+	}
+	return v;
+}
+
+/* "2026-11-22T15:37:46+01:00", "2026-11-22 15:37", "2026-11-22": the time as it is
+ * written, in whatever zone; or seconds of Unix time. */
+static bool date_parse(struct slice s, struct date *d)
+{
+	uint64_t unix_s;
+
+	if (slice_to_u64(s, UINT64_C(253402300799), &unix_s) && s.n > 4) {
+		*d = date_of((int64_t)unix_s);
+		return true;
+	}
+	*d = (struct date){digits(s, 0, 4), digits(s, 5, 2), digits(s, 8, 2), 0, 0};
+	if (s.n < 10 || s.p[4] != '-' || s.p[7] != '-' || d->year < 1 || d->month < 1 ||
+	    d->month > 12 || d->day < 1 || d->day > 31) {
 		return false;
 	}
-	*out = minus ? -(int64_t)v : (int64_t)v;
+	if (s.n == 10) {
+		return true;
+	}
+	d->hour = digits(s, 11, 2);
+	d->minute = digits(s, 14, 2);
+	return (s.p[10] == ' ' || s.p[10] == 'T') && d->hour >= 0 && d->hour < 24 &&
+	       d->minute >= 0 && d->minute < 60 && s.p[13] == ':';
+}
+
+/* The week of ISO 8601: that of the year in which its Thursday lies. */
+static int week_of(const struct date *d)
+{
+	int64_t day = time_days(d->year, d->month, d->day);
+	int64_t thursday = day - ((day + 3) % 7 + 7) % 7 + 3; /* day 0 was a Thursday */
+	int year, month, dom;
+
+	time_civil(thursday, &year, &month, &dom);
+	return (int)((thursday - time_days(year, 1, 1)) / 7) + 1;
+}
+
+static int part_of(const struct date *d, unsigned part)
+{
+	switch (part) {
+	case PART_MINUTE:
+		return d->minute;
+	case PART_HOUR:
+		return d->hour;
+	case PART_DAY:
+		return d->day;
+	case PART_WEEK:
+		return week_of(d);
+	case PART_MONTH:
+		return d->month;
+	default:
+		return d->year;
+	}
+}
+
+/* ---- one record ---- */
+
+static bool number_of(const struct match *m, struct slice s, int64_t *v, uint32_t *billionths)
+{
+	struct date d;
+
+	*billionths = 0;
+	if (m->part == PART_NONE) {
+		return parse_number(s, v, billionths);
+	}
+	if (!date_parse(s, &d)) {
+		return false;
+	}
+	*v = part_of(&d, m->part);
 	return true;
 }
 
 static bool compare(const struct match *m, struct slice s)
 {
+	uint32_t billionths;
 	int64_t v;
+	int sign;
 
-	if (!parse_number(s, &v)) {
+	if (!number_of(m, s, &v, &billionths)) {
 		return false;
 	}
+	sign = v != m->u.number ? (v < m->u.number ? -1 : 1)
+	       : billionths == m->billionths ? 0 : billionths < m->billionths ? -1 : 1;
 	switch (m->op) {
+	case MATCH_EQ:
+		return sign == 0;
 	case MATCH_LT:
-		return v < m->u.number;
+		return sign < 0;
 	case MATCH_LTE:
-		return v <= m->u.number;
+		return sign <= 0;
 	case MATCH_GT:
-		return v > m->u.number;
+		return sign > 0;
 	default:
-		return v >= m->u.number;
+		return sign >= 0;
 	}
 }
 
-static bool text_matches(const struct match *m, struct slice s)
+/* text is in lower case unless cased. */
+static bool text_is(unsigned op, struct slice s, struct slice text, bool cased)
 {
-	if (s.n < m->text.n) {
+	if (s.n < text.n) {
 		return false;
 	}
-	switch (m->op) {
+	switch (op) {
 	case MATCH_EXACT:
-		return s.n == m->text.n && same(s, m->text, m->cased);
+		return s.n == text.n && same(s, text, cased);
 	case MATCH_PREFIX:
-		return same(s, m->text, m->cased);
+		return same(s, text, cased);
 	case MATCH_SUFFIX:
-		return same(slice_skip(s, s.n - m->text.n), m->text, m->cased);
+		return same(slice_skip(s, s.n - text.n), text, cased);
 	default:
-		return find(s, m->text, m->cased) != SIZE_MAX;
+		return find(s, text, cased) != SIZE_MAX;
 	}
 }
 
-static bool refers(const struct match *m, const struct record *r,
+/* The field's value, decoded where it must be; which: of two that are compared. */
+static bool field_text(struct match_ctx *c, const struct record *r, unsigned field,
+		       unsigned which, struct slice *out)
+{
+	int n;
+
+	if (field < RULE_FIELD_TIME) {
+		return rule_field_get(r, field, out);
+	}
+	if (field >= RULE_FIELD_AUDIT) {
+		return audit_get(rule_message(r), field - RULE_FIELD_AUDIT, c->scratch[which],
+				 out);
+	}
+	if (field != RULE_FIELD_TIME || record_time_ns(r) == TIME_NONE) {
+		return false;
+	}
+	n = time_format(c->scratch[which], record_time_ns(r));
+	*out = slice(c->scratch[which], n > 0 ? (size_t)n : 0);
+	return n > 0;
+}
+
+static bool refers(const struct match *m, struct match_ctx *c, const struct record *r,
 		   struct slice s)
 {
 	struct slice other;
+	char *to = c->scratch[1];
 
-	if (!rule_field_get(r, m->other, &other)) {
+	if (!field_text(c, r, m->other, 1, &other) || other.n > s.n ||
+	    other.n > AUDIT_SCRATCH) {
 		return false;
 	}
-	return m->cased ? slice_eq(s, other) : slice_eq_nocase(s, other);
+	for (size_t i = 0; !m->cased && i < other.n; i++) {
+		to[i] = (char)fold((uint8_t)other.p[i]);
+	}
+	return text_is(m->how, s, m->cased ? other : slice(to, other.n), m->cased);
 }
 
 bool match_record(const struct match *m, struct match_ctx *c,
@@ -383,7 +564,7 @@ bool match_record(const struct match *m, struct match_ctx *c,
 	struct slice s;
 	struct ip ip;
 
-	if (!rule_field_get(r, m->field, &s)) {
+	if (!field_text(c, r, m->field, 0, &s)) {
 		return m->op == MATCH_NULL ||
 		       (m->op == MATCH_EXISTS && m->u.number == 0);
 	}
@@ -392,7 +573,7 @@ bool match_record(const struct match *m, struct match_ctx *c,
 	case MATCH_PREFIX:
 	case MATCH_SUFFIX:
 	case MATCH_CONTAINS:
-		return text_matches(m, s);
+		return text_is(m->op, s, m->text, m->cased);
 	case MATCH_GLOB:
 		return glob(m, s);
 	case MATCH_RE:
@@ -404,7 +585,7 @@ bool match_record(const struct match *m, struct match_ctx *c,
 	case MATCH_NULL:
 		return false;
 	case MATCH_FIELDREF:
-		return refers(m, r, s);
+		return refers(m, c, r, s);
 	default:
 		return compare(m, s);
 	}

@@ -10,6 +10,8 @@
 #include "common/ip.h"
 #include "common/record.h"
 #include "detectors/arena.h"
+#include "detectors/audit.h"
+#include "detectors/value.h"
 
 enum match_op {
 	MATCH_EXACT,
@@ -21,6 +23,7 @@ enum match_op {
 	MATCH_CIDR,
 	MATCH_EXISTS,
 	MATCH_NULL,
+	MATCH_EQ,
 	MATCH_LT,
 	MATCH_LTE,
 	MATCH_GT,
@@ -28,11 +31,26 @@ enum match_op {
 	MATCH_FIELDREF,
 };
 
+/* Which part of a date is compared as a number. */
+enum match_part {
+	PART_NONE,
+	PART_MINUTE,
+	PART_HOUR,
+	PART_DAY,
+	PART_WEEK, /* of ISO 8601 */
+	PART_MONTH,
+	PART_YEAR,
+};
+
 /* What the modifiers behind a field's name ask for. */
 struct match_how {
-	bool contains, startswith, endswith, cased;
+	uint8_t steps[VALUE_STEPS]; /* enum value_step, in their order */
+	uint8_t n_steps;
+	bool cased;
 	bool re, re_i, re_m, re_s;
 	bool cidr, fieldref;
+	uint8_t number; /* enum match_op from MATCH_EQ on, or 0 */
+	uint8_t part;   /* enum match_part */
 };
 
 struct pcre2_real_code_8;
@@ -40,8 +58,12 @@ struct pcre2_real_code_8;
 struct match {
 	uint8_t op;
 	uint8_t field;      /* detectors/field.h */
-	uint8_t other;      /* MATCH_FIELDREF */
+	uint8_t other;      /* MATCH_FIELDREF: compared as `how` says */
+	uint8_t how;        /* MATCH_EXACT ... MATCH_CONTAINS */
+	uint8_t part;       /* enum match_part, with a number */
 	bool cased;
+	bool lent;          /* the expression is another's */
+	const char *never;  /* RULE_FIELD_NEVER: the name that the rule has for it */
 	struct slice text;  /* literal, in lower case unless cased; a glob's
 			     * source */
 	const uint16_t *glob; /* MATCH_GLOB: tokens, n_glob of them */
@@ -49,8 +71,9 @@ struct match {
 	union {
 		struct pcre2_real_code_8 *re;
 		struct ip_net net;
-		int64_t number;
+		int64_t number; /* rounded down ... */
 	} u;
+	uint32_t billionths; /* ... and what is above it */
 };
 
 /* What matching needs beside the rule. */
@@ -58,18 +81,21 @@ struct match_ctx {
 	void *match_data;    /* pcre2_match_data, for one pair */
 	void *match_context; /* pcre2_match_context with the limits */
 	uint64_t re_limits;  /* counted up at each limit that was hit */
+	char scratch[2][AUDIT_SCRATCH]; /* what had to be decoded */
 };
 
-enum { MATCH_VALUE_MAX = 4096, MATCH_WHY = 160 };
+enum { MATCH_VALUE_MAX = 4096, MATCH_WHY = VALUE_WHY };
 
 int match_ctx_init(struct match_ctx *c);
 void match_ctx_fini(struct match_ctx *c);
 
-/* Compiles the value of a rule into m (field, and the numeric and exists kinds,
- * are the caller's).  ERR_MALFORMED: why says what is wrong; UV_ENOMEM.  A regular
- * expression is to be freed with match_fini(). */
-int match_compile(struct match *m, struct arena *arena, struct slice value,
-		  const struct match_how *how, char why[static MATCH_WHY]);
+/* Compiles the value of a rule into a match, or several of which one must be true; each is
+ * handed to add, which owns it from then on (match_fini()) and whose negative answer ends
+ * it all and is returned.  0; ERR_MALFORMED: why says what is wrong; UV_ENOMEM. */
+typedef int (*match_add)(void *arg, const struct match *m);
+int match_compile(unsigned field, struct arena *arena, struct slice value,
+		  const struct match_how *how, match_add add, void *arg,
+		  char why[static MATCH_WHY]);
 void match_fini(struct match *m);
 
 bool match_record(const struct match *m, struct match_ctx *c,

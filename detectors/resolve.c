@@ -9,9 +9,7 @@ static struct rule *find_rule(const struct detect *d, struct slice name,
 	struct rule *other = NULL;
 
 	for (struct rule *r = d->set.first; r != NULL; r = r->next) {
-		if (r->off || (!slice_eq(name, slice_str(r->id)) &&
-			       (r->name[0] == '\0' ||
-				!slice_eq(name, slice_str(r->name))))) {
+		if (r->off || !rule_is_named(r, name)) {
 			continue;
 		}
 		if (strcmp(r->file, file) == 0) {
@@ -186,9 +184,10 @@ static void set_salt(struct rule *r)
 
 int engine_resolve(struct detect *d, const struct complain *c)
 {
-	int rc = 0;
+	int rc;
 
 	find_doubles(d, c);
+	rc = filters_apply(d, c);
 	drop_orphans(d, c);
 	settle_levels(d, c);
 	drop_orphans(d, c); /* those that named a circle */

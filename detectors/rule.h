@@ -12,6 +12,7 @@
 #include "detectors/arena.h"
 #include "detectors/detect.h"
 #include "detectors/match.h"
+#include "detectors/placeholder.h"
 
 static const struct doc_limits rule_limits = {.depth = 16, .nodes = 20000};
 
@@ -40,6 +41,11 @@ struct condition {
 	struct match *matches;
 	uint32_t n_nodes, n_kids, n_matches;
 	uint16_t root;
+};
+
+/* What `logsource` says; what it does not say is empty. */
+struct logsource {
+	struct slice product, category, service;
 };
 
 /* nightjar.first_seen: fire only for what this group has not shown before. */
@@ -94,6 +100,8 @@ struct rule {
 
 	/* Plain rules. */
 	struct condition condition;
+	struct logsource source;
+	const char *never; /* the field that no line has and that it needs, or NULL */
 	uint64_t needs;    /* event fields without which it can't be true */
 	uint8_t outcomes;  /* bit x: it may be true with enum outcome x */
 	/* The condition as far as needs, outcomes and the dispatch leave it open;
@@ -124,13 +132,31 @@ struct rule {
 	struct rule *next;
 };
 
+struct filter_name {
+	struct slice text; /* NUL behind it */
+	struct doc_mark mark;
+	struct filter_name *next;
+};
+
+/* A document that narrows rules of other documents. */
+struct filter {
+	struct condition condition;
+	struct logsource source;
+	struct filter_name *names; /* of the rules */
+	const char *file;
+	struct filter *next;
+};
+
 struct ruleset {
 	struct arena arena;
 	struct rule *first, **tail;
+	struct filter *filters, **filters_tail;
+	const struct placeholders *placeholders;
 	uint32_t n;
 };
 
-void ruleset_init(struct ruleset *s);
+/* placeholders is borrowed as long as rules are read. */
+void ruleset_init(struct ruleset *s, const struct placeholders *placeholders);
 void ruleset_fini(struct ruleset *s);
 
 /* Whoever loads hears of mistakes in this way. */
@@ -146,7 +172,7 @@ void complain(const struct complain *c, struct doc_mark at, const char *fmt, ...
 struct building {
 	struct ruleset *set;
 	const struct complain *complain;
-	struct rule *rule;
+	bool is_filter;
 	struct condition c; /* with room for RULE_NODES, RULE_NODES * 2 kids ... */
 	struct {
 		struct slice name;
@@ -171,7 +197,31 @@ int selection_read(struct building *b, const struct doc_node *n);
  * complaining, -2 when it narrows nothing. */
 int logsource_read(struct building *b, const struct doc_node *n);
 
-/* Adds the rule of one document.  0; ERR_MALFORMED after complaining;
+/* Copies the names in `logsource`; ERR_MALFORMED after complaining; UV_ENOMEM. */
+int logsource_names(struct ruleset *set, struct logsource *out, const struct doc_node *n,
+		    const struct complain *complain);
+
+/* Reads selections and their condition, and narrows that by the logsource `source` (NULL: by
+ * none), into *out on the arena.  ERR_MALFORMED after complaining; UV_ENOMEM. */
+int condition_read(struct ruleset *set, struct condition *out, const struct doc_node *detection,
+		   const struct doc_node *source, const struct complain *complain);
+void condition_fini(struct condition *c);
+
+/* Checks the fields that describe a rule; false after complaining. */
+bool meta_check(const struct doc_node *root, const struct complain *complain);
+
+/* Adds the filter of one document; same returns as rule_read(). */
+int filter_read(struct ruleset *set, const struct doc_node *root,
+		const struct complain *complain);
+
+/* Whether this is the rule's id or its name. */
+static inline bool rule_is_named(const struct rule *r, struct slice name)
+{
+	return slice_eq(name, slice_str(r->id)) ||
+	       (r->name[0] != '\0' && slice_eq(name, slice_str(r->name)));
+}
+
+/* Adds the rule or filter of one document.  0; ERR_MALFORMED after complaining;
  * UV_ENOMEM. */
 int rule_read(struct ruleset *set, const struct doc_node *root,
 	      const struct complain *complain);

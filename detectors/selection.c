@@ -11,17 +11,87 @@ enum { KEY_SHOWN = 80 };
 struct key {
 	int field;
 	struct match_how how;
-	bool all, exists, neq, null_allowed;
-	int number; /* MATCH_LT ..., or -1 */
+	bool all, exists, neq, expand, null_allowed;
+	const char *never; /* of a field that no line has: its name */
+	struct doc_mark mark;
 };
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- values ---- */
+
+/* The matches that one value has become. */
+struct value {
+	struct building *b;
+	const struct key *key;
+	const struct doc_node *n;
+	uint16_t kids[VALUE_TEXTS];
+	size_t count;
+};
+
+static int on_match(void *arg, const struct match *m)
+{
+	struct value *v = arg;
+	struct match named = *m;
+	int node;
+
+	if (v->count == COUNT(v->kids)) {
+		match_fini(&named);
+		complain(v->b->complain, v->n->mark, "this value stands for more than %d, by its "
+			 "modifiers or placeholders", VALUE_TEXTS);
+		return -1;
+	}
+	named.never = v->key->never;
+	node = building_match(v->b, &named, v->n->mark);
+	if (node < 0) {
+		match_fini(&named);
+		return -1;
+	}
+	v->kids[v->count++] = (uint16_t)node;
+	return 0;
+}
+
+static int on_text(void *arg, struct slice text)
+{
+	struct value *v = arg;
+	char why[MATCH_WHY] = "";
+	int rc = match_compile((unsigned)v->key->field, &v->b->set->arena, text, &v->key->how,
+			       on_match, v, why);
+
+	if (rc == ERR_MALFORMED || rc == UV_ENOMEM) {
+		complain(v->b->complain, v->n->mark, "%s", rc == UV_ENOMEM ? err_str(rc) : why);
+	}
+	return rc < 0 ? -1 : 0;
+}
+
+static int read_presence(struct building *b, const struct doc_node *n, const struct key *k)
+{
+	struct match m = {.op = MATCH_EXISTS, .field = (uint8_t)k->field, .never = k->never};
+
+	m.u.number = slice_eq_nocase(n->text, SLICE_LIT("true"));
+	if (!m.u.number && !slice_eq_nocase(n->text, SLICE_LIT("false"))) {
+		complain(b->complain, n->mark, "exists takes true or false");
+		return -1;
+	}
+	return building_match(b, &m, n->mark);
+}
+
+static int read_null(struct building *b, const struct doc_node *n, const struct key *k)
+{
+	struct match m = {.op = MATCH_NULL, .field = (uint8_t)k->field};
+
+	if (!k->null_allowed) {
+		complain(b->complain, n->mark, "null can't stand in a list or behind a modifier; "
+			 "an empty text is \'\', and a selection of its own takes null");
+		return -1;
+	}
+	return building_match(b, &m, n->mark);
+}
 
 static int read_value(struct building *b, const struct doc_node *n,
 		      const struct key *k)
 {
-	struct match m = {.field = (uint8_t)k->field};
-	char why[MATCH_WHY];
-	bool minus = n->text.n > 0 && n->text.p[0] == '-';
-	uint64_t v;
+	struct value v = {.b = b, .key = k, .n = n};
 	int rc;
 
 	if (n->kind != DOC_SCALAR) {
@@ -29,53 +99,25 @@ static int read_value(struct building *b, const struct doc_node *n,
 		return -1;
 	}
 	if (k->exists) {
-		m.op = MATCH_EXISTS;
-		m.u.number = slice_eq_nocase(n->text, SLICE_LIT("true"));
-		if (!m.u.number && !slice_eq_nocase(n->text, SLICE_LIT("false"))) {
-			complain(b->complain, n->mark, "exists takes true or false");
-			return -1;
-		}
-		return building_match(b, &m, n->mark);
-	}
-	if (k->number >= 0) {
-		m.op = (uint8_t)k->number;
-		if (!slice_to_u64(slice_skip(n->text, minus), INT64_MAX, &v)) {
-			complain(b->complain, n->mark, "a whole number must stand "
-				 "here");
-			return -1;
-		}
-		m.u.number = minus ? -(int64_t)v : (int64_t)v;
-		return building_match(b, &m, n->mark);
+		return read_presence(b, n, k);
 	}
 	if (doc_is_null(n)) {
-		if (!k->null_allowed) {
-			complain(b->complain, n->mark, "null can't stand in a list "
-				 "or behind a modifier; an empty text is ''");
-			return -1;
-		}
-		m.op = MATCH_NULL;
-		return building_match(b, &m, n->mark);
+		return read_null(b, n, k);
 	}
-	rc = match_compile(&m, &b->set->arena, n->text, &k->how, why);
+	rc = k->expand ? placeholders_expand(b->set->placeholders, b->complain, n, on_text, &v)
+		       : on_text(&v, n->text);
 	if (rc != 0) {
-		complain(b->complain, n->mark, "%s",
-			 rc == UV_ENOMEM ? err_str(rc) : why);
 		return -1;
 	}
-	rc = building_match(b, &m, n->mark);
-	if (rc < 0) {
-		match_fini(&m);
-	}
-	return rc;
+	return building_join(b, NODE_OR, v.kids, v.count, n->mark);
 }
+
+/* ---- modifiers ---- */
 
 static const struct {
 	const char *name;
 	size_t flag; /* offset of a bool in struct key */
 } plain_modifiers[] = {
-	{"contains", offsetof(struct key, how.contains)},
-	{"startswith", offsetof(struct key, how.startswith)},
-	{"endswith", offsetof(struct key, how.endswith)},
 	{"cased", offsetof(struct key, how.cased)},
 	{"re", offsetof(struct key, how.re)},
 	{"i", offsetof(struct key, how.re_i)},
@@ -86,76 +128,117 @@ static const struct {
 	{"all", offsetof(struct key, all)},
 	{"exists", offsetof(struct key, exists)},
 	{"neq", offsetof(struct key, neq)},
+	{"expand", offsetof(struct key, expand)},
 };
 static const struct {
 	const char *name;
-	int op;
+	uint8_t step;
+} step_modifiers[] = {
+	{"contains", STEP_CONTAINS}, {"startswith", STEP_STARTSWITH},
+	{"endswith", STEP_ENDSWITH}, {"windash", STEP_WINDASH},
+	{"wide", STEP_UTF16LE}, {"utf16le", STEP_UTF16LE}, {"utf16be", STEP_UTF16BE},
+	{"utf16", STEP_UTF16}, {"base64", STEP_BASE64},
+	{"base64offset", STEP_BASE64OFFSET},
+};
+static const struct {
+	const char *name;
+	uint8_t op, part;
 } number_modifiers[] = {
-	{"lt", MATCH_LT}, {"lte", MATCH_LTE}, {"gt", MATCH_GT}, {"gte", MATCH_GTE},
+	{"lt", MATCH_LT, 0}, {"lte", MATCH_LTE, 0}, {"gt", MATCH_GT, 0},
+	{"gte", MATCH_GTE, 0}, {"minute", 0, PART_MINUTE}, {"hour", 0, PART_HOUR},
+	{"day", 0, PART_DAY}, {"week", 0, PART_WEEK}, {"month", 0, PART_MONTH},
+	{"year", 0, PART_YEAR},
 };
-static const char *const later_modifiers[] = {
-	"base64", "base64offset", "wide", "utf16", "utf16le", "utf16be",
-	"windash", "expand", "minute", "hour", "day", "week", "month", "year",
-};
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* 1: taken, 0: Sigma has it and this engine does not, -1: nobody has. */
-static int take_modifier(struct key *k, struct slice name)
+/* NULL: taken; else what is wrong with it. */
+static const char *take_step(struct key *k, uint8_t step)
+{
+	if (k->how.n_steps == VALUE_STEPS) {
+		return "these are too many modifiers";
+	}
+	k->how.steps[k->how.n_steps++] = step;
+	return NULL;
+}
+
+static const char *take_number(struct key *k, uint8_t op, uint8_t part)
+{
+	if ((op != 0 && k->how.number != 0) || (part != 0 && k->how.part != 0)) {
+		return "these modifiers exclude each other";
+	}
+	k->how.number = op != 0 ? op : k->how.number;
+	k->how.part = part != 0 ? part : k->how.part;
+	return NULL;
+}
+
+static const char *take_modifier(struct key *k, struct slice name)
 {
 	for (size_t i = 0; i < COUNT(plain_modifiers); i++) {
 		if (slice_eq(name, slice_str(plain_modifiers[i].name))) {
-			*(bool *)((char *)k + plain_modifiers[i].flag) = true;
-			return 1;
+			bool *flag = (bool *)((char *)k + plain_modifiers[i].flag);
+
+			if (flag == &k->expand && k->how.n_steps > 0 &&
+			    k->how.steps[k->how.n_steps - 1] > STEP_ENDSWITH) {
+				return "expand must stand in front of what encodes";
+			}
+			*flag = true;
+			return NULL;
+		}
+	}
+	for (size_t i = 0; i < COUNT(step_modifiers); i++) {
+		if (slice_eq(name, slice_str(step_modifiers[i].name))) {
+			return take_step(k, step_modifiers[i].step);
 		}
 	}
 	for (size_t i = 0; i < COUNT(number_modifiers); i++) {
 		if (slice_eq(name, slice_str(number_modifiers[i].name))) {
-			k->number = number_modifiers[i].op;
-			return 1;
+			return take_number(k, number_modifiers[i].op, number_modifiers[i].part);
 		}
 	}
-	for (size_t i = 0; i < COUNT(later_modifiers); i++) {
-		if (slice_eq(name, slice_str(later_modifiers[i]))) {
-			return 0;
-		}
-	}
-	return -1;
+	return "";
 }
 
 /* Modifiers that say two things at once. */
 static const char *contradiction(const struct key *k)
 {
 	const struct match_how *h = &k->how;
-	bool text = h->contains || h->startswith || h->endswith;
-	int kinds = h->re + h->cidr + h->fieldref + (k->number >= 0) + k->exists;
+	bool number = h->number != 0 || h->part != 0;
+	int kinds = h->re + h->cidr + h->fieldref + number + k->exists;
 
-	if (kinds + text > 1) {
+	if (kinds > 1 || (kinds == 1 && h->n_steps > 0 && !h->fieldref)) {
 		return "these modifiers exclude each other";
+	}
+	if (h->fieldref && (h->n_steps > 1 || (h->n_steps == 1 && h->steps[0] > STEP_ENDSWITH))) {
+		return "fieldref goes with one of contains, startswith, endswith";
+	}
+	if (k->expand && (h->fieldref || k->exists)) {
+		return "expand is for values, and these modifiers take none";
 	}
 	if ((h->re_i || h->re_m || h->re_s) && !h->re) {
 		return "i, m and s belong behind re";
 	}
-	if (h->cased && (h->re || h->cidr || k->number >= 0 || k->exists)) {
+	if (h->cased && (h->re || h->cidr || number || k->exists)) {
 		return "cased only makes sense for texts";
 	}
 	return NULL;
 }
 
-static bool read_modifiers(struct building *b, struct slice rest, struct key *k,
-			   struct doc_mark at)
+static bool read_modifiers(struct building *b, struct slice rest, struct key *k)
 {
+	struct doc_mark at = k->mark;
 	char shown[KEY_SHOWN];
 	const char *wrong;
 
 	while (rest.n > 0) {
 		size_t bar = slice_find(rest, SLICE_LIT("|"));
 		struct slice name = slice_head(rest, bar);
-		int got = take_modifier(k, name);
 
-		if (got <= 0) {
-			complain(b->complain, at, got == 0
-				 ? "modifier %s is not supported yet"
-				 : "%s is no modifier that Sigma knows",
+		wrong = take_modifier(k, name);
+		if (wrong != NULL && wrong[0] != '\0') {
+			complain(b->complain, at, "%s", wrong);
+			return false;
+		}
+		if (wrong != NULL) {
+			complain(b->complain, at, "%s is no modifier that Sigma knows",
 				 log_quote(shown, sizeof shown, name));
 			return false;
 		}
@@ -169,6 +252,19 @@ static bool read_modifiers(struct building *b, struct slice rest, struct key *k,
 	return true;
 }
 
+/* Keywords stand anywhere in the line, unless a modifier says where. */
+static void anywhere(struct key *k)
+{
+	for (unsigned i = 0; i < k->how.n_steps; i++) {
+		if (k->how.steps[i] <= STEP_ENDSWITH) {
+			return;
+		}
+	}
+	if (!k->how.re && k->how.n_steps < VALUE_STEPS) {
+		k->how.steps[k->how.n_steps++] = STEP_CONTAINS;
+	}
+}
+
 static bool read_key(struct building *b, const struct doc_node *n, struct key *k)
 {
 	size_t bar = slice_find(n->key, SLICE_LIT("|"));
@@ -176,18 +272,20 @@ static bool read_key(struct building *b, const struct doc_node *n, struct key *k
 	char shown[KEY_SHOWN];
 	const char *like;
 
-	*k = (struct key){.number = -1};
-	if (bar != SIZE_MAX &&
-	    !read_modifiers(b, slice_skip(n->key, bar + 1), k, n->key_mark)) {
+	*k = (struct key){.mark = n->key_mark};
+	if (bar != SIZE_MAX && !read_modifiers(b, slice_skip(n->key, bar + 1), k)) {
 		return false;
 	}
 	if (name.n == 0) {
 		/* Keywords with a modifier: '|all'. */
 		k->field = RULE_FIELD_LINE;
-		k->how.contains = !k->how.re;
+		anywhere(k);
 		return true;
 	}
 	k->field = rule_field_find(name);
+	if (k->field == RULE_FIELD_NEVER) {
+		k->never = rule_field_spelled(name);
+	}
 	if (k->field >= 0) {
 		return true;
 	}
@@ -213,8 +311,9 @@ static int read_values(struct building *b, const struct doc_node *n,
 				 "values");
 			return -1;
 		}
-		k->null_allowed = !k->how.contains && !k->how.startswith &&
-				  !k->how.endswith && !k->how.re;
+		k->null_allowed = k->how.n_steps == 0 && !k->how.re && !k->how.cidr &&
+				  !k->how.fieldref && k->how.number == 0 && k->how.part == 0 &&
+				  k->field != RULE_FIELD_LINE;
 		return read_value(b, n, k);
 	}
 	if (n->kind != DOC_LIST || n->first == NULL) {
@@ -242,7 +341,7 @@ static int except(struct building *b, const struct key *k, int node,
 		  struct doc_mark at)
 {
 	struct match there = {.op = MATCH_EXISTS, .field = (uint8_t)k->field,
-			      .u.number = 1};
+			      .never = k->never, .u.number = 1};
 	uint16_t kids[2] = {(uint16_t)node};
 	int not = building_join(b, NODE_NOT, kids, 1, at);
 	int exists = building_match(b, &there, at);
@@ -269,9 +368,9 @@ static int read_pair(struct building *b, const struct doc_node *n)
 
 static int read_keyword(struct building *b, const struct doc_node *n)
 {
-	struct key k = {.field = RULE_FIELD_LINE, .number = -1,
-			.how.contains = true};
+	struct key k = {.field = RULE_FIELD_LINE, .mark = n->mark};
 
+	anywhere(&k);
 	return read_value(b, n, &k);
 }
 

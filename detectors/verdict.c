@@ -47,7 +47,7 @@ static inline bool same_class(const struct verdict *v, const struct record *r)
 {
 	const struct event *e = &r->event;
 
-	if (v->outcome != e->outcome || !same_text(v, 0, r->header.program)) {
+	if (v->outcome != e->outcome || !same_text(v, 0, rule_program(r))) {
 		return false;
 	}
 	if (e->constant && v->constant[0] == e->f[FIELD_EVENT_ACTION].p &&
@@ -126,7 +126,7 @@ static bool judge_class(struct verdict *v, struct detect *d,
 static bool begin_class(struct verdict *v, const struct record *r)
 {
 	const struct slice texts[VERDICT_TEXTS] = {
-		r->header.program,
+		rule_program(r),
 		r->event.f[FIELD_EVENT_ACTION],
 		r->event.f[FIELD_EVENT_CATEGORY],
 		r->event.f[FIELD_EVENT_TYPE],

@@ -2,6 +2,7 @@
  * ones. */
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "detectors/detect.h"
 
@@ -21,6 +22,11 @@ static void on_finding(void *arg, const struct finding *f)
 	*(size_t *)arg += f->n_group + f->n_evidence;
 }
 
+static void on_rule(void *arg, const struct detect_rule *rule)
+{
+	*(size_t *)arg += strlen(rule->tried) + (rule->never != NULL);
+}
+
 static void on_example(void *arg, const char *id, const char *title,
 		       struct slice log, bool fires)
 {
@@ -37,6 +43,10 @@ static void judge(struct detect *d, const uint8_t *data, size_t size, size_t *su
 		r.header.time_ns = r.observed_ns + (int64_t)i * 1000000000;
 		r.header.program = SLICE_LIT("sshd");
 		r.header.message = r.line;
+		if (i % 2 != 0) { /* as auditd writes it */
+			r.header.program = SLICE_NONE;
+			r.header.format = HEADER_OTHER;
+		}
 		r.event.outcome = (enum outcome)(i % 4);
 		r.event.attempts = i;
 		for (unsigned id = 0; id < FIELD_NR; id++) {
@@ -60,8 +70,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	if (detect_load_bytes(d, "fuzz.yml", slice(data, size), on_error, &sum) >= 0 &&
+	    detect_placeholders_bytes(d, "fuzz.yml", slice(data, size), on_error, &sum) == 0 &&
+	    detect_load_bytes(d, "again.yml", slice(data, size), on_error, &sum) >= 0 &&
 	    detect_compile(d, on_error, &sum) > 0) {
 		judge(d, data, size, &sum);
+		detect_rules(d, on_rule, &sum);
 	}
 	detect_free(d);
 	detect_examples(slice(data, size), on_example, &sum);
