@@ -108,6 +108,29 @@ static struct slice journal_uid(struct slice sd)
 	return slice_head(sd, at < sd.n ? at : 0);
 }
 
+/* journald had it from the kernel's audit: then the kernel itself wrote it, or somebody with
+ * CAP_AUDIT_WRITE, and _UID is only whom it is about.  It stands in front of all that is not
+ * journald's, behind _UID or, of a record without one, first. */
+static bool from_audit(struct slice sd)
+{
+	static const struct slice head = {"[journal@32473 ", 15};
+	static const struct slice mark = {"_TRANSPORT=\"audit\"", 18};
+	struct slice uid = journal_uid(sd);
+
+	if (!slice_starts(sd, head)) {
+		return false;
+	}
+	sd = slice_skip(sd, head.n);
+	if (uid.n > 0) {
+		sd = slice_skip(sd, 6 + uid.n + 1); /* _UID="..." */
+		if (!slice_starts(sd, SLICE_LIT(" "))) {
+			return false;
+		}
+		sd = slice_skip(sd, 1);
+	}
+	return slice_starts(sd, mark);
+}
+
 /* Not a person's: login.defs(5) SYS_UID_MAX, systemd's ranges (systemd.io/UIDS-GIDS). */
 static bool is_system(uint64_t uid)
 {
@@ -144,7 +167,8 @@ enum trust_verdict trust_judge(const struct trust *t, const struct header *h,
 		n = UINT64_MAX;
 		*uid = SLICE_NONE;
 	}
-	if (n == 0) {
+	if (n == 0 || (t->source == TRUST_JOURNAL && from_audit(h->structured) &&
+		       slice_eq(h->program, SLICE_LIT("audit")))) {
 		return TRUST_WHOLLY;
 	}
 	switch (who_of(h)) {

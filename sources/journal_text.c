@@ -111,13 +111,21 @@ static bool add_field(struct text *t, const char *name, bool any)
 	return true;
 }
 
-/* _UID is always the first: parsers/trust.c looks for it there. */
+/* _UID is always the first, and _TRANSPORT of what the kernel's audit says the next:
+ * parsers/trust.c looks for them there. */
 static void add_fields(struct text *t, const struct strlist *fields)
 {
 	bool any = add_field(t, "_UID", false);
+	struct slice transport;
+	bool audit = field(t, "_TRANSPORT", &transport) &&
+		     slice_eq(transport, SLICE_LIT("audit"));
 
+	if (audit) {
+		any = add_field(t, "_TRANSPORT", any) || any;
+	}
 	for (size_t i = 0; i < fields->n; i++) {
-		if (strcmp(fields->v[i], "_UID") != 0) {
+		if (strcmp(fields->v[i], "_UID") != 0 &&
+		    !(audit && strcmp(fields->v[i], "_TRANSPORT") == 0)) {
 			any = add_field(t, fields->v[i], any) || any;
 		}
 	}
@@ -130,6 +138,10 @@ static void add_stamp(struct text *t, const struct journal_entry *e)
 			     (uint64_t)e->realtime_us);
 	char stamp[TIME_TEXT];
 
+	if (us > INT64_MAX / 1000) {
+		add(t, SLICE_LIT("- "));
+		return;
+	}
 	time_format(stamp, (int64_t)us * 1000);
 	add(t, slice_str(stamp));
 	add(t, SLICE_LIT(" "));

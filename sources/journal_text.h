@@ -5,7 +5,8 @@
  * The header is what journalctl shows (man journalctl, systemd.journal-fields(7), systemd
  * 252): SYSLOG_IDENTIFIER or _COMM, _PID or SYSLOG_PID, _HOSTNAME, MESSAGE_ID, the
  * source's time or the journal's.  Newlines and NULs become #012 and #000.  Of the fields
- * _UID, for which journald vouches, is always there and always the first.
+ * _UID, for which journald vouches, is always there and always the first; behind it stands
+ * _TRANSPORT if it is "audit".  A time that is not known is "-".
  *
  * Pure but for the calls that read fields.
  */

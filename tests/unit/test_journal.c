@@ -713,11 +713,14 @@ static void an_entry_is_a_line_of_rfc_5424(void **state)
 	static const struct pair bare[] = {{NULL, NULL}};
 	static const struct pair kernel[] = {
 		{"MESSAGE", "x"}, {"_TRANSPORT", "kernel"}, {"PRIORITY", "9"}, {NULL, NULL}};
-	static char uid[] = "_UID", exe[] = "_EXE";
-	static char *fields[] = {uid, exe};
-	const struct strlist list = {fields, 2}, none = {NULL, 0};
+	static const struct pair audit[] = {
+		{"MESSAGE", "x"}, {"_TRANSPORT", "audit"}, {"_UID", "5"}, {"_EXE", "y"},
+		{NULL, NULL}};
+	static char uid[] = "_UID", exe[] = "_EXE", transport[] = "_TRANSPORT";
+	static char *fields[] = {uid, exe, transport};
+	const struct strlist list = {fields, 3}, none = {NULL, 0};
 	const struct journal_calls calls = {.field = pair_field};
-	const struct journal_entry e = {.realtime_us = 1500000};
+	const struct journal_entry e = {.realtime_us = 1500000}, timeless = {.realtime_us = -1};
 	struct buf out;
 	bool cut;
 
@@ -740,6 +743,16 @@ static void an_entry_is_a_line_of_rfc_5424(void **state)
 	assert_int_equal(journal_text(&out, &calls, NULL, &e, &none, 10, &cut), 0);
 	assert_int_equal(out.n, 10);
 	assert_true(cut);
+	pairs = audit;
+	assert_int_equal(journal_text(&out, &calls, NULL, &e, &list, 4000, &cut), 0);
+	buf_add_u8(&out, 0);
+	assert_string_equal(out.p, "<30>1 1970-01-01T00:00:01.5Z - - - - [journal@32473 "
+				   "_UID=\"5\" _TRANSPORT=\"audit\" _EXE=\"y\"] x");
+	pairs = audit + 1;
+	assert_int_equal(journal_text(&out, &calls, NULL, &timeless, &none, 4000, &cut), 0);
+	buf_add_u8(&out, 0);
+	assert_string_equal(out.p, "<30>1 - - - - - [journal@32473 _UID=\"5\" "
+				   "_TRANSPORT=\"audit\"]");
 	for (int n = 0; n < 8; n++) {
 		pairs = usual;
 		countdown = n;

@@ -98,6 +98,49 @@ static void and_nobody_else_who_says_that_he_is_sshd(void **state)
 	parser_free(p);
 }
 
+/* The kernel lets nobody write a record who has not CAP_AUDIT_WRITE; _UID is whom it is about. */
+static void what_the_kernels_audit_says_of_a_user_is_believed(void **state)
+{
+#define LOGIN "USER_LOGIN pid=7 uid=1000 auid=1000 ses=2 msg='op=login acct=\"root\" " \
+	"exe=\"/usr/sbin/sshd\" hostname=? addr=203.0.113.9 terminal=ssh res=failed'"
+#define AUDIT "_TRANSPORT=\"audit\""
+	static const char *const believed[] = {
+		JOURNAL("[journal@32473 _UID=\"1000\" " AUDIT " _COMM=\"x\"]", "audit", LOGIN),
+		JOURNAL("[journal@32473 _UID=\"1000\" " AUDIT "]", "audit", LOGIN),
+		JOURNAL("[journal@32473 " AUDIT "]", "audit", LOGIN),
+	};
+	static const struct {
+		const char *line, *uid;
+	} refused[] = {
+		{JOURNAL(BY("1000"), "audit", LOGIN), "1000"},
+		{JOURNAL("[journal@32473 _UID=\"1000\" _TRANSPORT=\"syslog\"]", "audit", LOGIN),
+		 "1000"},
+		/* What somebody writes into a field, or into the message. */
+		{JOURNAL("[journal@32473 _UID=\"1000\" _COMM=\"x\" " AUDIT "]", "audit", LOGIN),
+		 "1000"},
+		{JOURNAL("[journal@32473 _UID=\"1000\"" AUDIT "]", "audit", LOGIN), "1000"},
+		{JOURNAL("[journal@32473 _COMM=\"x\" " AUDIT "]", "audit", LOGIN), ""},
+		{JOURNAL("-", "audit", "[journal@32473 " AUDIT "] " LOGIN), ""},
+		/* It says nothing of a daemon's own words. */
+		{JOURNAL("[journal@32473 _UID=\"1000\" " AUDIT "]", "sshd", FAILED), "1000"},
+	};
+	struct parser *p = parser_of("journal:/var/log/journal/1/system/2");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof believed / sizeof *believed; i++) {
+		read_line(p, believed[i]);
+		assert_int_equal(e.outcome, OUTCOME_FAILURE);
+		is(FIELD_SOURCE_IP, "203.0.113.9");
+	}
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+		read_line(p, refused[i].line);
+		is_refused(refused[i].uid);
+	}
+	parser_free(p);
+#undef LOGIN
+#undef AUDIT
+}
+
 static void a_line_that_is_not_believed_leaves_no_trace(void **state)
 {
 	struct parser *p = parser_of("journal:/var/log/journal/1/system/2");
@@ -237,6 +280,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_the_journal_root_is_believed),
 		cmocka_unit_test(and_nobody_else_who_says_that_he_is_sshd),
+		cmocka_unit_test(what_the_kernels_audit_says_of_a_user_is_believed),
 		cmocka_unit_test(a_line_that_is_not_believed_leaves_no_trace),
 		cmocka_unit_test(accounts_of_the_system_run_daemons),
 		cmocka_unit_test(sudo_logs_in_the_name_of_who_starts_it),
