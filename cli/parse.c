@@ -17,9 +17,11 @@
 #include "parsers/parser.h"
 #include "parsers/zone.h"
 #include "redact/redact.h"
+#include "sources/export.h"
 
 enum {
 	INPUT = 256 * 1024,
+	MARK = 32,                         /* an export is known by so many bytes */
 	OUTPUT_FULL = 256 * 1024,          /* written out from here on */
 	OUTPUT_MAX = 4 * 1024 * 1024,      /* one line makes less than the rest */
 };
@@ -54,6 +56,8 @@ static void help(void)
 	      "without a\n             year is in the latest year that puts it at "
 	      "most 26 hours after\n             that (default: the clock)\n"
 	      "  --help     this text\n\n"
+	      "What \"journalctl -o export\" gives is known by its first bytes; then a "
+	      "record is\nwhat a line is otherwise.\n\n"
 	      "Every line gives an object; one that no parser knows has its header "
 	      "and message\nonly. Lines are cut at 16 KiB, and say so in log.flags.\n\n"
 	      "Examples:\n"
@@ -215,32 +219,74 @@ static int whole_lines(struct parse *p, struct input *in)
 	return 0;
 }
 
+/* Reads behind what is there: 1, 0 at the end, or an error. */
+static int more(struct input *in)
+{
+	ssize_t n;
+
+	do {
+		n = read(in->fd, in->p + in->n, INPUT - in->n);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0) {
+		return -errno;
+	}
+	in->n += (size_t)n;
+	return n > 0;
+}
+
+/* The records of an export; what was read of it is in the buffer. */
+static int all_records(struct parse *p, struct input *in)
+{
+	struct export *x;
+	struct slice line;
+	bool cut;
+	int rc = export_new(&x, LIMIT_LINE_DEFAULT);
+
+	for (int got = 1; rc == 0 && got > 0;) {
+		struct slice text = slice(in->p, in->n);
+
+		while (rc == 0 && (got = export_next(x, &text, &line, &cut)) == 1) {
+			rc = one_line(p, line, cut);
+		}
+		rc = rc ? rc : got < 0 ? got : flush(p);
+		in->n = 0;
+		got = rc == 0 ? more(in) : 0;
+		rc = got < 0 ? got : rc;
+	}
+	if (rc == 0 && (rc = export_end(x, &line, &cut)) == 1) {
+		rc = one_line(p, line, cut);
+	}
+	export_free(x);
+	return rc ? rc : flush(p);
+}
+
 static int all_lines(struct parse *p, struct input *in)
 {
-	for (;;) {
-		ssize_t n = read(in->fd, in->p + in->n, INPUT - in->n);
-		int rc;
+	int rc, got;
 
-		if (n < 0 && errno == EINTR) {
-			continue;
-		}
-		if (n < 0) {
-			return -errno;
-		}
-		if (n == 0) {
-			break;
-		}
-		in->n += (size_t)n;
+	/* No log but an export begins so, and is worth another read. */
+	while ((got = more(in)) > 0 && in->n < MARK && in->p[0] == '_') {
+	}
+	if (got >= 0 && export_starts(slice(in->p, in->n))) {
+		return all_records(p, in);
+	}
+	while (got >= 0) {
 		rc = whole_lines(p, in);
 		/* A person at the other end of a pipe waits for each line. */
 		rc = rc ? rc : flush(p);
 		if (rc != 0) {
 			return rc;
 		}
+		if (got == 0) {
+			break;
+		}
+		got = more(in);
+	}
+	if (got < 0) {
+		return got;
 	}
 	if (in->n > 0 && !in->skipping) {
-		int rc = one_line(p, slice(in->p, in->n), false);
-
+		rc = one_line(p, slice(in->p, in->n), false);
 		return rc ? rc : flush(p);
 	}
 	return flush(p);

@@ -23,6 +23,7 @@
 #include "parsers/share.h"
 #include "parsers/zone.h"
 #include "redact/redact.h"
+#include "sources/export.h"
 
 enum {
 	CHUNK = LIMIT_CHUNK,
@@ -444,14 +445,54 @@ static size_t skip_rest(char *p, size_t n, bool *skipping)
 	return n;
 }
 
+/* One record of an export, as a line of the file. */
+static void one_record(struct replay *r, struct slice line)
+{
+	struct redact_chunk chunk = redact_chunk(r->redact, line.p, line.n);
+
+	one_line(r, &chunk, line);
+}
+
+/* The records of `journalctl -o export`; its first `got` bytes are there. */
+static int all_records(struct replay *r, struct unpack *u, const char *path, uint64_t size,
+		       int64_t got)
+{
+	struct export *x;
+	struct slice line;
+	bool cut;
+	int rc = export_new(&x, LIMIT_LINE_DEFAULT);
+
+	for (; rc == 0 && got > 0; got = unpack_read(u, r->p, CHUNK)) {
+		struct slice text = slice(r->p, (size_t)got);
+
+		r->bytes += (uint64_t)got;
+		while ((rc = export_next(x, &text, &line, &cut)) == 1) {
+			one_record(r, line);
+		}
+		progress(r, path, unpack_position(u), size);
+		if (r->rc != 0) {
+			break;
+		}
+	}
+	if (rc == 0 && r->rc == 0 && got == 0 && (rc = export_end(x, &line, &cut)) == 1) {
+		one_record(r, line);
+		rc = 0;
+	}
+	export_free(x);
+	return rc ? rc : (int)(got < 0 ? got : 0);
+}
+
 static int all_lines(struct replay *r, struct unpack *u, const char *path,
 		     uint64_t size)
 {
 	size_t kept = 0, used;
 	bool skipping = false;
-	int64_t got;
+	int64_t got = unpack_read(u, r->p, CHUNK);
 
-	while ((got = unpack_read(u, r->p + kept, CHUNK)) > 0) {
+	if (got > 0 && export_starts(slice(r->p, (size_t)got))) {
+		return all_records(r, u, path, size, got);
+	}
+	for (; got > 0; got = unpack_read(u, r->p + kept, CHUNK)) {
 		size_t n = skip_rest(r->p + kept, (size_t)got, &skipping) + kept;
 
 		r->bytes += (uint64_t)got;
@@ -524,11 +565,32 @@ static int one_file(struct replay *r, const char *path)
 
 /* ---- the order of files ---- */
 
+/* The first record's stamp of an export. */
+static void peek_export(struct source *s, struct slice text)
+{
+	static const struct slice key = {"__REALTIME_TIMESTAMP=", 21};
+	size_t at = slice_find(text, key);
+	uint64_t us;
+
+	if (at != SIZE_MAX) {
+		text = slice_skip(text, at + key.n);
+		if (slice_to_u64(slice_head(text, slice_find(text, SLICE_LIT("\n"))),
+				 INT64_MAX / 1000, &us)) {
+			s->first_ns = (int64_t)us * 1000;
+		}
+	}
+}
+
 static void peek_stamp(struct replay *r, struct source *s, char *p, size_t n,
 		       int64_t read_as_ns)
 {
 	struct parser *parser;
 	struct slice text = slice(p, n);
+
+	if (export_starts(text)) {
+		peek_export(s, text);
+		return;
+	}
 
 	if (parser_new(&parser, r->zone) != 0) {
 		return;

@@ -54,6 +54,9 @@ fi
 # What becomes of a line, told.
 try explain tests/integration/explain.sh "$BUILD/cli/nightjar"
 
+# An export of a journal, by systemd's own tools.
+try export tests/integration/export.sh "$BUILD/cli/nightjar"
+
 # What is wrong is refused, in a line that says so.
 if [ ! -x "$BUILD/agent/nightjar-agent" ] || [ ! -x "$BUILD/collector/nightjar-collector" ]; then
 	skip bad-input "no daemons in ${BUILD##*/}"
