@@ -12,6 +12,7 @@
 #include "collector/opened.h"
 #include "collector/verify.h"
 #include "common/log.h"
+#include "common/timefmt.h"
 #include "tests/support/collector_bench.h"
 
 static struct bench bench;
@@ -549,7 +550,7 @@ struct held {
 	unsigned records;
 };
 
-static void hold_segment(struct store *s, const char *dir,
+static void open_segment(struct store *s, const char *dir,
 			 const struct segment_name *name, struct held *h)
 {
 	static struct opened o;
@@ -573,6 +574,56 @@ static void hold_segment(struct store *s, const char *dir,
 		}
 	}
 	opened_close(&o);
+}
+
+/* Of all its files, where a missing one differs from an empty one. */
+static struct hash32 hash_segment(const char *dir, const struct segment_name *name)
+{
+	struct segment_name part = *name;
+	struct hash32 hash = {0};
+
+	for (part.part = 0; part.part <= name->part; part.part++) {
+		struct slice parts[3] = {slice(hash.b, sizeof hash.b), SLICE_LIT("none"),
+					 SLICE_NONE};
+		char path[STORE_PATH], *p = NULL;
+		size_t n;
+		int rc;
+
+		segment_path(path, dir, &part);
+		rc = sys_read_file(sys_plain(), path, 1 << 20, &p, &n);
+		assert_true(rc == 0 || rc == UV_ENOENT);
+		if (rc == 0) {
+			parts[1] = slice_str(path);
+			parts[2] = slice(p, n);
+		}
+		assert_int_equal(hash32_of(&hash, parts, 3), 0);
+		free(p);
+	}
+	return hash;
+}
+
+enum { OPENED_BEFORE = 1024 };
+
+/* Opening costs most of the time: what the same bytes held before, they hold. */
+static void hold_segment(struct store *s, const char *dir,
+			 const struct segment_name *name, struct held *h)
+{
+	static struct {
+		struct hash32 hash;
+		struct held held;
+	} before[OPENED_BEFORE];
+	struct hash32 hash = hash_segment(dir, name);
+	size_t at = (hash.b[0] | (size_t)hash.b[1] << 8) % OPENED_BEFORE;
+
+	if (!hash32_eq(&before[at].hash, &hash)) {
+		before[at].hash = hash;
+		memset(&before[at].held, 0, sizeof before[at].held);
+		open_segment(s, dir, name, &before[at].held);
+	}
+	for (size_t i = 0; i < PLACES; i++) {
+		h->times[i] += before[at].held.times[i];
+	}
+	h->records += before[at].held.records;
 }
 
 static int hold_device(void *arg, const char *name, bool is_dir)
@@ -919,10 +970,50 @@ static void no_log(void *arg, enum log_level level, struct slice line)
 	(void)line;
 }
 
+/* The segments that bring what is missing, by where they begin; sealed once for a store, which
+ * has the same key after each damage. */
+static struct rest {
+	bool made;
+	struct bench_segment g;
+	struct hash32 begun;
+} rests[PLACES];
+
+static struct rest *rest_from(struct bench *b, const struct bench_link *l,
+			      const struct seal_key *key, uint64_t w)
+{
+	struct rest *r = &rests[w / 10];
+
+	assert_int_equal(w % 10, 0);
+	if (!r->made) {
+		r->made = true;
+		bench_segment_new(b, &r->g, l, key, LANE_FILE, 3);
+		r->begun = sealer_hash(r->g.sealer);
+		bench_seal(&r->g, 's', w, 60, 0);
+	}
+	return r;
+}
+
+static void forget_rests(void)
+{
+	for (size_t i = 0; i < PLACES; i++) {
+		if (rests[i].made) {
+			bench_segment_free(&rests[i].g);
+		}
+	}
+	memset(rests, 0, sizeof rests);
+}
+
+/* So that the same damage makes the same files. */
+static int64_t no_time(struct sys *s)
+{
+	(void)s;
+	return 1700000000 * NS_PER_S;
+}
+
 /* Starts over the damage, sends what is wanted again, and looks. */
 static void start_and_complete(struct bench *b)
 {
-	struct bench_segment g = {0};
+	struct rest *r;
 	struct bench_link *l;
 	struct msg_stream w;
 	struct seal_key key;
@@ -936,13 +1027,11 @@ static void start_and_complete(struct bench *b)
 	bench_run(b, 10);
 	l = bench_connect(b, "gw");
 	key = hello(l, 'm');
-	bench_segment_new(b, &g, l, &key, LANE_FILE, 3);
-	bench_announce(l, &g, -1, sealer_hash(g.sealer));
-	bench_seal(&g, 's', w.received, 60, 0);
-	bench_send_batch(l, &g, 0);
+	r = rest_from(b, l, &key, w.received);
+	bench_announce(l, &r->g, -1, r->begun);
+	bench_send_batch(l, &r->g, 0);
 	bench_run(b, 100);
 	assert_int_equal(acked(l, 's'), 60);
-	bench_segment_free(&g);
 	bench_kill(b);
 }
 
@@ -989,7 +1078,7 @@ static void damage_at_every_offset_keeps_what_is_before(void **state)
 	(void)state;
 	make_small_store(b);
 	note_places(b);
-	bench_no_sync(b);
+	b->fs.ops.wall_ns = no_time;
 	log_set_sink(no_log, NULL);
 	for (size_t i = 0; i < n_kept; i++) {
 		const struct kept_file *k = &kept[i];
@@ -1008,6 +1097,7 @@ static void damage_at_every_offset_keeps_what_is_before(void **state)
 	for (size_t i = 0; i < n_kept; i++) {
 		free(kept[i].p);
 	}
+	forget_rests();
 	bench_fini(b);
 }
 
@@ -1073,7 +1163,7 @@ static void damage_to_a_part_does_not_bring_back_what_it_replaces(void **state)
 	for (size_t failing = 0; failing < 2; failing++) {
 		make_store_with_a_replaced_end(b, failing);
 		assert_string_equal(verified(b), "");
-		bench_no_sync(b);
+		b->fs.ops.wall_ns = no_time;
 		for (size_t i = 0; i < n_kept; i++) {
 			if (strstr(kept[i].path, ".1.seg") != NULL) {
 				parts++;
@@ -1083,6 +1173,7 @@ static void damage_to_a_part_does_not_bring_back_what_it_replaces(void **state)
 		for (size_t i = 0; i < n_kept; i++) {
 			free(kept[i].p);
 		}
+		forget_rests();
 		bench_fini(b);
 	}
 	log_set_sink(NULL, NULL);

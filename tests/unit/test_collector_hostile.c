@@ -42,7 +42,6 @@ static int set_up(void **state)
 	static char output[96];
 
 	bench_init(&bench);
-	bench_no_sync(&bench);
 	snprintf(output, sizeof output, "%s/out.json", bench.dir);
 	bench.options.output_file = output;
 	bench.fs.ops.open = counted_open;
