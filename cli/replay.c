@@ -323,6 +323,10 @@ static void on_finding(void *arg, const struct finding *f)
 	struct alert a;
 	int rc;
 
+	/* One that was joined with another counts nothing. */
+	if (f->count == 0 && !r->s.updates) {
+		return;
+	}
 	if (!r->s.summary && (!f->open || r->s.updates)) {
 		rc = alerts_finding(r->alerts, f, on_alert, r);
 		r->rc = r->rc == 0 ? rc : r->rc;

@@ -16,7 +16,8 @@ enum finding_state {
 	FINDING_NEW,    /* the rule's condition became true */
 	FINDING_UPDATE, /* more of the same, under the same identity */
 	FINDING_END,    /* it fell silent: the final count, under the same
-			 * identity; record is NULL */
+			 * identity; record is NULL.  A count of 0: a late line
+			 * showed it to be part of an earlier one, which counts it */
 };
 
 struct finding_field {

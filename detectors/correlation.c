@@ -2,15 +2,16 @@
 
 #include "common/err.h"
 #include "common/log.h"
+#include "detectors/measure.h"
 #include "detectors/rule.h"
 
-/* The sections `correlation` (Sigma 2.1, correlation rules) and `nightjar`. */
+/* The section `correlation` (Sigma 2.1, correlation rules). */
 
 static const char *const known[] = {"type", "rules", "group-by", "timespan",
 				    "condition", "aliases", "generate", NULL};
 
-static bool known_keys(const struct doc_node *n, const char *const *keys,
-		       const struct complain *c)
+bool rule_known_keys(const struct doc_node *n, const char *const *keys,
+		     const struct complain *c)
 {
 	char shown[64];
 
@@ -41,12 +42,12 @@ static bool read_type(struct rule *r, const struct doc_node *n,
 		enum correlation_type type;
 	} types[] = {
 		{"event_count", CORRELATION_EVENT_COUNT},
+		{"value_count", CORRELATION_VALUE_COUNT},
+		{"value_sum", CORRELATION_VALUE_SUM},
+		{"value_avg", CORRELATION_VALUE_AVG},
+		{"value_percentile", CORRELATION_VALUE_PERCENTILE},
 		{"temporal", CORRELATION_TEMPORAL},
 		{"temporal_ordered", CORRELATION_TEMPORAL_ORDERED},
-		{"value_count", CORRELATION_NONE},
-		{"value_sum", CORRELATION_NONE},
-		{"value_avg", CORRELATION_NONE},
-		{"value_percentile", CORRELATION_NONE},
 	};
 	char shown[64];
 
@@ -57,11 +58,7 @@ static bool read_type(struct rule *r, const struct doc_node *n,
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
 		if (slice_eq(n->text, slice_str(types[i].name))) {
 			r->type = types[i].type;
-			if (r->type == CORRELATION_NONE) {
-				complain(c, n->mark, "correlation type \"%s\" is "
-					 "not supported yet", types[i].name);
-			}
-			return r->type != CORRELATION_NONE;
+			return true;
 		}
 	}
 	complain(c, n->mark, "%s is no correlation type",
@@ -102,13 +99,104 @@ static bool read_refs(struct ruleset *set, struct rule *r,
 	return true;
 }
 
-static bool read_number(const struct doc_node *n, uint64_t *out,
+/* Values that are numbers count in thousandths. */
+static bool is_decimal(const struct rule *r)
+{
+	return r->type == CORRELATION_VALUE_SUM || r->type == CORRELATION_VALUE_AVG ||
+	       r->type == CORRELATION_VALUE_PERCENTILE;
+}
+
+static bool is_temporal(const struct rule *r)
+{
+	return r->type == CORRELATION_TEMPORAL ||
+	       r->type == CORRELATION_TEMPORAL_ORDERED;
+}
+
+static bool read_number(const struct rule *r, const struct doc_node *n, int64_t *out,
 			const struct complain *c)
 {
-	if (n->kind == DOC_SCALAR && slice_to_u64(n->text, 1000000000, out)) {
+	uint64_t v;
+
+	if (is_decimal(r)) {
+		if (n->kind == DOC_SCALAR && measure_number(n->text, out)) {
+			return true;
+		}
+		complain(c, n->mark, "a number that is not negative must stand here, as "
+			 "in 500 or 0.5");
+		return false;
+	}
+	if (n->kind == DOC_SCALAR && slice_to_u64(n->text, 1000000000, &v)) {
+		*out = (int64_t)v;
 		return true;
 	}
 	complain(c, n->mark, "a whole number up to 1000000000 must stand here");
+	return false;
+}
+
+/* The stricter of two bounds, of which one excludes itself. */
+static void bound_below(struct count_range *g, int64_t v, bool above)
+{
+	if (v > g->min || (v == g->min && above)) {
+		g->min = v;
+		g->above = above;
+	}
+}
+
+static void bound_above(struct count_range *g, int64_t v, bool below)
+{
+	if (v < g->max || (v == g->max && below)) {
+		g->max = v;
+		g->below = below;
+	}
+}
+
+static void take_bound(struct count_range *g, struct slice key, int64_t v)
+{
+	if (slice_eq(key, SLICE_LIT("gt"))) {
+		bound_below(g, v, true);
+	} else if (slice_eq(key, SLICE_LIT("gte"))) {
+		bound_below(g, v, false);
+	} else if (slice_eq(key, SLICE_LIT("lt"))) {
+		bound_above(g, v, true);
+	} else if (slice_eq(key, SLICE_LIT("lte"))) {
+		bound_above(g, v, false);
+	} else if (slice_eq(key, SLICE_LIT("eq"))) {
+		bound_below(g, v, false);
+		bound_above(g, v, false);
+	} else {
+		g->excepts = true;
+		g->not = v;
+	}
+}
+
+/* Whether some number that may be counted fulfils it. */
+static bool can_hold(const struct rule *r)
+{
+	const struct count_range *g = &r->range;
+	int64_t low = g->min + g->above, high = g->max - g->below;
+
+	if (is_temporal(r)) {
+		high = high < r->n_refs ? high : r->n_refs;
+	}
+	if (g->max == INT64_MAX && !is_temporal(r)) {
+		return true;
+	}
+	return is_decimal(r) ? g->min < g->max || (g->min == g->max && !g->above && !g->below)
+			     : low < high || (low == high && !(g->excepts && g->not == low));
+}
+
+static bool read_percentile(struct rule *r, const struct doc_node *n,
+			    const struct complain *c)
+{
+	uint64_t v;
+
+	if (r->type == CORRELATION_VALUE_PERCENTILE && n->kind == DOC_SCALAR &&
+	    slice_to_u64(n->text, 100, &v) && v > 0) {
+		r->percentile = (uint8_t)v;
+		return true;
+	}
+	complain(c, n->mark, "percentile is a whole number from 1 to 100, and only for "
+		 "value_percentile");
 	return false;
 }
 
@@ -116,43 +204,71 @@ static bool read_range(struct rule *r, const struct doc_node *n,
 		       const struct complain *c)
 {
 	static const char *const keys[] = {"gt", "gte", "lt", "lte", "eq", "neq",
-					   NULL};
+					   "field", "percentile", NULL};
 	struct count_range *g = &r->range;
+	bool any = false;
 
-	if (!known_keys(n, keys, c)) {
+	if (!rule_known_keys(n, keys, c)) {
 		return false;
 	}
-	*g = (struct count_range){1, UINT64_MAX, UINT64_MAX};
+	*g = (struct count_range){.min = is_decimal(r) ? 0 : 1, .max = INT64_MAX};
 	for (const struct doc_node *k = n->first; k != NULL; k = k->next) {
-		uint64_t v;
+		int64_t v;
 
-		if (!read_number(k, &v, c)) {
+		if (slice_eq(k->key, SLICE_LIT("field"))) {
+			continue;
+		}
+		if (slice_eq(k->key, SLICE_LIT("percentile"))) {
+			if (!read_percentile(r, k, c)) {
+				return false;
+			}
+			continue;
+		}
+		if (!read_number(r, k, &v, c)) {
 			return false;
 		}
-		if (slice_eq(k->key, SLICE_LIT("gt")) && v + 1 > g->min) {
-			g->min = v + 1;
-		} else if (slice_eq(k->key, SLICE_LIT("gte")) && v > g->min) {
-			g->min = v;
-		} else if (slice_eq(k->key, SLICE_LIT("lt")) && v <= g->max) {
-			g->max = v == 0 ? 0 : v - 1;
-		} else if (slice_eq(k->key, SLICE_LIT("lte")) && v < g->max) {
-			g->max = v;
-		} else if (slice_eq(k->key, SLICE_LIT("eq"))) {
-			g->min = v > g->min ? v : g->min;
-			g->max = v < g->max ? v : g->max;
-		} else if (slice_eq(k->key, SLICE_LIT("neq"))) {
-			g->not = v;
-		}
+		take_bound(g, k->key, v);
+		any = true;
 	}
-	if (n->first == NULL || g->min > g->max) {
-		complain(c, n->mark, "no count of at least one fulfils this");
+	if (!any || !can_hold(r)) {
+		complain(c, n->mark, any ? "no window with an event in it fulfils this"
+					 : "the condition compares nothing: gt, gte, lt, "
+					   "lte, eq or neq must stand in it");
 		return false;
+	}
+	r->waits = g->max != INT64_MAX || g->excepts || r->type == CORRELATION_VALUE_AVG ||
+		   r->type == CORRELATION_VALUE_PERCENTILE;
+	return true;
+}
+
+/* The field that a name means in the events of each rule; aliases: {name: {rule:
+ * field}} may give it another in each. */
+static bool read_name(const struct rule *r, const struct doc_node *v,
+		      const struct doc_node *aliases, const char *name,
+		      uint8_t out[static RULE_REFS], const struct complain *c)
+{
+	const struct doc_node *alias = doc_find(aliases, name);
+
+	for (unsigned i = 0; i < r->n_refs; i++) {
+		const struct doc_node *f = v;
+		uint8_t one[RULE_GROUP_BY];
+
+		if (alias != NULL) {
+			f = doc_find(alias, r->refs[i].name.p);
+			if (f == NULL) {
+				complain(c, alias->mark, "the alias has no field for "
+					 "rule \"%s\"", r->refs[i].name.p);
+				return false;
+			}
+		}
+		if (rule_fields(f, one, c) != 1) {
+			return false;
+		}
+		out[i] = one[0];
 	}
 	return true;
 }
 
-/* aliases: {name: {rule: field}} gives a group-by name its field in the events
- * of each rule. */
 static bool read_group(struct ruleset *set, struct rule *r,
 		       const struct doc_node *n, const struct doc_node *aliases,
 		       const struct complain *c)
@@ -160,7 +276,7 @@ static bool read_group(struct ruleset *set, struct rule *r,
 	const struct doc_node *v = n->kind == DOC_LIST ? n->first : n;
 
 	for (; v != NULL; v = n->kind == DOC_LIST ? v->next : NULL) {
-		const struct doc_node *alias = NULL;
+		uint8_t fields[RULE_REFS] = {0};
 		unsigned at = r->n_group;
 		const char *copy;
 
@@ -170,31 +286,56 @@ static bool read_group(struct ruleset *set, struct rule *r,
 			return false;
 		}
 		copy = arena_text(&set->arena, v->text);
-		if (copy == NULL) {
+		if (copy == NULL || !read_name(r, v, aliases, copy, fields, c)) {
 			return false;
 		}
-		alias = doc_find(aliases, copy);
 		for (unsigned i = 0; i < r->n_refs; i++) {
-			const struct doc_node *f = v;
-			uint8_t one[RULE_GROUP_BY];
-
-			if (alias != NULL) {
-				f = doc_find(alias, r->refs[i].name.p);
-				if (f == NULL) {
-					complain(c, alias->mark, "the alias has no "
-						 "field for rule \"%s\"",
-						 r->refs[i].name.p);
-					return false;
-				}
-			}
-			if (rule_fields(f, one, c) != 1) {
-				return false;
-			}
-			r->refs[i].group[at] = one[0];
-			r->group[at] = one[0];
+			r->refs[i].group[at] = fields[i];
+			r->group[at] = fields[i];
 		}
 		r->group_names[at] = slice_str(copy);
 		r->n_group++;
+	}
+	return true;
+}
+
+/* condition.field: what is counted, added up or compared; several together are one
+ * value. */
+static bool read_values(struct ruleset *set, struct rule *r, const struct doc_node *condition,
+			const struct doc_node *aliases, const struct complain *c)
+{
+	const struct doc_node *n = doc_find(condition, "field"), *v;
+	bool one = is_decimal(r) && (r->type != CORRELATION_VALUE_PERCENTILE || r->percentile > 0);
+	unsigned most = one ? 1 : RULE_GROUP_BY;
+
+	if (r->type == CORRELATION_EVENT_COUNT || is_temporal(r)) {
+		if (n != NULL) {
+			complain(c, n->key_mark, "field is for the value_ correlations");
+		}
+		return n == NULL;
+	}
+	if (n == NULL || (n->kind == DOC_LIST && n->first == NULL)) {
+		complain(c, condition->mark, "the condition needs a field");
+		return false;
+	}
+	v = n->kind == DOC_LIST ? n->first : n;
+	for (; v != NULL; v = n->kind == DOC_LIST ? v->next : NULL) {
+		uint8_t fields[RULE_REFS] = {0};
+		const char *copy;
+
+		if (v->kind != DOC_SCALAR || r->n_value == most) {
+			complain(c, v->mark, "field takes %s", one ? "one field"
+								   : "up to 4 fields");
+			return false;
+		}
+		copy = arena_text(&set->arena, v->text);
+		if (copy == NULL || !read_name(r, v, aliases, copy, fields, c)) {
+			return false;
+		}
+		for (unsigned i = 0; i < r->n_refs; i++) {
+			r->refs[i].value[r->n_value] = fields[i];
+		}
+		r->n_value++;
 	}
 	return true;
 }
@@ -217,7 +358,7 @@ static bool read_correlation(struct ruleset *set, struct rule *r,
 	const struct doc_node *condition = doc_find(n, "condition");
 	const struct doc_node *group = doc_find(n, "group-by");
 
-	if (!known_keys(n, known, c) ||
+	if (!rule_known_keys(n, known, c) ||
 	    !read_type(r, doc_find(n, "type"), n, c) ||
 	    !read_refs(set, r, doc_find(n, "rules"), n, c) ||
 	    !read_generate(r, doc_find(n, "generate"), c)) {
@@ -230,18 +371,14 @@ static bool read_correlation(struct ruleset *set, struct rule *r,
 			 "90m");
 		return false;
 	}
-	if (r->type == CORRELATION_EVENT_COUNT) {
-		if (condition == NULL) {
-			complain(c, n->mark, "event_count needs a condition, as in "
-				 "gte: 5");
-			return false;
-		}
-		if (!read_range(r, condition, c)) {
-			return false;
-		}
-	} else if (condition != NULL) {
-		complain(c, condition->key_mark, "a condition for temporal "
-			 "correlations is not supported yet");
+	if (condition == NULL && !is_temporal(r)) {
+		complain(c, n->mark, "the correlation needs a condition, as in gte: 5");
+		return false;
+	}
+	r->range = (struct count_range){.min = r->n_refs, .max = INT64_MAX};
+	if (condition != NULL &&
+	    (!read_range(r, condition, c) ||
+	     !read_values(set, r, condition, doc_find(n, "aliases"), c))) {
 		return false;
 	}
 	return group == NULL ||
@@ -252,113 +389,4 @@ int correlation_read(struct ruleset *set, struct rule *r,
 		     const struct doc_node *n, const struct complain *c)
 {
 	return read_correlation(set, r, n, c) ? 0 : ERR_MALFORMED;
-}
-
-/* ---- nightjar: ---- */
-
-static bool read_span(const struct doc_node *n, int64_t *ms,
-		      const struct complain *c)
-{
-	if (n == NULL) {
-		return true;
-	}
-	if (n->kind == DOC_SCALAR && slice_eq(n->text, SLICE_LIT("0"))) {
-		*ms = 0;
-		return true;
-	}
-	if (n->kind == DOC_SCALAR && rule_timespan(n->text, ms)) {
-		return true;
-	}
-	complain(c, n->mark, "a time must be a whole number and s, m, h or d, as "
-		 "in 7d");
-	return false;
-}
-
-static bool read_first_seen(struct rule *r, const struct doc_node *n,
-			    const struct complain *c)
-{
-	static const char *const keys[] = {"field", "per", "learning", "forget",
-					   NULL};
-	struct first_seen *f = &r->first_seen;
-	const struct doc_node *field = doc_find(n, "field");
-	const struct doc_node *per = doc_find(n, "per");
-	int got;
-
-	if (r->type != CORRELATION_NONE) {
-		complain(c, n->key_mark, "first_seen belongs to a detection, not to "
-			 "a correlation");
-		return false;
-	}
-	if (!known_keys(n, keys, c)) {
-		return false;
-	}
-	if (field == NULL) {
-		complain(c, n->mark, "first_seen needs a field");
-		return false;
-	}
-	got = rule_fields(field, f->fields, c);
-	if (got <= 0) {
-		return false;
-	}
-	f->n_fields = (uint8_t)got;
-	got = per == NULL ? 0 : rule_fields(per, f->per, c);
-	if (got < 0) {
-		return false;
-	}
-	f->n_per = (uint8_t)got;
-	f->learning_ms = INT64_C(7) * 86400000;
-	f->forget_ms = INT64_C(90) * 86400000;
-	f->on = true;
-	return read_span(doc_find(n, "learning"), &f->learning_ms, c) &&
-	       read_span(doc_find(n, "forget"), &f->forget_ms, c);
-}
-
-static bool read_weight(struct rule *r, const struct doc_node *n,
-			const struct complain *c)
-{
-	if (r->type != CORRELATION_EVENT_COUNT || n->kind != DOC_SCALAR ||
-	    !slice_eq(n->text, SLICE_LIT("attempts"))) {
-		complain(c, n->mark, "weight is \"attempts\", and only for "
-			 "event_count");
-		return false;
-	}
-	r->weigh_attempts = true;
-	return true;
-}
-
-static bool read_plain_group(struct rule *r, const struct doc_node *n,
-			     const struct complain *c)
-{
-	int got;
-
-	if (r->type != CORRELATION_NONE) {
-		complain(c, n->key_mark, "a correlation has its group-by in its own "
-			 "section");
-		return false;
-	}
-	got = rule_fields(n, r->group, c);
-	r->n_group = got < 0 ? 0 : (uint8_t)got;
-	return got > 0;
-}
-
-int extension_read(struct ruleset *set, struct rule *r,
-		   const struct doc_node *n, const struct complain *c)
-{
-	static const char *const keys[] = {"first_seen", "cooldown", "weight",
-					   "group-by", "examples", "reason", NULL};
-	const struct doc_node *first = doc_find(n, "first_seen");
-	const struct doc_node *weight = doc_find(n, "weight");
-	const struct doc_node *group = doc_find(n, "group-by");
-	int64_t cooldown_ms = 0;
-
-	(void)set;
-	if (!known_keys(n, keys, c) ||
-	    !read_span(doc_find(n, "cooldown"), &cooldown_ms, c) ||
-	    (first != NULL && !read_first_seen(r, first, c)) ||
-	    (weight != NULL && !read_weight(r, weight, c)) ||
-	    (group != NULL && !read_plain_group(r, group, c))) {
-		return ERR_MALFORMED;
-	}
-	r->cooldown_ns = (uint64_t)cooldown_ms * 1000000;
-	return 0;
 }

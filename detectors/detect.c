@@ -96,7 +96,10 @@ void detect_free(struct detect *d)
 	match_ctx_fini(&d->ctx);
 	windows_fini(&d->windows);
 	seen_fini(&d->seen);
+	order_fini(&d->order);
+	measure_fini(&d->measure);
 	ring_fini(&d->ring);
+	free(d->emissions);
 	strlist_fini(&d->disabled);
 	free(d->matched);
 	free(d);

@@ -1,8 +1,9 @@
 /* engine: the inside of struct detect, shared by the files that implement it.
  *
  * detect.c loads rules; resolve.c and compile.c make them ready; judge.c takes
- * records in and hands findings out; count.c and temporal.c judge correlations;
- * state.c saves.
+ * records in and hands findings out; correlate.c brings events to the correlations,
+ * which count.c and temporal.c judge; order.c keeps those that must wait for their
+ * turn; state.c saves.
  */
 #ifndef DETECTORS_ENGINE_H
 #define DETECTORS_ENGINE_H
@@ -10,6 +11,8 @@
 #include "common/siphash.h"
 #include "detectors/field.h"
 #include "detectors/literals.h"
+#include "detectors/measure.h"
+#include "detectors/order.h"
 #include "detectors/ring.h"
 #include "detectors/rule.h"
 #include "detectors/seen.h"
@@ -40,6 +43,20 @@ struct dispatch {
 
 enum { ASKS_MAX = 12, MEMO_LOG = 8 };
 
+struct ask {
+	const struct listener *listener;
+	uint64_t hash; /* of the group */
+	struct slice values[RULE_GROUP_BY];
+};
+
+/* Events of a correlation at one time. */
+struct emission {
+	int64_t t_ms;
+	uint64_t weight; /* all together */
+	uint64_t lines;
+	bool own; /* it is the record at hand */
+};
+
 struct detect {
 	int64_t lateness_ms, ahead_ns;
 	struct strlist disabled; /* owned copy */
@@ -54,6 +71,8 @@ struct detect {
 	struct match_ctx ctx;
 	struct windows windows;
 	struct seen seen;
+	struct order order;
+	struct measure measure;
 	struct ring ring;
 	size_t ring_bytes;
 	int64_t newest_ms; /* greatest event time believed, or TIME_NONE */
@@ -84,13 +103,12 @@ struct detect {
 	uint64_t asked_hash;
 	/* What the first n_asked of the matched rules will ask of which groups:
 	 * hashed ahead, so that the memory is on its way. */
-	struct ask {
-		const struct listener *listener;
-		uint64_t hash;
-		struct slice values[RULE_GROUP_BY];
-	} asks[ASKS_MAX];
+	struct ask asks[ASKS_MAX];
 	uint8_t asks_of[ASKS_MAX + 1]; /* of matched rule i: how many, all told */
 	size_t n_asked;
+	/* Events of correlations that others name, to be handed on. */
+	struct emission *emissions;
+	size_t n_emissions, room_emissions;
 };
 
 /* Of the ASCII-lowered value; no key, since only rules are in the table. */
@@ -200,12 +218,49 @@ struct lone {
 };
 void engine_tell_lone(struct detect *d, const struct lone *l);
 
-/* One event of rule `r` at stage `stage` for the group with these values.
- * weight: how many it counts.  true: the correlation holds at this event. */
-bool count_event(struct detect *d, const struct rule *r, struct group *g,
-		 const struct slice *values, uint64_t weight);
-bool temporal_event(struct detect *d, const struct rule *r, struct group *g,
-		    const struct slice *values, unsigned stage);
+/* One event at d->t_ms of what a correlation names. */
+struct occurrence {
+	const struct rule *rule; /* the correlation */
+	struct group *group;
+	const struct slice *values; /* of the group */
+	uint64_t weight;            /* how many it counts */
+	int64_t value;              /* of condition.field: a number or a hash */
+	unsigned stage;             /* which of the named rules */
+	bool more; /* others of the same time follow: not to be judged yet */
+};
+
+/* Counts it.  What it makes true is told, and put on d->emissions for those who
+ * name the correlation; no episode or group may be pointed to afterwards. */
+void count_event(struct detect *d, const struct occurrence *o);
+void temporal_event(struct detect *d, const struct occurrence *o);
+
+/* correlate.c */
+uint64_t engine_group_hash(struct detect *d, const struct rule *r,
+			   const uint8_t *fields, const struct slice *values);
+/* Which group a listener's event belongs to; false: a value is missing. */
+bool engine_ask(struct detect *d, const struct listener *l, struct ask *out);
+/* The listener's event at hand. */
+void engine_correlate(struct detect *d, const struct ask *a);
+/* An event whose turn it is. */
+void engine_count(struct detect *d, const struct ask *a, uint64_t weight,
+		  int64_t value, bool more);
+/* All who name the rule. */
+void engine_tell_listeners(struct detect *d, const struct rule *r);
+/* Events of correlation r, for those who name it. */
+void engine_emit(struct detect *d, const struct rule *r, struct emission e);
+/* A line that repeats what another counted weighs nothing. */
+static inline bool engine_listens(const struct detect *d, const struct listener *l)
+{
+	return !l->rule->weigh_attempts || d->record->event.attempts > 0;
+}
+
+/* The newest time of the group, the event at hand included; and of its episodes
+ * (TIME_NONE: there is none). */
+int64_t group_newest(const struct detect *d, struct group *g);
+int64_t group_newest_end(const struct detect *d, struct group *g);
+/* No event can come any more that is older: ends and freezes episodes. */
+void group_settle(struct detect *d, const struct rule *r, struct group *g,
+		  int64_t settled_ms);
 
 /* Ends the episode: told, out of the tables, its stamps gone. */
 void episode_end(struct detect *d, struct episode *e);
@@ -213,11 +268,15 @@ void episode_end(struct detect *d, struct episode *e);
 void episode_touch(const struct detect *d, struct episode *e);
 /* The watermark at which the episode is silent. */
 int64_t episode_deadline(const struct episode *e);
-/* Tells an update when the count has doubled since the last. */
+/* Tells an update when the count has doubled since the last, or the beginning has
+ * moved. */
 void episode_update(struct detect *d, struct episode *e);
+/* A late line showed it to be part of an earlier one: ends with the count 0. */
+void episode_join(struct detect *d, struct episode *e);
 
-#define STAMP(t_ms, stage) ((t_ms) * (1 << STAGE_BITS) + (int64_t)(stage))
+#define STAMP(t_ms, stage) ((t_ms) * (1 << STAGE_BITS) + (int64_t)(stage) * 2)
+#define STAMP_DONE 1 /* temporal: the condition holds at this event, and was told */
 #define STAMP_MS(stamp) ((stamp) >> STAGE_BITS)
-#define STAMP_STAGE(stamp) ((unsigned)((stamp) & ((1 << STAGE_BITS) - 1)))
+#define STAMP_STAGE(stamp) ((unsigned)((stamp) >> 1 & 7))
 
 #endif

@@ -8,8 +8,8 @@ enum { SWEEP_MS = 60 * 1000 };
 
 /* ---- groups and telling ---- */
 
-static inline bool values_of(const struct record *r, const uint8_t *fields,
-			     size_t n, struct slice *out)
+bool engine_values(const struct record *r, const uint8_t *fields, size_t n,
+		   struct slice *out)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (!rule_field_get(r, fields[i], &out[i])) {
@@ -17,12 +17,6 @@ static inline bool values_of(const struct record *r, const uint8_t *fields,
 		}
 	}
 	return true;
-}
-
-bool engine_values(const struct record *r, const uint8_t *fields, size_t n,
-		   struct slice *out)
-{
-	return values_of(r, fields, n, out);
 }
 
 uint64_t engine_hash(const struct detect *d, uint64_t salt,
@@ -59,7 +53,7 @@ uint64_t engine_hash(const struct detect *d, uint64_t salt,
 
 void engine_evidence(struct detect *d, uint64_t *chain)
 {
-	if (d->line_at == RING_NOWHERE) {
+	if (d->line_at == RING_NOWHERE && d->record != NULL) {
 		d->line_at = ring_add_line(&d->ring, d->record->line);
 	}
 	*chain = ring_link(&d->ring, *chain, d->line_at);
@@ -129,12 +123,13 @@ void engine_tell(struct detect *d, struct episode *e, enum finding_state state,
 	};
 
 	e->told = f.count;
+	e->told_first_ms = e->first_ms;
 	if (!e->rule->alerts) {
 		return;
 	}
 	f.n_group = name_group(e->rule, texts, e->n_values, group);
 	/* The line that began the episode is the last that it keeps. */
-	if (state == FINDING_NEW && f.n_evidence > 0 &&
+	if (state == FINDING_NEW && f.n_evidence > 0 && record != NULL &&
 	    d->line_at != RING_NOWHERE) {
 		f.n_evidence--;
 	}
@@ -241,162 +236,6 @@ static bool is_new(struct detect *d, const struct rule *r)
 	return !known && learned >= (uint32_t)(f->learning_ms / 1000);
 }
 
-static void tell_listeners(struct detect *d, const struct rule *r);
-
-/* The hash of values that stand framed by their lengths in one block; kept, since
- * correlations that group by the same fields share it and a burst from one address
- * needs it once. */
-static uint64_t framed_hash(struct detect *d, unsigned at, uint32_t which,
-			    const char *framed, uint32_t n)
-{
-	if (d->memo[at].fields != which || d->memo[at].n != n ||
-	    memcmp(d->memo[at].bytes, framed, n) != 0) {
-		d->memo[at].fields = which;
-		d->memo[at].n = n;
-		memcpy(d->memo[at].bytes, framed, n);
-		d->memo[at].hash = siphash(d->key, framed, n);
-	}
-	return d->memo[at].hash;
-}
-
-static unsigned memo_place(uint32_t which, const char *p, size_t n)
-{
-	uint64_t tail = 0;
-
-	memcpy(&tail, p + (n < 8 ? 0 : n - 8), n < 8 ? n : 8);
-	return (unsigned)((tail + which) * UINT64_C(0x9e3779b97f4a7c15) >>
-			  (64 - MEMO_LOG));
-}
-
-/* What the values hash to, or false when they are too long to be kept. */
-static bool values_hash(struct detect *d, const uint8_t *fields,
-			const struct slice *values, unsigned n_values,
-			uint64_t *hash)
-{
-	char framed[sizeof d->memo[0].bytes];
-	uint32_t which = 0, n = 0;
-
-	for (unsigned i = 0; i < n_values; i++) {
-		which = which << 8 | (fields[i] + 1u);
-		if (values[i].n + n + 1 > sizeof framed) {
-			return false;
-		}
-		framed[n++] = (char)values[i].n;
-		memcpy(framed + n, values[i].p, values[i].n);
-		n += (uint32_t)values[i].n;
-	}
-	*hash = framed_hash(d, n_values == 1
-				       ? memo_place(which, values[0].p, values[0].n)
-				       : memo_place(which, framed, n),
-			    which, framed, n);
-	return true;
-}
-
-/* Nearly all groups are of one value, and most were hashed a moment ago. */
-static inline bool known_hash(const struct detect *d, const uint8_t *fields,
-			      const struct slice *values, unsigned n_values,
-			      uint64_t *hash)
-{
-	uint32_t which = fields[0] + 1u;
-	struct slice v = values[0], kept;
-	unsigned at;
-
-	if (n_values != 1 || v.n < 8) {
-		return false;
-	}
-	at = memo_place(which, v.p, v.n);
-	kept = slice(d->memo[at].bytes + 1, d->memo[at].n - 1);
-	*hash = d->memo[at].hash;
-	return d->memo[at].fields == which && slice_eq_short(v, kept);
-}
-
-/* The salt of the rule is mixed into the values' hash with splitmix64's
- * finalizer: that hash is keyed, which is what keeps the table's places secret. */
-static inline uint64_t salted(const struct rule *r, uint64_t h)
-{
-	h ^= r->salt;
-	h = (h ^ h >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	h = (h ^ h >> 27) * UINT64_C(0x94d049bb133111eb);
-	h ^= h >> 31;
-	return h == 0 ? 1 : h;
-}
-
-static uint64_t group_hash(struct detect *d, const struct rule *r,
-			   const uint8_t *fields, const struct slice *values)
-{
-	uint64_t h;
-
-	if (r->n_group == 0 ||
-	    (!known_hash(d, fields, values, r->n_group, &h) &&
-	     !values_hash(d, fields, values, r->n_group, &h))) {
-		return engine_hash(d, r->salt, values, r->n_group);
-	}
-	if (r->n_group == 1) {
-		d->asked_field = fields[0];
-		d->asked_value = values[0];
-		d->asked_hash = h;
-	}
-	return salted(r, h);
-}
-
-/* Which group a listener's event belongs to; false: a value is missing. */
-static inline bool ask(struct detect *d, const struct listener *l, struct ask *out)
-{
-	const struct rule *r = l->rule;
-	const uint8_t *fields = r->refs[l->stage].group;
-
-	out->listener = l;
-	/* Most of those who hear of a line group by the same field. */
-	if (r->n_group == 1 && fields[0] == d->asked_field) {
-		out->values[0] = d->asked_value;
-		out->hash = salted(r, d->asked_hash);
-		return true;
-	}
-	if (!values_of(d->record, fields, r->n_group, out->values)) {
-		return false;
-	}
-	out->hash = group_hash(d, r, fields, out->values);
-	return true;
-}
-
-static void correlate(struct detect *d, const struct ask *a)
-{
-	const struct rule *r = a->listener->rule;
-	uint64_t weight = r->weigh_attempts ? d->record->event.attempts : 1;
-	int64_t now = engine_watermark(d), until;
-	struct group *g = windows_add(&d->windows, a->hash, now);
-	bool holds;
-
-	if (g == NULL) {
-		return;
-	}
-	until = (d->t_ms > now ? d->t_ms : now) + r->timespan_ms + d->lateness_ms;
-	g->until_ms = until > g->until_ms ? until : g->until_ms;
-	holds = r->type == CORRELATION_EVENT_COUNT
-			? count_event(d, r, g, a->values, weight)
-			: temporal_event(d, r, g, a->values, a->listener->stage);
-	if (holds) {
-		tell_listeners(d, r);
-	}
-}
-
-/* A line that repeats what another counted weighs nothing. */
-static inline bool listens(const struct detect *d, const struct listener *l)
-{
-	return !l->rule->weigh_attempts || d->record->event.attempts > 0;
-}
-
-static void tell_listeners(struct detect *d, const struct rule *r)
-{
-	for (const struct listener *l = r->listeners; l != NULL; l = l->next) {
-		struct ask a;
-
-		if (listens(d, l) && ask(d, l, &a)) {
-			correlate(d, &a);
-		}
-	}
-}
-
 /* Hashes ahead what the matched rules will ask for, as far as there is room. */
 static void ask_ahead(struct detect *d)
 {
@@ -406,7 +245,7 @@ static void ask_ahead(struct detect *d)
 		const struct listener *l = d->matched[i]->listeners;
 
 		for (; l != NULL && n < ASKS_MAX; l = l->next) {
-			if (listens(d, l) && ask(d, l, &d->asks[n])) {
+			if (engine_listens(d, l) && engine_ask(d, l, &d->asks[n])) {
 				windows_prefetch(&d->windows, d->asks[n].hash);
 				n++;
 			}
@@ -429,11 +268,11 @@ static void ask_ahead(struct detect *d)
 static void tell_matched(struct detect *d, size_t i)
 {
 	if (i >= d->n_asked) {
-		tell_listeners(d, d->matched[i]);
+		engine_tell_listeners(d, d->matched[i]);
 		return;
 	}
 	for (size_t k = i == 0 ? 0 : d->asks_of[i - 1]; k < d->asks_of[i]; k++) {
-		correlate(d, &d->asks[k]);
+		engine_correlate(d, &d->asks[k]);
 	}
 }
 
@@ -579,6 +418,7 @@ void detect_record(struct detect *d, const struct record *r, detect_cb cb,
 	if (d->newest_ms == TIME_NONE || d->t_ms > d->newest_ms) {
 		d->newest_ms = d->t_ms;
 		d->record = NULL;
+		order_release(d, engine_watermark(d));
 		if (d->windows.n_episodes > 0) {
 			end_silent(d);
 		}
@@ -630,7 +470,11 @@ void detect_advance(struct detect *d, int64_t now_ns, detect_cb cb, void *arg)
 	d->cb = cb;
 	d->arg = arg;
 	d->record = NULL;
+	if (now_ns == INT64_MAX) {
+		order_release(d, INT64_MAX);
+	}
 	d->newest_ms = now_ms;
+	order_release(d, engine_watermark(d));
 	end_silent(d);
 	if (now_ns == INT64_MAX) {
 		d->newest_ms = newest;

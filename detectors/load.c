@@ -519,7 +519,6 @@ int rule_read(struct ruleset *set, const struct doc_node *root,
 	r->mark = root->mark;
 	r->alerts = true;
 	r->file = arena_text(&set->arena, slice_str(c->file));
-	r->range.not = UINT64_MAX;
 	rc = r->file == NULL ? UV_ENOMEM : read_head(set, r, root, c);
 	if (rc == 0 && doc_find(root, "filter") != NULL) {
 		return filter_read(set, root, c);

@@ -164,11 +164,16 @@ static void set_salt(struct rule *r)
 
 	h = mix(h, r->type);
 	h = mix(h, (uint64_t)r->timespan_ms);
-	h = mix(h, r->range.min);
-	h = mix(h, r->range.max);
-	h = mix(h, r->range.not);
-	h = mix(h, r->weigh_attempts);
+	h = mix(h, (uint64_t)r->range.min);
+	h = mix(h, (uint64_t)r->range.max);
+	h = mix(h, (uint64_t)r->range.not);
+	h = mix(h, (uint64_t)(r->range.above | r->range.below << 1 |
+			      r->range.excepts << 2 | r->weigh_attempts << 3 |
+			      r->waits << 4 | r->percentile << 5));
 	for (unsigned i = 0; i < r->n_refs; i++) {
+		for (unsigned k = 0; k < r->n_value; k++) {
+			h = mix(h, 2000u + r->refs[i].value[k]);
+		}
 		for (unsigned k = 0; k < r->n_group; k++) {
 			h = mix(h, r->refs[i].group[k]);
 		}

@@ -62,14 +62,22 @@ struct first_seen {
 enum correlation_type {
 	CORRELATION_NONE, /* a plain rule */
 	CORRELATION_EVENT_COUNT,
+	CORRELATION_VALUE_COUNT,
+	CORRELATION_VALUE_SUM,
+	CORRELATION_VALUE_AVG,
+	CORRELATION_VALUE_PERCENTILE,
 	CORRELATION_TEMPORAL,
 	CORRELATION_TEMPORAL_ORDERED,
 };
 
-/* What the number of events must be: all that are set.  neq is a list of one. */
+/* What a count (of value_sum, value_avg and value_percentile: in thousandths) must
+ * be: all that are set. */
 struct count_range {
-	uint64_t min, max; /* inclusive */
-	uint64_t not;      /* UINT64_MAX: nothing is excepted */
+	int64_t min, max; /* INT64_MAX: no upper bound */
+	bool above;       /* more than min, not min itself */
+	bool below;       /* less than max */
+	bool excepts;     /* and not `not` */
+	int64_t not;
 };
 
 struct reference {
@@ -77,6 +85,7 @@ struct reference {
 	struct doc_mark mark;
 	struct rule *rule; /* after compile */
 	uint8_t group[RULE_GROUP_BY]; /* field of each group-by in its events */
+	uint8_t value[RULE_GROUP_BY]; /* field of each value in its events */
 };
 
 /* One who wants to hear when a rule matches. */
@@ -125,6 +134,11 @@ struct rule {
 	int64_t timespan_ms;
 	struct count_range range;
 	bool weigh_attempts; /* an event counts event.attempts times */
+	/* More events may make it false again: it judges events in the order of
+	 * their times, when no earlier one can come any more. */
+	bool waits;
+	uint8_t n_value;     /* fields of condition.field */
+	uint8_t percentile;  /* nearest rank; 0: the share of the event's value */
 	uint8_t level;       /* 0: plain; else above all that it names */
 
 	uint64_t salt; /* hashes what the counting depends on: keys of windows */
@@ -231,6 +245,10 @@ int correlation_read(struct ruleset *set, struct rule *r,
 		     const struct doc_node *n, const struct complain *complain);
 int extension_read(struct ruleset *set, struct rule *r,
 		   const struct doc_node *n, const struct complain *complain);
+
+/* Complains of keys of the mapping that are not in the list. */
+bool rule_known_keys(const struct doc_node *n, const char *const *keys,
+		     const struct complain *complain);
 
 /* "90m": a whole number and s, m, h or d.  false: anything else, or longer than
  * ten years. */

@@ -9,17 +9,21 @@
  *
  *   u8 version   16 bytes table key   newest event time
  *   ring:     varint head, varint n, n bytes (the ring from its beginning)
- *   groups:   varint n, each: u64 hash, until, varint evidence,
- *             varint stamps, each the distance from the one before
+ *   groups:   varint n, each: u64 hash, until, varint evidence, u8 width,
+ *             varint events, each the distance of its stamp from the one before,
+ *             and with a width of 2 its value
  *   episodes: varint n in the order of the heap, each: u64 hash, u64 salt of its
- *             rule, since, first, last, boundary, touched, deadline, varint base,
- *             after, told, u8 frozen, u8 number of values, u8 of texts, and each
+ *             rule, since, first, last, boundary, touched, deadline, told first,
+ *             varint base, after, told, u8 frozen, u8 number of values, u8 of texts, and each
  *             text as a blob: values first, then lines
+ *   waiting:  varint n, each: u64 salt of its rule, u8 which of the rules it names,
+ *             u64 hash, time, varint weight, u64 value, u8 late, varint number, varint
+ *             line in the ring, blob of the group's values
  *   seen:     varint n, each: u64 hash, u32 first, u32 last (Unix time)
  *
  * Windows of rules that have changed are known by their salt: their episodes are
  * dropped, their groups are never asked for again and go when they are over. */
-enum { STATE_VERSION = 1 };
+enum { STATE_VERSION = 2, EPISODE_TIMES = 7 };
 
 static int put(struct buf *out, int64_t v)
 {
@@ -56,16 +60,19 @@ static int save_ring(const struct ring *r, struct buf *out)
 
 static int save_group(struct group *g, struct buf *out)
 {
-	const int64_t *s = group_stamps(g);
 	int64_t before = 0;
 	int rc = buf_add_u64(out, g->hash);
 
 	rc = rc == 0 ? put(out, g->until_ms) : rc;
 	rc = rc == 0 ? buf_add_varint(out, g->evidence) : rc;
+	rc = rc == 0 ? buf_add_u8(out, g->width) : rc;
 	rc = rc == 0 ? buf_add_varint(out, g->n) : rc;
 	for (unsigned i = 0; rc == 0 && i < g->n; i++) {
-		rc = put(out, s[i] - before);
-		before = s[i];
+		rc = put(out, group_stamp(g, i) - before);
+		before = group_stamp(g, i);
+		if (rc == 0 && g->width == 2) {
+			rc = buf_add_u64(out, (uint64_t)group_value(g, i));
+		}
 	}
 	return rc;
 }
@@ -73,14 +80,15 @@ static int save_group(struct group *g, struct buf *out)
 static int save_episode(const struct episode *e, struct buf *out)
 {
 	const int64_t times[] = {e->since_ms, e->first_ms, e->last_ms,
-				 e->boundary_ms, e->touched_ms, e->deadline_ms};
+				 e->boundary_ms, e->touched_ms, e->deadline_ms,
+				 e->told_first_ms};
 	const uint64_t counts[] = {e->base, e->after, e->told};
 	struct slice texts[EPISODE_TEXTS];
 	size_t n = episode_texts(e, texts);
 	int rc = buf_add_u64(out, e->hash);
 
 	rc = rc == 0 ? buf_add_u64(out, e->rule->salt) : rc;
-	for (unsigned i = 0; rc == 0 && i < 6; i++) {
+	for (unsigned i = 0; rc == 0 && i < EPISODE_TIMES; i++) {
 		rc = put(out, times[i]);
 	}
 	for (unsigned i = 0; rc == 0 && i < 3; i++) {
@@ -110,6 +118,28 @@ static int save_windows(const struct windows *w, struct buf *out)
 	return rc;
 }
 
+static int save_waiting(const struct order *o, struct buf *out)
+{
+	int rc = buf_add_varint(out, o->n);
+
+	for (uint32_t i = 0; rc == 0 && i < o->n; i++) {
+		const struct waiting *w = &o->v[i];
+
+		rc = buf_add_u64(out, w->listener->rule->salt);
+		rc = rc == 0 ? buf_add_u8(out, w->listener->stage) : rc;
+		rc = rc == 0 ? buf_add_u64(out, w->hash) : rc;
+		rc = rc == 0 ? put(out, w->t_ms) : rc;
+		rc = rc == 0 ? buf_add_varint(out, w->weight) : rc;
+		rc = rc == 0 ? buf_add_u64(out, (uint64_t)w->value) : rc;
+		rc = rc == 0 ? buf_add_u8(out, w->late) : rc;
+		rc = rc == 0 ? buf_add_varint(out, w->seq) : rc;
+		rc = rc == 0 ? buf_add_varint(out, w->line_at) : rc;
+		rc = rc == 0 ? buf_add_varint(out, w->texts_n) : rc;
+		rc = rc == 0 ? buf_add(out, w->texts, w->texts_n) : rc;
+	}
+	return rc;
+}
+
 static int save_seen(const struct seen *s, struct buf *out)
 {
 	int rc = buf_add_varint(out, s->n);
@@ -133,6 +163,7 @@ int detect_save(const struct detect *d, struct buf *out)
 	rc = rc == 0 ? put(out, d->newest_ms == TIME_NONE ? 0 : d->newest_ms) : rc;
 	rc = rc == 0 ? save_ring(&d->ring, out) : rc;
 	rc = rc == 0 ? save_windows(&d->windows, out) : rc;
+	rc = rc == 0 ? save_waiting(&d->order, out) : rc;
 	return rc == 0 ? save_seen(&d->seen, out) : rc;
 }
 
@@ -163,10 +194,11 @@ static int restore_group(struct detect *d, struct reader *r)
 	uint64_t hash = reader_u64(r), n;
 	int64_t until = get_time(r), stamp = 0;
 	uint64_t evidence = reader_varint(r);
+	uint8_t width = reader_u8(r);
 	struct group *g;
 
-	n = reader_varint_max(r, STAMPS_MAX);
-	if (!reader_ok(r) || hash == 0) {
+	n = reader_varint_max(r, CELLS_MAX);
+	if (!reader_ok(r) || hash == 0 || width < 1 || width > 2) {
 		return ERR_MALFORMED;
 	}
 	g = windows_add(&d->windows, hash, INT64_MIN);
@@ -175,15 +207,17 @@ static int restore_group(struct detect *d, struct reader *r)
 	}
 	g->until_ms = until;
 	g->evidence = evidence;
+	g->width = width;
 	for (uint64_t i = 0; i < n; i++) {
-		int64_t step = get_time(r) ;
+		int64_t step = get_time(r), value = width == 2 ? (int64_t)reader_u64(r) : 0;
 
-		if (!reader_ok(r) || (i > 0 && step < 0) ||
+		/* One step of a stamp back is that of a mark. */
+		if (!reader_ok(r) || (i > 0 && step < -1) ||
 		    stamp > (INT64_C(1) << 55) - step) {
 			return ERR_MALFORMED;
 		}
 		stamp += step;
-		group_insert(&d->windows, g, stamp, 1);
+		group_insert(&d->windows, g, stamp, value, 1);
 	}
 	return 0;
 }
@@ -219,11 +253,11 @@ static int restore_episode(struct detect *d, struct reader *r)
 	uint64_t hash = reader_u64(r), salt = reader_u64(r), counts[3];
 	const struct rule *rule = rule_of(d, salt);
 	uint8_t frozen, n_values, n;
-	int64_t times[6];
+	int64_t times[EPISODE_TIMES];
 	struct episode *e;
 	struct group *g;
 
-	for (unsigned i = 0; i < 6; i++) {
+	for (unsigned i = 0; i < EPISODE_TIMES; i++) {
 		times[i] = get_time(r);
 	}
 	for (unsigned i = 0; i < 3; i++) {
@@ -240,7 +274,7 @@ static int restore_episode(struct detect *d, struct reader *r)
 		return ERR_MALFORMED;
 	}
 	g = windows_find(&d->windows, hash);
-	if (rule == NULL || g == NULL || g->episode != 0 ||
+	if (rule == NULL || g == NULL ||
 	    n_values != rule->n_group) {
 		return 0;
 	}
@@ -255,11 +289,68 @@ static int restore_episode(struct detect *d, struct reader *r)
 	e->last_ms = times[2];
 	e->boundary_ms = times[3];
 	e->touched_ms = times[4];
+	e->told_first_ms = times[6];
 	e->base = counts[0];
 	e->after = counts[1];
 	e->told = counts[2];
 	e->frozen = frozen != 0;
 	episode_defer(&d->windows, e, times[5]);
+	return 0;
+}
+
+/* A value that is a number was checked when it was read, and is again. */
+static bool value_fits(const struct rule *r, int64_t value)
+{
+	return r->n_value == 0 || r->type == CORRELATION_VALUE_COUNT ||
+	       (r->type == CORRELATION_VALUE_PERCENTILE && r->percentile == 0) ||
+	       (value >= 0 && value <= MEASURE_MOST);
+}
+
+/* The listener through which a rule hears of one that it names. */
+static const struct listener *listener_of(const struct rule *rule, uint8_t stage)
+{
+	const struct listener *l = stage < rule->n_refs ? rule->refs[stage].rule->listeners
+							: NULL;
+
+	while (l != NULL && (l->rule != rule || l->stage != stage)) {
+		l = l->next;
+	}
+	return l;
+}
+
+static int restore_waiting(struct detect *d, struct reader *r)
+{
+	const struct rule *rule = rule_of(d, reader_u64(r));
+	uint8_t stage = reader_u8(r);
+	struct waiting w = {.hash = reader_u64(r)};
+	struct slice texts;
+
+	w.t_ms = get_time(r);
+	w.weight = reader_varint_max(r, UINT32_MAX);
+	w.value = (int64_t)reader_u64(r);
+	w.late = reader_u8(r) != 0;
+	w.seq = reader_varint_max(r, INT64_MAX);
+	w.line_at = reader_varint(r);
+	texts = reader_blob(r, RULE_GROUP_BY * (GROUP_VALUE_MAX + sizeof(uint16_t)));
+	if (!reader_ok(r) || w.hash == 0 || !order_texts(texts)) {
+		return ERR_MALFORMED;
+	}
+	w.listener = rule == NULL || !rule->waits ? NULL : listener_of(rule, stage);
+	if (w.listener == NULL || !value_fits(rule, w.value) ||
+	    d->order.n == ORDER_MAX) {
+		return 0;
+	}
+	w.texts_n = (uint32_t)texts.n;
+	w.texts = malloc(texts.n + 1);
+	if (w.texts == NULL) {
+		return UV_ENOMEM;
+	}
+	memcpy(w.texts, texts.p, texts.n);
+	d->order.seq = d->order.seq > w.seq ? d->order.seq : w.seq + 1;
+	if (!order_put(&d->order, &w)) {
+		free(w.texts);
+		return UV_ENOMEM;
+	}
 	return 0;
 }
 
@@ -307,6 +398,10 @@ static int restore(struct detect *d, struct reader *r)
 	}
 	n = reader_varint(r);
 	for (uint64_t i = 0; rc == 0 && i < n; i++) {
+		rc = restore_waiting(d, r);
+	}
+	n = reader_varint(r);
+	for (uint64_t i = 0; rc == 0 && i < n; i++) {
 		rc = restore_seen(&d->seen, r);
 	}
 	return rc == 0 && !reader_done(r) ? ERR_MALFORMED : rc;
@@ -325,6 +420,7 @@ int detect_restore(struct detect *d, struct slice state)
 	if (rc != 0) {
 		memcpy(d->key, key, sizeof key);
 		windows_fini(&d->windows);
+		order_fini(&d->order);
 		seen_fini(&d->seen);
 		ring_clear(&d->ring);
 		d->newest_ms = TIME_NONE;

@@ -1,150 +1,276 @@
 #include "detectors/engine.h"
 
-/* temporal and temporal_ordered: each rule of the list has an event in one
- * timespan; ordered: in the order of the list (events of the same millisecond
- * count as ordered).
+/* temporal and temporal_ordered, exactly.
  *
- * A group keeps the times of the last STAGE_KEEP events of each stage within
- * timespan + lateness, so that a late line finds its place.  An event is looked
- * at together with the nearest ones on both sides: the tightest combination that
- * it is part of.  One that is complete opens an episode, which counts further
- * completions until none comes for a timespan.
+ * The condition holds at an event when the window (time - timespan, time] has events
+ * of so many of the named rules as it wants, all if it says nothing; ordered: events
+ * of so many rules in the order of the list, the last of them this one (events of the
+ * same millisecond count as ordered).  The first such event opens an episode, which
+ * begins with the first event of the tightest combination; it counts the events at
+ * which the condition holds until there is none for a timespan.
+ *
+ * A group keeps its events for timespan + lateness, up to KEEP; of more, those go that
+ * have an equal closest by.  What the condition held at stays so when a line comes late,
+ * and what it begins to hold at is found by looking at the timespan behind it.
  */
-enum { STAGE_KEEP = 8 };
+enum { KEEP = 256, WINDOW_RULES = RULE_REFS };
+_Static_assert(RULE_REFS <= 8, "a stamp has three bits for the rule");
 
-static void keep_few(struct detect *d, struct group *g, unsigned stage)
+/* How far back the best combination of `n` rules reaches, at the event looked at. */
+struct reach {
+	/* Unordered: the latest event of each rule; ordered: [s][n]: the latest
+	 * beginning of n rules in their order, the last of them s. */
+	int64_t at[WINDOW_RULES][WINDOW_RULES + 1];
+};
+
+static void take_event(const struct rule *r, struct reach *x, int64_t stamp)
 {
-	const int64_t *s = group_stamps(g);
-	size_t n = 0, oldest = 0;
+	unsigned s = STAMP_STAGE(stamp);
+	bool ordered = r->type == CORRELATION_TEMPORAL_ORDERED;
 
-	for (size_t i = g->n; i > 0; i--) {
-		if (STAMP_STAGE(s[i - 1]) == stage) {
-			oldest = i - 1;
-			n++;
-		}
-	}
-	if (n > STAGE_KEEP) {
-		group_cut(&d->windows, g, oldest, oldest + 1);
-	}
-}
-
-/* Latest stage by stage backwards, earliest stage by stage forwards: no
- * combination through stamp `at` is tighter. */
-static bool ordered(const struct rule *r, struct group *g, size_t at,
-		    int64_t *first, int64_t *last)
-{
-	const int64_t *s = group_stamps(g);
-	unsigned stage = STAMP_STAGE(s[at]), want = stage;
-	size_t i = at;
-
-	*first = *last = s[at];
-	while (want > 0 && i > 0) {
-		if (STAMP_STAGE(s[--i]) == want - 1) {
-			*first = s[i];
-			want--;
-		}
-	}
-	if (want > 0) {
-		return false;
-	}
-	want = stage + 1;
-	for (i = at + 1; i < g->n && want < r->n_refs; i++) {
-		if (STAMP_STAGE(s[i]) == want) {
-			*last = s[i];
-			want++;
-		}
-	}
-	return want >= r->n_refs;
-}
-
-/* Any order: of each window that ends at or behind `at`, the latest event of each
- * stage. */
-static bool unordered(const struct rule *r, struct group *g, size_t at,
-		      int64_t *first, int64_t *last)
-{
-	const int64_t *s = group_stamps(g);
-	int64_t reach = STAMP_MS(s[at]) + r->timespan_ms;
-
-	*first = *last = s[at];
-	for (size_t end = at; end < g->n && STAMP_MS(s[end]) < reach; end++) {
-		unsigned have = 0, n = 0;
-
-		for (size_t i = end + 1; i > 0 && n < r->n_refs; i--) {
-			unsigned bit = 1u << STAMP_STAGE(s[i - 1]);
-
-			if ((have & bit) == 0) {
-				have |= bit;
-				n++;
-				*first = s[i - 1];
+	x->at[s][1] = STAMP_MS(stamp);
+	for (unsigned n = 2; ordered && n <= s + 1; n++) {
+		for (unsigned k = 0; k < s; k++) {
+			if (x->at[k][n - 1] > x->at[s][n]) {
+				x->at[s][n] = x->at[k][n - 1];
 			}
 		}
-		*last = s[end];
-		if (n == r->n_refs && STAMP_MS(*first) <= STAMP_MS(s[at]) &&
-		    STAMP_MS(*last) - STAMP_MS(*first) < r->timespan_ms) {
-			return true;
-		}
 	}
-	return false;
 }
 
-static void complete(struct detect *d, const struct rule *r, struct group *g,
-		     const struct slice *values, int64_t first, int64_t last)
+static bool wanted(const struct rule *r, unsigned n)
 {
-	struct episode *e = episode_of(&d->windows, g);
+	const struct count_range *g = &r->range;
+	int64_t v = n;
 
-	if (e != NULL && last - e->last_ms < r->timespan_ms) {
-		e->last_ms = last > e->last_ms ? last : e->last_ms;
-		e->after++;
+	return v >= g->min + g->above && v <= (g->max == INT64_MAX ? v : g->max - g->below) &&
+	       !(g->excepts && v == g->not);
+}
+
+/* Of n rules the latest events, newest first: the n-th; TIME_NONE: there are fewer. */
+static int64_t nth_latest(const struct rule *r, const struct reach *x, unsigned n)
+{
+	int64_t v[WINDOW_RULES];
+	unsigned have = 0;
+
+	for (unsigned s = 0; s < r->n_refs; s++) {
+		unsigned i = have++;
+
+		for (; i > 0 && v[i - 1] < x->at[s][1]; i--) {
+			v[i] = v[i - 1];
+		}
+		v[i] = x->at[s][1];
+	}
+	return n > have ? TIME_NONE : v[n - 1];
+}
+
+/* Whether it holds at the event, and since when the combination stands. */
+static bool holds_at(const struct rule *r, const struct reach *x, int64_t stamp,
+		     int64_t *start)
+{
+	int64_t bound = STAMP_MS(stamp) - r->timespan_ms, found = TIME_NONE;
+	bool ordered = r->type == CORRELATION_TEMPORAL_ORDERED;
+	unsigned n = 0;
+
+	/* The fewest that are enough; where more may be too many, all there are. */
+	for (unsigned k = 1; k <= r->n_refs; k++) {
+		int64_t at = ordered ? x->at[STAMP_STAGE(stamp)][k]
+				     : nth_latest(r, x, k);
+
+		if (at == TIME_NONE || at <= bound) {
+			break;
+		}
+		n = k;
+		found = at;
+		if (!r->waits && wanted(r, n)) {
+			break;
+		}
+	}
+	*start = found;
+	return n > 0 && wanted(r, n);
+}
+
+/* ---- episodes ---- */
+
+static bool reaches(const struct rule *r, const struct episode *e, int64_t t)
+{
+	return t > e->boundary_ms - r->timespan_ms && t < e->last_ms + r->timespan_ms;
+}
+
+static void swallow(struct episode *e, const struct episode *other)
+{
+	e->after += other->after;
+	e->last_ms = other->last_ms > e->last_ms ? other->last_ms : e->last_ms;
+}
+
+/* The condition holds at t, in a group that has an episode or several near. */
+static struct episode *extend(struct detect *d, const struct occurrence *o, int64_t t,
+			      int64_t start)
+{
+	struct episode *e = NULL, *x, *older;
+
+	for (x = episode_of(&d->windows, o->group); x != NULL;
+	     x = episode_older(&d->windows, x)) {
+		if (reaches(o->rule, x, t) &&
+		    (e == NULL || x->boundary_ms < e->boundary_ms)) {
+			e = x;
+		}
+	}
+	if (e == NULL) {
+		return NULL;
+	}
+	for (x = episode_of(&d->windows, o->group); x != NULL; x = older) {
+		older = episode_older(&d->windows, x);
+		if (x != e && reaches(o->rule, x, t)) {
+			swallow(e, x);
+			episode_join(d, x);
+		}
+	}
+	e->after++;
+	e->last_ms = t > e->last_ms ? t : e->last_ms;
+	if (t < e->boundary_ms) {
+		e->boundary_ms = t;
+		e->first_ms = start;
+	}
+	return e;
+}
+
+static void complete(struct detect *d, const struct occurrence *o, int64_t t,
+		     int64_t start)
+{
+	struct episode *e = extend(d, o, t, start);
+
+	engine_emit(d, o->rule, (struct emission){t, 1, 1, t == d->t_ms});
+	if (e != NULL) {
 		episode_touch(d, e);
 		episode_update(d, e);
 		return;
 	}
-	if (e != NULL) {
-		episode_end(d, e);
-	}
-	e = engine_begin(d, r, g, values);
+	e = engine_begin(d, o->rule, o->group, o->values);
 	if (e == NULL) {
-		struct lone l = {r, first, last, 1, g->evidence, values};
+		struct lone l = {o->rule, start, t, 1, o->group->evidence, o->values};
 
 		engine_tell_lone(d, &l);
 		return;
 	}
-	e->since_ms = e->first_ms = first;
-	e->boundary_ms = e->last_ms = last;
-	e->base = 1;
+	e->since_ms = e->first_ms = start;
+	e->boundary_ms = e->last_ms = t;
+	e->after = 1;
 	e->frozen = true;
 	episode_touch(d, e);
 	episode_defer(&d->windows, e, episode_deadline(e));
 	engine_tell(d, e, FINDING_NEW, d->record);
 }
 
-bool temporal_event(struct detect *d, const struct rule *r, struct group *g,
-		    const struct slice *values, unsigned stage)
+/* A late event may make the combination tighter that an episode began with. */
+static void tighten(struct detect *d, struct group *g, int64_t t, int64_t start)
 {
-	int64_t t = d->t_ms, newest = t, first, last, horizon;
-	size_t at;
-	bool whole;
+	for (struct episode *e = episode_of(&d->windows, g); e != NULL;
+	     e = episode_older(&d->windows, e)) {
+		if (e->boundary_ms == t && start > e->first_ms) {
+			e->first_ms = start;
+			episode_update(d, e);
+		}
+	}
+}
 
-	if (g->n > 0 && STAMP_MS(group_stamps(g)[g->n - 1]) > newest) {
-		newest = STAMP_MS(group_stamps(g)[g->n - 1]);
+/* ---- events ---- */
+
+/* Of the events between two of their own rule the one goes that has the next behind
+ * it soonest. */
+static void keep_few(struct detect *d, struct group *g)
+{
+	size_t best = 0;
+	int64_t least = INT64_MAX;
+
+	for (size_t i = 1; i + 1 < g->n; i++) {
+		int64_t a = group_stamp(g, i - 1), b = group_stamp(g, i);
+		int64_t c = group_stamp(g, i + 1);
+
+		if (STAMP_STAGE(a) == STAMP_STAGE(b) && STAMP_STAGE(b) == STAMP_STAGE(c) &&
+		    c - a < least) {
+			best = i;
+			least = c - a;
+		}
 	}
-	horizon = newest - d->lateness_ms - r->timespan_ms;
-	if (t <= horizon) {
+	d->windows.evicted += least > STAMP(1, 0);
+	group_cut(&d->windows, g, best, best + 1);
+}
+
+/* Looks at the events of one time, [from, to), all of which x knows. */
+static void judge(struct detect *d, const struct occurrence *o, const struct reach *x,
+		  size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++) {
+		int64_t *stamp = &group_cells(o->group)[i], start;
+
+		if (!holds_at(o->rule, x, *stamp, &start)) {
+			continue;
+		}
+		if ((*stamp & STAMP_DONE) == 0) {
+			*stamp |= STAMP_DONE;
+			complete(d, o, STAMP_MS(*stamp), start);
+		}
+		tighten(d, o->group, STAMP_MS(*stamp), start);
+	}
+}
+
+/* The events at t and behind it, as far as one at t may matter to them. */
+static void judge_from(struct detect *d, const struct occurrence *o, int64_t t)
+{
+	const struct rule *r = o->rule;
+	struct group *g = o->group;
+	struct reach x;
+	size_t i = group_bound(g, STAMP(t - r->timespan_ms + 1, 0)), to;
+
+	for (unsigned s = 0; s < WINDOW_RULES; s++) {
+		for (unsigned n = 0; n <= WINDOW_RULES; n++) {
+			x.at[s][n] = TIME_NONE;
+		}
+	}
+	for (; i < g->n && STAMP_MS(group_stamp(g, i)) < t + r->timespan_ms; i = to) {
+		int64_t at = STAMP_MS(group_stamp(g, i));
+
+		for (to = i; to < g->n && STAMP_MS(group_stamp(g, to)) == at; to++) {
+			take_event(r, &x, group_stamp(g, to));
+		}
+		if (at >= t) {
+			judge(d, o, &x, i, to);
+		}
+	}
+}
+
+/* Whether an event of this rule alone can't complete anything. */
+static bool idle(const struct rule *r, unsigned stage)
+{
+	return r->type == CORRELATION_TEMPORAL_ORDERED &&
+	       (int64_t)stage + 1 < r->range.min + r->range.above;
+}
+
+void temporal_event(struct detect *d, const struct occurrence *o)
+{
+	const struct rule *r = o->rule;
+	struct group *g = o->group;
+	int64_t t = d->t_ms, newest = group_newest(d, g);
+	int64_t settled = newest - (r->waits ? 0 : d->lateness_ms);
+	size_t at;
+
+	if (t <= settled - r->timespan_ms || (r->waits && t < settled)) {
 		d->stats.late++;
-		return false;
+		return;
 	}
-	group_cut(&d->windows, g, 0, group_bound(g, STAMP(horizon + 1, 0)));
-	keep_few(d, g, stage);
-	at = group_insert(&d->windows, g, STAMP(t, stage), 1);
+	group_settle(d, r, g, settled);
+	group_cut(&d->windows, g, 0,
+		  group_bound(g, STAMP(settled - r->timespan_ms + 1, 0)));
+	if (g->n >= KEEP) {
+		keep_few(d, g);
+	}
+	at = group_insert(&d->windows, g, STAMP(t, o->stage), 0, 1);
 	if (g->episode == 0) {
 		engine_evidence(d, &g->evidence);
 	}
-	whole = r->type == CORRELATION_TEMPORAL_ORDERED
-			? ordered(r, g, at, &first, &last)
-			: unordered(r, g, at, &first, &last);
-	if (!whole || STAMP_MS(last) - STAMP_MS(first) >= r->timespan_ms) {
-		return false;
+	if (o->more || (at + 1 == g->n && idle(r, o->stage))) {
+		return;
 	}
-	complete(d, r, g, values, STAMP_MS(first), STAMP_MS(last));
-	return true;
+	judge_from(d, o, t);
 }

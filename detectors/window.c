@@ -22,11 +22,16 @@ void windows_init(struct windows *w, uint32_t max_groups, uint32_t max_episodes)
 	w->heap_max = (size_t)power * sizeof *w->groups;
 }
 
+static size_t room_of(const struct group *g)
+{
+	return g->room_log > 0 ? (size_t)1 << g->room_log : GROUP_INLINE;
+}
+
 static void free_stamps(struct windows *w, struct group *g)
 {
-	if (g->room > 0) {
-		w->heap_bytes -= g->room * sizeof *g->stamps.out;
-		free(g->stamps.out);
+	if (g->room_log > 0) {
+		w->heap_bytes -= room_of(g) * sizeof *g->cells.out;
+		free(g->cells.out);
 	}
 }
 
@@ -259,40 +264,41 @@ struct group *windows_add(struct windows *w, uint64_t hash, int64_t now_ms)
 	return g;
 }
 
-/* ---- stamps ---- */
+/* ---- events of a group ---- */
 
 static bool more_room(struct windows *w, struct group *g, size_t want)
 {
-	size_t room = GROUP_INLINE * 2, had = g->room;
+	size_t had = g->room_log > 0 ? room_of(g) : 0, room;
+	uint8_t log = 3;
 	int64_t *p;
 
-	while (room < want) {
-		room *= 2;
+	while ((size_t)1 << log < want) {
+		log++;
 	}
-	if (room > STAMPS_MAX ||
+	room = (size_t)1 << log;
+	if (room > CELLS_MAX ||
 	    w->heap_bytes + (room - had) * sizeof *p > w->heap_max) {
 		return false;
 	}
-	p = realloc(had > 0 ? g->stamps.out : NULL, room * sizeof *p);
+	p = realloc(had > 0 ? g->cells.out : NULL, room * sizeof *p);
 	if (p == NULL) {
 		return false;
 	}
 	if (had == 0) {
-		memcpy(p, g->stamps.in, g->n * sizeof *p);
+		memcpy(p, g->cells.in, sizeof g->cells.in);
 	}
-	g->stamps.out = p;
-	g->room = (uint16_t)room;
+	g->cells.out = p;
+	g->room_log = log;
 	w->heap_bytes += (room - had) * sizeof *p;
 	return true;
 }
 
 size_t group_bound(struct group *g, int64_t bound)
 {
-	const int64_t *s = group_stamps(g);
 	size_t i = g->n;
 
 	/* New lines come at the end. */
-	while (i > 0 && s[i - 1] >= bound) {
+	while (i > 0 && group_stamp(g, i - 1) >= bound) {
 		i--;
 	}
 	return i;
@@ -300,45 +306,47 @@ size_t group_bound(struct group *g, int64_t bound)
 
 void group_cut(struct windows *w, struct group *g, size_t from, size_t to)
 {
-	int64_t *s = group_stamps(g);
+	size_t one = g->width * sizeof(int64_t);
+	char *p = (char *)group_cells(g);
 
 	if (from == to && g->n > 0) {
 		return;
 	}
 	if (to < g->n) {
-		memmove(s + from, s + to, (g->n - to) * sizeof *s);
+		memmove(p + from * one, p + to * one, (g->n - to) * one);
 	}
 	g->n = (uint16_t)(g->n - (to - from));
-	if (g->n == 0 && g->room > 0) {
+	if (g->n == 0 && g->room_log > 0) {
 		free_stamps(w, g);
-		g->room = 0;
+		g->room_log = 0;
 	}
 }
 
 size_t group_insert(struct windows *w, struct group *g, int64_t stamp,
-		    size_t copies)
+		    int64_t value, size_t copies)
 {
-	size_t room = g->room > 0 ? g->room : GROUP_INLINE, at;
+	size_t width = g->width, room = room_of(g) / width, at;
 	int64_t *s;
 
-	if (g->n + copies > room && !more_room(w, g, g->n + copies)) {
-		size_t lost;
-
+	if (g->n + copies > room && !more_room(w, g, (g->n + copies) * width)) {
 		copies = copies < room ? copies : room;
-		lost = g->n + copies - room;
-		s = group_stamps(g);
-		memmove(s, s + lost, (g->n - lost) * sizeof *s);
-		g->n = (uint16_t)(g->n - lost);
+		s = group_cells(g);
+		at = g->n + copies - room;
+		memmove(s, s + at * width, (g->n - at) * width * sizeof *s);
+		g->n = (uint16_t)(g->n - at);
 		w->evicted++;
 	}
-	s = group_stamps(g);
 	at = group_bound(g, stamp + 1);
+	s = group_cells(g) + at * width;
 	/* Nearly always it is the newest. */
 	if (at < g->n) {
-		memmove(s + at + copies, s + at, (g->n - at) * sizeof *s);
+		memmove(s + copies * width, s, (g->n - at) * width * sizeof *s);
 	}
-	for (size_t i = 0; i < copies; i++) {
-		s[at + i] = stamp;
+	for (size_t i = 0; i < copies; i++, s += width) {
+		s[0] = stamp;
+		if (width == 2) {
+			s[1] = value;
+		}
 	}
 	g->n = (uint16_t)(g->n + copies);
 	return at + copies - 1;
@@ -448,7 +456,7 @@ struct episode *episode_add(struct windows *w, struct group *g,
 	uint32_t at;
 	char *copy;
 
-	assert(g->episode == 0 && n_values + n_lines <= EPISODE_TEXTS);
+	assert(n_values + n_lines <= EPISODE_TEXTS);
 	if (w->text_bytes + bytes + more > EPISODE_BYTES) {
 		n_lines = more = 0;
 	}
@@ -468,6 +476,7 @@ struct episode *episode_add(struct windows *w, struct group *g,
 	*e = (struct episode){.hash = g->hash, .values = copy,
 			      .values_n = (uint32_t)(bytes + more),
 			      .n_values = (uint8_t)n_values,
+			      .older = g->episode,
 			      .deadline_ms = INT64_MAX};
 	g->episode = at + 1;
 	heap_put(w, w->n_episodes++, at);
@@ -477,6 +486,11 @@ struct episode *episode_add(struct windows *w, struct group *g,
 struct episode *episode_of(const struct windows *w, const struct group *g)
 {
 	return g->episode == 0 ? NULL : &w->episodes[g->episode - 1];
+}
+
+struct episode *episode_older(const struct windows *w, const struct episode *e)
+{
+	return e->older == 0 ? NULL : &w->episodes[e->older - 1];
 }
 
 void episode_defer(struct windows *w, struct episode *e, int64_t deadline_ms)
@@ -494,9 +508,14 @@ void episode_remove(struct windows *w, struct episode *e)
 {
 	struct group *g = windows_find(w, e->hash);
 	uint32_t at = e->heap, last = --w->n_episodes;
+	uint32_t self = (uint32_t)(e - w->episodes) + 1;
+	uint32_t *p = g == NULL ? NULL : &g->episode;
 
-	if (g != NULL) {
-		g->episode = 0;
+	while (p != NULL && *p != 0 && *p != self) {
+		p = &w->episodes[*p - 1].older;
+	}
+	if (p != NULL && *p == self) {
+		*p = e->older;
 	}
 	if (at != last) {
 		heap_put(w, at, w->heap[last]);
@@ -505,7 +524,7 @@ void episode_remove(struct windows *w, struct episode *e)
 	w->text_bytes -= e->values_n;
 	free(e->values);
 	*e = (struct episode){.next_free = w->free_episode};
-	w->free_episode = (uint32_t)(e - w->episodes) + 1;
+	w->free_episode = self;
 }
 
 size_t episode_texts(const struct episode *e,

@@ -29,9 +29,9 @@
 struct rule;
 
 enum {
-	GROUP_INLINE = 4,    /* stamps inside the group */
-	STAMPS_MAX = 8192,   /* in one group */
-	STAGE_BITS = 4,      /* a stamp is time_ms << 4 | stage */
+	GROUP_INLINE = 4,    /* cells inside the group */
+	CELLS_MAX = 8192,    /* in one group */
+	STAGE_BITS = 4,      /* a stamp is time_ms << 4 | stage << 1 | done */
 	GROUP_VALUE_MAX = 256, /* bytes of a group value kept by an episode ... */
 	EPISODE_LINE_MAX = 512, /* ... and of a line */
 	EPISODE_TEXTS = 16,     /* values and lines of one episode */
@@ -41,14 +41,17 @@ enum {
 struct group {
 	uint64_t hash;     /* never 0 */
 	int64_t until_ms;  /* when the watermark is here, it is over */
+	/* Events, ascending: a cell is a stamp, or of a group of width 2 a stamp
+	 * and a value. */
 	union {
 		int64_t in[GROUP_INLINE];
 		int64_t *out;
-	} stamps;          /* ascending */
+	} cells;
 	uint64_t evidence; /* chain in the ring */
-	uint16_t n;        /* stamps */
-	uint16_t room;     /* of stamps.out; 0: they are in the slot */
-	uint32_t episode;  /* index + 1, or 0 */
+	uint16_t n;        /* events */
+	uint8_t room_log;  /* 2^room_log cells in cells.out; 0: they are in here */
+	uint8_t width;     /* cells of an event: 1 or 2 */
+	uint32_t episode;  /* index + 1 of the newest that is open, or 0 */
 };
 _Static_assert(sizeof(struct group) == 64, "one cache line");
 
@@ -58,14 +61,16 @@ struct episode {
 	int64_t since_ms;        /* first_ms when it was new: its identity */
 	int64_t first_ms, last_ms;
 	int64_t boundary_ms;     /* the event that made the condition true */
-	uint64_t base;           /* counted from first to boundary */
-	uint64_t after;          /* counted behind the boundary */
+	uint64_t base;           /* events still kept from first to boundary */
+	uint64_t after;          /* all others that it counts */
 	uint64_t told;           /* the count that was last told */
+	int64_t told_first_ms;   /* the first_ms that was last told */
 	int64_t touched_ms;      /* silence counts from the watermark at its last
 				  * event, plus the timespan */
 	int64_t deadline_ms;     /* in the heap: it may be later, not earlier */
 	uint32_t heap;           /* where in the heap */
 	uint32_t next_free;
+	uint32_t older;          /* of the same group: index + 1, or 0 */
 	bool frozen; /* no line can come any more that would move its beginning */
 	char *values;            /* group values, then evidence lines, each with
 				  * a length in front */
@@ -128,8 +133,8 @@ static inline void windows_prefetch_stamps(const struct windows *w, uint64_t has
 			return;
 		}
 		g = &w->groups[p->group - 1];
-		if (g->room > 0 && g->n > 0) {
-			__builtin_prefetch(&g->stamps.out[g->n - 1], 1);
+		if (g->room_log > 0 && g->n > 0) {
+			__builtin_prefetch(&g->cells.out[g->n * g->width - 1], 1);
 		}
 	}
 }
@@ -141,17 +146,25 @@ void windows_sweep(struct windows *w, int64_t now_ms);
  * group holds. */
 void windows_fit(struct windows *w);
 
-static inline int64_t *group_stamps(struct group *g)
+static inline int64_t *group_cells(struct group *g)
 {
-	return g->room > 0 ? g->stamps.out : g->stamps.in;
+	return g->room_log > 0 ? g->cells.out : g->cells.in;
 }
-/* Puts `copies` of stamp at their place; when there is no room, the oldest go
- * (and count as evicted).  Returns the index of the last copy. */
+static inline int64_t group_stamp(struct group *g, size_t i)
+{
+	return group_cells(g)[i * g->width];
+}
+static inline int64_t group_value(struct group *g, size_t i)
+{
+	return group_cells(g)[i * g->width + 1];
+}
+/* Puts `copies` of an event at their place, behind its equals; when there is no
+ * room, the oldest go (and count as evicted).  Returns the index of the last copy. */
 size_t group_insert(struct windows *w, struct group *g, int64_t stamp,
-		    size_t copies);
-/* Drops stamps [from, to). */
+		    int64_t value, size_t copies);
+/* Drops events [from, to). */
 void group_cut(struct windows *w, struct group *g, size_t from, size_t to);
-/* Index of the first stamp >= bound. */
+/* Index of the first event whose stamp is >= bound. */
 size_t group_bound(struct group *g, int64_t bound);
 
 /* A new episode of the group in the heap, with a copy of the values and of the
@@ -160,7 +173,9 @@ size_t group_bound(struct group *g, int64_t bound);
 struct episode *episode_add(struct windows *w, struct group *g,
 			    const struct slice *values, size_t n_values,
 			    const struct slice *lines, size_t n_lines);
+/* The group's newest to be made, and the one made before; NULL: none. */
 struct episode *episode_of(const struct windows *w, const struct group *g);
+struct episode *episode_older(const struct windows *w, const struct episode *e);
 /* Sets the deadline to what it really is. */
 void episode_defer(struct windows *w, struct episode *e, int64_t deadline_ms);
 /* The one with the earliest deadline, or NULL. */

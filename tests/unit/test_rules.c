@@ -356,16 +356,26 @@ static const struct wrong wrongs[] = {
 	{"title: t\nlogsource:\n  product: windows\ndetection:\n  s: x\n"
 	 "  condition: s\n", "3:12: logs of product \"windows\""},
 	{"title: t\ncorrelation:\n  type: event_count\n", "3:3: rules must name"},
-	{"title: t\ncorrelation:\n  type: value_sum\n  rules: x\n",
-	 "3:9: correlation type \"value_sum\" is not supported yet"},
+	{"title: t\ncorrelation:\n  type: value_sum\n  rules: x\n  timespan: 5m\n"
+	 "  condition:\n    gte: 5\n", "7:5: the condition needs a field"},
+	{"title: t\ncorrelation:\n  type: value_avg\n  rules: x\n  timespan: 5m\n"
+	 "  condition:\n    field: [source.port, source.ip]\n    gte: 5\n",
+	 "7:26: field takes one field"},
+	{"title: t\ncorrelation:\n  type: temporal\n  rules: x\n  timespan: 5m\n"
+	 "  condition:\n    gte: 2\n", "7:5: no window with an event in it fulfils this"},
+	{"title: t\ncorrelation:\n  type: event_count\n  rules: x\n  timespan: 5m\n"
+	 "  condition:\n    field: User\n", "7:5: the condition compares nothing"},
+	{"title: t\ncorrelation:\n  type: event_count\n  rules: x\n  timespan: 5m\n"
+	 "  condition:\n    field: User\n    gte: 2\n",
+	 "7:5: field is for the value_ correlations"},
 	{"title: t\ncorrelation:\n  type: often\n  rules: x\n",
 	 "3:9: \"often\" is no correlation type"},
 	{"title: t\ncorrelation:\n  type: event_count\n  rules: x\n  timespan: 5\n",
 	 "5:13: timespan must be"},
 	{"title: t\ncorrelation:\n  type: event_count\n  rules: x\n  timespan: 5m\n",
-	 "3:3: event_count needs a condition"},
+	 "3:3: the correlation needs a condition"},
 	{"title: t\ncorrelation:\n  type: event_count\n  rules: x\n  timespan: 5m\n"
-	 "  condition:\n    gt: 5\n    lt: 4\n", "7:5: no count"},
+	 "  condition:\n    gt: 5\n    lt: 4\n", "7:5: no window"},
 	{"title: t\ncorrelation:\n  type: event_count\n  rules: nobody\n"
 	 "  timespan: 5m\n  condition:\n    gte: 5\n",
 	 "4:10: no rule has the name or id \"nobody\""},
