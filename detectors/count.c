@@ -479,7 +479,8 @@ void count_event(struct detect *d, const struct occurrence *o)
 	if (o->more) {
 		return;
 	}
-	if (STAMP_MS(group_stamp(g, g->n - 1)) == t && (end == TIME_NONE || t - end >= r->timespan_ms)) {
+	if (STAMP_MS(group_stamp(g, g->n - 1)) == t &&
+	    (end == TIME_NONE || t - end >= r->timespan_ms)) {
 		judge_newest(d, o, o->weight - copies);
 	} else {
 		judge_anew(d, o, o->weight - copies);
