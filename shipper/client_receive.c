@@ -121,15 +121,13 @@ static void pass_on_streams(struct shipper *sh, struct slice list)
 	buf_fini(&raised);
 }
 
-/* true: this is another store than before. */
-static bool take_keys(struct client *c, const struct welcome *w)
+static void take_keys(struct client *c, const struct welcome *w)
 {
 	struct shipper *sh = c->sh;
 	bool same = sh->has_store &&
 		    memcmp(sh->store_id, w->store_id, sizeof w->store_id) == 0;
-	bool moved = sh->has_store && !same;
 
-	if (moved) {
+	if (sh->has_store && !same) {
 		leave_store(c);
 	}
 	if (!same || sh->n_keys != w->n_keys ||
@@ -145,7 +143,6 @@ static bool take_keys(struct client *c, const struct welcome *w)
 	}
 	sh->window_log = w->window_log;
 	sh->segment_decoded_max = w->max_segment_decoded;
-	return moved;
 }
 
 static bool sealed_to(const struct seg *s, const struct shipper *sh)
@@ -162,17 +159,17 @@ static bool sealed_to(const struct seg *s, const struct shipper *sh)
 }
 
 /* What can't be continued as it is: another content stands under its name, or it was
- * sealed for another store, which this one can't open.  What can be read again is
- * sealed anew. */
-static void seal_anew(struct shipper *sh, bool moved)
+ * sealed for another store, which this one can't open.  (Whether there was another one
+ * may be forgotten: it is in the state that is saved, the segment is in the spool.)
+ * What can be read again is sealed anew. */
+static void seal_anew(struct shipper *sh)
 {
 	for (int i = 0; i < QUEUE_NR; i++) {
 		struct lane_state *ln = &sh->lanes[i];
 		struct seg *s = ln->first;
 
 		while (s != NULL && !s->doubtful &&
-		       !((moved || sh->elsewhere.any) &&
-			 ln->lane == LANE_FILE && !sealed_to(s, sh))) {
+		       !(ln->lane == LANE_FILE && !sealed_to(s, sh))) {
 			s = s->next;
 		}
 		if (s != NULL && ln->lane == LANE_FILE) {
@@ -187,7 +184,6 @@ static void on_welcome(struct client *c, struct slice payload)
 {
 	struct shipper *sh = c->sh;
 	struct welcome w;
-	bool moved;
 	int rc = welcome_decode(&w, payload);
 
 	if (rc == 0 && c->state != GREETING) {
@@ -205,7 +201,7 @@ static void on_welcome(struct client *c, struct slice payload)
 		protocol_error(c, "welcome", rc);
 		return;
 	}
-	moved = take_keys(c, &w);
+	take_keys(c, &w);
 	log_info("connected", "collector=%s port=%u", client_host(c)->name,
 		 client_host(c)->port);
 	client_enter(c, WELCOME);
@@ -222,7 +218,7 @@ static void on_welcome(struct client *c, struct slice payload)
 		}
 	}
 	pass_on_streams(sh, w.streams);
-	seal_anew(sh, moved);
+	seal_anew(sh);
 	client_pump(c);
 	shipper_room_now(sh);
 }
