@@ -248,12 +248,43 @@ static bool longer_line(struct context *c, struct slice m)
 		group(c, name);
 		return true;
 	}
-	if (TAKE(&m, "removed group ") && take_quoted(&m, &name)) {
+	if ((TAKE(&m, "removed group ") || TAKE(&m, "removed shadow group ")) &&
+	    take_quoted(&m, &name)) {
 		SAY(c, "iam", "deletion", "group_deleted");
 		group(c, name);
 		return true;
 	}
 	return false;
+}
+
+/* groupmod: "group changed in FILE (group NAME/GID, new name: N)"; gpasswd: "members of group G
+ * set by A to U,U", "administrators of ..", "password of group G {changed|removed} by A". */
+static bool group_line(struct context *c, struct slice m)
+{
+	struct slice name, file, by;
+
+	SAY(c, "iam", "change", "group_changed");
+	if (TAKE(&m, "group changed in ")) {
+		if (!take_before(&m, SLICE_LIT(" (group "), &file) ||
+		    !take_until(&m, '/', &name) || !ENDS(m, ")")) {
+			return false;
+		}
+		event_set(c->e, FIELD_EVENT_REASON, m);
+		group(c, name);
+		return true;
+	}
+	if (!TAKE(&m, "members of group ") && !TAKE(&m, "administrators of group ") &&
+	    !TAKE(&m, "password of group ")) {
+		return false;
+	}
+	if (!take_word(&m, &name) ||
+	    (!TAKE(&m, "set by ") && !TAKE(&m, "changed by ") && !TAKE(&m, "removed by ")) ||
+	    !take_word(&m, &by)) {
+		return false;
+	}
+	set_user(c, by);
+	group(c, name);
+	return true;
 }
 
 bool family_accounts(struct context *c)
@@ -289,5 +320,9 @@ bool family_accounts(struct context *c)
 	if (TAKE(&m, "user ")) {
 		return gpasswd_member(c, m);
 	}
-	return simple_line(c, m) || longer_line(c, m);
+	if (simple_line(c, m) || longer_line(c, m)) {
+		return true;
+	}
+	event_reset(c->e);
+	return group_line(c, m);
 }

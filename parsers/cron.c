@@ -33,6 +33,9 @@ static const struct what whats[] = {
 	WHAT("ORPHAN", "configuration", "error", "crontab_orphan"),
 	WHAT("WRONG FILE OWNER", "configuration", "error", "crontab_refused"),
 	WHAT("error", "process", "error", "cron_error"),
+	WHAT("ERROR", "process", "error", "cron_error"),
+	WHAT("PAM ERROR", "process", "error", "cron_error"),
+	WHAT("FAILED to open PAM security session", "process", "error", "cron_error"),
 };
 
 static bool busybox(struct context *c, struct slice m)

@@ -16,7 +16,7 @@ static bool set_endpoint(struct context *c, struct slice s)
 {
 	struct slice port;
 
-	if (!take_last(&s, ':', &port)) {
+	if (!take_last(&s, ':', &port) || slice_digits(port) != port.n) {
 		return false;
 	}
 	set_source(c, s);
@@ -187,7 +187,9 @@ static bool account_refused(struct context *c, struct slice m,
 	}
 	user.n -= tail.n;
 	SAY(c, "authentication", "start", "ssh_login");
-	event_set(c->e, FIELD_EVENT_REASON, slice_skip(tail, 1));
+	if (tail.n > 0) {
+		event_set(c->e, FIELD_EVENT_REASON, slice_skip(tail, 1));
+	}
 	set_user(c, user_of(user));
 	if (c->slot != NULL) {
 		slot_give(c->slot, c->e);
@@ -210,8 +212,23 @@ static bool daemon_line(struct context *c, struct slice m)
 	return false;
 }
 
+/* "Logins are restricted to the group G but user 'U' is not a member" */
+static bool not_a_member(struct context *c, struct slice m)
+{
+	struct slice group;
+
+	return take_before(&m, SLICE_LIT(" but user "), &group) &&
+	       account_refused(c, m, SLICE_LIT(" is not a member"));
+}
+
 static bool account_line(struct context *c, struct slice m)
 {
+	if (TAKE(&m, "Logins are restricted to the group ")) {
+		return not_a_member(c, m);
+	}
+	if (TAKE(&m, "Login attempt with wrong user ")) {
+		return account_refused(c, m, SLICE_NONE);
+	}
 	if (TAKE(&m, "User account ")) {
 		return account_refused(c, m, SLICE_LIT(" is locked"));
 	}

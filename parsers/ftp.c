@@ -200,22 +200,34 @@ static bool vsftpd(struct context *c, struct slice m)
 
 /* ---- proftpd ---- */
 
+/* "NAME: no such user found from HOST [ADDRESS] to ADDRESS:PORT" */
+static bool no_such_user(struct slice m, struct slice *user)
+{
+	struct slice port;
+
+	return take_last_digits(&m, &port) && TAKE_END(&m, ":") &&
+	       take_before_last(&m, SLICE_LIT(": no such user found from "), user);
+}
+
 static bool proftpd_user(struct context *c, struct slice m, bool anonymous)
 {
 	struct slice user, rest = m;
 	bool success = false;
 
-	if (TAKE_END(&m, ": Login successful.")) {
+	/* mod_sftp has no dot. */
+	if (TAKE_END(&m, ": Login successful.") || TAKE_END(&m, ": Login successful")) {
 		user = m;
 		success = true;
-	} else if (take_before_last(&rest, SLICE_LIT(" (Login failed): "),
-				    &user)) {
+	} else if (no_such_user(m, &user)) {
+		SET(c, EVENT_REASON, "no such user found");
+	} else if (take_before_last(&rest, SLICE_LIT(" (Login failed): "), &user)) {
 		TAKE_END(&rest, ".");
 		event_set(c->e, FIELD_EVENT_REASON, rest);
-	} else if (take_before_last(&rest, SLICE_LIT(": no such user found from "),
+	} else if (take_before_last(&rest, SLICE_LIT(": user is not a UserAlias from "),
 				    &user)) {
-		SET(c, EVENT_REASON, "no such user found");
+		SET(c, EVENT_REASON, "user is no alias");
 	} else if (TAKE_END(&m, ": Limit access denies login") ||
+		   TAKE_END(&m, ": Limit configuration denies login") ||
 		   TAKE_END(&m, ": AnonRejectPasswords denies login")) {
 		user = m;
 		SET(c, EVENT_REASON, "denied");
@@ -230,6 +242,33 @@ static bool proftpd_user(struct context *c, struct slice m, bool anonymous)
 }
 
 /* "HOST (NAME[ADDRESS]){: | - }TEXT" */
+/* What opens and ends a connection, without a word about who. */
+static bool proftpd_connection(struct context *c, struct slice m)
+{
+	static const struct {
+		struct slice head, type;
+	} words[] = {
+		{TEXT("FTP session opened"), TEXT("start")},
+		{TEXT("SSH2 session opened"), TEXT("start")},
+		{TEXT("FTP session closed"), TEXT("end")},
+		{TEXT("SSH2 session closed"), TEXT("end")},
+		{TEXT("FTP session timed out"), TEXT("end")},
+		{TEXT("FTP login timed out"), TEXT("end")},
+		{TEXT("Login timeout exceeded"), TEXT("end")},
+		{TEXT("Client session idle timeout"), TEXT("end")},
+		{TEXT("Connection refused (Max"), TEXT("denied")},
+	};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		if (slice_starts(m, words[i].head)) {
+			SAY(c, "network", "", "ftp_connection");
+			event_set(c->e, FIELD_EVENT_TYPE, words[i].type);
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool proftpd(struct context *c, struct slice m)
 {
 	struct slice host, name, address, user;
@@ -265,15 +304,7 @@ static bool proftpd(struct context *c, struct slice m)
 		set_user(c, m);
 		return attempt(c, false, COUNT_DAEMON);
 	}
-	if (HAS(m, "FTP session opened")) {
-		SAY(c, "network", "start", "ftp_connection");
-		return true;
-	}
-	if (HAS(m, "FTP session closed")) {
-		SAY(c, "network", "end", "ftp_connection");
-		return true;
-	}
-	return false;
+	return proftpd_connection(c, m);
 }
 
 /* ---- pure-ftpd ---- */
@@ -361,7 +392,7 @@ static void set_host(struct context *c, struct slice m)
 
 	if (TAKE_END(&m, "]") && take_last(&m, '[', &address)) {
 		set_source(c, address);
-	} else if (take_word(&m, &name)) {
+	} else if (slice_chr(m, '[') == SIZE_MAX && take_word(&m, &name)) {
 		set_source(c, name);
 	}
 }
@@ -385,6 +416,24 @@ static bool bsd_ftpd(struct context *c, struct slice m)
 		set_host(c, host);
 		set_user(c, m);
 		return attempt(c, false, COUNT_DAEMON);
+	}
+	if (TAKE(&m, "FTP LOGIN REFUSED ")) {
+		/* "[(REASON) ]FROM HOST, USER" */
+		if (!take_before(&m, SLICE_LIT("FROM "), &host) ||
+		    !take_before(&m, SLICE_LIT(", "), &host)) {
+			return false;
+		}
+		set_host(c, host);
+		set_user(c, m);
+		return attempt(c, false, COUNT_DAEMON);
+	}
+	if (TAKE(&m, "ANONYMOUS FTP LOGIN FROM ")) {
+		SET(c, AUTH_METHOD, "anonymous");
+		if (!take_before(&m, SLICE_LIT(", "), &host)) {
+			return false;
+		}
+		set_host(c, host);
+		return attempt(c, true, COUNT_DAEMON);
 	}
 	if (TAKE(&m, "FTP LOGIN FROM ")) {
 		if (!take_before(&m, SLICE_LIT(" as "), &host) &&

@@ -163,7 +163,7 @@ static bool wireguard(struct context *c, struct slice m)
 		event_set(c->e, FIELD_EVENT_ACTION, wireguards[i].action);
 		c->e->outcome = wireguards[i].outcome;
 		endpoint = slice_skip(m, wireguards[i].head.n);
-		head = m;
+		head = slice_head(m, slice_find(m, SLICE_LIT(" did not complete after ")));
 		if (take_before_last(&head, SLICE_LIT(" ("), &interface) &&
 		    take_until(&head, ')', &interface)) {
 			endpoint = interface;

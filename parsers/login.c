@@ -42,7 +42,6 @@ static void success(struct context *c)
 static bool failure(struct context *c, struct slice user)
 {
 	SAY(c, "authentication", "start", "login");
-	strip_quotes(&user);
 	if (!IS(user, "(unknown)") && !IS(user, "UNKNOWN")) {
 		set_user(c, user);
 	}
@@ -84,8 +83,13 @@ static bool failed_login(struct context *c, struct slice m)
 	if (TAKE(&where, " FROM ")) {
 		ctx_slot_place(c, SLOTS_OTHER, where);
 		set_source(c, where);
-	} else {
+	} else if (TAKE(&user, "'") || TAKE(&user, "`")) {
 		set_place(c, where);
+		if (!TAKE_END(&user, "'")) {
+			return false; /* The line was cut. */
+		}
+	} else {
+		return false;
 	}
 	if (m.n > 0) {
 		event_set(c->e, FIELD_EVENT_REASON, m);
@@ -134,6 +138,77 @@ static bool quoted_user(struct context *c, struct slice m)
 	return failure(c, user);
 }
 
+/* shadow without PAM: one user in quotes, and where he is. */
+static bool refused(struct context *c, struct slice m)
+{
+	static const struct slice heads[] = {
+		TEXT("no shadow password for "),
+		TEXT("exceeded failure limit for "),
+		TEXT("invalid login time for "),
+	};
+
+	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+		struct slice rest = slice_skip(m, heads[i].n);
+
+		if (slice_starts(m, heads[i])) {
+			event_set(c->e, FIELD_EVENT_REASON, slice_trim(heads[i]));
+			return quoted_user(c, rest);
+		}
+	}
+	if (TAKE(&m, "LOGIN '")) {
+		struct slice user = m;
+
+		SET(c, EVENT_REASON, "refused");
+		return take_before(&m, SLICE_LIT("' REFUSED "), &user) && failure(c, user);
+	}
+	if (TAKE(&m, "ILLEGAL ROOT LOGIN ")) {
+		SET(c, EVENT_REASON, "refused");
+		set_place(c, slice(m.p - 1, m.n + 1));
+		return failure(c, SLICE_LIT("root"));
+	}
+	return false;
+}
+
+/* "[N ]LOGIN FAILURE[S] {FROM HOST|ON TTY}[, USER]"; "login on TTY as USER" */
+static bool bsd(struct context *c, struct slice m)
+{
+	struct slice digits, place, user;
+	uint64_t n = 1;
+
+	if (TAKE(&m, "login on ")) {
+		if (!take_word(&m, &place) || !TAKE(&m, "as ")) {
+			return false;
+		}
+		SAY(c, "authentication", "start", "login");
+		event_set(c->e, FIELD_AUTH_TTY, place);
+		set_user(c, m);
+		success(c);
+		return true;
+	}
+	if (take_digits(&m, &digits) && (!slice_to_u64(digits, 1000, &n) || !TAKE(&m, " "))) {
+		return false;
+	}
+	if (!TAKE(&m, "LOGIN FAILURE")) {
+		return false;
+	}
+	TAKE(&m, "S");
+	place = m;
+	if (take_before(&place, SLICE_LIT(", "), &m)) {
+		user = place;
+		set_user(c, user);
+	}
+	if (TAKE(&m, " FROM ")) {
+		set_source(c, m);
+	} else if (TAKE(&m, " ON ")) {
+		event_set(c->e, FIELD_AUTH_TTY, m);
+	} else {
+		return false;
+	}
+	SAY(c, "authentication", "start", "login");
+	say_failure(c, COUNT_DAEMON, (uint32_t)n);
+	return true;
+}
+
 bool family_login(struct context *c)
 {
 	struct slice m = c->m, user;
@@ -153,10 +228,10 @@ bool family_login(struct context *c)
 		SET(c, EVENT_REASON, "too many login tries");
 		return true;
 	}
-	if (TAKE(&m, "ROOT LOGIN ON ")) {
+	if (TAKE(&m, "ROOT LOGIN ON ") || TAKE(&m, "ROOT LOGIN (root) ON ")) {
 		return logged_in(c, m, true);
 	}
-	if (TAKE(&m, "LOGIN ON ")) {
+	if (TAKE(&m, "LOGIN ON ") || TAKE(&m, "DIALUP AT ")) {
 		return logged_in(c, m, false);
 	}
 	if (TAKE(&m, "invalid password for ")) {
@@ -165,6 +240,9 @@ bool family_login(struct context *c)
 	if (TAKE(&m, "ROOT LOGIN ") || TAKE(&m, "root login")) {
 		/* shadow, busybox */
 		SAY(c, "authentication", "start", "login");
+		if (HAS(m, "on '")) {
+			m = slice(m.p - 1, m.n + 1);
+		}
 		if (m.n > 0 && m.p[0] != ' ') {
 			return false;
 		}
@@ -181,13 +259,5 @@ bool family_login(struct context *c)
 		success(c);
 		return true;
 	}
-	if (TAKE(&m, "LOGIN FAILURE ")) {
-		if (TAKE(&m, "FROM ")) {
-			set_source(c, m);
-		}
-		SAY(c, "authentication", "start", "login");
-		say_failure(c, COUNT_DAEMON, 1);
-		return true;
-	}
-	return false;
+	return refused(c, m) || bsd(c, c->m);
 }

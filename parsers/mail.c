@@ -162,6 +162,7 @@ static const struct slice auth_failures[] = {
 	TEXT("Invalid username"),
 	TEXT("Empty username"),
 	TEXT("allow_nets check failed: "),
+	TEXT("Authentication failure due to policy server refusal"),
 };
 
 static bool auth_failure(struct slice m)
@@ -315,6 +316,25 @@ static bool postfix_accepted(struct context *c, struct slice m)
 	return true;
 }
 
+/* "ID: reject: COMMAND from CLIENT: TEXT", "ID: milter-reject: ..", and what clients do who
+ * speak no SMTP; ID is NOQUEUE as a rule. */
+static bool postfix_refused(struct context *c, struct slice m)
+{
+	struct slice id, rest = m;
+
+	SAY(c, "email", "denied", "mail_rejected");
+	if (TAKE(&m, "improper command pipelining after ") || TAKE(&m, "SSL_accept error ")) {
+		m = slice(m.p - 1, m.n + 1);
+	} else if (!take_before(&rest, SLICE_LIT(": "), &id) ||
+		   memchr(id.p, ' ', id.n) != NULL ||
+		   (!TAKE(&rest, "reject: ") && !TAKE(&rest, "milter-reject: "))) {
+		return false;
+	} else {
+		m = rest;
+	}
+	return take_before(&m, SLICE_LIT(" from "), &id) && take_client(c, &m);
+}
+
 /* What smtpd says of its connections. */
 static bool postfix_connection(struct context *c, struct slice m)
 {
@@ -335,11 +355,7 @@ static bool postfix_connection(struct context *c, struct slice m)
 		event_set(c->e, FIELD_EVENT_REASON, head);
 		return take_client(c, &m) && m.n == 0;
 	}
-	if (TAKE(&m, "NOQUEUE: reject: ") && take_before(&m, SLICE_LIT(" from "), &head)) {
-		SAY(c, "email", "denied", "mail_rejected");
-		return take_client(c, &m);
-	}
-	return false;
+	return postfix_refused(c, m);
 }
 
 static bool postfix(struct context *c, struct slice m)

@@ -1,9 +1,9 @@
 /* openvpn servers.
  *
  * Source: OpenVPN 2.6.14 src/openvpn/ssl.c (key_method_2_read, session_move_active),
- * ssl_verify.c (verify_user_pass, verify_cert), multi.c (multi_prefix), push.c
- * (send_control_channel_string), socket.c (link_socket_set_outgoing_addr,
- * print_link_socket_actual).
+ * ssl_verify.c (verify_user_pass, verify_cert), crypto.c, tls_crypt.c, multi.c
+ * (multi_prefix), push.c (send_control_channel_string), socket.c
+ * (link_socket_set_outgoing_addr, print_link_socket_actual), plugins/auth-pam/auth-pam.c.
  *
  * "[NAME/]ADDRESS:PORT TEXT": NAME is a certificate's or a user's.  The lines of one
  * ADDRESS:PORT are one connection.  "Peer Connection Initiated" says that keys are
@@ -105,6 +105,7 @@ static bool auth_error(struct context *c, struct slice m)
 	}
 	return (HAS(m, "Auth Username/Password was not provided") ||
 		HAS(m, "Username (") || HAS(m, "username attempted to change") ||
+		HAS(m, "TLS object CN") ||
 		HAS(m, "--client-config-dir authentication failed")) &&
 	       failed(c, "password", m, COUNT_DAEMON);
 }
@@ -157,6 +158,62 @@ static bool answered(struct context *c, struct slice m)
 	return false;
 }
 
+/* One line of these comes of a certificate that is refused. */
+static bool verify_error(struct slice m)
+{
+	return TAKE(&m, "VERIFY ") &&
+	       (HAS(m, "ERROR: ") || HAS(m, "KU ERROR") || HAS(m, "EKU ERROR") ||
+		HAS(m, "X509NAME ERROR: ") || HAS(m, "SCRIPT ERROR: ") ||
+		HAS(m, "PLUGIN ERROR: ") || HAS(m, "CRL: "));
+}
+
+/* "TLS Error: TLS handshake failed", "TLS Error: cannot locate HMAC in incoming packet from
+ * [AF_INET]ADDRESS:PORT": nobody that could be told from a port scan. */
+static bool handshake_error(struct context *c, struct slice m)
+{
+	static const struct slice texts[] = {
+		TEXT("TLS Error: TLS handshake failed"),
+		TEXT("TLS Error: TLS key negotiation failed"),
+		TEXT("TLS Error: cannot locate HMAC in incoming packet from "),
+		TEXT("TLS Error: incoming packet authentication failed from "),
+		TEXT("TLS Error: tls-crypt unwrapping failed from "),
+		TEXT("tls-crypt unwrap error: "),
+	};
+
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		if (!slice_starts(m, texts[i])) {
+			continue;
+		}
+		SAY(c, "network", "end", "vpn_handshake");
+		c->e->outcome = OUTCOME_FAILURE;
+		m = slice_skip(m, texts[i].n);
+		if (TAKE(&m, "[AF_INET]") || TAKE(&m, "[AF_INET6]")) {
+			set_peer(c, m);
+		}
+		return true;
+	}
+	return false;
+}
+
+/* "[PLUGIN ]AUTH-PAM: BACKGROUND: user 'U' failed to authenticate: TEXT": the attempt itself
+ * is told by "TLS Auth Error". */
+static bool pam_plugin(struct context *c, struct slice m)
+{
+	struct slice user;
+
+	TAKE(&m, "PLUGIN ");
+	if (!TAKE(&m, "AUTH-PAM: BACKGROUND: user '") ||
+	    !take_before_last(&m, SLICE_LIT("' failed to authenticate: "), &user)) {
+		return false;
+	}
+	SAY(c, "authentication", "info", "vpn_login");
+	SET(c, AUTH_METHOD, "password");
+	event_set(c->e, FIELD_EVENT_REASON, m);
+	set_user(c, user);
+	c->e->outcome = OUTCOME_FAILURE;
+	return true;
+}
+
 static bool text(struct context *c, struct slice m)
 {
 	struct slice name, rest = m;
@@ -167,13 +224,10 @@ static bool text(struct context *c, struct slice m)
 	if (TAKE(&m, "SENT CONTROL [")) {
 		return answered(c, m);
 	}
-	if (HAS(m, "VERIFY ERROR: ")) {
+	if (verify_error(m)) {
 		return failed(c, "certificate", m, COUNT_DAEMON);
 	}
-	if (HAS(m, "TLS Error: TLS handshake failed") ||
-	    HAS(m, "TLS Error: TLS key negotiation failed")) {
-		SAY(c, "network", "end", "vpn_handshake");
-		c->e->outcome = OUTCOME_FAILURE;
+	if (handshake_error(c, m) || pam_plugin(c, m)) {
 		return true;
 	}
 	if (TAKE(&m, "TLS Auth Error: ") || TAKE(&m, "TLS Error: ")) {

@@ -11,7 +11,7 @@
  * The attacker may choose ruser (FTP daemons put the user's name there), user, and,
  * where a daemon looks up names, rhost, though no blank gets into that.
  */
-#include "parsers/family.h"
+#include "parsers/pam.h"
 
 struct origin {
 	struct slice ruser, rhost, user;
@@ -67,15 +67,9 @@ static void split_origin(struct slice s, bool local, struct origin *o)
 	*o = readings == 1 ? one : (struct origin){.ruser = SLICE_NONE};
 }
 
-struct service {
-	struct slice name;
-	struct slice action;
-	bool own_line; /* the program itself tells of success */
-};
-
 #define SERVICE(name, action, own) {TEXT(name), TEXT(action), own}
 
-static const struct service services[] = {
+static const struct pam_service services[] = {
 	SERVICE("sshd", "ssh_login", true),
 	SERVICE("sudo", "sudo", true),
 	SERVICE("sudo-i", "sudo", true),
@@ -108,10 +102,10 @@ static const struct service services[] = {
 	SERVICE("openvpn", "vpn_login", true),
 };
 
-static const struct service other_service =
+static const struct pam_service other_service =
 	SERVICE("", "login", false);
 
-static const struct service *find_service(struct slice name)
+static const struct pam_service *find_service(struct slice name)
 {
 	for (size_t i = 0; i < sizeof services / sizeof *services; i++) {
 		if (slice_eq_short(services[i].name, name)) {
@@ -121,20 +115,19 @@ static const struct service *find_service(struct slice name)
 	return &other_service;
 }
 
-static bool is(const struct service *s, const char *action)
+static bool is(const struct pam_service *s, const char *action)
 {
 	return slice_eq(s->action, slice_str(action));
 }
 
-static void authentication(struct context *c, const struct service *s)
+void pam_authentication(struct context *c, const struct pam_service *s)
 {
 	SAY(c, "authentication", "start", "");
 	event_set(c->e, FIELD_EVENT_ACTION, s->action);
 }
 
 /* sudo logs without a pid as a rule: then its lines are joined by user. */
-static void find_slot(struct context *c, unsigned slots_family,
-		      struct slice user)
+void pam_find_slot(struct context *c, unsigned slots_family, struct slice user)
 {
 	if (c->h->pid.n > 0) {
 		ctx_slot(c, slots_family);
@@ -144,7 +137,7 @@ static void find_slot(struct context *c, unsigned slots_family,
 }
 
 /* The address that an earlier line of the process gave for PAM's host name. */
-static void fill_in(struct context *c)
+void pam_fill_in(struct context *c)
 {
 	struct event e;
 	bool named = event_has(c->e, FIELD_SOURCE_ADDRESS);
@@ -166,7 +159,7 @@ static void fill_in(struct context *c)
 
 /* A process that goes on for other users (openvpn's plugin, dovecot's worker) has told of one
  * attempt and now tells of another: whose that was says nothing of this one. */
-static void another(struct context *c, unsigned slots_family)
+void pam_another(struct context *c, unsigned slots_family)
 {
 	struct slot *s = c->slot;
 
@@ -179,7 +172,7 @@ static void another(struct context *c, unsigned slots_family)
 
 /* "authentication failure; ..." (n = 1) and "n more authentication failures; ..." */
 static bool failures(struct context *c, struct slice m, uint32_t n, bool more,
-		     bool unix_module, const struct service *s,
+		     bool unix_module, const struct pam_service *s,
 		     unsigned slots_family)
 {
 	struct slice head, tty;
@@ -196,12 +189,12 @@ static bool failures(struct context *c, struct slice m, uint32_t n, bool more,
 	} else {
 		return false;
 	}
-	authentication(c, s);
+	pam_authentication(c, s);
 	SET(c, EVENT_REASON, "authentication failure");
 	if (tty.n > 0) {
 		event_set(c->e, FIELD_AUTH_TTY, tty);
 	}
-	find_slot(c, slots_family, o.ruser.n > 0 ? o.ruser : o.user);
+	pam_find_slot(c, slots_family, o.ruser.n > 0 ? o.ruser : o.user);
 	if (is(s, "login")) {
 		ctx_slot_place(c, slots_family, o.rhost.n > 0 ? o.rhost : tty);
 	}
@@ -209,7 +202,7 @@ static bool failures(struct context *c, struct slice m, uint32_t n, bool more,
 		slot_again(c->slot);
 	}
 	if (!more && unix_module) {
-		another(c, slots_family);
+		pam_another(c, slots_family);
 	}
 	if (is(s, "su") || is(s, "sudo")) {
 		/* ruser asks to become user. */
@@ -229,7 +222,7 @@ static bool failures(struct context *c, struct slice m, uint32_t n, bool more,
 	set_source(c, o.rhost);
 	say_failure(c, unix_module ? COUNT_PAM : COUNT_PAM_OTHER, n);
 	if (!is(s, "login") || c->h->pid.n > 0) {
-		fill_in(c);
+		pam_fill_in(c);
 	}
 	return true;
 }
@@ -247,7 +240,7 @@ static struct slice without_uid(struct slice name)
 }
 
 /* "session opened for user NAME[(uid=N)] by [NAME](uid=N)" */
-static bool opened(struct context *c, struct slice m, const struct service *s,
+static bool opened(struct context *c, struct slice m, const struct pam_service *s,
 		   unsigned slots_family)
 {
 	struct slice user = m, by = m;
@@ -255,7 +248,12 @@ static bool opened(struct context *c, struct slice m, const struct service *s,
 	if (TAKE_END(&user, " by (uid=0)")) {
 		by = SLICE_NONE; /* nobody: nearly always so */
 	} else if (take_before_last(&by, SLICE_LIT(" by "), &user)) {
+		if (!ENDS(by, ")")) {
+			return false; /* The line was cut. */
+		}
 		by = without_uid(by);
+	} else if (ENDS(m, " by")) {
+		return false;
 	} else {
 		user = m;
 		by = SLICE_NONE;
@@ -271,7 +269,7 @@ static bool opened(struct context *c, struct slice m, const struct service *s,
 	} else {
 		set_user(c, user);
 	}
-	find_slot(c, slots_family, user);
+	pam_find_slot(c, slots_family, user);
 	if (c->slot != NULL) {
 		slot_give(c->slot, c->e);
 	}
@@ -288,152 +286,46 @@ static bool closed(struct context *c, struct slice user, unsigned slots_family)
 {
 	SAY(c, "session", "end", "session_closed");
 	set_user(c, user);
-	find_slot(c, slots_family, user);
+	pam_find_slot(c, slots_family, user);
 	if (c->slot != NULL) {
 		slot_give(c->slot, c->e);
 	}
 	return true;
 }
 
-/* A refusal that names its user; the daemon's or pam_unix's line counts it. */
-static bool refused(struct context *c, struct slice user, struct slice reason,
-		    const struct service *s, unsigned slots_family)
+/* "authentication success; logname=.. user=NAME", of pam_sss: who it is, and that more is to
+ * come.  The line that counts is the daemon's or the session's. */
+static bool passed(struct context *c, struct slice m, const struct pam_service *s)
 {
-	authentication(c, s);
-	event_set(c->e, FIELD_EVENT_REASON, reason);
-	set_user(c, user);
-	find_slot(c, slots_family, user);
-	say_failure(c, COUNT_FLOOR, 1);
-	fill_in(c);
+	struct slice head;
+	struct origin o;
+
+	if (!take_before(&m, SLICE_LIT(" ruser="), &head)) {
+		return false;
+	}
+	split_origin(m, is(s, "su") || is(s, "sudo"), &o);
+	if (!o.has_user) {
+		return false;
+	}
+	pam_authentication(c, s);
+	SET(c, EVENT_TYPE, "info");
+	set_user(c, o.user);
+	set_source(c, o.rhost);
+	c->e->outcome = OUTCOME_SUCCESS;
 	return true;
 }
 
-/* Modules that say no in words of their own. */
-static bool refusals(struct context *c, struct slice m, const struct service *s,
-		     unsigned slots_family)
-{
-	struct slice user, rest, code;
-
-	if (TAKE(&m, "Consecutive login failures for user ")) {
-		if (!TAKE_END(&m, " account temporarily locked")) {
-			return false;
-		}
-		SAY(c, "iam", "change", "account_locked");
-		set_user(c, m);
-		c->e->outcome = OUTCOME_FAILURE;
-		find_slot(c, slots_family, m);
-		fill_in(c);
-		return true;
-	}
-	if (TAKE(&m, "access denied for user `")) {
-		rest = m;
-		if (!TAKE_END(&rest, "'") ||
-		    !take_before_last(&rest, SLICE_LIT("' from `"), &user)) {
-			return false;
-		}
-		set_source(c, rest);
-		return refused(c, user, SLICE_LIT("access denied"), s,
-			       slots_family);
-	}
-	if (TAKE(&m, "Refused user ")) {
-		return take_before_last(&m, SLICE_LIT(" for service "), &user) &&
-		       refused(c, user, SLICE_LIT("listed"), s, slots_family);
-	}
-	if (TAKE(&m, "received for user ")) {
-		rest = m;
-		/* sssd: "received for user NAME: N (TEXT)" */
-		return take_before_last(&rest, SLICE_LIT(" ("), &code) &&
-		       take_before_last(&code, SLICE_LIT(": "), &user) &&
-		       TAKE_END(&rest, ")") &&
-		       refused(c, user, rest, s, slots_family);
-	}
-	if (TAKE(&m, "user ")) {
-		/* pam_tally2: "user NAME (UID) tally N, deny N" */
-		rest = m;
-		if (!take_before_last(&rest, SLICE_LIT(" tally "), &user) ||
-		    !take_last(&user, ' ', &code)) {
-			return false;
-		}
-		return refused(c, user, SLICE_LIT("too many failures"), s,
-			       slots_family);
-	}
-	if (TAKE(&m, "account ")) {
-		/* pam_unix: "account NAME has expired (account expired)" */
-		return take_before_last(&m, SLICE_LIT(" has expired ("), &user) &&
-		       refused(c, user, SLICE_LIT("account expired"), s,
-			       slots_family);
-	}
-	return false;
-}
-
-/* The rest, which makes no attempt of its own. */
-static bool remarks(struct context *c, struct slice m, const struct service *s,
-		    unsigned slots_family)
-{
-	struct slice head;
-
-	if (IS(m, "check pass; user unknown")) {
-		/* The failure with its address is the next line. */
-		authentication(c, s);
-		SET(c, EVENT_TYPE, "info");
-		SET(c, EVENT_REASON, "user unknown");
-		find_slot(c, slots_family, SLICE_NONE);
-		c->e->outcome = OUTCOME_FAILURE;
-		another(c, slots_family);
-		if (c->slot != NULL) {
-			slot_give(c->slot, c->e);
-		}
-		return true;
-	}
-	if (TAKE(&m, "requirement ")) {
-		if (!take_before_last(&m, SLICE_LIT(" met by user \""), &head) ||
-		    !TAKE_END(&m, "\"")) {
-			return false;
-		}
-		authentication(c, s);
-		SET(c, EVENT_TYPE, "info");
-		set_user(c, m);
-		return true;
-	}
-	if (TAKE(&m, "auth could not identify password for [")) {
-		if (!TAKE_END(&m, "]")) {
-			return false;
-		}
-		authentication(c, s);
-		SET(c, EVENT_TYPE, "info");
-		SET(c, EVENT_REASON, "no password given");
-		set_user(c, m);
-		c->e->outcome = OUTCOME_UNKNOWN;
-		return true;
-	}
-	if (TAKE(&m, "user \"")) { /* to change the password of */
-		if (!TAKE_END(&m, "\" does not exist in /etc/passwd")) {
-			return false;
-		}
-		authentication(c, s);
-		SET(c, EVENT_TYPE, "info");
-		SET(c, EVENT_REASON, "user unknown");
-		set_user(c, m);
-		c->e->outcome = OUTCOME_FAILURE;
-		return true;
-	}
-	if (IS(m, "conversation failed")) {
-		authentication(c, s);
-		SET(c, EVENT_TYPE, "info");
-		c->e->outcome = OUTCOME_UNKNOWN;
-		return true;
-	}
-	return false;
-}
-
 static bool module_message(struct context *c, struct slice m, bool unix_module,
-			   const struct service *s, unsigned slots_family)
+			   const struct pam_service *s, unsigned slots_family)
 {
 	struct slice digits;
 	uint64_t n;
 
 	if (TAKE(&m, "authentication failure; ")) {
 		return failures(c, m, 1, false, unix_module, s, slots_family);
+	}
+	if (TAKE(&m, "authentication success; ")) {
+		return passed(c, m, s);
 	}
 	if (TAKE(&m, "session opened for user ")) {
 		return opened(c, m, s, slots_family);
@@ -454,7 +346,7 @@ static bool module_message(struct context *c, struct slice m, bool unix_module,
 		return failures(c, m, (uint32_t)n, true, unix_module, s,
 				slots_family);
 	}
-	return refusals(c, m, s, slots_family) || remarks(c, m, s, slots_family);
+	return pam_module_line(c, m, s, slots_family);
 }
 
 bool pam_message(struct context *c, unsigned slots_family)

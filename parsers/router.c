@@ -11,6 +11,14 @@
  */
 #include "parsers/family.h"
 
+static struct slice unquoted(struct slice user)
+{
+	if (user.n >= 2 && user.p[0] == '\'' && user.p[user.n - 1] == '\'') {
+		return slice(user.p + 1, user.n - 2);
+	}
+	return user;
+}
+
 static bool login(struct context *c, struct slice user, struct slice address,
 		  bool success)
 {
@@ -20,9 +28,6 @@ static bool login(struct context *c, struct slice user, struct slice address,
 	TAKE_END(&user, " on HTTPS");
 	TAKE_END(&user, " on HTTP");
 	TAKE_END(&user, " on SSH");
-	if (user.n >= 2 && user.p[0] == '\'' && user.p[user.n - 1] == '\'') {
-		user = slice(user.p + 1, user.n - 2);
-	}
 	set_user(c, user);
 	TAKE_END(&address, ".");
 	set_source(c, address);
@@ -68,18 +73,20 @@ static bool rutos(struct context *c, struct slice m)
 	if (TAKE(&m, "Invalid password attempt for ") ||
 	    TAKE(&m, "Bad password attempt for ")) {
 		return take_before_last(&m, SLICE_LIT(" from "), &user) &&
-		       login(c, user, m, false);
+		       login(c, unquoted(user), m, false);
 	}
 	if (TAKE(&m, "Password auth succeeded for ")) {
 		return take_before_last(&m, SLICE_LIT(" from "), &user) &&
-		       login(c, user, m, true);
+		       login(c, unquoted(user), m, true);
 	}
 	user = m;
 	if (take_before_last(&m, SLICE_LIT(" successfully authenticated on HTTP"),
 			     &user)) {
 		TAKE(&m, "S");
 		TAKE(&user, "User ");
-		return TAKE(&m, " from ") && login(c, user, m, true);
+		/* Who is in has a name without blanks; one with blanks is somebody's text. */
+		return memchr(user.p, ' ', user.n) == NULL && TAKE(&m, " from ") &&
+		       login(c, unquoted(user), m, true);
 	}
 	return false;
 }
@@ -125,7 +132,9 @@ static bool firewall_gui(struct context *c, struct slice m)
 		return false;
 	}
 	TAKE(&m, ":");
-	return TAKE(&m, " ") && login(c, user, m, success);
+	/* "ADDRESS (Local Database)" */
+	return TAKE(&m, " ") && take_word(&m, &file) &&
+	       login(c, unquoted(user), file, success);
 }
 
 /* "USER_LOGIN pid=.. msg='..'": journald writes the kernel's records under the name

@@ -411,29 +411,6 @@ static bool root_refused(struct context *c, struct slice m)
 	return true;
 }
 
-/* "for USER with correct key but not from a permitted host (host=H, ip=A)[.]" */
-static bool wrong_host(struct context *c, struct slice m)
-{
-	struct slice user, host;
-
-	TAKE_END(&m, ".");
-	TAKE_END(&m, "required certificate options");
-	if (!take_before(&m, SLICE_LIT(" with correct key but not from a "
-				       "permitted host (host="), &user) ||
-	    !take_before_last(&m, SLICE_LIT(", ip="), &host) ||
-	    !TAKE_END(&m, ")")) {
-		return false;
-	}
-	SAY(c, "authentication", "start", "ssh_login");
-	SET(c, AUTH_METHOD, "publickey");
-	SET(c, EVENT_REASON, "not from a permitted host");
-	set_user(c, user);
-	set_source(c, m);
-	say_failure(c, COUNT_FLOOR, 1);
-	keep(c);
-	return true;
-}
-
 /* "Access denied for user USER by PAM account configuration" */
 static bool account_denied(struct context *c, struct slice m)
 {
@@ -462,20 +439,6 @@ static bool invalid_again(struct context *c, struct slice m)
 	return true;
 }
 
-/* What a key check says on the way: not the end of the attempt. */
-static bool key_refused(struct context *c)
-{
-	SAY(c, "authentication", "info", "ssh_login");
-	SET(c, AUTH_METHOD, "publickey");
-	event_set(c->e, FIELD_EVENT_REASON, c->m);
-	say_pending(c);
-	c->e->outcome = OUTCOME_FAILURE;
-	if (c->slot != NULL) {
-		slot_give(c->slot, c->e);
-	}
-	return true;
-}
-
 /* "NAME has expired", "NAME password has expired (root forced)": of /etc/shadow. */
 static bool expired(struct context *c, struct slice m, struct slice tail)
 {
@@ -492,31 +455,10 @@ static bool expired(struct context *c, struct slice m, struct slice tail)
 	return true;
 }
 
-/* "key RSA SHA256:.. found at FILE:1", "certificate ID "x" .. signed by ..": a key fits;
- * "Accepted publickey" tells of the login. */
-static bool key_found(struct context *c)
-{
-	SAY(c, "authentication", "info", "ssh_login");
-	SET(c, AUTH_METHOD, "publickey");
-	event_set(c->e, FIELD_EVENT_REASON, c->m);
-	if (c->slot != NULL) {
-		slot_give(c->slot, c->e);
-	}
-	return true;
-}
-
 static bool authentication_line(struct context *c, struct slice m)
 {
-	if (TAKE(&m, "Authentication tried for ")) {
-		return wrong_host(c, m);
-	}
 	if (TAKE(&m, "Access denied for user ")) {
 		return account_denied(c, m);
-	}
-	if (HAS(m, "Authentication refused: ") ||
-	    HAS(m, "Authentication refused for ") ||
-	    HAS(m, "Authentication key ") || HAS(m, "WARNING: revoked key for ")) {
-		return key_refused(c);
 	}
 	return TAKE(&m, "Account ") && expired(c, m, SLICE_LIT(" has expired"));
 }
@@ -532,7 +474,7 @@ static bool dispatch(struct context *c, struct slice m, bool preauth)
 	case 'A':
 		if (TAKE(&m, "Accepted ")) {
 			return HAS(m, "certificate ID ") || HAS(m, "key ")
-				       ? key_found(c)
+				       ? ssh_key_found(c)
 				       : accepted(c, m);
 		}
 		__attribute__((fallthrough));
@@ -564,9 +506,6 @@ static bool dispatch(struct context *c, struct slice m, bool preauth)
 		if (TAKE(&m, "ROOT LOGIN REFUSED FROM ")) {
 			return root_refused(c, m);
 		}
-		if (HAS(m, "Refused Certificate ID ")) {
-			return key_refused(c);
-		}
 		break;
 	case 'i':
 		if (TAKE(&m, "input_userauth_request: invalid user ")) {
@@ -578,17 +517,10 @@ static bool dispatch(struct context *c, struct slice m, bool preauth)
 			return max_attempts(c, m);
 		}
 		break;
-	case 'C':
-	case 'u':
-		if (HAS(m, "Certificate invalid: ") || HAS(m, "userauth_pubkey: ") ||
-		    HAS(m, "userauth_hostbased: ")) {
-			return key_refused(c);
-		}
-		break;
 	default:
 		break;
 	}
-	return ssh_connection_line(c, m, preauth);
+	return ssh_connection_line(c, m, preauth) || ssh_key_line(c, m);
 }
 
 bool family_sshd(struct context *c)

@@ -20,4 +20,13 @@ void ssh_set_origin(struct context *c, const struct ssh_origin *o);
 /* Lines about the connection rather than about an attempt. */
 bool ssh_connection_line(struct context *c, struct slice m, bool preauth);
 
+/* Lines about keys and certificates, on the way to an attempt's end. */
+bool ssh_key_line(struct context *c, struct slice m);
+/* "Accepted key RSA SHA256:.. found at FILE:1", "Accepted certificate ID "x" .. signed by ..":
+ * a key fits; "Accepted publickey" tells of the login. */
+bool ssh_key_found(struct context *c);
+
+/* Lines about the daemon itself and about sessions that are open. */
+bool ssh_daemon_line(struct context *c, struct slice m);
+
 #endif

@@ -23,6 +23,16 @@ struct peer {
 	struct slice user, address, port;
 };
 
+/* sshd tells a peer's address, never a host's name: a line that was cut has other things in its
+ * place, "port" or "22:". */
+static inline bool address_like(struct slice a)
+{
+	if (a.n == 0 || (a.p[a.n - 1] == ':' && !ENDS(a, "::"))) {
+		return false;
+	}
+	return is_digit(a.p[0]) || slice_chr(a, ':') != SIZE_MAX || IS(a, "UNKNOWN");
+}
+
 static bool take_peer(struct slice s, struct peer *p)
 {
 	struct slice t = s;
@@ -35,7 +45,10 @@ static bool take_peer(struct slice s, struct peer *p)
 	}
 	if (!take_last(&s, ' ', &p->address)) {
 		p->address = s;
-		return s.n > 0;
+		return address_like(s);
+	}
+	if (!address_like(p->address)) {
+		return false;
 	}
 	/* An empty name leaves nothing between its two blanks. */
 	if (TAKE(&s, "authenticating user ")) {
@@ -240,7 +253,7 @@ static bool take_address(struct slice m, char then, struct context *c)
 	}
 	if (TAKE_END(&address, ":") || !TAKE(&m, "port ")) {
 		set_source(c, address);
-		return true;
+		return address_like(address);
 	}
 	set_source(c, address);
 	if (!take_digits(&m, &port) || (m.n > 0 && m.p[0] != then &&
@@ -407,111 +420,6 @@ static bool address_maps(struct context *c, struct slice m, bool preauth)
 	return true;
 }
 
-/* Transport trouble: the end of an attempt that was under way. */
-static bool lost(struct context *c)
-{
-	SAY(c, "network", "end", "ssh_connection_lost");
-	event_set(c->e, FIELD_EVENT_REASON, c->m);
-	if (pending(c) && c->slot->address_n > 0) {
-		SET(c, EVENT_CATEGORY, "authentication");
-		SET(c, EVENT_ACTION, "ssh_login");
-		slot_give(c->slot, c->e);
-		say_failure(c, COUNT_FLOOR, 1);
-	}
-	return true;
-}
-
-static bool session_line(struct context *c, struct slice m)
-{
-	struct slice user, kind;
-
-	/* "Starting session: command on pts/0 for USER from ADDRESS port N id 0" */
-	if (TAKE(&m, "Starting session: ") || TAKE(&m, "Close session: ")) {
-		struct ssh_origin o;
-
-		if (take_before_last(&m, SLICE_LIT(" id "), &kind)) {
-			m = kind;
-		}
-		if (!ssh_take_from(m, &o)) {
-			return false;
-		}
-		SAY(c, "session", "info", "ssh_session");
-		m = o.user;
-		if (TAKE(&m, "user ") ||
-		    take_before(&m, SLICE_LIT(" for "), &kind)) {
-			set_user(c, m);
-		}
-		ssh_set_origin(c, &o);
-		return true;
-	}
-	/* "subsystem request for sftp by user NAME[ failed, ...]" */
-	if (TAKE(&m, "subsystem request for ") && take_word(&m, &kind) &&
-	    TAKE(&m, "by user ")) {
-		struct slice rest = m;
-
-		SAY(c, "session", "info", "ssh_subsystem");
-		if (take_before_last(&rest, SLICE_LIT(" failed, "), &user)) {
-			c->e->outcome = OUTCOME_FAILURE;
-			m = user;
-		}
-		set_user(c, m);
-		return true;
-	}
-	return false;
-}
-
-static bool daemon_line(struct context *c, struct slice m)
-{
-	if (session_line(c, m)) {
-		return true;
-	}
-	if (HAS(m, "Server listening on ")) {
-		SAY(c, "process", "start", "ssh_listening");
-		return true;
-	}
-	if (HAS(m, "Received signal ") || HAS(m, "Exiting on signal ")) {
-		SAY(c, "process", "end", "ssh_stopped");
-		return true;
-	}
-	if (HAS(m, "Received SIGHUP")) {
-		SAY(c, "process", "change", "ssh_reloaded");
-		return true;
-	}
-	if (HAS(m, "no matching ") || HAS(m, "no hostkey alg")) { /* before 7.0 */
-		SAY(c, "network", "denied", "ssh_negotiation");
-		event_set(c->e, FIELD_EVENT_REASON, m);
-		return true;
-	}
-	if (HAS(m, "Transferred: sent ")) {
-		SAY(c, "session", "info", "ssh_session");
-		return true;
-	}
-	if (HAS(m, "kex_protocol_error: ") || HAS(m, "kex protocol error: ") ||
-	    HAS(m, "dispatch_protocol_error: ") || HAS(m, "Corrupted MAC on input") ||
-	    HAS(m, "Bad packet length ") ||
-	    HAS(m, "Could not write ident string to ") ||
-	    HAS(m, "warning: can't get client address: ")) {
-		SAY(c, "network", "info", "ssh_protocol_error");
-		return true;
-	}
-	if (HAS(m, "Read error from remote host ") ||
-	    HAS(m, "Read from socket failed: ") || HAS(m, "Write failed: ") ||
-	    HAS(m, "kex_exchange_identification: ") ||
-	    HAS(m, "ssh_exchange_identification: ")) {
-		return lost(c);
-	}
-	if (HAS(m, "PAM service(") || HAS(m, "User child is on pid ")) {
-		SAY(c, "session", "info", "ssh_session");
-		return true;
-	}
-	if (HAS(m, "beginning MaxStartups throttling") ||
-	    HAS(m, "exited MaxStartups throttling")) {
-		SAY(c, "network", "info", "ssh_throttling");
-		return true;
-	}
-	return false;
-}
-
 /* "ipv4: new ADDRESS/32 active penalty of 1.000 seconds for penalty: REASON",
  * "ADDRESS/32: activating ipv4 penalty of ..": of 9.8 and later. */
 static bool penalty(struct context *c, struct slice m, bool preauth)
@@ -539,6 +447,21 @@ static bool scanned(struct context *c, struct slice m, bool preauth)
 	SAY(c, "network", "denied", "ssh_probe");
 	c->e->outcome = OUTCOME_FAILURE;
 	return take_address(m, ':', c);
+}
+
+/* "ADDRESS" is set up for ADDRESS, ignoring": of the first the name server is the author. */
+static bool nasty_record(struct context *c, struct slice m, bool preauth)
+{
+	struct slice address;
+
+	(void)preauth;
+	SAY(c, "network", "info", "ssh_reverse_dns");
+	if (!TAKE_END(&m, ", ignoring") || !take_before_last(&m, SLICE_LIT(" "), &address)) {
+		return false;
+	}
+	set_source(c, m);
+	keep(c);
+	return true;
 }
 
 static bool no_identification(struct context *c, struct slice m, bool preauth)
@@ -581,6 +504,11 @@ static const struct word rare_words[] = {
 	{TEXT("probed from "), scanned},
 	{TEXT("Protocol major versions differ for "), scanned},
 	{TEXT("Closing connection to "), end_line},
+	{TEXT("Timeout, client not responding from "), end_line},
+	{TEXT("terminating inactive connection from "), end_line},
+	{TEXT("Finished discarding for "), end_line},
+	{TEXT("Username too long from "), scanned},
+	{TEXT("Nasty PTR record \""), nasty_record},
 };
 
 bool ssh_connection_line(struct context *c, struct slice m, bool preauth)
@@ -598,5 +526,5 @@ bool ssh_connection_line(struct context *c, struct slice m, bool preauth)
 			return rare_words[i].read(c, m, preauth);
 		}
 	}
-	return daemon_line(c, m);
+	return ssh_daemon_line(c, m);
 }

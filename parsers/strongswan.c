@@ -144,6 +144,44 @@ static bool sa(struct context *c, struct slice m, bool begins)
 	return true;
 }
 
+/* "authentication of 'ID' with METHOD successful" (not "(myself)"), "{RADIUS|PAM} authentication
+ * of 'ID' {failed|successful}", "XAuth pam_authenticate for 'U' failed: TEXT", "EAP-MS-CHAPv2
+ * succeeded: 'TEXT'": on the way to what counts. */
+static bool on_the_way(struct context *c, struct slice m)
+{
+	struct slice user, rest;
+	bool failed;
+
+	SAY(c, "authentication", "info", "vpn_login");
+	if (TAKE(&m, "XAuth pam_authenticate for '") || TAKE(&m, "XAuth pam_acct_mgmt for '")) {
+		return take_before_last(&m, SLICE_LIT("' failed: "), &user) &&
+		       failure(c, user, "xauth", 0);
+	}
+	if (TAKE(&m, "authentication of '")) {
+		c->e->outcome = OUTCOME_SUCCESS;
+		rest = m;
+		if (!take_before_last(&rest, SLICE_LIT("' with "), &user) ||
+		    !ENDS(rest, " successful")) {
+			return false;
+		}
+		set_user(c, user);
+		return true;
+	}
+	if (!TAKE(&m, "RADIUS authentication of '") && !TAKE(&m, "PAM authentication of '")) {
+		return false;
+	}
+	failed = TAKE_END(&m, "' failed");
+	if (!failed && !TAKE_END(&m, "' successful")) {
+		return false;
+	}
+	if (failed) {
+		return failure(c, m, "eap", 0);
+	}
+	set_user(c, m);
+	c->e->outcome = OUTCOME_SUCCESS;
+	return true;
+}
+
 /* What ends a negotiation before anybody said who he is. */
 static bool refused(struct context *c, struct slice m)
 {
@@ -154,6 +192,9 @@ static bool refused(struct context *c, struct slice m)
 		TEXT("received proposals inacceptable"),
 		TEXT("no IKE config found for "),
 		TEXT("no proposal found"),
+		TEXT("authorization hook forbids IKE_SA"),
+		TEXT("authorization forbids IKE_SA"),
+		TEXT("peer certificate invalid ("),
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
@@ -186,8 +227,14 @@ static bool text(struct context *c, struct slice m)
 	if (TAKE(&m, "EAP method ")) {
 		return eap(c, m);
 	}
-	if (HAS(m, "EAP-MS-CHAPv2 verification failed, retry (")) {
-		return failure(c, SLICE_NONE, "eap", 1);
+	if (HAS(m, "EAP-MS-CHAPv2 verification failed, retry (") ||
+	    IS(m, "EAP-MD5 verification failed")) {
+		/* Of MD5 the line of the method counts. */
+		return failure(c, SLICE_NONE, "eap", HAS(m, "EAP-MD5") ? 0 : 1);
+	}
+	if (TAKE(&m, "no XAuth secret found for '")) {
+		return take_before(&m, SLICE_LIT("' - '"), &who) && TAKE_END(&m, "'") &&
+		       failure(c, m, "xauth", 0);
 	}
 	if (TAKE(&m, "XAuth authentication of '")) {
 		return xauth(c, m);
@@ -208,7 +255,11 @@ static bool text(struct context *c, struct slice m)
 		set_source(c, who);
 		return event_has(c->e, FIELD_SOURCE_IP);
 	}
-	return refused(c, m);
+	if (refused(c, m)) {
+		return true;
+	}
+	event_reset(c->e);
+	return on_the_way(c, m);
 }
 
 /* "07[IKE] [<NAME|3> ]TEXT" */

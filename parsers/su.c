@@ -115,7 +115,12 @@ bool family_su(struct context *c)
 		       take_before(&m, SLICE_LIT(" to "), &by) &&
 		       attempt(c, by, m, tty, false);
 	}
-	if (TAKE(&m, "pam_authenticate: ")) {
+	if (TAKE(&m, "SU by ")) {
+		/* shadow without PAM: "SU by USER to restricted account USER" */
+		return take_before(&m, SLICE_LIT(" to restricted account "), &by) &&
+		       attempt(c, by, m, SLICE_NONE, false);
+	}
+	if (TAKE(&m, "pam_authenticate: ") || TAKE(&m, "pam_acct_mgmt: ")) {
 		/* The same failure once more, without the names. */
 		SAY(c, "authentication", "info", "su");
 		event_set(c->e, FIELD_EVENT_REASON, m);

@@ -68,17 +68,42 @@ static const struct slice refusals[] = {
 	TEXT("unknown user"),
 	TEXT("account validation failure, is your account locked?"),
 	TEXT("Account or password is expired, reset your password and try again"),
+	TEXT("Account expired or PAM config lacks an \"account\" section"),
+	TEXT("Password expired, contact your system administrator"),
+	TEXT("PAM account management error: "),
+	TEXT("PAM authentication error: "),
+	TEXT("unable to change expired password: "),
+	TEXT("your account has expired"),
+	TEXT("user not allowed to "),
+	TEXT("you are not permitted to use the "),
+	TEXT("sorry, you are not allowed "),
+	TEXT("invalid shell for user "),
+	TEXT("command in current directory"),
+	TEXT("approval failed"),
+	TEXT("unknown uid "),
+	TEXT("unknown group "),
+	TEXT("unknown login class "),
 };
 
-static bool refusal(struct slice reason)
+/* What is wrong with the machine rather than with who calls. */
+static const struct slice warnings[] = {
+	TEXT("unable to "),
+	TEXT("problem with defaults entries"),
+	TEXT("parse error in "),
+	TEXT("no valid sudoers sources found"),
+	TEXT("ignoring time stamp from the future"),
+	TEXT("time stamp too far in the future"),
+	TEXT("command too long"),
+};
+
+static bool one_of(const struct slice *heads, size_t n, struct slice reason)
 {
-	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
-		if (slice_starts(reason, refusals[i])) {
+	for (size_t i = 0; i < n; i++) {
+		if (slice_starts(reason, heads[i])) {
 			return true;
 		}
 	}
-	return HAS(reason, "user not allowed to ") ||
-	       HAS(reason, "unknown user ") || HAS(reason, "unknown group ");
+	return false;
 }
 
 static void find_slot(struct context *c, struct slice user)
@@ -142,8 +167,10 @@ static bool command(struct context *c, struct slice user, struct slice m)
 	if (incorrect(c, reason)) {
 		return true;
 	}
-	if (!refusal(reason)) {
-		return false;
+	if (!one_of(refusals, sizeof refusals / sizeof *refusals, reason)) {
+		SET(c, EVENT_CATEGORY, "process");
+		SET(c, EVENT_TYPE, "error");
+		return one_of(warnings, sizeof warnings / sizeof *warnings, reason);
 	}
 	say_failure(c, COUNT_FLOOR, 1);
 	if (c->slot != NULL) {

@@ -64,7 +64,7 @@ static void wireguard_is_read(void **state)
 		 "vpn_handshake failure 0 ip=192.0.2.1 port=5"},
 		{K "wireguard: wg0: Handshake for peer 1 (192.0.2.1:51820) did not complete "
 		   "after 5 seconds, retrying (try 2)",
-		 "vpn_handshake failure 0"},
+		 "vpn_handshake failure 0 ip=192.0.2.1 port=51820"},
 		{K "wireguard: wg0: Keypair 5 created for peer 1", "vpn_session none 0"},
 		{K "wireguard: WireGuard 1.0.0 loaded.", "-"},
 	};
