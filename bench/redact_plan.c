@@ -4,6 +4,7 @@
  *	redact_plan SECONDS FILE... > redact/plan.c
  */
 #include "../redact/scan.c"
+#include "../redact/scan_deal.c"
 
 #include <math.h>
 #include <stdio.h>
@@ -100,7 +101,7 @@ static struct whole whole_of(const struct pattern *p)
 
 	for (unsigned i = 0; i < SCAN_MIN; i++) {
 		for (unsigned c = 0; c < 128; c++) {
-			if (accepts(p->text[p->window + i], p->fold, (char)c)) {
+			if (scan_accepts(p->text[p->window + i], p->fold, (char)c)) {
 				w.set[i][c / 64] |= UINT64_C(1) << c % 64;
 			}
 		}

@@ -191,10 +191,20 @@ static bool begins_common(const char *p, size_t n)
 	return false;
 }
 
+/* The first bytes of those: one bit for each letter of them, a the lowest. */
+static inline bool may_begin_common(char c)
+{
+	const uint32_t letters = 1u << ('a' - 'a') | 1u << ('c' - 'a') | 1u << ('i' - 'a') |
+				 1u << ('l' - 'a') | 1u << ('p' - 'a') | 1u << ('q' - 'a') |
+				 1u << ('w' - 'a') | 1u << ('z' - 'a');
+
+	return c == '1' || c == '2' ||
+	       (c >= 'a' && c <= 'z' && (letters >> (c - 'a') & 1) != 0);
+}
+
 /* What everybody chooses, however it is spelled: P@55word, 1qaz2wsx. */
 static bool is_common(struct slice s)
 {
-	static const char first[] = "pqliwc12za";
 	char plain[MOST], spelled[MOST];
 
 	if (s.n > MOST) {
@@ -207,8 +217,8 @@ static bool is_common(struct slice s)
 		spelled[i] = unleet(plain[i]);
 	}
 	for (size_t i = 0; i < s.n; i++) {
-		if ((in_set(plain[i], first) && begins_common(plain + i, s.n - i)) ||
-		    (in_set(spelled[i], first) && begins_common(spelled + i, s.n - i))) {
+		if ((may_begin_common(plain[i]) && begins_common(plain + i, s.n - i)) ||
+		    (may_begin_common(spelled[i]) && begins_common(spelled + i, s.n - i))) {
 			return true;
 		}
 	}

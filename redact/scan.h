@@ -6,8 +6,8 @@
  * by high half of a byte, tell which buckets it may belong to.  One shuffle
  * each (and again for the second eight buckets) and some ANDs judge 16 (SSSE3,
  * NEON) or 32 (AVX2) places; AVX-512 VBMI looks whole bytes up, and judges 64.
- * What they let through is looked up by all four bytes of its window, and what
- * is left compared byte by byte.
+ * Of what they let through nearly all is none of the literals' windows, as one bit for
+ * its four bytes together tells; the rest is looked up, and compared byte by byte.
  *
  * Pure; a struct scan does not change once made; any thread.
  */

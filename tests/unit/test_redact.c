@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -495,8 +496,10 @@ static size_t make_text(char *p, size_t room)
 			}
 			s = rule_literals[rnd() % k].text;
 		}
-		for (; *s != '\0'; s++) {
-			p[n++] = *s >= ' ' || *s < 0 || *s == '\n' ? *s : "=a1"[rnd() % 3];
+		for (bool other = rnd() % 4 == 0; *s != '\0'; s++) {
+			p[n] = *s >= ' ' || *s < 0 || *s == '\n' ? *s : "=a1 _F-\""[rnd() % 8];
+			p[n] ^= other && isalpha((unsigned char)p[n]) && rnd() % 2 == 0 ? 0x20 : 0;
+			n++;
 		}
 	}
 	return n;
@@ -540,6 +543,21 @@ static void every_engine_finds_what_a_plain_search_finds(void **state)
 			}
 		}
 	}
+	scan_free(s);
+}
+
+/* So many windows that all are let through. */
+static void a_literal_of_classes_alone_is_found(void **state)
+{
+	static const char text[] = "no hits: beef or 0xCafe5, g00d";
+	struct scan_literal l = {SCAN_HEX SCAN_HEX SCAN_HEX SCAN_HEX, false, NULL, NULL};
+	struct scan *s;
+
+	(void)state;
+	assert_int_equal(scan_new(&s, &l, 1), 0);
+	assert_int_equal(scan_next(s, text, 0, sizeof text - 1), 9);
+	assert_int_equal(scan_next(s, text, 10, sizeof text - 1), 19);
+	assert_int_equal(scan_next(s, text, 21, sizeof text - 1), sizeof text - 1);
 	scan_free(s);
 }
 
@@ -645,6 +663,7 @@ int main(void)
 		T(a_value_of_one_byte_is_not_read_beyond),
 		T(options_add_and_take_away),
 		T(every_engine_finds_what_a_plain_search_finds),
+		T(a_literal_of_classes_alone_is_found),
 		T(every_literal_is_found_at_every_offset),
 		T(every_literal_has_its_place_in_the_plan),
 		T(redacting_twice_changes_nothing_and_the_scan_misses_nothing),
