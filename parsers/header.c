@@ -150,7 +150,7 @@ static enum tag_form take_tag(struct slice *s, struct header *h,
 }
 
 /* "[ID 800047 auth.info] " in front of Solaris' messages. */
-static void skip_msgid(struct slice *m)
+static void skip_solaris(struct slice *m)
 {
 	struct slice t = *m, digits, word;
 
@@ -158,6 +158,13 @@ static void skip_msgid(struct slice *m)
 	    take_until(&t, ']', &word) && facility_severity(word) >= 0) {
 		TAKE(&t, " ");
 		*m = t;
+	}
+}
+
+static inline void skip_msgid(struct slice *m)
+{
+	if (m->n > 0 && m->p[0] == '[') {
+		skip_solaris(m);
 	}
 }
 
@@ -184,11 +191,40 @@ static const char plain_bytes[256 + 1] =
 	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 
+#if defined(__SSE2__)
+static inline __m128i is_either(__m128i v, char a, char b)
+{
+	return _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(a)),
+			    _mm_cmpeq_epi8(v, _mm_set1_epi8(b)));
+}
+
+/* Bit i: p[i] is not plain. */
+static inline unsigned odd16(const char *p)
+{
+	__m128i v = _mm_loadu_si128((const void *)p), blank = _mm_set1_epi8(' ');
+	__m128i odd = _mm_cmpeq_epi8(_mm_min_epu8(v, blank), v);
+
+	odd = _mm_or_si128(odd, is_either(v, ':', '='));
+	odd = _mm_or_si128(_mm_or_si128(odd, is_either(v, '[', ']')),
+			   _mm_or_si128(is_either(v, '(', '<'), is_either(v, '"', '"')));
+	return (unsigned)_mm_movemask_epi8(odd);
+}
+#endif
+
 /* How many plain bytes s begins with, TAG_MAX at most. */
 static size_t plain_run(struct slice s)
 {
 	size_t n = 0, max = s.n < TAG_MAX ? s.n : TAG_MAX;
 
+#if defined(__SSE2__)
+	for (; max - n >= 16; n += 16) {
+		unsigned odd = odd16(s.p + n);
+
+		if (odd != 0) {
+			return n + (unsigned)__builtin_ctz(odd);
+		}
+	}
+#endif
 	while (n < max && plain_bytes[(unsigned char)s.p[n]] == 'x') {
 		n++;
 	}
@@ -196,8 +232,8 @@ static size_t plain_run(struct slice s)
 }
 
 /* The first bytes of the word p stands at, up to a bracket or colon that is among
- * them, in eight bytes. */
-static uint64_t name_word(const char *p)
+ * them, in eight bytes; *more: there is none. */
+static inline uint64_t name_word(const char *p, bool *more)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
 	uint64_t word, bracket, colon, end;
@@ -208,26 +244,39 @@ static uint64_t name_word(const char *p)
 	colon = word ^ ones * ':';
 	end = ((bracket - ones) & ~bracket & high) |
 	      ((colon - ones) & ~colon & high);
+	*more = end == 0;
 	return end == 0 ? word : word & ((end & -end) - 1);
 }
 
-/* Where a line with this tag is remembered; NULL: it is too short. */
-static struct tag *tag_place(struct header_reader *r, struct slice s,
-			     size_t host_n)
+/* The two places where a line with this tag is remembered; NULL: it is too short. */
+static inline struct tag *tag_set(struct header_reader *r, struct slice s, size_t host_n)
 {
-	uint64_t host;
+	const uint64_t golden = UINT64_C(0x9e3779b97f4a7c15);
+	const char *name = s.p + host_n + 1;
+	uint64_t host, word;
+	bool more;
 
-	if (host_n == 0 || s.n < host_n + 1 + sizeof(uint64_t)) {
+	if (host_n == 0 || s.n < host_n + 1 + 2 * sizeof word) {
 		return NULL;
 	}
 	/* The host's length and last letter, for streams of several hosts. */
 	host = host_n * 37 + (unsigned char)s.p[host_n - 1];
-	return &r->tags[(name_word(s.p + host_n + 1) ^ host << 24) *
-			UINT64_C(0x9e3779b97f4a7c15) >> 58];
+	word = name_word(name, &more);
+	if (more) {
+		/* "systemd-logind" and "systemd-resolved" */
+		word = word * golden ^ name_word(name + sizeof word, &more);
+	}
+	return r->tags[(word ^ host << 24) * golden >> 59];
 }
-_Static_assert(TAGS == 1 << (64 - 58), "tag_place() gives so many");
+_Static_assert(TAG_SETS == 1 << (64 - 59), "tag_set() gives so many");
 
-static bool take_pid(struct slice *t, struct slice *pid)
+static inline bool begins_with(struct slice s, const struct tag *tag)
+{
+	return tag->n > 0 &&
+	       slice_eq_short(slice_head(s, tag->n), slice(tag->text, tag->n));
+}
+
+static inline bool take_pid(struct slice *t, struct slice *pid)
 {
 	return take_digits(t, pid) && t->n >= 3 && t->p[0] == ']' &&
 	       t->p[1] == ':' && t->p[2] == ' ';
@@ -244,9 +293,8 @@ static bool read_again(struct header_reader *r, struct slice s,
 	    take_until(&t, ' ', &host)) {
 		r->host_n = host.n;
 	}
-	tag = tag_place(r, s, r->host_n);
-	if (tag == NULL || tag->n == 0 ||
-	    !slice_eq_short(slice_head(s, tag->n), slice(tag->text, tag->n))) {
+	tag = tag_set(r, s, r->host_n);
+	if (tag == NULL || (!begins_with(s, tag) && !begins_with(s, ++tag))) {
 		return false;
 	}
 	t = slice_skip(s, tag->n);
@@ -268,12 +316,13 @@ static bool read_again(struct header_reader *r, struct slice s,
 static void remember_tag(struct header_reader *r, struct slice s, size_t n,
 			 const struct header *h, struct header_more *more)
 {
-	struct tag *tag = tag_place(r, s, h->host.n);
+	struct tag *tag = tag_set(r, s, h->host.n);
 
 	r->host_n = h->host.n;
 	if (tag == NULL || n > sizeof tag->text) {
 		return;
 	}
+	tag[1] = tag[0];
 	*tag = (struct tag){.n = (uint8_t)n,
 			    .host_n = (uint8_t)h->host.n,
 			    .program = (uint8_t)(h->program.p - s.p),

@@ -43,12 +43,12 @@ struct tag {
 	uint64_t host_key;     /* slot_host() of the host */
 };
 
-enum { TAGS = 64 }; /* a power of two */
+enum { TAG_SETS = 32 }; /* of two */
 
 struct header_reader {
 	const struct zone *zone;    /* kept; NULL: UTC */
 	struct stamp_cache bsd, iso;
-	struct tag tags[TAGS];
+	struct tag tags[TAG_SETS][2]; /* the newer first */
 	size_t host_n;              /* of the last plain tag */
 };
 

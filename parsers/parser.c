@@ -15,8 +15,8 @@ enum {
 	FACILITY_AUTHPRIV = 10,
 };
 
-/* The family of a program seen before, by a cheap hash of its name.  Only a
- * memory: leaving it out changes nothing. */
+/* The family of a program seen before, by a hash of its name.  Only a memory: leaving it
+ * out changes nothing. */
 struct known_program {
 	family_fn *family; /* NULL: free */
 	struct share *share; /* NULL: not yet known */
@@ -26,7 +26,7 @@ struct known_program {
 
 struct parser {
 	struct header_reader header;
-	struct known_program known[KNOWN_PROGRAMS];
+	struct known_program known[KNOWN_PROGRAMS / 2][2]; /* the newer first */
 	struct slots slots;
 	char scratch[CONTEXT_SCRATCH];
 	struct trust trust;
@@ -354,16 +354,15 @@ static struct known_program *find_known(struct parser *p, struct slice name)
 	if (name.n > sizeof k->name) {
 		return NULL;
 	}
-	k = &p->known[((unsigned char)name.p[0] * 7u +
-		       (unsigned char)name.p[name.n - 1] * 3u + name.n) %
-		      KNOWN_PROGRAMS];
-	if (k->family == NULL ||
-	    !slice_eq_short(name, slice(k->name, k->n))) {
-		k->family = search(name);
-		k->share = NULL;
-		k->n = (uint8_t)name.n;
-		memcpy(k->name, name.p, name.n);
+	k = p->known[(slot_key(0, name) >> 32) % (KNOWN_PROGRAMS / 2)];
+	for (int i = 0; i < 2; i++) {
+		if (k[i].family != NULL && slice_eq_short(name, slice(k[i].name, k[i].n))) {
+			return &k[i];
+		}
 	}
+	k[1] = k[0];
+	k[0] = (struct known_program){.family = search(name), .n = (uint8_t)name.n};
+	memcpy(k->name, name.p, name.n);
 	return k;
 }
 
@@ -518,17 +517,19 @@ static const char *form_name(family_fn *family)
 static void count_slowly(struct parser *p, const struct record *r, bool understood)
 {
 	const struct header *h = &r->header;
-	struct known_program *k = h->program.n == 0 ? NULL : find_known(p, h->program);
+	struct tag *tag = p->more.tag;
+	struct share *share = tag == NULL ? NULL : tag->share;
+	struct known_program *k =
+		share != NULL || h->program.n == 0 ? NULL : find_known(p, h->program);
 	struct share_line l = {
 		.line = r->line,
 		.h = h,
 		.understood = understood,
 		.form = h->program.n > 0 ? NULL : form_name(p->family),
 		.family = takes_a_part(p->family) ? NULL : p->family,
-		.share = k == NULL ? NULL : k->share,
+		.share = k == NULL ? share : k->share,
 		.now_ns = record_time_ns(r),
 	};
-	struct share *share;
 
 	if (share_short(l.share, understood)) {
 		return;
@@ -540,8 +541,8 @@ static void count_slowly(struct parser *p, const struct record *r, bool understo
 	if (k != NULL) {
 		k->share = share;
 	}
-	if (p->more.tag != NULL) {
-		p->more.tag->share = share;
+	if (tag != NULL) {
+		tag->share = share;
 	}
 }
 

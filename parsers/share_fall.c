@@ -10,12 +10,7 @@ enum {
 
 uint32_t share_understood(const struct share *e)
 {
-	uint32_t n = e->good + e->head.good;
-
-	for (unsigned i = 0; i < e->n_gap; i++) {
-		n += e->gap[(e->oldest + i) % GAPS];
-	}
-	return n;
+	return e->good + e->stood + e->head.good;
 }
 
 bool share_established(struct share *e)
@@ -101,6 +96,7 @@ static bool fell(const struct share *e, unsigned k, struct share_fall *f)
 static void age(struct share *e)
 {
 	e->good += e->gap[e->oldest];
+	e->stood -= e->gap[e->oldest];
 	e->bad++;
 	for (unsigned i = 0; i <= NOISE; i++) {
 		if (i == NOISE) {
@@ -145,6 +141,7 @@ static void note(struct share *e, uint32_t begins)
 		e->head.good = UINT16_MAX;
 	}
 	e->gap[at] = (uint16_t)e->head.good;
+	e->stood += e->head.good;
 	e->begins[at] = begins;
 	e->n_gap++;
 	e->head.good = 0;
@@ -154,6 +151,7 @@ static void begin_anew(struct share *e)
 {
 	e->head.good = e->good = e->bad = e->usual = e->run = 0;
 	e->n_gap = e->oldest = 0;
+	e->stood = 0;
 	e->established = false;
 	memset(e->noise, 0, sizeof e->noise);
 	e->example.n = 0;
@@ -213,12 +211,24 @@ static bool same_moment(struct share *e, const struct share_line *l)
 	return same;
 }
 
+static void look_for_fall(struct shares *s, struct share *e, enum share_why why,
+			  unsigned least)
+{
+	struct share_fall f = {.why = why};
+
+	for (unsigned k = least; k <= GAPS; k *= 2) {
+		if (fell(e, k, &f)) {
+			tell(s, e, &f);
+			return;
+		}
+	}
+}
+
 void share_bad(struct shares *s, struct share *e, const struct share_line *l,
 	       enum share_why why, unsigned least)
 {
 	struct slice text = why == SHARE_WORDING ? l->h->message : l->line;
 	uint32_t begins = share_example_begins(text);
-	struct share_fall f = {.why = why};
 
 	if (why == SHARE_WORDING && is_noise(e, begins)) {
 		e->usual++;
@@ -229,12 +239,7 @@ void share_bad(struct shares *s, struct share *e, const struct share_line *l,
 	}
 	note(e, begins);
 	share_example_add(&e->example, text);
-	for (unsigned k = least; k <= GAPS; k *= 2) {
-		if (fell(e, k, &f)) {
-			tell(s, e, &f);
-			return;
-		}
-	}
+	look_for_fall(s, e, why, least);
 }
 
 /* A line without a header that anything is known of. */

@@ -32,6 +32,7 @@ struct share {
 	/* Of the last lines not understood, how many that were stood before each. */
 	uint16_t gap[GAPS];
 	uint8_t n_gap, oldest;
+	uint32_t stood;         /* the sum of all gaps */
 	/* How lines begin that were not understood long ago, and are not news: they
 	 * count neither way. */
 	uint32_t noise[NOISE], begins[GAPS];

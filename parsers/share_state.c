@@ -121,6 +121,7 @@ static bool load_entry(struct shares *s, struct reader *r)
 	}
 	for (unsigned i = 0; i < e->n_gap; i++) {
 		e->gap[i] = reader_u16(r);
+		e->stood += e->gap[i];
 		e->begins[i] = reader_u32(r);
 	}
 	for (unsigned i = 0; i < NOISE; i++) {

@@ -316,6 +316,90 @@ static void what_was_read_before_does_not_matter(void **state)
 	zone_free(z);
 }
 
+static uint64_t next(uint64_t *x)
+{
+	*x = *x * 6364136223846793005u + 1442695040888963407u;
+	return *x >> 33;
+}
+
+/* Many hosts and programs, whose names are alike: what one memory holds of another that
+ * it takes for it would show. */
+static void tags_do_not_take_each_other_s_place(void **state)
+{
+	static const char *const programs[] = {
+		"sshd", "sshd-session", "systemd", "systemd-logind", "systemd-resolved",
+		"systemd-networkd-wait-online", "com.apple.xpc.launchd", "com.apple.cts",
+		"postfix/smtpd", "postfix/smtp", "/usr/sbin/cron", "/usr/sbin/crond", "su",
+		"sudo", "login", "dropbear", "ftpd", "kernel", "named", "gmetad", "CRON",
+		"polkitd", "dnsmasq", "dnsmasq-dhcp", "charon", "charon-systemd",
+	};
+	enum { PROGRAMS = sizeof programs / sizeof *programs };
+	struct parser *p;
+	uint64_t x = 11;
+
+	(void)state;
+	print_message("seed 11\n");
+	assert_int_equal(parser_new(&p, NULL), 0);
+	for (int i = 0; i < 20000; i++) {
+		const char *name = programs[next(&x) % PROGRAMS];
+		const char *base = name[0] == '/' ? strrchr(name, '/') + 1 : name;
+		unsigned host = (unsigned)next(&x) % 8, pid = (unsigned)next(&x) % 3;
+		char line[128], hosts[16], pids[16];
+		struct header h;
+		struct event e;
+		struct parser *fresh;
+
+		snprintf(hosts, sizeof hosts, "%s%u", host < 4 ? "gw" : "web", host);
+		snprintf(pids, sizeof pids, "%u", pid);
+		snprintf(line, sizeof line, "Nov 22 15:37:46 %s %s%s%s%s: %s", hosts, name,
+			 pid == 0 ? "" : "[", pid == 0 ? "" : pids, pid == 0 ? "" : "]",
+			 next(&x) % 4 == 0 ? "x" : "some message");
+		parser_line(p, slice_str(line), TEST_NOW, &h, &e);
+		assert_slice(line, "host", h.host, hosts);
+		assert_slice(line, "program", h.program, base);
+		assert_slice(line, "pid", h.pid, pid == 0 ? "" : pids);
+		assert_int_equal(parser_new(&fresh, NULL), 0);
+		parser_line(fresh, slice_str(line), TEST_NOW, &h, &e);
+		assert_ptr_equal(parser_family(p), parser_family(fresh));
+		parser_free(fresh);
+	}
+	parser_free(p);
+}
+
+/* Whether a byte can be in a program's name does not depend on how much is behind it,
+ * which is how many bytes are judged at once. */
+static void names_end_at_the_same_bytes_in_long_lines_as_in_short_ones(void **state)
+{
+	(void)state;
+	for (unsigned byte = 1; byte < 256; byte++) {
+		for (unsigned at = 1; at < 40; at++) {
+			char name[48] = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrst", line[160];
+			bool is[2];
+
+			name[at] = (char)byte;
+			name[at + 1] = '\0';
+			for (int i = 0; i < 2; i++) {
+				struct parser *p;
+				struct header h;
+				struct event e;
+
+				/* Nothing behind it, or more than fits in a vector. */
+				snprintf(line, sizeof line, "Nov 22 15:37:46 gw %s: %s",
+					 i == 0 ? name + at - 1 : name,
+					 i == 0 ? "" : "what stands behind the name");
+				assert_int_equal(parser_new(&p, NULL), 0);
+				parser_line(p, slice_str(line), TEST_NOW, &h, &e);
+				is[i] = slice_eq(h.program,
+						 slice_str(i == 0 ? name + at - 1 : name));
+				parser_free(p);
+			}
+			if (is[0] != is[1]) {
+				fail_msg("byte %u at %u", byte, at);
+			}
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +408,8 @@ int main(void)
 		cmocka_unit_test(stamps_without_a_year_cross_new_year),
 		cmocka_unit_test(local_stamps_go_through_the_change_of_clocks),
 		cmocka_unit_test(what_was_read_before_does_not_matter),
+		cmocka_unit_test(tags_do_not_take_each_other_s_place),
+		cmocka_unit_test(names_end_at_the_same_bytes_in_long_lines_as_in_short_ones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,6 +152,30 @@ static void a_few_odd_lines_are_no_fall(void **state)
 	end(&l);
 }
 
+/* However many were not understood, of which only the last few dozen are held apart. */
+static void what_was_understood_is_counted_exactly(void **state)
+{
+	struct log l = begin("/var/log/auth.log");
+	struct share_count c;
+
+	(void)state;
+	for (unsigned i = 0; i < 200; i++) {
+		lines(&l, 50, FAILED);
+		lines(&l, 1, HEAD "oddity of u# and #");
+		assert_true(shares_get(l.shares, 0, &c));
+		assert_int_equal(c.understood, 50 * (i + 1));
+		assert_int_equal(c.lines, 51 * (i + 1));
+	}
+	none(&l);
+	/* After a fall it begins anew. */
+	lines(&l, 64, HEAD "Password refused for u# at 192.0.2.#");
+	assert_int_equal(the_fall(&l).why, SHARE_WORDING);
+	lines(&l, 30, FAILED);
+	assert_true(shares_get(l.shares, 0, &c));
+	assert_int_equal(c.understood, 30);
+	end(&l);
+}
+
 static void what_was_never_understood_is_no_news(void **state)
 {
 	struct log l = begin("/var/log/auth.log");
@@ -420,6 +444,7 @@ int main(void)
 		cmocka_unit_test(after_a_recovery_the_next_fall_is_told_as_well),
 		cmocka_unit_test(a_part_of_the_wordings_is_enough),
 		cmocka_unit_test(a_few_odd_lines_are_no_fall),
+		cmocka_unit_test(what_was_understood_is_counted_exactly),
 		cmocka_unit_test(what_was_never_understood_is_no_news),
 		cmocka_unit_test(a_new_stamp_is_told_of_each_program_that_can_be_named),
 		cmocka_unit_test(a_header_without_any_name_is_told_of_the_source),
