@@ -16,6 +16,14 @@ static const struct doc_limits limits = {.depth = 16, .nodes = 20000};
 
 /* ---- one event ---- */
 
+static int64_t seconds_of(struct slice s)
+{
+	uint64_t n;
+
+	assert_true(slice_to_u64(s, 1000000000, &n));
+	return (int64_t)n;
+}
+
 static void set_member(struct record *r, const struct doc_node *n)
 {
 	int field = event_field_find(n->key);
@@ -35,6 +43,8 @@ static void set_member(struct record *r, const struct doc_node *n)
 	} else if (slice_eq(n->key, SLICE_LIT("outcome"))) {
 		r->event.outcome = slice_eq(n->text, SLICE_LIT("success")) ? OUTCOME_SUCCESS
 									   : OUTCOME_FAILURE;
+	} else if (slice_eq(n->key, SLICE_LIT("at"))) {
+		r->header.time_ns = SEC(seconds_of(n->text));
 	} else if (slice_eq(n->key, SLICE_LIT("time"))) {
 		assert_true(time_parse(n->text, &r->header.time_ns));
 	} else if (field >= 0) {
@@ -51,16 +61,24 @@ static void count_finding(void *arg, const struct finding *f)
 	++*(unsigned *)arg;
 }
 
-static bool fires(struct detect *d, const struct doc_node *event)
+static struct record make_event(const struct doc_node *event)
 {
 	struct record r = {.line = SLICE_LIT("a line"), .observed_ns = TIME_NONE};
-	unsigned n = 0;
 
 	r.header.time_ns = T0;
 	r.header.message = r.line;
+	r.event.attempts = 1;
 	for (const struct doc_node *m = event->first; m != NULL; m = m->next) {
 		set_member(&r, m);
 	}
+	return r;
+}
+
+static bool fires(struct detect *d, const struct doc_node *event)
+{
+	struct record r = make_event(event);
+	unsigned n = 0;
+
 	detect_record(d, &r, count_finding, &n);
 	return n > 0;
 }
@@ -102,6 +120,108 @@ static void check_events(struct sigma_case *c, struct detect *d, const struct do
 	}
 }
 
+/* ---- what correlations tell ---- */
+
+enum { ALERTS = 32 };
+
+struct sigma_alert {
+	char rule[32], group[64];
+	int64_t since_s, first_s, last_s;
+	uint64_t count;
+};
+
+struct sigma_alerts {
+	struct sigma_alert v[ALERTS];
+	size_t n;
+};
+
+static int64_t second_of(int64_t ns)
+{
+	return (ns - SEC(0)) / NS_PER_S;
+}
+
+static void keep_alert(void *arg, const struct finding *f)
+{
+	struct sigma_alerts *all = arg;
+	struct sigma_alert a = {.since_s = second_of(f->since_ns),
+				.first_s = second_of(f->first_ns),
+				.last_s = second_of(f->last_ns), .count = f->count};
+	size_t n = 0, i = 0;
+
+	if (f->single) {
+		return;
+	}
+	snprintf(a.rule, sizeof a.rule, "%s", f->rule_id);
+	for (size_t k = 0; k < f->n_group; k++) {
+		n += (size_t)snprintf(a.group + n, sizeof a.group - n, "%s%.*s",
+				      k > 0 ? " " : "", SLICE_ARG(f->group[k].value));
+	}
+	while (i < all->n && (strcmp(all->v[i].rule, a.rule) != 0 ||
+			      strcmp(all->v[i].group, a.group) != 0 ||
+			      all->v[i].since_s != a.since_s)) {
+		i++;
+	}
+	assert_true(i < ALERTS);
+	all->n += i == all->n;
+	all->v[i] = a;
+}
+
+static bool take_alert(struct sigma_alerts *got, const struct doc_node *want)
+{
+	for (size_t i = 0; i < got->n; i++) {
+		struct sigma_alert *a = &got->v[i];
+
+		if (slice_eq(doc_find(want, "rule")->text, slice_str(a->rule)) &&
+		    slice_eq(doc_find(want, "group")->text, slice_str(a->group)) &&
+		    seconds_of(doc_find(want, "first")->text) == a->first_s &&
+		    seconds_of(doc_find(want, "last")->text) == a->last_s &&
+		    (uint64_t)seconds_of(doc_find(want, "count")->text) == a->count) {
+			*a = got->v[--got->n];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* All events in their order, then nothing more: these alerts, and no others. */
+static void check_alerts(struct sigma_case *c, struct detect *d, const struct doc_node *test)
+{
+	const struct doc_node *events = doc_find(test, "events");
+	const struct doc_node *want = doc_find(test, "alerts");
+	struct sigma_alerts got = {.n = 0};
+
+	if (events == NULL || want == NULL) {
+		return;
+	}
+	for (const struct doc_node *e = events->first; e != NULL; e = e->next) {
+		struct record r = make_event(e);
+
+		detect_record(d, &r, keep_alert, &got);
+		c->n_events++;
+	}
+	detect_advance(d, INT64_MAX, keep_alert, &got);
+	for (size_t i = 0; i < got.n;) {
+		/* Joined with another. */
+		if (got.v[i].count == 0) {
+			got.v[i] = got.v[--got.n];
+		} else {
+			i++;
+		}
+	}
+	for (const struct doc_node *a = want->first; a != NULL; a = a->next) {
+		if (!take_alert(&got, a)) {
+			fail_msg("%s:%u: this alert did not come", c->file,
+				 c->line + a->mark.line - 1);
+		}
+	}
+	if (got.n > 0) {
+		fail_msg("%s:%u: %s told of \"%s\" from %lld to %lld, counting %llu",
+			 c->file, c->line, got.v[0].rule, got.v[0].group,
+			 (long long)got.v[0].first_s, (long long)got.v[0].last_s,
+			 (unsigned long long)got.v[0].count);
+	}
+}
+
 struct run {
 	struct sigma_case *c;
 	struct detect *d;
@@ -130,6 +250,7 @@ static int run_document(void *arg, const struct doc_node *root)
 	}
 	check_events(run->c, run->d, test, "fires", true);
 	check_events(run->c, run->d, test, "silent", false);
+	check_alerts(run->c, run->d, test);
 	run->c->n_events += refused != NULL;
 	return 0;
 }
