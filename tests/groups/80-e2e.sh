@@ -57,6 +57,14 @@ try explain tests/integration/explain.sh "$BUILD/cli/nightjar"
 # An export of a journal, by systemd's own tools.
 try export tests/integration/export.sh "$BUILD/cli/nightjar"
 
+# A replay of a log and a live run over it.
+replay_live() { tests/integration/replay_live.py "$BUILD" "$WORK/replay-live"; }
+if [ ! -x "$BUILD/agent/nightjar-agent" ] || [ ! -x "$BUILD/collector/nightjar-collector" ]; then
+	skip replay-live "no daemons in ${BUILD##*/}"
+else
+	try replay-live replay_live
+fi
+
 # What is wrong is refused, in a line that says so.
 if [ ! -x "$BUILD/agent/nightjar-agent" ] || [ ! -x "$BUILD/collector/nightjar-collector" ]; then
 	skip bad-input "no daemons in ${BUILD##*/}"
