@@ -302,6 +302,7 @@ int agent_new(struct agent **out, const struct agent_params *params)
 	}
 	a->sys = params->sys;
 	a->config = params->config;
+	a->config_path = params->config_path;
 	a->net = params->net;
 	a->sign = params->sign;
 	a->dialing = params->dialing;
@@ -453,6 +454,7 @@ int agent_start(struct agent *a)
 {
 	a->started_ns = sys_mono_ns(a->sys);
 	sys_timer_set(a->sys, a->tick, TICK_MS);
+	health_key(a->pipeline, a->sys, a->config_path, a->config->redact.pseudonym_key);
 	if (a->shipper == NULL) {
 		agent_begin_reading(a);
 		return 0;
@@ -536,6 +538,8 @@ int agent_reload(struct agent *a, struct config_errors *errs)
 
 	if (rc == 0 && !a->stopping) {
 		tail_reload(a->tail);
+		health_key(a->pipeline, a->sys, a->config_path,
+			   a->config->redact.pseudonym_key);
 	}
 	return rc;
 }

@@ -19,6 +19,8 @@ struct agent_params {
 	/* NULL without a collector: the agent detects and alerts alone. */
 	struct net *net;                   /* kept */
 	const char *device;                /* name, in alerts; kept */
+	/* Where config was read from, for who may read it; kept.  NULL: from nowhere. */
+	const char *config_path;
 	struct hash32 device_hash;         /* of its public key */
 	int (*sign)(void *arg, const struct head *h, struct buf *out);
 	uint8_t boot[16];                  /* kernel's boot id, or zeros */

@@ -45,6 +45,13 @@ static const struct rule rules[HEALTH_NR] = {
 		"not seen until Nightjar knows the new form; nightjar explain shows what it "
 		"makes of a line. The lines themselves are kept.",
 		SEVERITY_HIGH},
+	[HEALTH_KEY_READABLE] = {
+		"d3b8f4c2-5a41-4f0e-9c57-2a6e8b1d7f90",
+		"The key of the pseudonyms can be read by everybody",
+		"The configuration holds redact.pseudonym_key and lets others read it. Whoever has "
+		"the key can try names until one gives a pseudonym that he has seen. Take the "
+		"permission away (chmod 0640), and take another key if somebody may have looked.",
+		SEVERITY_MEDIUM},
 };
 
 static void tell(struct pipeline *p, struct sys *sys, enum health what,
@@ -78,6 +85,22 @@ void health_tell(struct pipeline *p, struct sys *sys, enum health what,
 		 struct slice subject, struct slice detail)
 {
 	tell(p, sys, what, subject, &detail, detail.n > 0);
+}
+
+void health_key(struct pipeline *p, struct sys *sys, const char *path, const char *key)
+{
+	struct sys_stat st;
+	char detail[64];
+
+	if (path == NULL || key == NULL || key[0] == '\0' || sys_stat(sys, path, &st) != 0 ||
+	    (st.mode & 0007) == 0) {
+		return;
+	}
+	snprintf(detail, sizeof detail, "mode %04o lets others read the key",
+		 (unsigned)st.mode & 07777);
+	log_warn("everybody can read the key of the pseudonyms; use chmod 0640 or stricter",
+		 "path=%s mode=%04o", path, (unsigned)st.mode & 07777);
+	health_tell(p, sys, HEALTH_KEY_READABLE, slice_str(path), slice_str(detail));
 }
 
 void health_fall(struct pipeline *p, struct sys *sys, const struct share_fall *f)

@@ -19,6 +19,7 @@ enum health {
 	HEALTH_NOT_READ,      /* a configured source can't be read */
 	HEALTH_BLIND,         /* a bound was met: not all that is configured is seen */
 	HEALTH_NOT_UNDERSTOOD, /* lines of a known program are not understood any more */
+	HEALTH_KEY_READABLE, /* everybody may read the key of the pseudonyms */
 	HEALTH_NR
 };
 
@@ -26,6 +27,9 @@ enum health {
  * people, shown as evidence; nothing secret in either. */
 void health_tell(struct pipeline *p, struct sys *sys, enum health what,
 		 struct slice subject, struct slice detail);
+/* HEALTH_KEY_READABLE, if the configuration at path, which holds a key, is so.  NULL or "":
+ * there is none. */
+void health_key(struct pipeline *p, struct sys *sys, const char *path, const char *key);
 /* HEALTH_NOT_UNDERSTOOD; its subject is "PROGRAM in SOURCE". */
 void health_fall(struct pipeline *p, struct sys *sys, const struct share_fall *f);
 

@@ -47,6 +47,7 @@ struct agent {
 
 	struct stream_state *restored; /* until reading begins */
 	size_t n_restored;
+	const char *config_path; /* or NULL */
 	struct raised raised; /* streams read on behind the spool */
 	struct unproved unproved;
 	bool met; /* a collector has welcomed this process ... */

@@ -139,6 +139,22 @@ static void add_evidence(struct json *j, const struct finding *f, size_t lines,
 	json_array_end(j);
 }
 
+/* Where to take a secret out of the machine's own log. */
+static void add_masked(struct json *j, const struct finding *f)
+{
+	if (f->n_masked == 0) {
+		return;
+	}
+	json_array(j, "masked");
+	for (size_t i = 0; i < f->n_masked; i++) {
+		json_object(j, NULL);
+		json_hex(j, "stream", &f->masked[i].stream, sizeof f->masked[i].stream);
+		json_u64(j, "start", f->masked[i].start);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
 static void add_alert(struct json *j, const struct alert *a,
 		      const struct finding *f, struct slice device, size_t lines,
 		      size_t cut)
@@ -162,6 +178,7 @@ static void add_alert(struct json *j, const struct alert *a,
 	 * "message": told again, evidence was half of all bytes of alerts. */
 	if (f->state == FINDING_NEW) {
 		add_evidence(j, f, lines, cut);
+		add_masked(j, f);
 	}
 	json_object_end(j);
 }

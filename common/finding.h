@@ -25,6 +25,13 @@ struct finding_field {
 	struct slice value;
 };
 
+/* Where a line stands in which something was masked: it is in the machine's own log as it
+ * was. */
+struct finding_place {
+	struct stream_id stream;
+	uint64_t start;
+};
+
 struct finding {
 	enum finding_state state;
 	const char *rule_id;      /* Sigma id (UUID text) */
@@ -47,6 +54,9 @@ struct finding {
 	/* Earlier lines kept as evidence, oldest first (redacted text). */
 	const struct slice *evidence;
 	size_t n_evidence;
+	/* Of these and of the record, when the finding is new; oldest first. */
+	const struct finding_place *masked;
+	size_t n_masked;
 };
 
 /* "informational" ... "critical" (Sigma's levels). */

@@ -200,7 +200,9 @@ static inline int64_t engine_watermark(const struct detect *d)
 					 : d->newest_ms - d->lateness_ms;
 }
 
-/* Links the record's line into a chain. */
+/* Has the record's line in the ring: d->line_at. */
+void engine_store_line(struct detect *d);
+/* Links it into a chain. */
 void engine_evidence(struct detect *d, uint64_t *chain);
 /* A new episode of the group, with the lines that led to it. */
 struct episode *engine_begin(struct detect *d, const struct rule *r,

@@ -51,11 +51,29 @@ uint64_t engine_hash(const struct detect *d, uint64_t salt,
 	return h == 0 ? 1 : h;
 }
 
-void engine_evidence(struct detect *d, uint64_t *chain)
+/* Where the line stands, if something in it was masked; a replay knows no stream. */
+static bool masked_place(const struct record *r, struct finding_place *out)
+{
+	static const struct stream_id none;
+
+	*out = (struct finding_place){r->stream, r->start};
+	return (r->flags & RECORD_REDACTED) != 0 &&
+	       memcmp(&r->stream, &none, sizeof none) != 0;
+}
+
+void engine_store_line(struct detect *d)
 {
 	if (d->line_at == RING_NOWHERE && d->record != NULL) {
-		d->line_at = ring_add_line(&d->ring, d->record->line);
+		struct finding_place where;
+
+		d->line_at = ring_add_line(&d->ring, d->record->line,
+					   masked_place(d->record, &where) ? &where : NULL);
 	}
+}
+
+void engine_evidence(struct detect *d, uint64_t *chain)
+{
+	engine_store_line(d);
 	*chain = ring_link(&d->ring, *chain, d->line_at);
 }
 
@@ -107,7 +125,9 @@ void engine_tell(struct detect *d, struct episode *e, enum finding_state state,
 		 const struct record *record)
 {
 	struct slice texts[EPISODE_TEXTS];
+	struct finding_place masked[LIMIT_EVIDENCE_LINES];
 	struct finding_field group[RULE_GROUP_BY];
+	const struct group *of;
 	size_t n = episode_texts(e, texts);
 	struct finding f = {
 		.state = state,
@@ -120,6 +140,7 @@ void engine_tell(struct detect *d, struct episode *e, enum finding_state state,
 		.record = record,
 		.evidence = texts + e->n_values,
 		.n_evidence = n - e->n_values,
+		.masked = masked,
 	};
 
 	e->told = f.count;
@@ -133,12 +154,17 @@ void engine_tell(struct detect *d, struct episode *e, enum finding_state state,
 	    d->line_at != RING_NOWHERE) {
 		f.n_evidence--;
 	}
+	of = state == FINDING_NEW ? windows_find(&d->windows, e->hash) : NULL;
+	if (of != NULL) {
+		f.n_masked = ring_places(&d->ring, of->evidence, masked);
+	}
 	hand_out(d, e->rule, &f);
 }
 
 void engine_tell_lone(struct detect *d, const struct lone *l)
 {
 	struct slice evidence[LIMIT_EVIDENCE_LINES];
+	struct finding_place masked[LIMIT_EVIDENCE_LINES];
 	struct finding_field group[RULE_GROUP_BY];
 	struct finding f = {
 		.state = FINDING_NEW,
@@ -149,6 +175,7 @@ void engine_tell_lone(struct detect *d, const struct lone *l)
 		.count = l->count,
 		.record = d->record,
 		.evidence = evidence,
+		.masked = masked,
 	};
 
 	if (!l->rule->alerts) {
@@ -156,6 +183,7 @@ void engine_tell_lone(struct detect *d, const struct lone *l)
 	}
 	f.n_group = name_group(l->rule, l->values, l->rule->n_group, group);
 	f.n_evidence = ring_lines(&d->ring, l->evidence, d->line_at, evidence);
+	f.n_masked = ring_places(&d->ring, l->evidence, masked);
 	hand_out(d, l->rule, &f);
 }
 
@@ -169,6 +197,7 @@ static void tell_line(struct detect *d, const struct rule *r)
 	size_t n = r->n_group > 0 ? r->n_group : sizeof who;
 	struct finding_field group[RULE_GROUP_BY];
 	int64_t t_ns = d->t_ms * 1000000;
+	struct finding_place masked;
 	struct finding f = {
 		.state = FINDING_NEW,
 		.group = group,
@@ -178,6 +207,8 @@ static void tell_line(struct detect *d, const struct rule *r)
 		.single = true,
 		.count = 1,
 		.record = d->record,
+		.masked = &masked,
+		.n_masked = masked_place(d->record, &masked),
 	};
 
 	for (size_t i = 0; i < n; i++) {

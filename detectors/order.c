@@ -184,9 +184,7 @@ void order_add(struct detect *d, const struct ask *a, uint64_t weight, int64_t v
 			    .hash = a->hash, .weight = weight, .value = value,
 			    .late = d->t_ms < engine_watermark(d)};
 
-	if (d->line_at == RING_NOWHERE && d->record != NULL) {
-		d->line_at = ring_add_line(&d->ring, d->record->line);
-	}
+	engine_store_line(d);
 	w.line_at = d->line_at;
 	w.texts = pack(a, &w.texts_n);
 	if (w.texts == NULL || !order_put(o, &w)) {

@@ -9,6 +9,7 @@
 #ifndef DETECTORS_RING_H
 #define DETECTORS_RING_H
 
+#include "common/finding.h"
 #include "common/limits.h"
 #include "common/slice.h"
 
@@ -29,8 +30,9 @@ int ring_ready(struct ring *r);
 /* Gives the memory back; no place holds any more. */
 void ring_clear(struct ring *r);
 
-/* Stores a line, cut to LIMIT_EVIDENCE_BYTES.  RING_NOWHERE: no memory. */
-uint64_t ring_add_line(struct ring *r, struct slice line);
+/* Stores a line, cut to LIMIT_EVIDENCE_BYTES, and, unless it is NULL, where it stands.
+ * RING_NOWHERE: no memory. */
+uint64_t ring_add_line(struct ring *r, struct slice line, const struct finding_place *where);
 /* Puts a link to the line in front of the chain and returns the new front.  What
  * stands nowhere is not linked. */
 uint64_t ring_link(struct ring *r, uint64_t chain, uint64_t line);
@@ -39,5 +41,8 @@ uint64_t ring_link(struct ring *r, uint64_t chain, uint64_t line);
  * they are borrowed until the next add. */
 size_t ring_lines(const struct ring *r, uint64_t chain, uint64_t except,
 		  struct slice out[static LIMIT_EVIDENCE_LINES]);
+/* Where those of them stand that were added with a place; how many. */
+size_t ring_places(const struct ring *r, uint64_t chain,
+		   struct finding_place out[static LIMIT_EVIDENCE_LINES]);
 
 #endif

@@ -22,19 +22,23 @@ struct fixture {
 	struct sys_uv sys;
 	char dir[64];
 	struct agent_config *config;
+	char config_path[128];   /* of the next agent */
+	unsigned readable;       /* alerts of a key that can be read */
 };
 
 static void on_alert(void *arg, const struct alert *a)
 {
-	(void)arg;
-	(void)a;
+	struct fixture *f = arg;
+
+	f->readable += strcmp(a->rule_title,
+			      "The key of the pseudonyms can be read by everybody") == 0;
 }
 
 static struct agent *agent_of(struct fixture *f)
 {
 	struct agent_params p = {
 		.sys = &f->sys.sys, .config = f->config, .device = "gw",
-		.on_alert = on_alert, .arg = f,
+		.config_path = f->config_path, .on_alert = on_alert, .arg = f,
 	};
 	struct agent *a;
 
@@ -118,6 +122,41 @@ static void a_stream_that_nobody_named_may_be_a_file(void **state)
 	agent_free(a);
 }
 
+static void a_key_that_everybody_can_read_is_told(void **state)
+{
+	static const struct {
+		const char *key;
+		mode_t mode;
+		unsigned told;
+	} cases[] = {
+		{"", 0644, 0}, {"0123456789abcdef0123456789abcdef", 0640, 0},
+		{"0123456789abcdef0123456789abcdef", 0644, 1},
+		{"0123456789abcdef0123456789abcdef", 0602, 1},
+	};
+	struct fixture *f = *state;
+	char *before = f->config->redact.pseudonym_key;
+	FILE *file;
+
+	snprintf(f->config_path, sizeof f->config_path, "%s/agent.yaml", f->dir);
+	file = fopen(f->config_path, "w");
+	assert_non_null(file);
+	fclose(file);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char key[33];
+		struct agent *a;
+
+		strcpy(key, cases[i].key);
+		f->config->redact.pseudonym_key = key;
+		assert_int_equal(chmod(f->config_path, cases[i].mode), 0);
+		f->readable = 0;
+		a = agent_of(f);
+		assert_int_equal(agent_start(a), 0);
+		assert_int_equal(f->readable, cases[i].told);
+		agent_free(a);
+	}
+	f->config->redact.pseudonym_key = before;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +164,8 @@ int main(void)
 			the_alerts_of_a_former_process_are_no_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_stream_that_nobody_named_may_be_a_file, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_key_that_everybody_can_read_is_told, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

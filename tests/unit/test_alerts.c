@@ -119,6 +119,7 @@ static void evidence_is_told_once(void **state)
 {
 	const struct slice lines[] = {SLICE_LIT("one"), SLICE_LIT("two")};
 	static const enum finding_state later[] = {FINDING_UPDATE, FINDING_END};
+	static const struct finding_place masked = {{{5}}, 77};
 	struct alerts *a = new_alerts(NULL);
 	struct finding f = sample(100);
 	struct got g = {0};
@@ -126,8 +127,12 @@ static void evidence_is_told_once(void **state)
 	(void)state;
 	f.evidence = lines;
 	f.n_evidence = 2;
+	f.masked = &masked;
+	f.n_masked = 1;
 	give(a, f, &g);
 	assert_non_null(strstr(g.json, "\"evidence\":[\"one\",\"two\","));
+	assert_non_null(strstr(g.json, "\"masked\":[{\"stream\":\"05000000000000000000000000000000"
+				       "\",\"start\":77}]"));
 	assert_non_null(strstr(g.json, "\"description\":"));
 	for (size_t i = 0; i < 2; i++) {
 		f.state = later[i];

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "common/limits.h"
 #include "common/timefmt.h"
 #include "detectors/detect.h"
 #include "parsers/parser.h"
@@ -15,6 +16,9 @@ struct run {
 	const char *want;
 	unsigned fired;
 	unsigned all;
+	bool streamed; /* the lines are of stream 1, and those that look so are masked */
+	uint64_t masked[LIMIT_EVIDENCE_LINES];
+	size_t n_masked;
 };
 
 static const uint8_t key[16] = "0123456789abcdef";
@@ -33,6 +37,11 @@ static void on_finding(void *arg, const struct finding *f)
 	run->all++;
 	if (f->state == FINDING_NEW && strcmp(f->rule_id, run->want) == 0) {
 		run->fired++;
+		run->n_masked = f->n_masked;
+		for (size_t i = 0; i < f->n_masked; i++) {
+			assert_int_equal(f->masked[i].stream.b[0], 1);
+			run->masked[i] = f->masked[i].start;
+		}
 	}
 }
 
@@ -62,6 +71,10 @@ static void feed(struct detect *d, struct slice log, const char *from, struct ru
 		r.start = offset;
 		offset += r.line.n + 1;
 		r.end = offset;
+		r.stream.b[0] = run->streamed;
+		if (slice_find(r.line, SLICE_LIT("*redacted")) != SIZE_MAX) {
+			r.flags = RECORD_REDACTED;
+		}
 		parser_line(p, r.line, now, &r.header, &r.event);
 		detect_record(d, &r, on_finding, run);
 		log = n == SIZE_MAX ? SLICE_NONE : slice_skip(log, n + 1);
@@ -109,6 +122,35 @@ static void every_default_rule_fires_and_keeps_silent_as_its_examples_say(void *
 	assert_true(count >= 20);
 }
 
+/* Whoever is told of a typed password is told where it stands, to take it out there. */
+static void a_typed_password_is_told_with_its_place(void **state)
+{
+	static const char log[] =
+		"Mar 14 02:11:00 gate sshd[811]: Invalid user anan from 192.0.2.7 port 40001\n"
+		"Mar 14 02:11:01 gate sshd[812]: Invalid user *redacted-typed-password* from "
+		"192.0.2.7 port 40001\n"
+		"Mar 14 02:11:02 gate sshd[813]: Invalid user *redacted-typed-password* from "
+		"192.0.2.8 port 40001\n"
+		"Mar 14 02:11:15 gate sshd[816]: Accepted password for anna from 192.0.2.7 port "
+		"40006 ssh2\n";
+
+	(void)state;
+	for (int streamed = 0; streamed <= 1; streamed++) {
+		struct run run = {.want = "c2c1b6a5-7e0f-4f0e-9a51-0f5b6d6f3c18",
+				  .streamed = streamed != 0};
+		struct detect *d = defaults();
+
+		feed(d, slice_str(log), NULL, &run);
+		assert_int_equal(run.fired, 1);
+		/* A replay has no stream to name. */
+		assert_int_equal(run.n_masked, streamed);
+		if (streamed != 0) {
+			assert_int_equal(run.masked[0], strchr(log, '\n') + 1 - log);
+		}
+		detect_free(d);
+	}
+}
+
 /* Examples are lines of files, which say nothing of their senders. */
 static void a_line_that_its_user_cannot_have_sent_is_told(void **state)
 {
@@ -133,6 +175,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_default_rule_fires_and_keeps_silent_as_its_examples_say),
+		cmocka_unit_test(a_typed_password_is_told_with_its_place),
 		cmocka_unit_test(a_line_that_its_user_cannot_have_sent_is_told),
 	};
 
