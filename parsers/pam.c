@@ -170,12 +170,25 @@ void pam_another(struct context *c, unsigned slots_family)
 	}
 }
 
+/* pam_set_item(3): PAM_RUSER is "the requesting user name: local name for a locally requesting
+ * user or a remote user name for a remote requesting user".  Nobody proves the remote one (rsh),
+ * and of an anonymous FTP login it is an e-mail address (pam_ftp.c): there the user is whom the
+ * login is for.  A program that an ordinary user has started (uid, which is getuid(), is not
+ * root's) and that asks for another's password is as su: ruser wants to be user. */
+static bool by_local_user(struct slice head, const struct origin *o)
+{
+	struct slice uid = scan_pair(head, SLICE_LIT("uid="));
+
+	return o->ruser.n > 0 && o->rhost.n == 0 && uid.n > 0 && !IS(uid, "0") &&
+	       !slice_eq(o->ruser, slice_trim(o->user));
+}
+
 /* "authentication failure; ..." (n = 1) and "n more authentication failures; ..." */
 static bool failures(struct context *c, struct slice m, uint32_t n, bool more,
 		     bool unix_module, const struct pam_service *s,
 		     unsigned slots_family)
 {
-	struct slice head, tty;
+	struct slice head = SLICE_NONE, tty;
 	struct origin o;
 
 	if (TAKE(&m, "logname= uid=0 euid=0 tty=ssh ruser= rhost=")) {
@@ -214,6 +227,9 @@ static bool failures(struct context *c, struct slice m, uint32_t n, bool more,
 		} else if (o.has_user && o.ruser.n == 0) {
 			set_user(c, o.user);
 		}
+	} else if (o.has_user && by_local_user(head, &o)) {
+		set_user(c, o.ruser);
+		event_set(c->e, FIELD_USER_EFFECTIVE_NAME, slice_trim(o.user));
 	} else if (o.has_user) {
 		set_user(c, slice_trim(o.user));
 	} else if (o.ruser.n > 0) {

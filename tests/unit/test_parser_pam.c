@@ -30,6 +30,49 @@ static void who_was_refused_before_is_nobody_now(void **state)
 	CHECK_IN_ORDER(cases);
 }
 
+/* Who asks, and whose password is asked for: pam_set_item(3) on PAM_RUSER. */
+static void ruser_is_the_user_of_a_program_that_he_started(void **state)
+{
+	static const struct line_case cases[] = {
+		/* rshd, rlogind: a name that the other host says. */
+		{H "in.rshd[7]: pam_unix(rsh:auth): authentication failure; logname= uid=0 euid=0 "
+		   "tty= ruser=eve rhost=192.0.2.1  user=bob",
+		 "login failure 1 user=bob ip=192.0.2.1"},
+		/* pam_ftp: what an anonymous client gave as his address. */
+		{H "vsftpd[7]: pam_unix(vsftpd:auth): authentication failure; logname= uid=0 euid=0 "
+		   "tty=ftp ruser=eve rhost=192.0.2.1  user=ftp",
+		 "ftp_login failure 1 user=ftp ip=192.0.2.1"},
+		/* A helper that bob started and that asks for root's password. */
+		{H "userhelper[7]: pam_unix(setup:auth): authentication failure; logname=bob "
+		   "uid=1000 euid=0 tty= ruser=bob rhost=  user=root",
+		 "login failure 1 user=bob to=root"},
+		{H "helper[7]: pam_unix(setup:auth): authentication failure; logname=bob uid=1000 "
+		   "euid=0 tty= ruser=bob rhost=192.0.2.1  user=root",
+		 "login failure 1 user=root ip=192.0.2.1"},
+		/* Both set ruser to whom they ask (opendoas pam.c, polkitagenthelper-pam.c). */
+		{H "doas[7]: pam_unix(doas:auth): authentication failure; logname=bob uid=1000 "
+		   "euid=0 tty=/dev/pts/0 ruser=bob rhost=  user=bob",
+		 "doas failure 1 user=bob"},
+		{H "polkit-agent-helper-1[7]: pam_unix(polkit-1:auth): authentication failure; "
+		   "logname= uid=1000 euid=0 tty= ruser=root rhost=  user=root",
+		 "polkit failure 1 user=root"},
+		{H "xlock[7]: pam_unix(xlock:auth): authentication failure; logname= uid=1000 "
+		   "euid=1000 tty=:0 ruser= rhost=  user=bob",
+		 "login failure 1 user=bob"},
+		/* Nobody started it, and nobody is far away. */
+		{H "x[7]: pam_unix(x:auth): authentication failure; logname= uid=0 euid=0 tty= "
+		   "ruser=eve rhost=  user=bob",
+		 "login failure 1 user=bob"},
+		/* A login name holds no " uid=". */
+		{H "x[7]: pam_unix(x:auth): authentication failure; uid=0 euid=0 tty= ruser=eve "
+		   "rhost=  user=bob",
+		 "login failure 1 user=bob"},
+	};
+
+	(void)state;
+	CHECK_EACH(cases);
+}
+
 #define PEER "192.0.2.1:5 "
 #define UP "Peer Connection Initiated with [AF_INET]192.0.2.1:5"
 
@@ -120,6 +163,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_was_refused_before_is_nobody_now),
+		cmocka_unit_test(ruser_is_the_user_of_a_program_that_he_started),
 		cmocka_unit_test(a_connection_of_openvpn_is_no_login_by_itself),
 		cmocka_unit_test(what_openvpn_defers_is_told_by_its_answer),
 		cmocka_unit_test(pam_and_openvpn_tell_of_one_attempt),
