@@ -32,12 +32,14 @@ enum {
 	PEEK_LINES = 100, /* looked at for a file's first stamp */
 	TOLD_RULES = 64,  /* rules with a line of their own in the summary */
 	PROGRESS_BYTES = 16 * 1024 * 1024,
+	AHEAD_HOURS = 26, /* that a stamp without a year may be after its reading */
 };
 
 struct settings {
 	const char *packs[PACKS_MAX];
 	unsigned n_packs;
 	const char *zone;
+	int year;       /* 0: none given */
 	int64_t now_ns; /* TIME_NONE: each file's time of change */
 	bool rules_only, updates, summary;
 };
@@ -101,15 +103,23 @@ static void help(void)
 	      stdout);
 }
 
-static int year_end(const char *text, int64_t *ns)
+static int read_year(const char *text, int *year)
 {
-	uint64_t year;
+	uint64_t n;
 
-	if (!slice_to_u64(slice_str(text), 2200, &year) || year < 1971) {
+	if (!slice_to_u64(slice_str(text), 2200, &n) || n < 1971) {
 		return cli_usage("replay", "--year \"%s\" is no year", text);
 	}
-	*ns = time_days((int)year + 1, 1, 1) * 86400 * NS_PER_S - NS_PER_S;
+	*year = (int)n;
 	return 0;
+}
+
+/* The time that puts the year's last second, and none behind it, into that year. */
+static void read_in_year(struct replay *r)
+{
+	int64_t end_s = time_days(r->s.year + 1, 1, 1) * 86400 - 1;
+
+	r->s.now_ns = (zone_to_unix(r->zone, end_s, INT64_MAX) - AHEAD_HOURS * 3600) * NS_PER_S;
 }
 
 static int take_option(struct settings *s, int o)
@@ -129,7 +139,7 @@ static int take_option(struct settings *s, int o)
 		s->zone = optarg;
 		return 0;
 	case 'y':
-		return year_end(optarg, &s->now_ns);
+		return read_year(optarg, &s->year);
 	case 'n':
 		if (!time_parse(slice_str(optarg), &s->now_ns)) {
 			return cli_usage("replay", "--now \"%s\" is no time such as "
@@ -218,18 +228,18 @@ static int load_rules(struct replay *r)
 	return rc < 0 ? rc : 0;
 }
 
+/* Which group goes when the tables are full hangs on the key.  The same logs shall give
+ * the same alerts each time and everywhere, so that it is no secret here; tables do
+ * not grow with what an attacker finds out by it. */
+static const uint8_t same_key[16] = "nightjar replay";
+
 /* What the agent would do without a line of configuration, cooldowns included. */
 static int set_up(struct replay *r)
 {
 	struct agent_config *config = NULL;
 	struct config_errors errors;
-	uint8_t key[16];
-	int rc = sys_random(sys_plain(), key, sizeof key);
+	int rc = config_parse_agent("defaults", SLICE_LIT("{}"), &config, &errors);
 
-	if (rc == 0) {
-		rc = config_parse_agent("defaults", SLICE_LIT("{}"), &config,
-					&errors);
-	}
 	if (rc != 0) {
 		return rc;
 	}
@@ -240,8 +250,8 @@ static int set_up(struct replay *r)
 	rc = rc == 0 && r->p == NULL ? UV_ENOMEM : rc;
 	rc = rc == 0 ? shares_new(&r->shares) : rc;
 	rc = rc == 0 ? redact_new(&r->redact, &config->redact) : rc;
-	rc = rc == 0 ? detect_new(&r->detect, &config->detectors, key) : rc;
-	rc = rc == 0 ? alerts_new(&r->alerts, &config->alerts, SLICE_NONE, key)
+	rc = rc == 0 ? detect_new(&r->detect, &config->detectors, same_key) : rc;
+	rc = rc == 0 ? alerts_new(&r->alerts, &config->alerts, SLICE_NONE, same_key)
 		     : rc;
 	agent_config_free(config);
 	return rc == 0 ? load_rules(r) : rc;
@@ -744,6 +754,9 @@ int cmd_replay(int argc, char **argv)
 		rc = cli_fail("replay", "time zone \"%s\": %s (try UTC, "
 			      "Europe/Berlin or +02:00)", r.s.zone, err_str(rc));
 	} else {
+		if (r.s.year != 0) {
+			read_in_year(&r);
+		}
 		rc = s == NULL ? UV_ENOMEM : set_up(&r);
 		if (rc == 0) {
 			rc = run(&r, s, (size_t)(argc - optind));

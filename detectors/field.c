@@ -1,5 +1,7 @@
 #include "detectors/field.h"
 
+#include "common/timefmt.h"
+
 /* Sigma's names (taxonomy appendix, and the SigmaHQ Linux rules), and the few of
  * ECS that are not in the event. */
 static const struct {
@@ -12,6 +14,8 @@ static const struct {
 	{"host.hostname", RULE_FIELD_HOST},
 	{"host.name", RULE_FIELD_HOST},
 	{"message", RULE_FIELD_MESSAGE},
+	{"source.network", RULE_FIELD_NETWORK},
+	{"event.hour", RULE_FIELD_HOUR},
 	{"event.original", RULE_FIELD_LINE},
 	{"@timestamp", RULE_FIELD_TIME},
 	{"event.created", RULE_FIELD_TIME},
@@ -112,7 +116,8 @@ enum { NAMES = sizeof names / sizeof names[0] };
 static const char *const own[] = {"event.outcome", "process.name",
 				  "process.pid", "host.hostname", "message",
 				  "event.original", "process.executable",
-				  "@timestamp", "(never)"};
+				  "source.network", "event.hour", "@timestamp",
+				  "(never)"};
 
 int rule_field_find(struct slice name)
 {
@@ -192,4 +197,53 @@ const char *rule_field_suggest(struct slice name)
 		}
 	}
 	return best;
+}
+
+/* The first four of eight groups.  A "::" stands for the groups that are missing; what
+ * lies before it is all when it reaches so far. */
+static bool first_groups(struct slice text, struct slice *out)
+{
+	unsigned after = 0, before = 0;
+	size_t gap = slice_find(text, SLICE_LIT("::"));
+
+	for (size_t i = gap == SIZE_MAX ? text.n : gap + 2; i < text.n; i++) {
+		after += i == gap + 2 || text.p[i - 1] == ':';
+	}
+	for (size_t i = 0; i < text.n; i++) {
+		if (i == gap) {
+			before = 8 - after;
+			if (before >= 4) {
+				*out = slice(text.p, gap + 2);
+				return true;
+			}
+			i++;
+		} else if (text.p[i] == ':' && ++before == 4) {
+			*out = slice(text.p, i);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool rule_field_network(const struct event *e, struct slice *out)
+{
+	struct slice text = event_get(e, FIELD_SOURCE_IP);
+	size_t dot = slice_rchr(text, '.');
+
+	if (dot != SIZE_MAX) {
+		*out = slice_head(text, dot);
+		return true;
+	}
+	return first_groups(text, out);
+}
+
+bool rule_field_hour(const struct record *r, struct slice *out)
+{
+	static const char hours[] = "000102030405060708091011121314151617181920212223";
+	const int64_t one = 3600 * NS_PER_S;
+	int64_t ns = record_time_ns(r);
+	int64_t hour = (ns / one - (ns % one < 0 ? 1 : 0)) % 24;
+
+	*out = slice(hours + 2 * (hour < 0 ? hour + 24 : hour), 2);
+	return ns != TIME_NONE;
 }

@@ -18,6 +18,8 @@ enum rule_field {
 	RULE_FIELD_MESSAGE,            /* message: behind the header */
 	RULE_FIELD_LINE,               /* the whole line: keywords */
 	RULE_FIELD_IMAGE,              /* process.executable, or the command's path */
+	RULE_FIELD_NETWORK,            /* source.network: its /24 or /64 */
+	RULE_FIELD_HOUR,               /* event.hour: 00 ... 23, in UTC */
 	RULE_FIELD_TIME,               /* @timestamp; only match_record() has it */
 	RULE_FIELD_NEVER, /* Sigma knows it, no line that is read has it */
 	RULE_FIELD_AUDIT, /* the first of auditd's own, detectors/audit.h */
@@ -65,6 +67,10 @@ static inline bool rule_field_image(const struct event *e, struct slice *out)
 	return out->n > 0 && out->p[0] == '/';
 }
 
+/* The text of source.ip that names its network. */
+bool rule_field_network(const struct event *e, struct slice *out);
+bool rule_field_hour(const struct record *r, struct slice *out);
+
 /* true and *out when the record has the field.  source.address falls back on
  * source.ip, as ECS wants both filled. */
 static inline bool rule_field_get(const struct record *r, unsigned id,
@@ -104,6 +110,10 @@ static inline bool rule_field_get(const struct record *r, unsigned id,
 		return true;
 	case RULE_FIELD_IMAGE:
 		return rule_field_image(e, out);
+	case RULE_FIELD_NETWORK:
+		return rule_field_network(e, out);
+	case RULE_FIELD_HOUR:
+		return rule_field_hour(r, out);
 	default:
 		return id >= RULE_FIELD_AUDIT && audit_get(rule_message(r), id - RULE_FIELD_AUDIT,
 							   NULL, out);
