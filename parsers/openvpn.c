@@ -76,6 +76,9 @@ static void count(struct context *c, enum count kind)
 		}
 	}
 	say_failure(c, kind, 1);
+	if (kind == COUNT_PAM && c->slot == NULL) {
+		c->e->attempts = 0; /* the server's line counts it, with its address */
+	}
 }
 
 static bool failed(struct context *c, const char *method, struct slice reason,

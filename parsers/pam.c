@@ -170,6 +170,14 @@ void pam_another(struct context *c, unsigned slots_family)
 	}
 }
 
+void pam_another_user(struct context *c, unsigned slots_family, struct slice user)
+{
+	if (c->slot != NULL && (user.n == 0 || c->slot->user_n != user.n ||
+				memcmp(c->slot->user, user.p, user.n) != 0)) {
+		pam_another(c, slots_family);
+	}
+}
+
 /* pam_set_item(3): PAM_RUSER is "the requesting user name: local name for a locally requesting
  * user or a remote user name for a remote requesting user".  Nobody proves the remote one (rsh),
  * and of an anonymous FTP login it is an e-mail address (pam_ftp.c): there the user is whom the
@@ -286,6 +294,7 @@ static bool opened(struct context *c, struct slice m, const struct pam_service *
 		set_user(c, user);
 	}
 	pam_find_slot(c, slots_family, user);
+	pam_another_user(c, slots_family, user);
 	if (c->slot != NULL) {
 		slot_give(c->slot, c->e);
 	}
@@ -303,6 +312,7 @@ static bool closed(struct context *c, struct slice user, unsigned slots_family)
 	SAY(c, "session", "end", "session_closed");
 	set_user(c, user);
 	pam_find_slot(c, slots_family, user);
+	pam_another_user(c, slots_family, user);
 	if (c->slot != NULL) {
 		slot_give(c->slot, c->e);
 	}

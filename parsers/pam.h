@@ -20,6 +20,8 @@ void pam_fill_in(struct context *c);
 
 /* A process that goes on for other users has told of one attempt and tells of another. */
 void pam_another(struct context *c, unsigned slots_family);
+/* The same for a line that names its user, if the process has not told of him yet. */
+void pam_another_user(struct context *c, unsigned slots_family, struct slice user);
 
 /* What stands behind "module(service:type): " where it is none of what all modules say. */
 bool pam_module_line(struct context *c, struct slice m, const struct pam_service *s,

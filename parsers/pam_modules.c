@@ -13,6 +13,7 @@ static bool refused(struct context *c, struct slice user, struct slice reason,
 	event_set(c->e, FIELD_EVENT_REASON, reason);
 	set_user(c, user);
 	pam_find_slot(c, slots_family, user);
+	pam_another_user(c, slots_family, user);
 	say_failure(c, COUNT_FLOOR, 1);
 	pam_fill_in(c);
 	return true;

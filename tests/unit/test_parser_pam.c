@@ -24,6 +24,17 @@ static void who_was_refused_before_is_nobody_now(void **state)
 		{H "auth[7]: pam_unix(imap:auth): check pass; user unknown",
 		 "mail_login failure 0"},
 		{H "auth[7]: pam_unix(imap:auth): " FAIL " ", "mail_login failure 1"},
+		{H "auth[7]: pam_unix(imap:auth): " FAIL "192.0.2.3  user=bob",
+		 "mail_login failure 1 user=bob ip=192.0.2.3"},
+		/* Of another module, about him and about somebody else. */
+		{H "auth[7]: pam_listfile(imap:auth): Refused user bob for service imap",
+		 "mail_login failure 0 user=bob ip=192.0.2.3"},
+		{H "auth[7]: pam_unix(imap:auth): bad username [-l]",
+		 "mail_login failure 0 user=-l"},
+		{H "x[7]: pam_unix(x:auth): " FAIL "192.0.2.4  user=eve",
+		 "login failure 1 user=eve ip=192.0.2.4"},
+		{H "x[7]: pam_unix(x:session): session opened for user anna(uid=1001) by (uid=0)",
+		 "login success 1 user=anna"},
 	};
 
 	(void)state;
@@ -39,8 +50,8 @@ static void ruser_is_the_user_of_a_program_that_he_started(void **state)
 		   "tty= ruser=eve rhost=192.0.2.1  user=bob",
 		 "login failure 1 user=bob ip=192.0.2.1"},
 		/* pam_ftp: what an anonymous client gave as his address. */
-		{H "vsftpd[7]: pam_unix(vsftpd:auth): authentication failure; logname= uid=0 euid=0 "
-		   "tty=ftp ruser=eve rhost=192.0.2.1  user=ftp",
+		{H "vsftpd[7]: pam_unix(vsftpd:auth): authentication failure; logname= uid=0 "
+		   "euid=0 tty=ftp ruser=eve rhost=192.0.2.1  user=ftp",
 		 "ftp_login failure 1 user=ftp ip=192.0.2.1"},
 		/* A helper that bob started and that asks for root's password. */
 		{H "userhelper[7]: pam_unix(setup:auth): authentication failure; logname=bob "
@@ -145,6 +156,8 @@ static void pam_and_openvpn_tell_of_one_attempt(void **state)
 		 "vpn_login failure 0 ip=192.0.2.1 port=5 method=password"},
 		{H "ovpn-server[8]: pam_unix(openvpn:auth): check pass; user unknown",
 		 "vpn_login failure 0"},
+		{H "ovpn-server[8]: pam_unix(openvpn:auth): bad username [-l]",
+		 "vpn_login failure 0 user=-l"},
 		{H "ovpn-server[8]: pam_unix(openvpn:auth): " FAIL "192.0.2.2 ",
 		 "vpn_login failure 1 ip=192.0.2.2"},
 		{H "ovpn-server[7]: 192.0.2.2:5 TLS Auth Error: Auth Username/Password "
