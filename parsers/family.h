@@ -45,7 +45,29 @@ family_fn family_sshd, family_pam, family_sudo, family_su, family_login,
 	family_desktop, family_ftp, family_mail, family_web, family_openvpn,
 	family_router, family_audit, family_watch, family_kernel, family_dnsmasq,
 	family_hostapd, family_package, family_strongswan, family_webmin,
-	family_cockpit;
+	family_cockpit, family_services;
+
+/* A program that family_services has forms for.  services.c */
+bool services_known(struct slice program);
+
+/* Whether it could be one, by its length and first letter: most are not. */
+static inline bool services_likely(struct slice program)
+{
+#define FIRST(c) (UINT32_C(1) << ((c) & 31))
+	static const uint32_t letters[16] = {
+		[4] = FIRST('i') | FIRST('p') | FIRST('e'),
+		[5] = FIRST('i') | FIRST('p') | FIRST('e') | FIRST('s'),
+		[6] = FIRST('m') | FIRST('s'),
+		[7] = FIRST('m'),
+		[8] = FIRST('s') | FIRST('l') | FIRST('m') | FIRST('p') | FIRST('a'),
+		[9] = FIRST('s') | FIRST('i') | FIRST('p') | FIRST('r'),
+		[10] = FIRST('c') | FIRST('p'),
+		[11] = FIRST('c') | FIRST('x'),
+	};
+
+	return program.n < 16 && (letters[program.n] & FIRST(program.p[0])) != 0;
+#undef FIRST
+}
 
 /* Numbers for slot_key(): programs that write about one connection share one. */
 enum { SLOTS_SSHD = 1, SLOTS_OTHER, SLOTS_SUDO, SLOTS_DROPBEAR, SLOTS_AUDIT,

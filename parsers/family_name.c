@@ -30,6 +30,7 @@ static const struct {
 	{family_strongswan, "strongswan"},
 	{family_webmin, "admin"},
 	{family_cockpit, "admin"},
+	{family_services, "services"},
 };
 
 const char *family_name(family_fn *family)

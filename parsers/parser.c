@@ -327,7 +327,10 @@ static family_fn *search(struct slice name)
 	if (HAS(name, "postfix") && ENDS(name, "/smtpd")) {
 		return family_mail;
 	}
-	return HAS(name, "ovpn-") ? family_openvpn : family_pam;
+	if (HAS(name, "ovpn-")) {
+		return family_openvpn;
+	}
+	return services_likely(name) && services_known(name) ? family_services : family_pam;
 }
 
 /* Families that take what matters of a program that mostly says other things: what they
@@ -336,7 +339,8 @@ static bool takes_a_part(family_fn *family)
 {
 	return family == family_pam || family == family_kernel || family == family_dnsmasq ||
 	       family == family_hostapd || family == family_strongswan ||
-	       family == family_package || family == family_cockpit;
+	       family == family_package || family == family_cockpit ||
+	       family == family_services;
 }
 
 family_fn *family_known(struct slice name)

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "parsers/family.h"
+
 /* Who runs it. */
 enum who {
 	ROOT,   /* the superuser, always */
@@ -148,7 +150,8 @@ static enum who who_of(const struct header *h)
 		}
 	}
 	return slice_starts(h->program, SLICE_LIT("ovpn-")) ||
-			       slice_starts(h->program, SLICE_LIT("postfix"))
+			       slice_starts(h->program, SLICE_LIT("postfix")) ||
+			       services_known(h->program)
 		       ? SYSTEM
 		       : ANYONE;
 }

@@ -1,0 +1,294 @@
+/* Other daemons that log who could not log in, each by a few forms: a table, and what reads a
+ * line by it.
+ *
+ * Sources: cyrus-sasl 2.1.28 saslauthd/saslauthd-main.c (do_auth); cyrus-imapd 3.6.1
+ * imap/imapd.c and pop3d.c (badlogin, login); OpenSMTPD 6.8.0 smtpd/smtp_session.c; sendmail
+ * 8.17 sendmail/srvrsmtp.c (LOG_AUTH_FAIL_USER); exim 4.96 src/smtp_in.c (host_and_ident);
+ * lighttpd 1.4.69 src/mod_auth.c; PostgreSQL 15 src/backend/libpq/auth.c.  By the forms of
+ * their lines, without their sources: MariaDB, courier's imapd and pop3d, Proxmox VE,
+ * phpMyAdmin, Roundcube, Asterisk, xrdp-sesman.  Not samba and Gitea, whose lines repeat what
+ * the client says behind the address.
+ *
+ * A form is compared whole, from the first byte to the last.  Its user may hold anything and
+ * is as long as what follows allows: so what stands behind it is the daemon's own, and the
+ * last of several places counts.  All other fields hold no blank.
+ */
+#include "parsers/family.h"
+
+enum daemon { SASLAUTHD, SMTPD, EXIM, LIGHTTPD, PHPMYADMIN, ROUNDCUBE, ASTERISK, XRDP, CYRUS,
+	COURIER, SENDMAIL, MARIADB, POSTGRES, PROXMOX };
+
+/* %u user   %a address   %p port   %n digits   %w a word   %t text, as short as can be
+ * %i like %w: the connection's id, which joins its lines
+ * %r "[HOST ][ADDRESS][ (may be forged)]" */
+struct form {
+	enum daemon daemon;
+	struct slice form;
+	struct slice action;
+	struct slice method;
+	enum { SUCCESS, FAILURE, TOLD } what; /* TOLD: another line counts it */
+};
+
+#define FORM(daemon, form, action, method, what) \
+	{daemon, TEXT(form), TEXT(action), TEXT(method), what}
+
+static const struct {
+	struct slice name;
+	enum daemon daemon;
+} programs[] = {
+	{TEXT("saslauthd"), SASLAUTHD}, {TEXT("smtpd"), SMTPD}, {TEXT("exim"), EXIM},
+	{TEXT("exim4"), EXIM}, {TEXT("lighttpd"), LIGHTTPD}, {TEXT("phpMyAdmin"), PHPMYADMIN},
+	{TEXT("roundcube"), ROUNDCUBE}, {TEXT("asterisk"), ASTERISK}, {TEXT("xrdp-sesman"), XRDP},
+	{TEXT("cyrus/imap"), CYRUS}, {TEXT("cyrus/imaps"), CYRUS}, {TEXT("cyrus/pop3"), CYRUS},
+	{TEXT("cyrus/pop3s"), CYRUS}, {TEXT("imap"), CYRUS}, {TEXT("imaps"), CYRUS},
+	{TEXT("pop3"), CYRUS}, {TEXT("pop3s"), CYRUS}, {TEXT("imapd"), COURIER},
+	{TEXT("imapd-ssl"), COURIER}, {TEXT("pop3d"), COURIER}, {TEXT("pop3d-ssl"), COURIER},
+	{TEXT("imaplogin"), COURIER}, {TEXT("pop3login"), COURIER}, {TEXT("sendmail"), SENDMAIL},
+	{TEXT("sm-mta"), SENDMAIL}, {TEXT("mysqld"), MARIADB}, {TEXT("mariadbd"), MARIADB},
+	{TEXT("mariadb"), MARIADB}, {TEXT("postgres"), POSTGRES}, {TEXT("postgresql"), POSTGRES},
+	{TEXT("pvedaemon"), PROXMOX}, {TEXT("pveproxy"), PROXMOX},
+};
+
+static const struct form forms[] = {
+	FORM(SASLAUTHD,
+	     "%tauth failure: [user=%u] [service=%w] [realm=%w] [mech=%w] [reason=%t]",
+	     "mail_login", "password", FAILURE),
+	FORM(CYRUS, "badlogin: %r plaintext (%u) invalid user", "mail_login", "plaintext", FAILURE),
+	FORM(CYRUS, "badlogin: %r plaintext (%u) [%t]", "mail_login", "plaintext", FAILURE),
+	FORM(CYRUS, "badlogin: %r plaintext %u SASL(-13): authentication failure: %t", "mail_login",
+	     "plaintext", FAILURE),
+	FORM(CYRUS, "badlogin: %r %w (%u) [%t]", "mail_login", "", FAILURE),
+	FORM(CYRUS, "badlogin: %r %w [SASL(-13): authentication failure: %t]", "mail_login", "",
+	     FAILURE),
+	FORM(CYRUS, "badlogin: %r anonymous login refused", "mail_login", "anonymous", FAILURE),
+	FORM(CYRUS, "login: %r %u %w User logged in%t", "mail_login", "", SUCCESS),
+	FORM(COURIER, "LOGIN FAILED, user=%u, ip=[%a]", "mail_login", "password", FAILURE),
+	FORM(COURIER, "LOGIN FAILED, user=%u, ip=[%a], port=[%p]", "mail_login", "password",
+	     FAILURE),
+	FORM(COURIER, "LOGIN FAILED, method=%w, ip=[%a]", "mail_login", "", FAILURE),
+	FORM(COURIER, "LOGIN, user=%u, ip=[%a], protocol=%w", "mail_login", "password", SUCCESS),
+	FORM(COURIER, "LOGIN, user=%u, ip=[%a], port=[%p], protocol=%w", "mail_login", "password",
+	     SUCCESS),
+	FORM(SMTPD, "%i smtp connected address=%a host=%t", "mail_connection", "", TOLD),
+	FORM(SMTPD, "%i smtp authentication user=%u result=permfail", "mail_login", "password",
+	     FAILURE),
+	FORM(SMTPD, "%i smtp authentication user=%u result=ok", "mail_login", "password", SUCCESS),
+	FORM(SENDMAIL, "%w: AUTH failure (%w): %t, user=%u, relay=%r", "mail_login", "", FAILURE),
+	FORM(SENDMAIL, "%w: AUTH failure (%w): %t, relay=%r", "mail_login", "", FAILURE),
+	FORM(SENDMAIL, "AUTH=server, relay=%r, authid=%u, mech=%w, bits=%n", "mail_login", "",
+	     SUCCESS),
+	FORM(EXIM, "%w authenticator failed for %t[%a]: %t(set_id=%u)", "mail_login", "",
+	     FAILURE),
+	FORM(EXIM, "%w authenticator failed for %t[%a]:%p: %t(set_id=%u)", "mail_login", "",
+	     FAILURE),
+	FORM(EXIM, "%w authenticator failed for %t[%a]: 535 Incorrect authentication data",
+	     "mail_login", "", FAILURE),
+	FORM(LIGHTTPD, "(mod_auth.c.%n) password doesn't match for %t username: %u IP: %a",
+	     "web_login", "basic", FAILURE),
+	FORM(LIGHTTPD, "(mod_auth.c.%n) digest: auth failed for %u: wrong password, IP: %a",
+	     "web_login", "digest", FAILURE),
+	FORM(MARIADB, "%tAccess denied for user '%u'@'%a' (using password: %w)", "database_login",
+	     "password", FAILURE),
+	/* Its prefix may hold the user too, in front of the address: that is not believed. */
+	FORM(POSTGRES, "%tFATAL:  %w authentication failed for user \"%u\"", "database_login", "",
+	     FAILURE),
+	FORM(POSTGRES, "%tFATAL:  no pg_hba.conf entry for host \"%w\", user \"%u\", database \"%t",
+	     "database_login", "", FAILURE),
+	FORM(PROXMOX, "authentication failure; rhost=%a user=%u msg=%t", "web_login", "password",
+	     FAILURE),
+	FORM(PROXMOX, "<%w> successful auth for user '%u'", "web_login", "password", SUCCESS),
+	FORM(PHPMYADMIN, "user denied: %u (%w) from %a", "web_login", "password", FAILURE),
+	FORM(PHPMYADMIN, "user authenticated: %u from %a", "web_login", "password", SUCCESS),
+	FORM(ROUNDCUBE, "%tFailed login for %u from %a in session %w (error: %n)", "mail_login",
+	     "password", FAILURE),
+	FORM(ROUNDCUBE, "%tSuccessful login for %u (ID: %n) from %a in session %w", "mail_login",
+	     "password", SUCCESS),
+	FORM(ASTERISK, "%tRegistration from '%u' failed for '%a:%p' - %t", "voip_login", "digest",
+	     FAILURE),
+	FORM(ASTERISK, "%tRegistration from '%u' failed for '%a' - %t", "voip_login", "digest",
+	     FAILURE),
+	FORM(XRDP, "%tAUTHFAIL: user=%u ip=%a time=%n", "desktop_login", "password",
+	     FAILURE),
+};
+
+struct found {
+	struct slice user, address, port, id;
+	unsigned steps;
+};
+
+/* Lines that are made to fit nearly, in many ways, are given up. */
+enum { STEPS_MAX = 100000 };
+
+static bool fits(struct slice form, struct slice m, struct found *f);
+
+/* The field is m's first n bytes, and the rest of the form fits what is behind them. */
+static bool rest_fits(struct slice form, struct slice m, size_t n, struct found *f)
+{
+	return fits(slice_skip(form, 2), slice_skip(m, n), f);
+}
+
+/* The user: all that the rest leaves. */
+static bool user_fits(struct slice form, struct slice m, struct found *f)
+{
+	for (size_t n = m.n + 1; n-- > 0;) {
+		if (rest_fits(form, m, n, f)) {
+			f->user = slice_head(m, n);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool text_fits(struct slice form, struct slice m, struct found *f)
+{
+	if (form.n == 2) {
+		return true;
+	}
+	for (size_t n = 0; n <= m.n; n++) {
+		if (rest_fits(form, m, n, f)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* "[HOST ][ADDRESS][ (may be forged)]" at m's beginning. */
+static bool relay_fits(struct slice form, struct slice m, struct found *f)
+{
+	struct slice rest = m, host, address;
+
+	if (!HAS(rest, "[") && (!take_word(&rest, &host) || !HAS(rest, "["))) {
+		return false;
+	}
+	if (!TAKE(&rest, "[") || !take_until(&rest, ']', &address)) {
+		return false;
+	}
+	TAKE(&rest, " (may be forged)");
+	if (!rest_fits(form, m, (size_t)(rest.p - m.p), f)) {
+		return false;
+	}
+	f->address = address;
+	return true;
+}
+
+/* A word as long as can be: up to a blank, a quote or a bracket. */
+static bool word_fits(struct slice form, struct slice m, struct found *f)
+{
+	char kind = form.p[1];
+	size_t n = 0;
+
+	while (n < m.n && m.p[n] != ' ' && m.p[n] != ']' && m.p[n] != '\'' && m.p[n] != '"' &&
+	       ((kind != 'p' && kind != 'n') || is_digit(m.p[n]))) {
+		n++;
+	}
+	/* "192.0.2.1:4711", "plain: ..": as much of it as the rest leaves. */
+	do {
+		if (!rest_fits(form, m, n, f)) {
+			continue;
+		}
+		if (kind == 'a') {
+			f->address = slice_head(m, n);
+		} else if (kind == 'p') {
+			f->port = slice_head(m, n);
+		} else if (kind == 'i') {
+			f->id = slice_head(m, n);
+		}
+		return kind == 'w' || n > 0;
+	} while (n-- > 0);
+	return false;
+}
+
+static bool fits(struct slice form, struct slice m, struct found *f)
+{
+	const char *field = form.n == 0 ? NULL : memchr(form.p, '%', form.n);
+	size_t n = field == NULL ? form.n : (size_t)(field - form.p);
+
+	if (++f->steps > STEPS_MAX || m.n < n || memcmp(m.p, form.p, n) != 0) {
+		return false;
+	}
+	form = slice_skip(form, n);
+	m = slice_skip(m, n);
+	if (form.n == 0) {
+		return m.n == 0;
+	}
+	switch (form.p[1]) {
+	case 'u':
+		return user_fits(form, m, f);
+	case 't':
+		return text_fits(form, m, f);
+	case 'r':
+		return relay_fits(form, m, f);
+	default:
+		return word_fits(form, m, f);
+	}
+}
+
+static bool find_daemon(struct slice name, enum daemon *daemon)
+{
+	for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+		if (programs[i].name.n == name.n && slice_eq_short(programs[i].name, name)) {
+			*daemon = programs[i].daemon;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool services_known(struct slice program)
+{
+	enum daemon daemon;
+
+	return find_daemon(program, &daemon);
+}
+
+static bool say(struct context *c, const struct form *form, const struct found *f)
+{
+	SAY(c, "authentication", "start", "");
+	event_set(c->e, FIELD_EVENT_ACTION, form->action);
+	if (form->method.n > 0) {
+		event_set(c->e, FIELD_AUTH_METHOD, form->method);
+	}
+	if (f->user.n > 0) {
+		set_user(c, f->user);
+	}
+	set_source(c, f->address);
+	if (f->port.n > 0 && event_has(c->e, FIELD_SOURCE_IP)) {
+		set_port(c, f->port);
+	}
+	if (f->id.n > 0) {
+		ctx_slot_id(c, SLOTS_OTHER, f->id);
+		slot_give(c->slot, c->e);
+		slot_keep(c->slot, c->e);
+	}
+	if (form->what == SUCCESS) {
+		say_success(c);
+	} else if (form->what == FAILURE) {
+		say_failure(c, COUNT_DAEMON, 1);
+	} else {
+		SET(c, EVENT_CATEGORY, "network");
+	}
+	return true;
+}
+
+/* Trying a form costs as much as the line is long, for each field: longer ones are nobody's. */
+enum { LINE_MAX_BYTES = 1024 };
+
+bool family_services(struct context *c)
+{
+	enum daemon daemon;
+
+	if (pam_message(c, SLOTS_OTHER)) {
+		return true;
+	}
+	if (c->m.n > LINE_MAX_BYTES || !find_daemon(c->h->program, &daemon)) {
+		return false;
+	}
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+		struct found f = {.user = SLICE_NONE};
+
+		if (forms[i].daemon == daemon && fits(forms[i].form, c->m, &f)) {
+			return say(c, &forms[i], &f);
+		}
+	}
+	return false;
+}
