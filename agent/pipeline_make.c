@@ -98,7 +98,9 @@ static void on_rule_error(void *arg, const char *file, unsigned line,
 static int load_rules(struct pipeline *p, struct detect *d, struct config_errors *errs)
 {
 	const struct detectors_options *o = &p->config->detectors;
-	int rc = 0;
+	bool placeholders = o->placeholders != NULL && o->placeholders[0] != '\0';
+	int rc = !placeholders ? 0 : detect_placeholders_file(d, p->sys, o->placeholders,
+							      on_rule_error, errs);
 
 	for (size_t i = 0; i < o->packs.n && rc >= 0; i++) {
 		rc = detect_load_dir(d, p->sys, o->packs.v[i], on_rule_error, errs);

@@ -21,6 +21,7 @@ extern const struct command commands[];
 
 int cmd_explain(int argc, char **argv);
 int cmd_parse(int argc, char **argv);
+int cmd_rules(int argc, char **argv);
 int cmd_redact(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_search(int argc, char **argv);

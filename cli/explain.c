@@ -164,8 +164,13 @@ static int load_config(struct explain *x)
 static int load_rules(struct explain *x)
 {
 	const struct detectors_options *o = &x->config->detectors;
-	int rc = o->packs.n == 0 ? detect_load_defaults(x->detect, on_rule_error, x) : 0;
+	bool placeholders = o->placeholders != NULL && o->placeholders[0] != '\0';
+	int rc = !placeholders ? 0 : detect_placeholders_file(x->detect, sys_plain(),
+							      o->placeholders, on_rule_error, x);
 
+	if (rc == 0 && o->packs.n == 0) {
+		rc = detect_load_defaults(x->detect, on_rule_error, x);
+	}
 	for (size_t i = 0; i < o->packs.n && rc >= 0; i++) {
 		rc = detect_load_dir(x->detect, sys_plain(), o->packs.v[i], on_rule_error, x);
 		if (rc < 0) {

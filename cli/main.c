@@ -15,6 +15,7 @@ const struct command commands[] = {
 	{"redact", "lines with their secrets masked", cmd_redact},
 	{"reload", "a running agent or collector reads its configuration anew", cmd_reload},
 	{"replay", "the detectors over finished logs", cmd_replay},
+	{"rules", "rules: which there are, are they good, do their examples hold", cmd_rules},
 	{"search", "records and alerts of a collector's store", cmd_search},
 	{"spool", "what waits on a device for its collector", cmd_spool},
 	{"status", "how a running agent or collector is doing", cmd_status},

@@ -38,6 +38,7 @@ enum {
 struct settings {
 	const char *packs[PACKS_MAX];
 	unsigned n_packs;
+	const char *placeholders; /* or NULL */
 	const char *zone;
 	int year;       /* 0: none given */
 	int64_t now_ns; /* TIME_NONE: each file's time of change */
@@ -86,6 +87,8 @@ static void help(void)
 	      "read in the order of their first stamps.\n\n"
 	      "  --packs DIR    load the rules of this folder as well (repeatable); a "
 	      "rule replaces\n                 the built-in one of the same id\n"
+	      "  --placeholders FILE\n"
+	      "                 what the placeholders of rules stand for (docs/rules.md)\n"
 	      "  --rules-only   without the built-in rules\n"
 	      "  --zone Z       time zone of stamps that name none: local (default), "
 	      "UTC,\n                 Europe/Berlin, +02:00\n"
@@ -135,6 +138,9 @@ static int take_option(struct settings *s, int o)
 	case 'o':
 		s->rules_only = true;
 		return 0;
+	case 'P':
+		s->placeholders = optarg;
+		return 0;
 	case 'z':
 		s->zone = optarg;
 		return 0;
@@ -161,6 +167,7 @@ static int usage(int argc, char **argv, struct settings *s)
 {
 	static const struct option options[] = {
 		{"packs", required_argument, NULL, 'p'},
+		{"placeholders", required_argument, NULL, 'P'},
 		{"rules-only", no_argument, NULL, 'o'},
 		{"zone", required_argument, NULL, 'z'},
 		{"year", required_argument, NULL, 'y'},
@@ -209,9 +216,15 @@ static void on_rule_error(void *arg, const char *file, unsigned line,
 
 static int load_rules(struct replay *r)
 {
-	int rc = r->s.rules_only ? 0
-				 : detect_load_defaults(r->detect, on_rule_error, r);
+	int rc = 0;
 
+	if (r->s.placeholders != NULL) {
+		rc = detect_placeholders_file(r->detect, sys_plain(), r->s.placeholders,
+					      on_rule_error, r);
+	}
+	if (rc == 0 && !r->s.rules_only) {
+		rc = detect_load_defaults(r->detect, on_rule_error, r);
+	}
 	for (unsigned i = 0; rc >= 0 && i < r->s.n_packs; i++) {
 		rc = detect_load_dir(r->detect, sys_plain(), r->s.packs[i],
 				     on_rule_error, r);

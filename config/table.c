@@ -385,6 +385,10 @@ static const struct option agent_options[] = {
 	 "program, which are also in /usr/share/nightjar/packs. A rule in a later "
 	 "folder replaces one with the same id in an earlier.",
 	 .example = "[/usr/share/nightjar/packs, /etc/nightjar/packs]"},
+	{"detectors.placeholders", PATH_OR_NONE(S, detectors.placeholders), "\"\"", LIVE,
+	 "A file that says what the placeholders of rules stand for, such as %Servers%: a "
+	 "YAML mapping of names to a value or a list of values, without the percent signs.",
+	 .example = "/etc/nightjar/placeholders.yml"},
 	{"detectors.disabled", TEXTS(S, detectors.disabled, 0, LIST_MAX), "[]",
 	 LIVE, "Ids of rules to leave out."},
 	{"detectors.lateness", DURATION(S, detectors.lateness_ms, 0, DAY), "5m",

@@ -3,195 +3,7 @@
 #include "common/err.h"
 #include "detectors/engine.h"
 #include "detectors/field.h"
-
-/* ---- what a condition implies, for the dispatch ---- */
-
-enum { VALUES_MAX = 64 };
-
-struct values {
-	struct slice v[VALUES_MAX];
-	size_t n;
-};
-
-static bool implies(const struct condition *c, unsigned at, unsigned field,
-		    struct values *out);
-
-static bool all_imply(const struct condition *c, const struct node *n,
-		      unsigned field, struct values *out)
-{
-	for (unsigned i = 0; i < n->n; i++) {
-		if (!implies(c, c->kids[n->first + i], field, out)) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Whether the node can only be true when the field is one of some values. */
-static bool implies(const struct condition *c, unsigned at, unsigned field,
-		    struct values *out)
-{
-	const struct node *n = &c->nodes[at];
-	const struct match *m;
-	size_t before = out->n;
-
-	switch (n->op) {
-	case NODE_MATCH:
-		m = &c->matches[n->first];
-		if (m->op != MATCH_EXACT || m->field != field || m->cased ||
-		    m->text.n == 0 || out->n == VALUES_MAX) {
-			return false;
-		}
-		out->v[out->n++] = m->text;
-		return true;
-	case NODE_AND:
-		for (unsigned i = 0; i < n->n; i++) {
-			if (implies(c, c->kids[n->first + i], field, out)) {
-				return true;
-			}
-			out->n = before;
-		}
-		return false;
-	case NODE_OR:
-		return all_imply(c, n, field, out);
-	default:
-		return false;
-	}
-}
-
-/* The event's fields without which the node can't be true. */
-static uint64_t needs(const struct condition *c, unsigned at)
-{
-	const struct node *n = &c->nodes[at];
-	const struct match *m;
-	uint64_t mask;
-
-	switch (n->op) {
-	case NODE_MATCH:
-		m = &c->matches[n->first];
-		if (m->field >= FIELD_NR || m->op == MATCH_NULL ||
-		    m->field == FIELD_SOURCE_ADDRESS ||
-		    (m->op == MATCH_EXISTS && m->u.number == 0)) {
-			return 0;
-		}
-		return UINT64_C(1) << m->field;
-	case NODE_AND:
-		mask = 0;
-		for (unsigned i = 0; i < n->n; i++) {
-			mask |= needs(c, c->kids[n->first + i]);
-		}
-		return mask;
-	case NODE_OR:
-		mask = UINT64_MAX;
-		for (unsigned i = 0; i < n->n; i++) {
-			mask &= needs(c, c->kids[n->first + i]);
-		}
-		return n->n == 0 ? 0 : mask;
-	default:
-		return 0;
-	}
-}
-
-/* The outcomes with which the node may be true, one bit each. */
-static uint8_t outcomes(const struct condition *c, unsigned at)
-{
-	const struct node *n = &c->nodes[at];
-	const struct match *m;
-	uint8_t mask = n->op == NODE_OR ? 0 : UINT8_MAX;
-
-	if (n->op == NODE_NOT) {
-		return UINT8_MAX;
-	}
-	if (n->op != NODE_MATCH) {
-		for (unsigned i = 0; i < n->n; i++) {
-			uint8_t kid = outcomes(c, c->kids[n->first + i]);
-
-			mask = n->op == NODE_OR ? mask | kid : mask & kid;
-		}
-		return mask;
-	}
-	m = &c->matches[n->first];
-	if (m->field != RULE_FIELD_OUTCOME || m->op != MATCH_EXACT) {
-		return UINT8_MAX;
-	}
-	mask = 0;
-	for (unsigned o = OUTCOME_SUCCESS; o <= OUTCOME_UNKNOWN; o++) {
-		if (slice_eq(m->text, slice_str(outcome_name((enum outcome)o)))) {
-			mask = (uint8_t)(1u << o);
-		}
-	}
-	return mask;
-}
-
-/* The field without which the node can't be true and that no line has, or NULL. */
-static const char *never(const struct condition *c, unsigned at)
-{
-	const struct node *n = &c->nodes[at];
-	const char *first = NULL;
-	const struct match *m;
-
-	if (n->op == NODE_MATCH) {
-		m = &c->matches[n->first];
-		if (rule_field_is_read(m->field) || m->op == MATCH_NULL ||
-		    (m->op == MATCH_EXISTS && m->u.number == 0)) {
-			return NULL;
-		}
-		return m->never != NULL ? m->never : rule_field_name(m->field);
-	}
-	for (unsigned i = 0; n->op != NODE_NOT && i < n->n; i++) {
-		const char *kid = never(c, c->kids[n->first + i]);
-
-		if ((kid == NULL) == (n->op == NODE_OR)) {
-			return kid; /* which decides it */
-		}
-		first = first == NULL ? kid : first;
-	}
-	return first;
-}
-
-/* Whether the node is true only of records with the field. */
-static bool asks_for(const struct condition *c, unsigned at, unsigned field)
-{
-	const struct node *n = &c->nodes[at];
-	const struct match *m;
-
-	if (n->op == NODE_MATCH) {
-		m = &c->matches[n->first];
-		return m->field == field && m->op != MATCH_NULL &&
-		       !(m->op == MATCH_EXISTS && m->u.number == 0);
-	}
-	for (unsigned i = 0; n->op != NODE_NOT && i < n->n; i++) {
-		if (asks_for(c, c->kids[n->first + i], field) == (n->op == NODE_AND)) {
-			return n->op == NODE_AND;
-		}
-	}
-	return n->op == NODE_OR && n->n > 0;
-}
-
-/* Connections are told by the kernel's packet filter, which knows of no process. */
-static const char *never_together(const struct condition *c)
-{
-	static const struct {
-		uint8_t field;
-		const char *what;
-	} others[] = {
-		{RULE_FIELD_IMAGE, "Image together with an address that is connected to"},
-		{FIELD_PROCESS_EXECUTABLE,
-		 "process.executable together with an address that is connected to"},
-		{FIELD_PROCESS_COMMAND_LINE,
-		 "CommandLine together with an address that is connected to"},
-	};
-
-	if (!asks_for(c, c->root, FIELD_DESTINATION_IP)) {
-		return NULL;
-	}
-	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-		if (asks_for(c, c->root, others[i].field)) {
-			return others[i].what;
-		}
-	}
-	return NULL;
-}
+#include "detectors/implied.h"
 
 /* ---- the words that a line must hold ---- */
 
@@ -199,6 +11,7 @@ struct words {
 	struct slice v[VALUES_MAX];
 	size_t n;
 	size_t shortest;
+	bool in_commands; /* and not in lines */
 };
 
 /* The longest piece of a glob without wildcards. */
@@ -228,14 +41,19 @@ static bool word_of(struct arena *a, const struct match *m, struct words *out)
 {
 	struct slice s = m->text;
 
-	if ((m->field != RULE_FIELD_LINE && m->field != RULE_FIELD_MESSAGE) ||
-	    m->cased || m->op > MATCH_GLOB || out->n == VALUES_MAX) {
+	bool here = out->in_commands ? m->field == FIELD_PROCESS_COMMAND_LINE ||
+					       m->field == FIELD_PROCESS_EXECUTABLE ||
+					       m->field == RULE_FIELD_IMAGE
+				     : m->field == RULE_FIELD_LINE ||
+					       m->field == RULE_FIELD_MESSAGE;
+
+	if (!here || m->cased || m->op > MATCH_GLOB || out->n == VALUES_MAX) {
 		return false;
 	}
 	if (m->op == MATCH_GLOB) {
 		s = longest_piece(a, m);
 	}
-	if (s.n < LITERAL_MIN) {
+	if (s.n < (out->in_commands ? LITERAL_LEAST : LITERAL_MIN)) {
 		return false;
 	}
 	out->v[out->n++] = s;
@@ -249,7 +67,7 @@ static bool words_of(struct arena *a, const struct condition *c, unsigned at,
 		     struct words *out)
 {
 	const struct node *n = &c->nodes[at];
-	struct words before = *out, best = {.shortest = 0};
+	struct words before = *out, best = {.shortest = 0, .in_commands = out->in_commands};
 
 	if (n->op == NODE_MATCH) {
 		return word_of(a, &c->matches[n->first], out);
@@ -365,13 +183,18 @@ struct plan {
 	struct slice value;
 	uint8_t field; /* PLAN_FIELD + x: where field x is there; PLAN_ALWAYS */
 };
-enum { PLAN_FIELD = 128, PLAN_ALWAYS = 255, WORTH_A_PASS = 3 };
+enum { PLAN_FIELD = 128, PLAN_ALWAYS = 255, WORTH_A_PASS = 3,
+       WORTH_BYTES = 6 };
+
+struct word_list {
+	struct literal *p;
+	size_t n, room;
+};
 
 struct planning {
 	struct plan *p;
 	size_t n, room;
-	struct literal *words;
-	size_t n_words, room_words;
+	struct word_list lines, commands;
 };
 
 /* Searches through the line that judging the rule may take. */
@@ -389,33 +212,53 @@ static unsigned searches(const struct condition *c)
 	return n;
 }
 
-static int plan_words(struct detect *d, struct planning *pl, struct rule *r)
+static int add_words(struct word_list *l, const struct words *w, struct rule *r)
 {
-	struct words w = {.shortest = SIZE_MAX};
-
-	/* One search or two are cheaper than a pass for their words would be. */
-	if (r->dispatched && searches(&r->condition) < WORTH_A_PASS) {
-		return 0;
-	}
-	if (!words_of(&d->set.arena, &r->condition, r->condition.root, &w)) {
-		return 0;
-	}
-	for (size_t i = 0; i < w.n; i++) {
-		if (pl->n_words == pl->room_words) {
-			size_t room = pl->room_words == 0 ? 64
-							  : pl->room_words * 2;
-			struct literal *p = realloc(pl->words, room * sizeof *p);
+	for (size_t i = 0; i < w->n; i++) {
+		if (l->n == l->room) {
+			size_t room = l->room == 0 ? 64 : l->room * 2;
+			struct literal *p = realloc(l->p, room * sizeof *p);
 
 			if (p == NULL) {
 				return UV_ENOMEM;
 			}
-			pl->words = p;
-			pl->room_words = room;
+			l->p = p;
+			l->room = room;
 		}
-		pl->words[pl->n_words++] = (struct literal){w.v[i], r, 0};
+		l->p[l->n++] = (struct literal){.text = w->v[i], .owner = r};
 	}
 	r->by_literal = true;
 	return 0;
+}
+
+static int plan_words(struct detect *d, struct planning *pl, struct rule *r)
+{
+	struct words w = {.shortest = SIZE_MAX};
+
+	/* One search or two are cheaper than a pass for their words would be; and short words
+	 * make the pass slow for all. */
+	if (r->dispatched && searches(&r->condition) < WORTH_A_PASS) {
+		return 0;
+	}
+	if (!words_of(&d->set.arena, &r->condition, r->condition.root, &w) ||
+	    (r->dispatched && w.shortest < WORTH_BYTES)) {
+		return 0;
+	}
+	return add_words(&pl->lines, &w, r);
+}
+
+/* Rules about commands are many, and each asks for a word in the command or its program:
+ * those are looked for together, wherever there is a command. */
+static int plan_command(struct detect *d, struct planning *pl, struct rule *r)
+{
+	struct words w = {.shortest = SIZE_MAX, .in_commands = true};
+
+	if ((r->needs >> FIELD_PROCESS_COMMAND_LINE & 1) == 0 ||
+	    !words_of(&d->set.arena, &r->condition, r->condition.root, &w)) {
+		return 0;
+	}
+	r->dispatched = false;
+	return add_words(&pl->commands, &w, r);
 }
 
 static int plan_add(struct planning *pl, struct rule *r, unsigned field,
@@ -459,26 +302,27 @@ static int plan_rule(struct detect *d, struct planning *pl, struct rule *r)
 	struct values v;
 	int rc;
 
-	r->outcomes = outcomes(c, c->root);
-	r->needs = needs(c, c->root);
-	r->never = never(c, c->root);
-	if (r->never == NULL) {
-		r->never = never_together(c);
-	}
+	r->outcomes = implied_outcomes(c, c->root);
+	r->needs = implied_needs(c, c->root);
+	r->never = implied_never(c);
 	if (r->never != NULL) {
 		return 0;
 	}
 	r->dispatched = true;
 	for (size_t i = 0; i < sizeof keys; i++) {
 		v.n = 0;
-		if (implies(c, c->root, keys[i], &v)) {
+		if (implied_values(c, c->root, keys[i], &v)) {
 			rc = plan_by_value(pl, r, keys[i], &v);
 			rc = rc == 0 ? plan_words(d, pl, r) : rc;
 			return rc == 0 ? set_rest(d, r, keys[i]) : rc;
 		}
 	}
 	rc = set_rest(d, r, RULE_FIELD_NR);
-	if (rc == 0 && r->needs != 0) {
+	rc = rc == 0 ? plan_command(d, pl, r) : rc;
+	if (rc != 0 || r->by_literal) {
+		return rc;
+	}
+	if (r->needs != 0) {
 		unsigned field = 63u - (unsigned)__builtin_clzll(r->needs);
 
 		rc = plan_words(d, pl, r);
@@ -486,7 +330,7 @@ static int plan_rule(struct detect *d, struct planning *pl, struct rule *r)
 			       : rc;
 	}
 	r->dispatched = false;
-	rc = rc == 0 ? plan_words(d, pl, r) : rc;
+	rc = plan_words(d, pl, r);
 	if (rc != 0 || r->by_literal) {
 		return rc;
 	}
@@ -572,22 +416,23 @@ static int dispatch_build(struct detect *d, struct planning *pl)
 	return 0;
 }
 
-static int build_literals(struct detect *d, const struct planning *pl)
+static int build_literals(struct detect *d, const struct word_list *words,
+			  struct literals **out)
 {
 	struct literals *l;
 	struct literal *v;
 
-	if (pl->n_words == 0) {
+	if (words->n == 0) {
 		return 0;
 	}
 	l = arena_take(&d->set.arena, sizeof *l);
-	v = arena_take(&d->set.arena, pl->n_words * sizeof *v);
+	v = arena_take(&d->set.arena, words->n * sizeof *v);
 	if (l == NULL || v == NULL) {
 		return UV_ENOMEM;
 	}
-	memcpy(v, pl->words, pl->n_words * sizeof *v);
-	literals_build(l, v, (uint32_t)pl->n_words);
-	d->dispatch.literals = l;
+	memcpy(v, words->p, words->n * sizeof *v);
+	literals_build(l, v, (uint32_t)words->n);
+	*out = l;
 	return 0;
 }
 
@@ -623,12 +468,16 @@ int engine_compile(struct detect *d, const struct complain *c)
 		rc = dispatch_build(d, &pl);
 	}
 	if (rc == 0) {
-		rc = build_literals(d, &pl);
+		rc = build_literals(d, &pl.lines, &d->dispatch.literals);
+	}
+	if (rc == 0) {
+		rc = build_literals(d, &pl.commands, &d->dispatch.commands);
 	}
 	if (rc == 0) {
 		rc = order_correlations(d);
 	}
 	free(pl.p);
-	free(pl.words);
+	free(pl.lines.p);
+	free(pl.commands.p);
 	return rc == 0 ? active : rc;
 }

@@ -38,7 +38,8 @@ struct dispatch {
 	uint64_t field_mask;    /* fields that have a list of their own */
 	struct dispatch_list by_field[FIELD_NR], always;
 	struct rule **rules;
-	struct literals *literals; /* NULL: no rule has any */
+	struct literals *literals; /* in lines; NULL: no rule has any */
+	struct literals *commands; /* in commands and their programs; likewise */
 };
 
 enum { ASKS_MAX = 12, MEMO_LOG = 8 };

@@ -45,14 +45,21 @@ static inline struct slice rule_message(const struct record *r)
 	return r->header.message.p != NULL ? r->header.message : r->line;
 }
 
-/* The program that wrote the line; auditd's own files do not name it. */
+/* The program that wrote the line; auditd's own files do not name it, and what the kernel
+ * tells for it is the program "audit". */
 static inline struct slice rule_program(const struct record *r)
 {
-	if (r->header.program.n == 0 && r->header.format == HEADER_OTHER &&
-	    audit_is(r->line)) {
+	struct slice program = r->header.program;
+
+	if (program.n == 0 && r->header.format == HEADER_OTHER && audit_is(r->line)) {
 		return SLICE_LIT("auditd");
 	}
-	return r->header.program;
+	/* Where no auditd runs, the kernel's log has its records. */
+	if (slice_eq_short(program, SLICE_LIT("kernel")) &&
+	    slice_starts(r->header.message, SLICE_LIT("audit: type="))) {
+		return SLICE_LIT("audit");
+	}
+	return program;
 }
 
 /* The executable, where the line tells it; else the command, when it has a path. */

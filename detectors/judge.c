@@ -381,6 +381,12 @@ static void match_plain(struct detect *d, const struct record *r)
 	if (dp->literals != NULL) {
 		literals_scan(dp->literals, r->line, on_literal, d);
 	}
+	if (dp->commands != NULL && event_has(&r->event, FIELD_PROCESS_COMMAND_LINE)) {
+		literals_scan(dp->commands, r->event.f[FIELD_PROCESS_COMMAND_LINE], on_literal,
+			      d);
+		literals_scan(dp->commands, event_get(&r->event, FIELD_PROCESS_EXECUTABLE),
+			      on_literal, d);
+	}
 	v = verdict_can(r) ? verdict_of(d, r) : NULL;
 	if (v != NULL) {
 		follow(d, v);

@@ -49,6 +49,8 @@ static void tried(const struct detect *d, const struct rule *r, struct buf *out)
 	}
 	if (tried_by_value(&d->dispatch, r, out)) {
 		(void)buf_printf(out, "%s", words);
+	} else if (r->by_literal && (r->needs >> FIELD_PROCESS_COMMAND_LINE & 1) != 0) {
+		(void)buf_printf(out, "commands%s", words);
 	} else if (r->needs != 0) {
 		(void)buf_printf(out, "lines with %s%s",
 				 rule_field_name(63u - (unsigned)__builtin_clzll(r->needs)),

@@ -13,7 +13,7 @@ static const struct {
 	{"cron", {"cron", "crond", "anacron", "atd"}},
 	{"clamav", {"clamd", "clamav", "freshclam", "clamscan"}},
 	{"guacamole", {"guacamole", "guacd", "tomcat9", "tomcat10"}},
-	/* rule_program() knows auditd's own files; audit_kernel() adds the kernel. */
+	/* rule_program() knows auditd's own files and the kernel's log. */
 	{"auditd", {"audit", "auditd", "audisp-syslog", "audispd"}},
 	{"vsftpd", {"vsftpd"}},
 	/* Whole log files, of any program. */
@@ -62,36 +62,20 @@ static int exists(struct building *b, unsigned field, struct doc_mark at)
 	return building_match(b, &m, at);
 }
 
-/* Without an auditd, the kernel's log has the records. */
-static int audit_kernel(struct building *b, struct doc_mark at)
-{
-	int kernel = exact(b, RULE_FIELD_PROGRAM, SLICE_LIT("kernel"), at);
-
-	return both(b, kernel, exists(b, RULE_FIELD_AUDIT, at), at);
-}
-
 static int read_service(struct building *b, const struct doc_node *n)
 {
-	uint16_t kids[COUNT(services[0].programs) + 1];
+	uint16_t kids[COUNT(services[0].programs)];
 	size_t count = 0;
 
 	for (size_t i = 0; i < COUNT(services); i++) {
 		if (!slice_eq(n->text, slice_str(services[i].service))) {
 			continue;
 		}
-		while (count < COUNT(services[0].programs) &&
+		while (count < COUNT(kids) &&
 		       services[i].programs[count] != NULL) {
 			int node = exact(b, RULE_FIELD_PROGRAM,
 					 slice_str(services[i].programs[count]),
 					 n->mark);
-
-			if (node < 0) {
-				return -1;
-			}
-			kids[count++] = (uint16_t)node;
-		}
-		if (slice_eq(n->text, SLICE_LIT("auditd"))) {
-			int node = audit_kernel(b, n->mark);
 
 			if (node < 0) {
 				return -1;

@@ -12,6 +12,7 @@
 struct detectors_options {
 	bool enabled;
 	struct strlist packs;    /* folders of rule files, later ones win */
+	char *placeholders;      /* file of what rules' placeholders stand for, or "" */
 	struct strlist disabled; /* ids of rules that are left out */
 	uint64_t lateness_ms;    /* how late a line may be and still count */
 	uint64_t ahead_ms;       /* a stamp further ahead than this moves nothing */

@@ -15,7 +15,7 @@
 enum { ARGUMENTS_MAX = 64 };
 
 /* The memory of one event: its serial number stands where an address would, so that what
- * is of another event is noticed. */
+ * is of another event is noticed, and behind it and a blank the program. */
 static bool find_slot(struct context *c, const struct audit_fields *f)
 {
 	char id[] = "audit 0";
@@ -28,7 +28,8 @@ static bool find_slot(struct context *c, const struct audit_fields *f)
 	return true;
 }
 
-static void remember(struct context *c, const struct audit_fields *f, struct slice user)
+static void remember(struct context *c, const struct audit_fields *f, struct slice user,
+		     struct slice exe)
 {
 	struct slot *slot;
 
@@ -40,6 +41,11 @@ static void remember(struct context *c, const struct audit_fields *f, struct sli
 	memcpy(slot->address, f->serial.p, f->serial.n);
 	slot->address_n = (uint8_t)f->serial.n;
 	slot->address_is_ip = false;
+	if (exe.n > 0 && f->serial.n + 1 + exe.n <= SLOT_ADDRESS) {
+		slot->address[f->serial.n] = ' ';
+		memcpy(slot->address + f->serial.n + 1, exe.p, exe.n);
+		slot->address_n = (uint8_t)(f->serial.n + 1 + exe.n);
+	}
 	memcpy(slot->user, user.p, user.n);
 	slot->user_n = (uint8_t)user.n;
 	slot->port_n = 0;
@@ -47,9 +53,20 @@ static void remember(struct context *c, const struct audit_fields *f, struct sli
 
 static void recall(struct context *c, const struct audit_fields *f)
 {
-	if (find_slot(c, f) && c->slot->user_n > 0 &&
-	    slice_eq(f->serial, slice(c->slot->address, c->slot->address_n))) {
-		set_user(c, slice(c->slot->user, c->slot->user_n));
+	struct slice of, exe;
+
+	if (!find_slot(c, f) || c->slot->user_n == 0) {
+		return;
+	}
+	of = slice(c->slot->address, c->slot->address_n);
+	exe = slice_skip(of, f->serial.n + 1);
+	of = slice_head(of, slice_chr(of, ' '));
+	if (!slice_eq(f->serial, of)) {
+		return;
+	}
+	set_user(c, slice(c->slot->user, c->slot->user_n));
+	if (exe.n > 0 && !event_has(c->e, FIELD_PROCESS_EXECUTABLE)) {
+		event_set(c->e, FIELD_PROCESS_EXECUTABLE, exe);
 	}
 }
 
@@ -69,7 +86,7 @@ bool audit_syscall(struct context *c, const struct audit_fields *f)
 {
 	struct slice user = who(c, f, SLICE_LIT("AUID="), SLICE_LIT("auid="));
 	struct slice as = who(c, f, SLICE_LIT("EUID="), SLICE_LIT("euid="));
-	struct slice v;
+	struct slice v, exe;
 
 	if (!audit_known(user)) { /* a daemon's */
 		user = who(c, f, SLICE_LIT("UID="), SLICE_LIT("uid="));
@@ -81,9 +98,9 @@ bool audit_syscall(struct context *c, const struct audit_fields *f)
 	if (audit_known(as)) {
 		event_set(c->e, FIELD_USER_EFFECTIVE_NAME, as);
 	}
-	v = audit_text(c, f->raw, SLICE_LIT("exe="));
-	if (audit_known(v)) {
-		event_set(c->e, FIELD_PROCESS_EXECUTABLE, v);
+	exe = audit_text(c, f->raw, SLICE_LIT("exe="));
+	if (audit_known(exe)) {
+		event_set(c->e, FIELD_PROCESS_EXECUTABLE, exe);
 	}
 	v = audit_text(c, f->raw, SLICE_LIT("key="));
 	if (audit_known(v) && !IS(v, "(null")) {
@@ -93,7 +110,7 @@ bool audit_syscall(struct context *c, const struct audit_fields *f)
 	if (audit_known(v) && !IS(v, "(none")) {
 		event_set(c->e, FIELD_AUTH_TTY, v);
 	}
-	remember(c, f, user);
+	remember(c, f, user, audit_known(exe) ? exe : SLICE_NONE);
 	return true;
 }
 

@@ -44,14 +44,14 @@ static void the_scan_finds_exactly_the_words_that_are_there(void **unused)
 
 		state = seed;
 		for (uint32_t i = 0; i < n; i++) {
-			size_t w = LITERAL_MIN + rnd(sizeof text[0] - LITERAL_MIN);
+			size_t w = LITERAL_LEAST + rnd(sizeof text[0] - LITERAL_LEAST);
 
 			for (size_t k = 0; k < w; k++) {
 				char c = letters[rnd(sizeof letters - 1)];
 
 				text[i][k] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 			}
-			v[i] = (struct literal){slice(text[i], w), &found[i], 0};
+			v[i] = (struct literal){.text = slice(text[i], w), .owner = &found[i]};
 		}
 		literals_build(&scan, v, n);
 		length = rnd(LINE);
@@ -63,7 +63,7 @@ static void the_scan_finds_exactly_the_words_that_are_there(void **unused)
 			bool there = match_find_nocase(slice(line, length),
 						       v[i].text) != SIZE_MAX;
 
-			if (there != found[i]) {
+			if (there != *(bool *)v[i].owner) {
 				fail_msg("seed %llu: word %u %s",
 					 (unsigned long long)seed, i,
 					 there ? "was missed" : "was made up");

@@ -1,0 +1,33 @@
+/* rules: what the commands of `nightjar rules` share.  Internal to cli/. */
+#ifndef CLI_RULES_H
+#define CLI_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buf.h"
+#include "config/config.h"
+#include "detectors/detect.h"
+
+/* Which rules: those of the files and folders named, or else those of a configuration
+ * (without one, those built in). */
+struct rules_from {
+	char **paths;
+	size_t n_paths;
+	bool defaults;            /* the built-in ones as well */
+	const char *placeholders; /* a file, or NULL */
+	struct agent_config *config;
+};
+
+/* A compiled set.  Complaints go to on_error.  0, or a negative error after it was said. */
+int rules_load(const struct rules_from *from, struct detect **out, detect_error_cb on_error,
+	       void *arg);
+/* Hands the text of every rule file to cb; a negative answer ends it and is returned. */
+typedef int (*rules_text_cb)(void *arg, const char *name, struct slice yaml);
+int rules_each_text(const struct rules_from *from, rules_text_cb cb, void *arg);
+
+int rules_test(const struct rules_from *from, bool json);
+/* argv: the alert's id, and the files in which it may stand. */
+int rules_explain(const struct rules_from *from, char **argv, size_t n, bool json);
+
+#endif
