@@ -9,6 +9,10 @@ static const char *kind_of(const struct rule *r)
 	static const char *const kinds[] = {
 		[CORRELATION_NONE] = "rule",
 		[CORRELATION_EVENT_COUNT] = "event_count",
+		[CORRELATION_VALUE_COUNT] = "value_count",
+		[CORRELATION_VALUE_SUM] = "value_sum",
+		[CORRELATION_VALUE_AVG] = "value_avg",
+		[CORRELATION_VALUE_PERCENTILE] = "value_percentile",
 		[CORRELATION_TEMPORAL] = "temporal",
 		[CORRELATION_TEMPORAL_ORDERED] = "temporal_ordered",
 	};
