@@ -76,6 +76,11 @@ int pipeline_open_zones(struct pipeline *p)
 
 /* ---- rules ---- */
 
+static int32_t offset_of(const void *zone, int64_t unix_s)
+{
+	return zone_offset(zone, unix_s);
+}
+
 /* arg: where to, or NULL: the log, and the rule is left out. */
 static void on_rule_error(void *arg, const char *file, unsigned line,
 			  unsigned column, const char *text)
@@ -149,6 +154,9 @@ int pipeline_make(struct pipeline *p, struct made *m, struct config_errors *errs
 	if (rc == 0 && c->detectors.enabled) {
 		rc = detect_new(&m->detect, &c->detectors, p->key);
 		rc = rc != 0 ? rc : load_rules(p, m->detect, errs);
+	}
+	if (m->detect != NULL && pipeline_zone(p, "local") != NULL) {
+		detect_set_zone(m->detect, offset_of, pipeline_zone(p, "local"));
 	}
 	if (rc == 0) {
 		rc = alerts_new(&m->alerts, &c->alerts, slice_str(p->device), p->key);

@@ -246,6 +246,11 @@ static int load_rules(struct replay *r)
  * not grow with what an attacker finds out by it. */
 static const uint8_t same_key[16] = "nightjar replay";
 
+static int32_t offset_of(const void *zone, int64_t unix_s)
+{
+	return zone_offset(zone, unix_s);
+}
+
 /* What the agent would do without a line of configuration, cooldowns included. */
 static int set_up(struct replay *r)
 {
@@ -264,6 +269,9 @@ static int set_up(struct replay *r)
 	rc = rc == 0 ? shares_new(&r->shares) : rc;
 	rc = rc == 0 ? redact_new(&r->redact, &config->redact) : rc;
 	rc = rc == 0 ? detect_new(&r->detect, &config->detectors, same_key) : rc;
+	if (rc == 0) {
+		detect_set_zone(r->detect, offset_of, r->zone);
+	}
 	rc = rc == 0 ? alerts_new(&r->alerts, &config->alerts, SLICE_NONE, same_key)
 		     : rc;
 	agent_config_free(config);

@@ -39,6 +39,10 @@ typedef void (*detect_cb)(void *arg, const struct finding *f);
  * bytes of kernel randomness for the tables; copied.  UV_ENOMEM. */
 int detect_new(struct detect **out, const struct detectors_options *options,
 	       const uint8_t key[static 16]);
+/* Seconds east of Greenwich at a Unix time, for rules with a schedule; without it their times
+ * are UTC.  zone must live as long as d. */
+void detect_set_zone(struct detect *d, int32_t (*offset)(const void *zone, int64_t unix_s),
+		     const void *zone);
 /* NULL is allowed. */
 void detect_free(struct detect *d);
 

@@ -3,7 +3,7 @@
  * detect.c loads rules; resolve.c and compile.c make them ready; judge.c takes
  * records in and hands findings out; correlate.c brings events to the correlations,
  * which count.c and temporal.c judge; order.c keeps those that must wait for their
- * turn; state.c saves.
+ * turn; silence.c hears what does not come; state.c saves.
  */
 #ifndef DETECTORS_ENGINE_H
 #define DETECTORS_ENGINE_H
@@ -76,6 +76,8 @@ struct detect {
 	struct measure measure;
 	struct ring ring;
 	size_t ring_bytes;
+	int32_t (*zone_offset)(const void *zone, int64_t unix_s); /* NULL: UTC */
+	const void *zone;
 	int64_t newest_ms; /* greatest event time believed, or TIME_NONE */
 	int64_t swept_ms;  /* of it when memory was last given back, or TIME_NONE */
 	struct detect_stats stats;
@@ -276,6 +278,15 @@ int64_t episode_deadline(const struct episode *e);
 void episode_update(struct detect *d, struct episode *e);
 /* A late line showed it to be part of an earlier one: ends with the count 0. */
 void episode_join(struct detect *d, struct episode *e);
+
+/* silence.c: a line of a rule with nightjar.silence; its deadline has come (finished: the log
+ * is at its end); the first line of all has come. */
+void silence_event(struct detect *d, const struct rule *r);
+void silence_due(struct detect *d, struct episode *e, int64_t now_ms, bool finished);
+void silence_begin(struct detect *d);
+
+/* schedule.c: whether the rule holds at d->t_ms. */
+bool schedule_holds(const struct detect *d, const struct rule *r);
 
 #define STAMP(t_ms, stage) ((t_ms) * (1 << STAGE_BITS) + (int64_t)(stage) * 2)
 #define STAMP_DONE 1 /* temporal: the condition holds at this event, and was told */

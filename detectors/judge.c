@@ -404,7 +404,7 @@ static void match_plain(struct detect *d, const struct record *r)
 	try_rules(d, dp->always);
 }
 
-static void end_silent(struct detect *d)
+static void end_silent(struct detect *d, bool finished)
 {
 	int64_t now = engine_watermark(d);
 	struct episode *e;
@@ -412,7 +412,9 @@ static void end_silent(struct detect *d)
 	while ((e = episode_first(&d->windows)) != NULL && e->deadline_ms <= now) {
 		int64_t really = episode_deadline(e);
 
-		if (really > now) {
+		if (e->rule->silence_ms > 0) {
+			silence_due(d, e, now, finished);
+		} else if (really > now) {
 			episode_defer(&d->windows, e, really);
 		} else {
 			episode_end(d, e);
@@ -453,11 +455,16 @@ void detect_record(struct detect *d, const struct record *r, detect_cb cb,
 	d->arg = arg;
 	d->t_ms = event_time(d, r);
 	if (d->newest_ms == TIME_NONE || d->t_ms > d->newest_ms) {
+		bool first = d->newest_ms == TIME_NONE;
+
 		d->newest_ms = d->t_ms;
 		d->record = NULL;
+		if (first) {
+			silence_begin(d);
+		}
 		order_release(d, engine_watermark(d));
 		if (d->windows.n_episodes > 0) {
-			end_silent(d);
+			end_silent(d, false);
 		}
 	} else if (d->t_ms < engine_watermark(d)) {
 		d->stats.late++;
@@ -470,7 +477,12 @@ void detect_record(struct detect *d, const struct record *r, detect_cb cb,
 	for (size_t i = 0; i < d->n_matched; i++) {
 		const struct rule *rule = d->matched[i];
 
-		if (rule->first_seen.on && !is_new(d, rule)) {
+		if ((rule->schedule.n > 0 && !schedule_holds(d, rule)) ||
+		    (rule->first_seen.on && !is_new(d, rule))) {
+			continue;
+		}
+		if (rule->silence_ms > 0) {
+			silence_event(d, rule);
 			continue;
 		}
 		if (rule->alerts) {
@@ -512,7 +524,7 @@ void detect_advance(struct detect *d, int64_t now_ns, detect_cb cb, void *arg)
 	}
 	d->newest_ms = now_ms;
 	order_release(d, engine_watermark(d));
-	end_silent(d);
+	end_silent(d, now_ns == INT64_MAX);
 	if (now_ns == INT64_MAX) {
 		d->newest_ms = newest;
 	} else {

@@ -184,6 +184,10 @@ static void set_salt(struct rule *r)
 	for (unsigned i = 0; i < r->first_seen.n_per; i++) {
 		h = mix(h, 1000u + r->first_seen.per[i]);
 	}
+	h = mix(h, (uint64_t)r->silence_ms);
+	for (unsigned i = 0; r->silence_ms > 0 && i < r->n_group; i++) {
+		h = mix(h, 3000u + r->group[i]);
+	}
 	r->salt = h;
 }
 

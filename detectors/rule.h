@@ -24,6 +24,7 @@ enum {
 	RULE_REFS = 8,          /* rules that a correlation names */
 	RULE_TAGS = 32,
 	RULESET_MAX = 8192,
+	SCHEDULE_SPANS = 8,
 };
 
 enum node_op { NODE_AND, NODE_OR, NODE_NOT, NODE_MATCH };
@@ -57,6 +58,18 @@ struct first_seen {
 	uint8_t n_per;
 	int64_t learning_ms;
 	int64_t forget_ms;
+};
+
+/* nightjar.schedule: the hours of the week in which a rule holds. */
+struct schedule {
+	uint8_t n;       /* 0: always */
+	uint8_t days;    /* bit 0: Monday */
+	bool outside;    /* it holds at all other times */
+	bool fixed;      /* by offset_s, not by the device's zone */
+	int32_t offset_s;
+	struct {
+		uint16_t from, to; /* minutes of the day; to is not part of it */
+	} spans[SCHEDULE_SPANS];
 };
 
 enum correlation_type {
@@ -123,6 +136,8 @@ struct rule {
 	bool dispatched; /* in a bucket or list; else only the scan finds it */
 	uint64_t hit;
 	struct first_seen first_seen;
+	struct schedule schedule;
+	int64_t silence_ms; /* nightjar.silence: tells when nothing matches for so long; 0: no */
 	uint8_t group[RULE_GROUP_BY]; /* fields shown and counted by */
 	struct slice group_names[RULE_GROUP_BY];
 	uint8_t n_group;

@@ -229,6 +229,11 @@ static const struct rule *rule_of(const struct detect *d, uint64_t salt)
 			return d->correlations[i];
 		}
 	}
+	for (const struct rule *r = d->set.first; r != NULL; r = r->next) {
+		if (r->silence_ms > 0 && !r->off && r->salt == salt) {
+			return r;
+		}
+	}
 	return NULL;
 }
 

@@ -491,10 +491,78 @@ static void alerts_are_those_of_the_reference(void **unused)
 	assert_true(alerts > seeds);
 }
 
+/* ---- silence ---- */
+
+static int by_event_time(const void *a, const void *b)
+{
+	const struct line *x = a, *y = b;
+
+	return x->e.ms < y->e.ms ? -1 : x->e.ms > y->e.ms;
+}
+
+/* Each pause of a group that is longer than `after`, and the one at its end as far as the
+ * watermark has seen it. */
+static void expect_silences(struct line *l, int64_t after_ms, int64_t late_ms,
+			    struct ref_result *out)
+{
+	qsort(l, LINES, sizeof *l, by_event_time);
+	*out = (struct ref_result){calloc(LINES, sizeof *out->v), 0, LINES};
+	for (int key = 0; key < KEYS; key++) {
+		int64_t before = -1, seen = l[LINES - 1].e.ms - late_ms;
+
+		for (size_t i = 0; i < LINES; i++) {
+			if (l[i].e.key[0] != key || (l[i].e.plain & 1) == 0) {
+				continue;
+			}
+			if (before >= 0 && l[i].e.ms - before > after_ms) {
+				out->v[out->n++] = (struct ref_alert){
+					0, {key, REF_NONE}, before, l[i].e.ms, 1};
+			}
+			before = l[i].e.ms;
+		}
+		if (before >= 0 && before + after_ms < seen) {
+			out->v[out->n++] = (struct ref_alert){
+				0, {key, REF_NONE}, before, before + after_ms, 1};
+		}
+	}
+}
+
+static void silences_are_those_between_the_lines(void **unused)
+{
+	(void)unused;
+	for (uint64_t seed = 1; seed <= 500; seed++) {
+		struct run run = {.v = malloc(ALERTS * sizeof *run.v), .seed = seed};
+		struct line lines[LINES];
+		struct ref_result want;
+		int64_t after_ms, late_ms;
+		unsigned restarts;
+		char yaml[512];
+
+		state = seed;
+		after_ms = 1000 * (5 + (int64_t)rnd(300));
+		late_ms = rnd(4) == 0 ? 0 : 1000 * (int64_t)rnd(90);
+		restarts = rnd(2) == 0 ? 0 : 2 + (unsigned)rnd(30);
+		snprintf(yaml, sizeof yaml,
+			 "title: s\nid: c0\nlogsource: {product: linux}\n"
+			 "detection: {s: {event.outcome: failure}, condition: s}\n"
+			 "nightjar: {silence: %llds, group-by: source.ip}\n",
+			 (long long)(after_ms / 1000));
+		run.yaml = yaml;
+		make_lines(lines, LINES, late_ms);
+		qsort(lines, LINES, sizeof *lines, by_arrival);
+		run_lines(&run, lines, late_ms, restarts);
+		expect_silences(lines, after_ms, late_ms, &want);
+		compare(&run, &want);
+		free(want.v);
+		free(run.v);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(alerts_are_those_of_the_reference),
+		cmocka_unit_test(silences_are_those_between_the_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
