@@ -226,7 +226,8 @@ int extension_read(struct ruleset *set, struct rule *r,
 		   const struct doc_node *n, const struct complain *c)
 {
 	static const char *const keys[] = {"first_seen", "cooldown", "weight",
-					   "group-by", "silence", "schedule", "examples", "reason", NULL};
+					   "group-by", "silence", "schedule",
+					   "examples", "reason", NULL};
 	const struct doc_node *first = doc_find(n, "first_seen");
 	const struct doc_node *weight = doc_find(n, "weight");
 	const struct doc_node *group = doc_find(n, "group-by");
