@@ -447,7 +447,39 @@ static size_t copies_of(const struct rule *r, uint64_t weight)
 	return (size_t)(weight < enough ? weight : enough);
 }
 
+/* In a flood nearly all lines follow the group's only episode, which has nothing more to
+ * settle: the episode, or NULL. */
+static struct episode *followed(struct detect *d, const struct occurrence *o)
+{
+	struct episode *e = episode_of(&d->windows, o->group);
+	int64_t t = d->t_ms;
+
+	if (e == NULL || e->older != 0 || t < e->last_ms ||
+	    t - e->last_ms >= o->rule->timespan_ms ||
+	    (!e->frozen && e->boundary_ms < t - d->lateness_ms)) {
+		return NULL;
+	}
+	if (o->group->n > 0 &&
+	    STAMP_MS(group_stamp(o->group, o->group->n - 1)) > e->boundary_ms) {
+		return NULL;
+	}
+	return e;
+}
+
+static void count_slowly(struct detect *d, const struct occurrence *o);
+
 void count_event(struct detect *d, const struct occurrence *o)
+{
+	struct episode *e = followed(d, o);
+
+	if (e != NULL) {
+		count_in(d, o, e);
+	} else {
+		count_slowly(d, o);
+	}
+}
+
+static void count_slowly(struct detect *d, const struct occurrence *o)
 {
 	const struct rule *r = o->rule;
 	struct group *g = o->group;
