@@ -121,6 +121,30 @@ static void pass_on_streams(struct shipper *sh, struct slice list)
 	buf_fini(&raised);
 }
 
+static bool is_former(const struct shipper *sh, const uint8_t id[static 8])
+{
+	for (size_t i = 0; i < sh->n_former; i++) {
+		if (memcmp(sh->former[i], id, sizeof sh->former[i]) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The store gives a newer key; what waits in the spool is sealed to these. */
+static void keep_former(struct shipper *sh)
+{
+	for (size_t i = 0; i < sh->n_keys; i++) {
+		if (is_former(sh, sh->keys[i].id)) {
+			continue;
+		}
+		sh->n_former += sh->n_former < LIMIT_RECIPIENTS;
+		memmove(sh->former[1], sh->former[0],
+			(sh->n_former - 1) * sizeof sh->former[0]);
+		memcpy(sh->former[0], sh->keys[i].id, sizeof sh->former[0]);
+	}
+}
+
 static void take_keys(struct client *c, const struct welcome *w)
 {
 	struct shipper *sh = c->sh;
@@ -132,6 +156,11 @@ static void take_keys(struct client *c, const struct welcome *w)
 	}
 	if (!same || sh->n_keys != w->n_keys ||
 	    memcmp(sh->keys, w->keys, w->n_keys * sizeof *w->keys) != 0) {
+		if (same) {
+			keep_former(sh);
+		} else {
+			sh->n_former = 0;
+		}
 		memcpy(sh->keys, w->keys, w->n_keys * sizeof *w->keys);
 		sh->n_keys = w->n_keys;
 		memcpy(sh->store_id, w->store_id, sizeof w->store_id);
@@ -145,9 +174,13 @@ static void take_keys(struct client *c, const struct welcome *w)
 	sh->segment_decoded_max = w->max_segment_decoded;
 }
 
+/* The store can open it. */
 static bool sealed_to(const struct seg *s, const struct shipper *sh)
 {
 	for (size_t i = 0; i < s->info.n_recipients; i++) {
+		if (is_former(sh, s->info.recipient[i])) {
+			return true;
+		}
 		for (size_t k = 0; k < sh->n_keys; k++) {
 			if (memcmp(s->info.recipient[i], sh->keys[k].id,
 				   sizeof sh->keys[k].id) == 0) {

@@ -178,6 +178,10 @@ struct shipper {
 	/* Learned from the collector, saved over restarts. */
 	size_t n_keys;
 	struct seal_key keys[LIMIT_RECIPIENTS];
+	/* Ids of keys that the same store gave before, the latest first: it opens what is
+	 * sealed to them still. */
+	uint8_t former[LIMIT_RECIPIENTS][8];
+	size_t n_former;
 	bool has_store;
 	uint8_t store_id[16];
 	uint8_t window_log;

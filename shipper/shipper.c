@@ -18,7 +18,8 @@ static const int64_t STOP_GRACE_NS = INT64_C(10000000000);
 /* ---- what survives a restart ----
  * version (8 bit), number of keys (8 bit), keys, whether a store is known (8 bit), its
  * id, last number of each queue (64 bit), the acknowledged head (blob), what another
- * store holds (held.h), the day (32 bit) and what was sent in it (64 bit). */
+ * store holds (held.h), the day (32 bit) and what was sent in it (64 bit).  If the store
+ * has given other keys before: their number (8 bit), their ids. */
 
 int shipper_save(const struct shipper *s, struct buf *out)
 {
@@ -55,7 +56,25 @@ int shipper_save(const struct shipper *s, struct buf *out)
 	if (rc == 0) {
 		rc = buf_add_u32(out, s->pace.day);
 	}
-	return rc != 0 ? rc : buf_add_u64(out, s->pace.spent);
+	if (rc == 0) {
+		rc = buf_add_u64(out, s->pace.spent);
+	}
+	if (rc == 0 && s->n_former > 0) {
+		rc = buf_add_u8(out, (uint8_t)s->n_former);
+		rc = rc != 0 ? rc
+			     : buf_add(out, s->former, s->n_former * sizeof s->former[0]);
+	}
+	return rc;
+}
+
+static void restore_former(struct shipper *s, struct reader *r)
+{
+	size_t n = reader_left(r) > 0 ? reader_u8(r) : 0;
+
+	if (n <= LIMIT_RECIPIENTS) {
+		reader_copy(r, s->former, n * sizeof s->former[0]);
+		s->n_former = n;
+	}
 }
 
 static int restore(struct shipper *s, struct slice saved)
@@ -96,8 +115,9 @@ static int restore(struct shipper *s, struct slice saved)
 	}
 	s->pace.day = reader_u32(&r);
 	s->pace.spent = reader_u64(&r);
+	restore_former(s, &r);
 	if (!reader_done(&r)) {
-		s->n_keys = 0;
+		s->n_keys = s->n_former = 0;
 		held_fini(&s->elsewhere);
 		return ERR_MALFORMED;
 	}

@@ -3,11 +3,12 @@
  * is put back to an earlier state.  In the end each line is in the store once, or
  * inside the range of one gap record.
  *
- *   sim_kept [--seed N] [--runs N] [--verbose] */
+ *   sim_kept [--seed N] [--runs N] [--story NAME] [--verbose] */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "collector/core.h"
 #include "common/err.h"
@@ -16,6 +17,7 @@
 #include "tests/sim/check.h"
 #include "tests/sim/world.h"
 #include "wire/crypto.h"
+#include "wire/segment.h"
 
 enum { LINES = 1300, LIVES = 4, MS = 1000000, SPOOL_MAX = 24 * 1024 };
 static const int64_t second = INT64_C(1000000000);
@@ -31,6 +33,8 @@ struct story {
 	bool must_gap;
 	bool tiny;              /* every line is a segment of its own */
 	bool twin;              /* a second process has the same identity */
+	unsigned new_key_ms;    /* the store has a newer key at its next start */
+	bool file;              /* lines of a file, which is gone */
 };
 
 static const struct story stories[] = {
@@ -75,6 +79,11 @@ static const struct story stories[] = {
 	 .away_ms = {2000, 90000},
 	 .tiny = true},
 	{.name = "twin", .policy = SPOOL_PAUSE, .twin = true},
+	{.name = "newer-key",
+	 .policy = SPOOL_PAUSE,
+	 .away_ms = {5000, 40000},
+	 .new_key_ms = 20000,
+	 .file = true},
 	{.name = "sync-fails", .policy = SPOOL_PAUSE, .sync_fails_ms = 6000},
 };
 
@@ -102,6 +111,7 @@ struct run {
 	unsigned n_lines;
 	struct disk_backup *backup;
 	bool waiting, stopping, stopped, away, restore;
+	struct buf saved; /* what the shipper knew when it stopped */
 	uint64_t most; /* that the spool took */
 	unsigned unknown, gaps, rewinds;
 };
@@ -203,6 +213,7 @@ static void start_shipper(void *arg)
 		.arg = r,
 		.device = device_hash(),
 		.software = "kept",
+		.saved = buf_slice(&r->saved),
 		.machine = {1},
 	};
 
@@ -300,7 +311,7 @@ static void give_line(struct run *r)
 		.header.time_ns = TIME_NONE,
 	};
 
-	queue = queue_of(LANE_KEPT, r->so.spool_policy);
+	queue = queue_of(r->story->file ? LANE_FILE : LANE_KEPT, r->so.spool_policy);
 	while (n < 200) {
 		text[n++] = (char)('!' + world_rnd(r->w, 90));
 	}
@@ -353,6 +364,10 @@ static void on_stopped(void *arg)
 	struct run *r = arg;
 
 	r->stopped = true;
+	buf_clear(&r->saved);
+	if (shipper_save(r->shipper, &r->saved) != 0) {
+		abort();
+	}
 	shipper_free(r->shipper);
 	r->shipper = NULL;
 	node_retire(r->an);
@@ -410,6 +425,33 @@ static void restored(void *arg)
 	if (!r->away) {
 		node_kill(r->cn, false);
 	}
+}
+
+/* A sealing key that is younger than the store's first one, as docs/store.md has it. */
+static void renew_key(void *arg)
+{
+	struct run *r = arg;
+	struct sys *sys = node_sys(r->an);
+	struct seal_secret key;
+	struct buf b;
+	char path[64];
+	int n;
+
+	if (seal_secret_new(&key, sys) != 0) {
+		abort();
+	}
+	buf_init(&b, 64);
+	buf_add(&b, "NJKEY\r\n\032", 8);
+	buf_add_u64(&b, (uint64_t)(sys_wall_ns(sys) / MS));
+	buf_add(&b, key.secret, sizeof key.secret);
+	buf_add_u64(&b, XXH64(b.p, b.n, 0));
+	n = snprintf(path, sizeof path, "/store/keys/");
+	for (size_t i = 0; i < sizeof key.pub.id; i++) {
+		n += snprintf(path + n, sizeof path - (size_t)n, "%02x", key.pub.id[i]);
+	}
+	snprintf(path + n, sizeof path - (size_t)n, ".key");
+	disk_append(r->cn, path, b.p, b.n);
+	buf_fini(&b);
 }
 
 static void fills(void *arg)
@@ -502,6 +544,28 @@ static bool check(struct run *r)
 	return false;
 }
 
+/* What the last life has saved is the same after another one: also the keys that the store
+ * gave before. */
+static bool remembers(struct run *r)
+{
+	struct buf again;
+	bool same;
+
+	buf_init(&again, r->saved.limit);
+	start_shipper(r);
+	same = shipper_save(r->shipper, &again) == 0 && again.n == r->saved.n &&
+	       memcmp(again.p, r->saved.p, again.n) == 0;
+	shipper_free(r->shipper);
+	r->shipper = NULL;
+	r->stopped = true;
+	buf_fini(&again);
+	if (!same) {
+		printf("FAILED (%s): what is saved is not the same after a restart\n",
+		       r->story->name);
+	}
+	return same;
+}
+
 static void set_up(struct run *r, uint64_t seed)
 {
 	static struct link_peer agent_peer, collector_peer;
@@ -562,6 +626,7 @@ static bool run_one(const struct story *s, uint64_t seed)
 		exit(2);
 	}
 	r->story = s;
+	buf_init(&r->saved, 1024 * 1024);
 	set_up(r, seed);
 	start_collector(r);
 	start_shipper(r);
@@ -572,6 +637,7 @@ static bool run_one(const struct story *s, uint64_t seed)
 	at(r, s->restart_ms[1], next_life);
 	at(r, s->backup_ms, backed_up);
 	at(r, s->restored_ms, restored);
+	at(r, s->new_key_ms, renew_key);
 	at(r, s->full_ms[0], fills);
 	at(r, s->full_ms[1], frees);
 	at(r, s->sync_fails_ms, sync_fails);
@@ -588,12 +654,14 @@ static bool run_one(const struct story *s, uint64_t seed)
 	if (r->shipper != NULL) {
 		shipper_free(r->shipper);
 	}
+	ok = s->new_key_ms == 0 || remembers(r);
 	node_retire(r->an);
 	collector_free(r->collector);
 	node_retire(r->cn);
 	node_revive(r->cn);
-	ok = check(r);
+	ok = check(r) && ok;
 	world_free(r->w);
+	buf_fini(&r->saved);
 	free(r);
 	if (!ok) {
 		printf("  again with: sim_kept --seed %llu\n",
@@ -607,9 +675,11 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{"seed", required_argument, NULL, 's'},
 		{"runs", required_argument, NULL, 'r'},
+		{"story", required_argument, NULL, 'o'},
 		{"verbose", no_argument, NULL, 'v'},
 		{NULL, 0, NULL, 0},
 	};
+	const char *only = NULL;
 	uint64_t seed = 1, runs = 1;
 	unsigned failed = 0;
 	int c;
@@ -621,6 +691,9 @@ int main(int argc, char **argv)
 			break;
 		case 'r':
 			runs = strtoull(optarg, NULL, 10);
+			break;
+		case 'o':
+			only = optarg;
 			break;
 		case 'v':
 			verbose = true;
@@ -638,6 +711,9 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof stories / sizeof *stories; i++) {
 		unsigned bad = 0;
 
+		if (only != NULL && strcmp(only, stories[i].name) != 0) {
+			continue;
+		}
 		for (uint64_t k = 0; k < runs; k++) {
 			bad += !run_one(&stories[i], seed + k);
 		}
