@@ -25,7 +25,10 @@ static const char *const heads[] = {
 	"type=SYSCALL msg=audit(1.2:3): ", "type=EXECVE msg=audit(1.2:3): argc=",
 	"type=PATH msg=audit(1.2:3): item=0 name=", "{\"",
 	"{\"SYSLOG_IDENTIFIER\":\"sshd\",\"MESSAGE\":\"",
-	"{\"log\":\"" H, H "SMS: ", H "WebUI: ",
+	"{\"log\":\"" H, H "SMS: ", H "WebUI: ", H "exim[1]: ",
+	H "lighttpd[1]: (mod_auth.c.851) ", H "cyrus/imap[1]: ", H "imapd[1]: ",
+	H "sm-mta[1]: ", H "mariadbd[1]: ", H "asterisk[1]: ", H "roundcube: ",
+	H "smtpd[1]: ",
 };
 
 enum { HEADS = sizeof heads / sizeof *heads, HEAD_ROOM = 64 };

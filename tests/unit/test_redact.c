@@ -77,15 +77,107 @@ static void each_rule_masks_its_example_and_leaves_its_counter_example(void **st
 		const char *example = redact_rule_example(i);
 		uint64_t before = w->state.counts[i];
 
-		if (example[0] == '\0') {
-			continue;
+		if (i == RULE_USER || i == RULE_LIMIT) {
+			continue; /* what the configuration says, and what no line alone shows */
 		}
+		assert_true(example[0] != '\0' && redact_rule_counter_example(i)[0] != '\0');
 		run(w, slice_str(example));
 		if (w->state.counts[i] == before) {
 			fail_msg("rule %s leaves its example \"%s\"", redact_rule_name(i), example);
 		}
 		stays(w, redact_rule_counter_example(i));
 	}
+}
+
+/* ---- each literal of the table ---- */
+
+/* The literal without what it says of the bytes behind it. */
+static void plain(const char *text, char out[static 64])
+{
+	size_t n = strcspn(text, SCAN_SEP SCAN_HEX SCAN_DIGIT SCAN_WORD SCAN_PRINT);
+
+	assert_true(n > 0 && n < 64);
+	memcpy(out, text, n);
+	out[n] = '\0';
+}
+
+/* So many bytes of these classes, as if drawn at random. */
+static void drawn(unsigned classes, size_t n, char *out)
+{
+	static const char from[] = "9d2a7c4bK2mXq7ZtB4nP6wR3T5hJ1G8fS";
+	size_t k = 0;
+
+	for (size_t i = 0; k < n; i++) {
+		char c = from[i % (sizeof from - 1)];
+
+		if (is_class(c, classes)) {
+			out[k++] = c;
+		}
+	}
+	out[n] = '\0';
+}
+
+static bool masks(struct world *w, const char *line)
+{
+	struct slice out = run(w, slice_str(line));
+
+	return !slice_eq(out, slice_str(line));
+}
+
+static void each_beginning_of_a_token_masks_one_long_enough_and_leaves_a_short_one(void **state)
+{
+	struct world *w = *state;
+	size_t tried = 0;
+
+	for (const struct literal *l = rule_literals; l->text != NULL; l++) {
+		const struct token_form *form = l->arg;
+		char head[64], value[256], line[400];
+
+		if (l->verify != verify_token) {
+			continue;
+		}
+		plain(l->text, head);
+		drawn(form->classes, form->min, value);
+		snprintf(line, sizeof line, "use %s%s now", head, value);
+		if (!masks(w, line)) {
+			fail_msg("%s stays", line);
+		}
+		snprintf(line, sizeof line, "use %s%.4s now", head, value);
+		if (masks(w, line)) {
+			fail_msg("%s is masked", line);
+		}
+		tried++;
+	}
+	assert_true(tried > 100);
+}
+
+static void each_name_of_a_value_masks_it_and_is_nothing_by_itself(void **state)
+{
+	struct world *w = *state;
+	size_t tried = 0;
+
+	for (const struct literal *l = rule_literals; l->text != NULL; l++) {
+		char name[64], line[200];
+
+		if (l->verify != verify_pair) {
+			continue;
+		}
+		plain(l->text, name);
+		snprintf(line, sizeof line, "set %s='9dK2mXq7ZtB4nP6wR3T5hJ1G8fS' now", name);
+		if (!masks(w, line)) {
+			fail_msg("%s stays", line);
+		}
+		snprintf(line, sizeof line, "set %s now", name);
+		if (masks(w, line)) {
+			fail_msg("%s is masked", line);
+		}
+		snprintf(line, sizeof line, "set %s=${X} now", name);
+		if (masks(w, line)) {
+			fail_msg("%s is masked", line);
+		}
+		tried++;
+	}
+	assert_true(tried > 20);
 }
 
 /* ---- forms of pairs ---- */
@@ -645,6 +737,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
 	const struct CMUnitTest tests[] = {
 		T(each_rule_masks_its_example_and_leaves_its_counter_example),
+		T(each_beginning_of_a_token_masks_one_long_enough_and_leaves_a_short_one),
+		T(each_name_of_a_value_masks_it_and_is_nothing_by_itself),
 		T(passwords_are_masked_in_every_form_of_pair),
 		T(words_that_are_no_passwords_stay),
 		T(a_user_name_made_like_a_key_hides_nothing_behind_it),
