@@ -47,6 +47,14 @@ static int64_t get_time(struct reader *r)
 	return v;
 }
 
+/* The time of an event: what is told of it is in nanoseconds, and a timespan later. */
+#define EVENT_MS_MAX INT64_C(8000000000000)
+
+static bool is_event_time(int64_t ms)
+{
+	return ms <= EVENT_MS_MAX && ms >= -EVENT_MS_MAX;
+}
+
 /* ---- saving ---- */
 
 static int save_ring(const struct ring *r, struct buf *out)
@@ -213,7 +221,7 @@ static int restore_group(struct detect *d, struct reader *r)
 
 		/* One step of a stamp back is that of a mark. */
 		if (!reader_ok(r) || (i > 0 && step < -1) ||
-		    stamp > (INT64_C(1) << 55) - step) {
+		    !is_event_time(STAMP_MS(stamp + step))) {
 			return ERR_MALFORMED;
 		}
 		stamp += step;
@@ -269,8 +277,7 @@ static int restore_episode(struct detect *d, struct reader *r)
 		counts[i] = reader_varint_max(r, INT64_MAX / 4);
 	}
 	for (unsigned i = 0; i < 4; i++) {
-		/* What is told of them is in nanoseconds. */
-		if (times[i] > INT64_MAX / 1000000 || times[i] < -INT64_MAX / 1000000) {
+		if (!is_event_time(times[i])) {
 			return ERR_MALFORMED;
 		}
 	}
@@ -337,7 +344,8 @@ static int restore_waiting(struct detect *d, struct reader *r)
 	w.seq = reader_varint_max(r, INT64_MAX);
 	w.line_at = reader_varint(r);
 	texts = reader_blob(r, RULE_GROUP_BY * (GROUP_VALUE_MAX + sizeof(uint16_t)));
-	if (!reader_ok(r) || w.hash == 0 || !order_texts(texts)) {
+	if (!reader_ok(r) || w.hash == 0 || !is_event_time(w.t_ms) ||
+	    !order_texts(texts)) {
 		return ERR_MALFORMED;
 	}
 	w.listener = rule == NULL || !rule->waits ? NULL : listener_of(rule, stage);

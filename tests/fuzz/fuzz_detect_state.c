@@ -7,6 +7,22 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* What the default packs do not have: values, events that wait, a silence. */
+static const char more[] =
+	"title: f\nid: f\nname: f\nlogsource: {product: linux}\n"
+	"detection: {s: {event.outcome: failure}, condition: s}\n---\n"
+	"title: q\nid: q\nlogsource: {product: linux}\n"
+	"detection: {s: {event.outcome: success}, condition: s}\n"
+	"nightjar: {silence: 5s, group-by: user.name}\n---\n"
+	"title: c\nid: c\nname: c\ncorrelation: {type: value_count, rules: f, timespan: 1m, "
+	"group-by: source.ip, condition: {field: user.name, gte: 1}}\n---\n"
+	"title: s\nid: s\ncorrelation: {type: value_sum, rules: f, timespan: 1m, "
+	"condition: {field: source.port, lt: 900}}\n---\n"
+	"title: p\nid: p\ncorrelation: {type: value_percentile, rules: f, timespan: 1m, "
+	"condition: {field: source.port, percentile: 50, gt: 3}}\n---\n"
+	"title: t\nid: t\ncorrelation: {type: temporal, rules: [f, c], timespan: 1m, "
+	"group-by: source.ip, condition: {eq: 2}}\n";
+
 static void on_alert(void *arg, const struct alert *a)
 {
 	*(size_t *)arg += a->json.n;
@@ -33,6 +49,7 @@ static void go_on(struct detect *d, struct alerts *a)
 		event_set(&r.event, FIELD_EVENT_TYPE, SLICE_LIT("start"));
 		event_set(&r.event, FIELD_USER_NAME, SLICE_LIT("root"));
 		event_set(&r.event, FIELD_SOURCE_IP, SLICE_LIT("192.0.2.7"));
+		event_set(&r.event, FIELD_SOURCE_PORT, SLICE_LIT("41.5"));
 		detect_record(d, &r, on_finding, a);
 	}
 	detect_advance(d, INT64_MAX, on_finding, a);
@@ -49,6 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (detect_new(&d, NULL, key) == 0 &&
 	    alerts_new(&a, NULL, SLICE_NONE, key) == 0 &&
 	    detect_load_defaults(d, NULL, NULL) >= 0 &&
+	    detect_load_bytes(d, "more.yml", slice_str(more), NULL, NULL) >= 0 &&
 	    detect_compile(d, NULL, NULL) >= 0) {
 		alerts_restore(a, slice(data, size));
 		detect_restore(d, slice(data, size));
