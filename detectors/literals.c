@@ -5,29 +5,25 @@
 #include <emmintrin.h>
 #endif
 
-static inline uint32_t block(const char *p)
-{
-	uint16_t v;
-
-	memcpy(&v, p, 2);
-	return v;
-}
-
-/* The first bytes of a piece with the bit of case set: all four, or two where pieces are
- * shorter. */
-static inline uint32_t gate(const char *p, uint32_t window)
+/* A gram with the bit of case set. */
+static inline uint32_t gate(const char *p, uint32_t gram)
 {
 	uint32_t v = 0;
 
-	memcpy(&v, p, window < 4 ? 2 : 4);
+	memcpy(&v, p, gram == 4 ? 4 : 2);
 	return v | 0x20202020;
 }
 
+static inline uint32_t gate_hash(uint32_t g)
+{
+	return g * UINT32_C(0x9e3779b1) >> 16;
+}
+_Static_assert(LITERAL_BITS == 1 << 16, "gate_hash() gives so many");
+
 static inline uint32_t gate_place(uint32_t g)
 {
-	return g * UINT32_C(0x9e3779b1) >> 20;
+	return gate_hash(g) % LITERAL_GATES;
 }
-_Static_assert(LITERAL_GATES == 1 << (32 - 20), "gate_place() gives so many");
 
 static inline uint8_t lower(char c)
 {
@@ -56,17 +52,17 @@ static unsigned common(char c)
 	return slice_chr(SLICE_LIT(" /-.:=[]()"), c) != SIZE_MAX ? 4 : 0;
 }
 
-/* Where the piece begins of which the first four bytes and the last two are rarest. */
-static uint32_t rarest(struct slice word, uint32_t window)
+/* Where the piece of n bytes begins that is rarest. */
+static uint32_t rarest(struct slice word, uint32_t n)
 {
 	uint32_t best = 0;
 	unsigned least = UINT32_MAX;
 
-	for (uint32_t at = 0; at + window <= word.n; at++) {
+	for (uint32_t at = 0; at + n <= word.n; at++) {
 		unsigned cost = 0;
 
-		for (uint32_t i = 0; i < window; i++) {
-			cost += common(word.p[at + i]) * (i + 2 >= window ? 4 : 1);
+		for (uint32_t i = 0; i < n; i++) {
+			cost += common(word.p[at + i]);
 		}
 		if (cost < least) {
 			least = cost;
@@ -76,37 +72,19 @@ static uint32_t rarest(struct slice word, uint32_t window)
 	return best;
 }
 
-static inline char upper(char c)
-{
-	return c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
-}
-
-/* At these two bytes, in either case, no jump is longer than this. */
-static void limit_jump(struct literals *l, const char *p, uint32_t jump)
-{
-	for (unsigned i = 0; i < 4; i++) {
-		char two[2] = {(i & 1) != 0 ? upper(p[0]) : p[0],
-			       (i & 2) != 0 ? upper(p[1]) : p[1]};
-		uint8_t *shift = &l->shift[block(two)];
-
-		*shift = jump < *shift ? (uint8_t)jump : *shift;
-	}
-}
-
 static void add(struct literals *l, uint32_t i)
 {
 	struct literal *w = &l->v[i];
-	const char *piece;
-	uint32_t place;
 
-	w->from = rarest(w->text, l->window);
-	piece = w->text.p + w->from;
-	w->gate = gate(piece, l->window);
-	place = gate_place(w->gate);
-	w->next = l->first[place];
-	l->first[place] = i + 1;
-	for (uint32_t k = 0; k + 1 < l->window; k++) {
-		limit_jump(l, piece + k, l->window - 2 - k);
+	w->from = rarest(w->text, l->gram + l->stride - 1);
+	for (uint32_t k = 0; k < l->stride; k++) {
+		uint32_t g = gate(w->text.p + w->from + k, l->gram);
+		uint32_t hash = gate_hash(g), place = gate_place(g);
+
+		w->gate[k] = g;
+		w->next[k] = l->first[place];
+		l->first[place] = i * LITERAL_STRIDE + k + 1;
+		l->seen[hash / 8] |= (uint8_t)(1u << hash % 8);
 	}
 }
 
@@ -119,14 +97,19 @@ static int by_length(const void *a, const void *b)
 
 void literals_build(struct literals *l, struct literal *v, uint32_t n)
 {
+	size_t least;
+
 	l->v = v;
 	l->n = n;
 	if (n > 0) {
 		qsort(v, n, sizeof *v, by_length);
 	}
 	l->n_short = n > LITERAL_SHORT ? LITERAL_SHORT : 0;
-	l->window = n == 0 || v[l->n_short].text.n > 64 ? 64 : (uint32_t)v[l->n_short].text.n;
-	memset(l->shift, (int)(l->window - 1), sizeof l->shift);
+	least = n == 0 ? 4 : v[l->n_short].text.n;
+	l->gram = least < 4 ? 2 : 4;
+	l->stride = (uint32_t)(least - l->gram + 1 < LITERAL_STRIDE ? least - l->gram + 1
+								     : LITERAL_STRIDE);
+	memset(l->seen, 0, sizeof l->seen);
 	memset(l->first, 0, sizeof l->first);
 	for (uint32_t i = 0; i < l->n_short; i++) {
 		v[i].from = rarest(v[i].text, 2);
@@ -139,10 +122,10 @@ void literals_build(struct literals *l, struct literal *v, uint32_t n)
 	}
 }
 
-static inline bool stands_at(const struct literal *w, struct slice s, size_t at)
+/* Whether the word stands in s so that its byte `from` is at s[at]. */
+static inline bool stands_at(const struct literal *w, size_t from, struct slice s, size_t at)
 {
-	return w->from <= at && w->text.n <= s.n - (at - w->from) &&
-	       same(s.p + at - w->from, w->text);
+	return from <= at && w->text.n <= s.n - (at - from) && same(s.p + at - from, w->text);
 }
 
 /* ---- the short ones ---- */
@@ -154,7 +137,7 @@ static void check_short(const struct literals *l, struct slice s, size_t at,
 	for (unsigned k = 0; k < LITERAL_SHORT; k++) {
 		if (((uint8_t)s.p[at] | 0x20) == l->pairs[k][0][0] &&
 		    ((uint8_t)s.p[at + 1] | 0x20) == l->pairs[k][1][0] &&
-		    stands_at(&l->v[k], s, at)) {
+		    stands_at(&l->v[k], l->v[k].from, s, at)) {
 			hit(arg, l->v[k].owner);
 		}
 	}
@@ -216,45 +199,48 @@ static void scan_short(const struct literals *l, struct slice s,
 
 /* ---- all others ---- */
 
-/* The words whose piece may begin at s[at]. */
+/* The words of which a gram may stand at s[at]. */
 static void check(const struct literals *l, struct slice s, size_t at, uint32_t g,
 		  void (*hit)(void *arg, void *owner), void *arg)
 {
-	for (uint32_t i = l->first[gate_place(g)]; i != 0; i = l->v[i - 1].next) {
-		const struct literal *w = &l->v[i - 1];
+	uint32_t i = l->first[gate_place(g)];
 
-		if (w->gate == g && stands_at(w, s, at)) {
+	while (i != 0) {
+		const struct literal *w = &l->v[(i - 1) / LITERAL_STRIDE];
+		uint32_t k = (i - 1) % LITERAL_STRIDE;
+
+		if (w->gate[k] == g && stands_at(w, w->from + k, s, at)) {
 			hit(arg, w->owner);
 		}
+		i = w->next[k];
+	}
+}
+
+static inline void look(const struct literals *l, struct slice s, size_t at, uint32_t gram,
+			void (*hit)(void *arg, void *owner), void *arg)
+{
+	uint32_t g = gate(s.p + at, gram), hash = gate_hash(g);
+
+	if (__builtin_expect((l->seen[hash / 8] >> hash % 8 & 1) != 0, 0)) {
+		check(l, s, at, g, hit, arg);
 	}
 }
 
 void literals_scan(const struct literals *l, struct slice s,
 		   void (*hit)(void *arg, void *owner), void *arg)
 {
-	uint32_t back = l->window - 2;
-	const char *p, *last;
+	uint32_t gram = l->gram, stride = l->stride;
 
 	if (l->n_short > 0) {
 		scan_short(l, s, hit, arg);
 	}
-	if (s.n < l->window) {
-		return;
-	}
-	p = s.p + back;
-	last = s.p + s.n - 1;
-	while (p < last) {
-		unsigned jump = l->shift[block(p)];
-		uint32_t g;
-
-		if (jump > 0) {
-			p += jump;
-			continue;
+	if (gram == 4) {
+		for (size_t at = 0; at + 4 <= s.n; at += stride) {
+			look(l, s, at, 4, hit, arg);
 		}
-		g = gate(p - back, l->window);
-		if (l->first[gate_place(g)] != 0) {
-			check(l, s, (size_t)(p - back - s.p), g, hit, arg);
+	} else {
+		for (size_t at = 0; at + 2 <= s.n; at += stride) {
+			look(l, s, at, 2, hit, arg);
 		}
-		p++;
 	}
 }

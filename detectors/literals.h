@@ -1,11 +1,13 @@
 /* literals: which of many words stand in a line, in one pass.
  *
- * Wu and Manber, "A fast algorithm for multi-pattern searching" (1994), with
- * blocks of two bytes and case ignored: a table tells for each pair of bytes how
- * far the search may jump, up to the length of the shortest word less one.  Of each
- * word it looks for the piece of that length that is rarest in logs.  The few shortest
- * words, which would hold up all others, are looked for by themselves, sixteen places at
- * a time.  Built once, then read only.
+ * Sampled q-grams (Karp and Rabin's filter; the sampling as in Sutinen and Tarhio, "On
+ * using q-gram locations in approximate string matching", 1995): of each word a piece is
+ * chosen that is rare in logs, and every gram of it noted; then of each piece that stands
+ * in a line one gram is met when only every STRIDEth gram of the line is looked at, and
+ * nearly all that are looked at are nobody's.  The looks depend on nothing, so that a
+ * processor makes many at a time.  The few shortest words, which would shorten the stride
+ * of all others, are looked for by themselves, sixteen places at a time.  Case is
+ * ignored.  Built once, then read only.
  */
 #ifndef DETECTORS_LITERALS_H
 #define DETECTORS_LITERALS_H
@@ -14,15 +16,22 @@
 #include "detectors/arena.h"
 
 /* LITERAL_MIN: what is worth a pass over whole lines. */
-enum { LITERAL_LEAST = 2, LITERAL_MIN = 4, LITERAL_BLOCKS = 65536,
-       LITERAL_GATES = 4096, LITERAL_SHORT = 3 };
+enum {
+	LITERAL_LEAST = 2,
+	LITERAL_MIN = 4,
+	LITERAL_SHORT = 3,
+	LITERAL_STRIDE = 4, /* at most */
+	LITERAL_BITS = 65536,
+	LITERAL_GATES = 4096,
+};
 
 struct literal {
 	struct slice text; /* lower case, LITERAL_LEAST bytes or more */
 	void *owner;       /* whom a hit is told about */
-	uint32_t next;     /* same place in `first`, index + 1 */
 	uint32_t from;     /* where its piece begins */
-	uint32_t gate;     /* the first bytes of the piece, as gate() reads them */
+	/* Of each gram of the piece what gate() reads, and the next in the same place of
+	 * `first`. */
+	uint32_t gate[LITERAL_STRIDE], next[LITERAL_STRIDE];
 };
 
 struct literals {
@@ -31,9 +40,11 @@ struct literals {
 	uint32_t n_short; /* the first of them; 0 or LITERAL_SHORT */
 	/* Of each short one two bytes with the bit of case set, sixteen times. */
 	_Alignas(16) uint8_t pairs[LITERAL_SHORT][2][16];
-	uint32_t window;  /* bytes of the shortest of the others, and of all pieces */
-	uint8_t shift[LITERAL_BLOCKS];
-	uint32_t first[LITERAL_GATES]; /* index + 1, by a hash of the gate */
+	uint32_t gram;   /* bytes: 4, or 2 where words are short */
+	uint32_t stride; /* a piece has gram + stride - 1 bytes */
+	uint8_t seen[LITERAL_BITS / 8];
+	/* (index of the word) * LITERAL_STRIDE + (number of the gram) + 1 */
+	uint32_t first[LITERAL_GATES];
 };
 
 /* v is kept and sorted by the length of the words. */
