@@ -286,7 +286,12 @@ bool condition_all(const struct condition *c, const uint16_t *nodes, size_t n,
 		   struct match_ctx *ctx, const struct record *r)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (!node_true(c, nodes[i], ctx, r)) {
+		const struct node *node = &c->nodes[nodes[i]];
+		bool holds = node->op == NODE_MATCH
+				     ? match_record(&c->matches[node->first], ctx, r)
+				     : node_true(c, nodes[i], ctx, r);
+
+		if (!holds) {
 			return false;
 		}
 	}

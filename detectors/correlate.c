@@ -83,40 +83,51 @@ static inline uint64_t salted(const struct rule *r, uint64_t h)
 	return h == 0 ? 1 : h;
 }
 
-uint64_t engine_group_hash(struct detect *d, const struct rule *r,
-			   const uint8_t *fields, const struct slice *values)
+/* Before the salt; false: it is to be hashed as a whole. */
+static bool unsalted(struct detect *d, const struct rule *r, const uint8_t *fields,
+		     const struct slice *values, uint64_t *h)
+{
+	return r->n_group > 0 && (known_hash(d, fields, values, r->n_group, h) ||
+				  values_hash(d, fields, values, r->n_group, h));
+}
+
+static uint64_t group_hash(struct detect *d, const struct rule *r, const uint8_t *fields,
+			   const struct slice *values)
 {
 	uint64_t h;
 
-	if (r->n_group == 0 ||
-	    (!known_hash(d, fields, values, r->n_group, &h) &&
-	     !values_hash(d, fields, values, r->n_group, &h))) {
-		return engine_hash(d, r->salt, values, r->n_group);
-	}
-	if (r->n_group == 1) {
-		d->asked_field = fields[0];
-		d->asked_value = values[0];
-		d->asked_hash = h;
-	}
-	return salted(r, h);
+	return unsalted(d, r, fields, values, &h)
+		       ? salted(r, h)
+		       : engine_hash(d, r->salt, values, r->n_group);
 }
 
 bool engine_ask(struct detect *d, const struct listener *l, struct ask *out)
 {
 	const struct rule *r = l->rule;
 	const uint8_t *fields = r->refs[l->stage].group;
+	uint64_t h;
 
 	out->listener = l;
 	/* Most of those who hear of a line group by the same field. */
-	if (r->n_group == 1 && fields[0] == d->asked_field) {
-		out->values[0] = d->asked_value;
-		out->hash = salted(r, d->asked_hash);
-		return true;
+	for (unsigned i = 0; r->n_group == 1 && i < ASKED; i++) {
+		if (fields[0] == d->asked[i].field) {
+			out->values[0] = d->asked[i].value;
+			out->hash = salted(r, d->asked[i].hash);
+			return true;
+		}
 	}
 	if (!engine_values(d->record, fields, r->n_group, out->values)) {
 		return false;
 	}
-	out->hash = engine_group_hash(d, r, fields, out->values);
+	if (!unsalted(d, r, fields, out->values, &h)) {
+		out->hash = engine_hash(d, r->salt, out->values, r->n_group);
+		return true;
+	}
+	if (r->n_group == 1) {
+		d->asked[d->asked_next++ % ASKED] =
+			(struct asked){fields[0], out->values[0], h};
+	}
+	out->hash = salted(r, h);
 	return true;
 }
 
@@ -179,14 +190,28 @@ static void take(struct detect *d, const struct ask *a, uint64_t weight,
 	}
 }
 
-void engine_correlate(struct detect *d, const struct ask *a)
+static __attribute__((noinline)) void correlate_values(struct detect *d, const struct ask *a,
+						       uint64_t weight)
 {
 	const struct rule *r = a->listener->rule;
 	struct slice values[RULE_GROUP_BY];
 
 	if (engine_values(d->record, r->refs[a->listener->stage].value, r->n_value,
 			  values)) {
-		take(d, a, r->weigh_attempts ? d->record->event.attempts : 1, values);
+		take(d, a, weight, values);
+	}
+}
+
+void engine_correlate(struct detect *d, const struct ask *a)
+{
+	const struct rule *r = a->listener->rule;
+	uint64_t weight = r->weigh_attempts ? d->record->event.attempts : 1;
+
+	/* Most count lines, not what stands in them. */
+	if (r->n_value == 0 && !r->waits) {
+		engine_count(d, a, weight, 0, false);
+	} else {
+		correlate_values(d, a, weight);
 	}
 }
 
@@ -275,8 +300,7 @@ static void hand_on(struct detect *d, const struct ask *a, struct emission e)
 		if (fields_of(d, a, e.own, ref->group, l->rule->n_group,
 			      next.values) &&
 		    fields_of(d, a, e.own, ref->value, l->rule->n_value, values)) {
-			next.hash = engine_group_hash(d, l->rule, ref->group,
-						      next.values);
+			next.hash = group_hash(d, l->rule, ref->group, next.values);
 			hand(d, &next, e, values);
 		}
 	}

@@ -248,15 +248,19 @@ static void judge_newest(struct detect *d, const struct occurrence *o, uint64_t 
 	struct run p = {.on = true, .last_ms = d->t_ms, .boundary_ms = d->t_ms,
 			.e = NOBODY};
 
-	if (!measure_begin(&d->measure, r)) {
-		return;
-	}
 	from = used != TIME_NONE && used > from ? used : from;
 	if (g->width == 1) {
 		/* Only how many there are counts. */
 		lo = group_bound(g, STAMP(from + 1, 0));
-		d->measure.n = g->n - lo;
+		if (r->type == CORRELATION_EVENT_COUNT &&
+		    (int64_t)(g->n - lo) < r->range.min) {
+			return;
+		}
 	}
+	if (!measure_begin(&d->measure, r)) {
+		return;
+	}
+	d->measure.n = g->n - lo;
 	while (g->width == 2 && lo > 0 && STAMP_MS(group_stamp(g, lo - 1)) > from) {
 		lo--;
 		measure_add(&d->measure, r, group_value(g, lo), 1);

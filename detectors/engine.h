@@ -42,7 +42,7 @@ struct dispatch {
 	struct literals *commands; /* in commands and their programs; likewise */
 };
 
-enum { ASKS_MAX = 12, MEMO_LOG = 8 };
+enum { ASKS_MAX = 12, ASKED = 2, MEMO_LOG = 8 };
 
 struct ask {
 	const struct listener *listener;
@@ -99,11 +99,14 @@ struct detect {
 	int64_t t_ms;                /* its event time */
 	uint64_t line_at;            /* of its line in the ring, or RING_NOWHERE */
 	size_t n_matched;
-	/* The value last asked for, when it was one alone, and its hash without a
-	 * rule's salt. */
-	uint8_t asked_field; /* RULE_FIELD_NR: none yet */
-	struct slice asked_value;
-	uint64_t asked_hash;
+	/* The values of the record last asked for that were one alone, and their hashes without a
+	 * rule's salt: most group by the address or by the user. */
+	struct asked {
+		uint8_t field; /* RULE_FIELD_NR: none yet */
+		struct slice value;
+		uint64_t hash;
+	} asked[ASKED];
+	unsigned asked_next; /* which is replaced */
 	/* What the first n_asked of the matched rules will ask of which groups:
 	 * hashed ahead, so that the memory is on its way. */
 	struct ask asks[ASKS_MAX];
@@ -240,8 +243,6 @@ void count_event(struct detect *d, const struct occurrence *o);
 void temporal_event(struct detect *d, const struct occurrence *o);
 
 /* correlate.c */
-uint64_t engine_group_hash(struct detect *d, const struct rule *r,
-			   const uint8_t *fields, const struct slice *values);
 /* Which group a listener's event belongs to; false: a value is missing. */
 bool engine_ask(struct detect *d, const struct listener *l, struct ask *out);
 /* The listener's event at hand. */

@@ -471,9 +471,11 @@ void detect_record(struct detect *d, const struct record *r, detect_cb cb,
 	}
 	d->record = r;
 	d->line_at = RING_NOWHERE;
-	d->asked_field = RULE_FIELD_NR;
+	d->asked[0].field = d->asked[1].field = RULE_FIELD_NR;
 	match_plain(d, r);
-	ask_ahead(d);
+	if (d->n_matched > 0) {
+		ask_ahead(d);
+	}
 	for (size_t i = 0; i < d->n_matched; i++) {
 		const struct rule *rule = d->matched[i];
 

@@ -138,7 +138,6 @@ static void release_first(struct detect *d)
 	d->t_ms = t;
 	d->line_at = line_at;
 	d->newest_ms = newest;
-	d->asked_field = RULE_FIELD_NR;
 	free(w.texts);
 }
 

@@ -215,6 +215,19 @@ static void judge(struct detect *d, const struct occurrence *o, const struct rea
 	}
 }
 
+/* Whether events of one rule alone are not enough, and [from, to) are of one rule. */
+static bool alone(const struct rule *r, struct group *g, size_t from, size_t to)
+{
+	if (r->range.min + r->range.above <= 1) {
+		return false;
+	}
+	while (from + 1 < to && STAMP_STAGE(group_stamp(g, from)) ==
+					STAMP_STAGE(group_stamp(g, to - 1))) {
+		from++;
+	}
+	return from + 1 >= to;
+}
+
 /* The events at t and behind it, as far as one at t may matter to them. */
 static void judge_from(struct detect *d, const struct occurrence *o, int64_t t)
 {
@@ -223,6 +236,9 @@ static void judge_from(struct detect *d, const struct occurrence *o, int64_t t)
 	struct reach x;
 	size_t i = group_bound(g, STAMP(t - r->timespan_ms + 1, 0)), to;
 
+	if (alone(r, g, i, group_bound(g, STAMP(t + r->timespan_ms, 0)))) {
+		return;
+	}
 	for (unsigned s = 0; s < WINDOW_RULES; s++) {
 		for (unsigned n = 0; n <= WINDOW_RULES; n++) {
 			x.at[s][n] = TIME_NONE;

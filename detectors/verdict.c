@@ -43,6 +43,13 @@ static inline bool same_text(const struct verdict *v, unsigned i,
 	return slice_eq_short(slice(v->text[i], v->text_n[i]), text);
 }
 
+static inline bool same_constants(const struct verdict *v, const struct event *e)
+{
+	return e->constant && v->constant[0] == e->f[FIELD_EVENT_ACTION].p &&
+	       v->constant[1] == e->f[FIELD_EVENT_CATEGORY].p &&
+	       v->constant[2] == e->f[FIELD_EVENT_TYPE].p;
+}
+
 static inline bool same_class(const struct verdict *v, const struct record *r)
 {
 	const struct event *e = &r->event;
@@ -50,14 +57,10 @@ static inline bool same_class(const struct verdict *v, const struct record *r)
 	if (v->outcome != e->outcome || !same_text(v, 0, rule_program(r))) {
 		return false;
 	}
-	if (e->constant && v->constant[0] == e->f[FIELD_EVENT_ACTION].p &&
-	    v->constant[1] == e->f[FIELD_EVENT_CATEGORY].p &&
-	    v->constant[2] == e->f[FIELD_EVENT_TYPE].p) {
-		return true;
-	}
-	return same_text(v, 1, e->f[FIELD_EVENT_ACTION]) &&
-	       same_text(v, 2, e->f[FIELD_EVENT_CATEGORY]) &&
-	       same_text(v, 3, e->f[FIELD_EVENT_TYPE]);
+	return same_constants(v, e) ||
+	       (same_text(v, 1, e->f[FIELD_EVENT_ACTION]) &&
+		same_text(v, 2, e->f[FIELD_EVENT_CATEGORY]) &&
+		same_text(v, 3, e->f[FIELD_EVENT_TYPE]));
 }
 
 /* Where a text stands is as good as what it says to find the place: parsers give
@@ -191,7 +194,8 @@ learn(struct verdict *set, unsigned at, struct detect *d, const struct record *r
 	return v->fits ? v : NULL;
 }
 
-const struct verdict *verdict_of(struct detect *d, const struct record *r)
+static __attribute__((noinline)) const struct verdict *
+look_for(struct detect *d, const struct record *r)
 {
 	unsigned place = place_of(r), at = place % VERDICT_WAYS;
 	struct verdict *set = &d->verdicts[place - at];
@@ -204,4 +208,16 @@ const struct verdict *verdict_of(struct detect *d, const struct record *r)
 		}
 	}
 	return learn(set, at, d, r);
+}
+
+const struct verdict *verdict_of(struct detect *d, const struct record *r)
+{
+	const struct verdict *v = &d->verdicts[place_of(r)];
+
+	/* Nearly always it is where it was put, and the event a constant one. */
+	if (v->has == r->event.has && v->outcome == r->event.outcome &&
+	    same_constants(v, &r->event) && same_text(v, 0, rule_program(r))) {
+		return v->fits ? v : NULL;
+	}
+	return look_for(d, r);
 }

@@ -293,15 +293,20 @@ static bool more_room(struct windows *w, struct group *g, size_t want)
 	return true;
 }
 
-size_t group_bound(struct group *g, int64_t bound)
+size_t group_search(struct group *g, int64_t bound)
 {
-	size_t i = g->n;
+	size_t lo = 0, hi = g->n - 1u;
 
-	/* New lines come at the end. */
-	while (i > 0 && group_stamp(g, i - 1) >= bound) {
-		i--;
+	while (hi - lo > 1) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (group_stamp(g, mid) < bound) {
+			lo = mid;
+		} else {
+			hi = mid;
+		}
 	}
-	return i;
+	return hi;
 }
 
 void group_cut(struct windows *w, struct group *g, size_t from, size_t to)
@@ -325,9 +330,15 @@ void group_cut(struct windows *w, struct group *g, size_t from, size_t to)
 size_t group_insert(struct windows *w, struct group *g, int64_t stamp,
 		    int64_t value, size_t copies)
 {
-	size_t width = g->width, room = room_of(g) / width, at;
-	int64_t *s;
+	size_t width = g->width, room = room_of(g) >> (width - 1), at;
+	int64_t *s = group_cells(g);
 
+	/* Nearly always it is one, the newest. */
+	if (copies == 1 && width == 1 && g->n < room &&
+	    (g->n == 0 || s[g->n - 1] <= stamp)) {
+		s[g->n] = stamp;
+		return g->n++;
+	}
 	if (g->n + copies > room && !more_room(w, g, (g->n + copies) * width)) {
 		copies = copies < room ? copies : room;
 		s = group_cells(g);
@@ -338,7 +349,6 @@ size_t group_insert(struct windows *w, struct group *g, int64_t stamp,
 	}
 	at = group_bound(g, stamp + 1);
 	s = group_cells(g) + at * width;
-	/* Nearly always it is the newest. */
 	if (at < g->n) {
 		memmove(s + copies * width, s, (g->n - at) * width * sizeof *s);
 	}
@@ -481,16 +491,6 @@ struct episode *episode_add(struct windows *w, struct group *g,
 	g->episode = at + 1;
 	heap_put(w, w->n_episodes++, at);
 	return e;
-}
-
-struct episode *episode_of(const struct windows *w, const struct group *g)
-{
-	return g->episode == 0 ? NULL : &w->episodes[g->episode - 1];
-}
-
-struct episode *episode_older(const struct windows *w, const struct episode *e)
-{
-	return e->older == 0 ? NULL : &w->episodes[e->older - 1];
 }
 
 void episode_defer(struct windows *w, struct episode *e, int64_t deadline_ms)

@@ -164,8 +164,18 @@ size_t group_insert(struct windows *w, struct group *g, int64_t stamp,
 		    int64_t value, size_t copies);
 /* Drops events [from, to). */
 void group_cut(struct windows *w, struct group *g, size_t from, size_t to);
+/* As group_bound(), of a group whose first event is before the bound and whose last
+ * is not. */
+size_t group_search(struct group *g, int64_t bound);
 /* Index of the first event whose stamp is >= bound. */
-size_t group_bound(struct group *g, int64_t bound);
+static inline size_t group_bound(struct group *g, int64_t bound)
+{
+	/* Nearly always all events are on one side. */
+	if (g->n == 0 || group_stamp(g, 0) >= bound) {
+		return 0;
+	}
+	return group_stamp(g, g->n - 1u) < bound ? g->n : group_search(g, bound);
+}
 
 /* A new episode of the group in the heap, with a copy of the values and of the
  * lines (at most EPISODE_TEXTS in all); NULL when there are as many as may be, or
@@ -174,8 +184,15 @@ struct episode *episode_add(struct windows *w, struct group *g,
 			    const struct slice *values, size_t n_values,
 			    const struct slice *lines, size_t n_lines);
 /* The group's newest to be made, and the one made before; NULL: none. */
-struct episode *episode_of(const struct windows *w, const struct group *g);
-struct episode *episode_older(const struct windows *w, const struct episode *e);
+static inline struct episode *episode_of(const struct windows *w, const struct group *g)
+{
+	return g->episode == 0 ? NULL : &w->episodes[g->episode - 1];
+}
+static inline struct episode *episode_older(const struct windows *w,
+					    const struct episode *e)
+{
+	return e->older == 0 ? NULL : &w->episodes[e->older - 1];
+}
 /* Sets the deadline to what it really is. */
 void episode_defer(struct windows *w, struct episode *e, int64_t deadline_ms);
 /* The one with the earliest deadline, or NULL. */
