@@ -55,7 +55,7 @@ static bool values_hash(struct detect *d, const uint8_t *fields,
 }
 
 /* Nearly all groups are of one value, and most were hashed a moment ago. */
-static inline bool known_hash(const struct detect *d, const uint8_t *fields,
+static inline bool known_hash(struct detect *d, const uint8_t *fields,
 			      const struct slice *values, unsigned n_values,
 			      uint64_t *hash)
 {
@@ -68,8 +68,18 @@ static inline bool known_hash(const struct detect *d, const uint8_t *fields,
 	}
 	at = memo_place(which, v.p, v.n);
 	kept = slice(d->memo[at].bytes + 1, d->memo[at].n - 1);
+	if (d->memo[at].fields != which || !slice_eq_short(v, kept)) {
+		if (v.n >= sizeof d->memo[at].bytes) {
+			return false;
+		}
+		d->memo[at].fields = which;
+		d->memo[at].n = (uint32_t)v.n + 1;
+		d->memo[at].bytes[0] = (char)v.n;
+		memcpy(d->memo[at].bytes + 1, v.p, v.n);
+		d->memo[at].hash = siphash(d->key, d->memo[at].bytes, v.n + 1);
+	}
 	*hash = d->memo[at].hash;
-	return d->memo[at].fields == which && slice_eq_short(v, kept);
+	return true;
 }
 
 /* The salt of the rule is mixed into the values' hash with splitmix64's

@@ -356,8 +356,10 @@ static void on_literal(void *arg, void *owner)
 static void follow(struct detect *d, const struct verdict *v)
 {
 	if (d->n_matched == 0 && v->open == 0) {
-		memcpy(d->matched, v->rules, v->n * sizeof *d->matched);
-		d->n_matched = v->n;
+		while (d->n_matched < v->n) {
+			d->matched[d->n_matched] = v->rules[d->n_matched];
+			d->n_matched++;
+		}
 		return;
 	}
 	for (unsigned i = 0; i < v->n; i++) {
@@ -387,7 +389,7 @@ static void match_plain(struct detect *d, const struct record *r)
 		literals_scan(dp->commands, event_get(&r->event, FIELD_PROCESS_EXECUTABLE),
 			      on_literal, d);
 	}
-	v = verdict_can(r) ? verdict_of(d, r) : NULL;
+	v = verdict_can(r) ? verdict_of(d, d->verdicts, r) : NULL;
 	if (v != NULL) {
 		follow(d, v);
 		return;
@@ -438,7 +440,7 @@ static int64_t event_time(struct detect *d, const struct record *r)
 						 : r->observed_ns / 1000000;
 	}
 	ms = t / 1000000;
-	return ms - (t % 1000000 < 0);
+	return ms - (t < ms * 1000000);
 }
 
 static const uint32_t not_a_line = RECORD_SKIP | RECORD_GAP | RECORD_GAP_OPEN |

@@ -43,13 +43,6 @@ static inline bool same_text(const struct verdict *v, unsigned i,
 	return slice_eq_short(slice(v->text[i], v->text_n[i]), text);
 }
 
-static inline bool same_constants(const struct verdict *v, const struct event *e)
-{
-	return e->constant && v->constant[0] == e->f[FIELD_EVENT_ACTION].p &&
-	       v->constant[1] == e->f[FIELD_EVENT_CATEGORY].p &&
-	       v->constant[2] == e->f[FIELD_EVENT_TYPE].p;
-}
-
 static inline bool same_class(const struct verdict *v, const struct record *r)
 {
 	const struct event *e = &r->event;
@@ -57,25 +50,11 @@ static inline bool same_class(const struct verdict *v, const struct record *r)
 	if (v->outcome != e->outcome || !same_text(v, 0, rule_program(r))) {
 		return false;
 	}
-	return same_constants(v, e) ||
+	return verdict_constants(v, e) ||
 	       (same_text(v, 1, e->f[FIELD_EVENT_ACTION]) &&
 		same_text(v, 2, e->f[FIELD_EVENT_CATEGORY]) &&
 		same_text(v, 3, e->f[FIELD_EVENT_TYPE]));
 }
-
-/* Where a text stands is as good as what it says to find the place: parsers give
- * constants.  Only same_class() decides. */
-static unsigned place_of(const struct record *r)
-{
-	uint64_t h = (uint64_t)(uintptr_t)r->event.f[FIELD_EVENT_ACTION].p ^
-		     (uint64_t)(uintptr_t)r->event.f[FIELD_EVENT_TYPE].p << 7 ^
-		     (uint64_t)r->event.outcome << 56 ^
-		     (uint64_t)r->header.program.n << 48;
-
-	return (unsigned)((h + r->event.has) * UINT64_C(0x9e3779b97f4a7c15) >>
-			  57);
-}
-_Static_assert(VERDICTS == 1 << (64 - 57), "place_of() gives so many");
 
 static bool add_rules(struct verdict *v, struct detect *d,
 		      const struct record *r, struct dispatch_list list)
@@ -194,10 +173,9 @@ learn(struct verdict *set, unsigned at, struct detect *d, const struct record *r
 	return v->fits ? v : NULL;
 }
 
-static __attribute__((noinline)) const struct verdict *
-look_for(struct detect *d, const struct record *r)
+const struct verdict *verdict_look_for(struct detect *d, const struct record *r)
 {
-	unsigned place = place_of(r), at = place % VERDICT_WAYS;
+	unsigned place = verdict_place(r), at = place % VERDICT_WAYS;
 	struct verdict *set = &d->verdicts[place - at];
 
 	for (unsigned i = 0; i < VERDICT_WAYS; i++) {
@@ -208,16 +186,4 @@ look_for(struct detect *d, const struct record *r)
 		}
 	}
 	return learn(set, at, d, r);
-}
-
-const struct verdict *verdict_of(struct detect *d, const struct record *r)
-{
-	const struct verdict *v = &d->verdicts[place_of(r)];
-
-	/* Nearly always it is where it was put, and the event a constant one. */
-	if (v->has == r->event.has && v->outcome == r->event.outcome &&
-	    same_constants(v, &r->event) && same_text(v, 0, rule_program(r))) {
-		return v->fits ? v : NULL;
-	}
-	return look_for(d, r);
 }

@@ -45,8 +45,53 @@ static inline bool verdict_can(const struct record *r)
 	return (r->event.has & all) == all;
 }
 
-/* The verdict on the class of a record that has one.  NULL: a text is too long,
- * or too many rules are concerned. */
-const struct verdict *verdict_of(struct detect *d, const struct record *r);
+/* Where a text stands is as good as what it says to find the place: parsers give
+ * constants.  Only the comparison decides. */
+static inline unsigned verdict_place(const struct record *r)
+{
+	uint64_t h = (uint64_t)(uintptr_t)r->event.f[FIELD_EVENT_ACTION].p ^
+		     (uint64_t)(uintptr_t)r->event.f[FIELD_EVENT_TYPE].p << 7 ^
+		     (uint64_t)r->event.outcome << 56 ^
+		     (uint64_t)r->header.program.n << 48;
+
+	return (unsigned)((h + r->event.has) * UINT64_C(0x9e3779b97f4a7c15) >>
+			  57);
+}
+_Static_assert(VERDICTS == 1 << (64 - 57), "verdict_place() gives so many");
+
+static inline bool verdict_constants(const struct verdict *v, const struct event *e)
+{
+	return e->constant && v->constant[0] == e->f[FIELD_EVENT_ACTION].p &&
+	       v->constant[1] == e->f[FIELD_EVENT_CATEGORY].p &&
+	       v->constant[2] == e->f[FIELD_EVENT_TYPE].p;
+}
+
+/* Whether the line names the verdict's program itself; false may be a mistake. */
+static inline bool verdict_program(const struct verdict *v, struct slice program)
+{
+	/* "kernel" may stand for "audit", and nothing for "auditd". */
+	return program.n > 0 && program.n != sizeof "kernel" - 1 &&
+	       program.n == v->text_n[0] &&
+	       slice_eq_short(slice(v->text[0], program.n), program);
+}
+
+/* In all places that the class may have, or judged now. */
+const struct verdict *verdict_look_for(struct detect *d, const struct record *r);
+
+/* The verdict on the class of a record that has one, of the table d->verdicts.
+ * NULL: a text is too long, or too many rules are concerned. */
+static inline const struct verdict *
+verdict_of(struct detect *d, const struct verdict verdicts[static VERDICTS],
+	   const struct record *r)
+{
+	const struct verdict *v = &verdicts[verdict_place(r)];
+
+	/* Nearly always it is where it was put, and the event a constant one. */
+	if (v->has == r->event.has && v->outcome == r->event.outcome &&
+	    verdict_constants(v, &r->event) && verdict_program(v, r->header.program)) {
+		return v->fits ? v : NULL;
+	}
+	return verdict_look_for(d, r);
+}
 
 #endif
