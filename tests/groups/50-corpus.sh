@@ -72,6 +72,8 @@ done
 noticed() { python3 tests/corpus/mutations.py "$BUILD/cli/nightjar" "$corpora"; }
 if [ -x "$BUILD/cli/nightjar" ]; then
 	try noticed noticed
+	# The default rules are quiet where nothing is wrong.
+	try benign python3 tests/corpus/benign.py "$BUILD/cli/nightjar" "$corpora"
 else
 	skip noticed "no nightjar in ${BUILD##*/}"
 fi

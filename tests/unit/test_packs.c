@@ -93,12 +93,18 @@ static struct detect *defaults(void)
 	return d;
 }
 
+/* Examples of a rule come one after the other. */
+struct tally {
+	char last[40];
+	unsigned rules; /* that fired on lines of theirs */
+};
+
 static void on_example(void *arg, const char *id, const char *title,
 		       struct slice log, bool fires)
 {
 	struct detect *d = defaults();
 	struct run run = {.want = id};
-	unsigned *count = arg;
+	struct tally *t = arg;
 
 	feed(d, log, NULL, &run);
 	if ((run.fired > 0) != fires) {
@@ -107,19 +113,22 @@ static void on_example(void *arg, const char *id, const char *title,
 			 SLICE_ARG(log));
 	}
 	detect_free(d);
-	(*count)++;
+	if (fires && strcmp(t->last, id) != 0) {
+		snprintf(t->last, sizeof t->last, "%s", id);
+		t->rules++;
+	}
 }
 
 static void every_default_rule_fires_and_keeps_silent_as_its_examples_say(void **state)
 {
-	unsigned count = 0;
+	struct tally t = {"", 0};
 
 	(void)state;
 	for (size_t i = 0; i < detect_n_packs; i++) {
 		assert_true(detect_examples(detect_packs[i].yaml, on_example,
-					    &count) >= 0);
+					    &t) >= 0);
 	}
-	assert_true(count >= 20);
+	assert_true(t.rules >= 45);
 }
 
 /* Whoever is told of a typed password is told where it stands, to take it out there. */
