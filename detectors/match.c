@@ -593,12 +593,14 @@ static __attribute__((noinline)) bool match_any(const struct match *m, struct ma
 
 bool match_record(const struct match *m, struct match_ctx *c, const struct record *r)
 {
-	/* Most want one word in a field of the event. */
-	if (m->op == MATCH_EXACT && m->field < FIELD_NR &&
+	/* Most want a text in a field of the event. */
+	if (m->op <= MATCH_CONTAINS && m->field < FIELD_NR &&
 	    event_has(&r->event, (enum event_field)m->field)) {
 		struct slice s = r->event.f[m->field];
 
-		return s.n == m->text.n && same(s, m->text, m->cased);
+		if (s.n < m->text.n || m->op == MATCH_EXACT) {
+			return s.n == m->text.n && same(s, m->text, m->cased);
+		}
 	}
 	return match_any(m, c, r);
 }

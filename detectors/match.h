@@ -14,7 +14,7 @@
 #include "detectors/value.h"
 
 enum match_op {
-	MATCH_EXACT,
+	MATCH_EXACT, /* to MATCH_CONTAINS: `text` in the whole, at an end, anywhere */
 	MATCH_PREFIX,
 	MATCH_SUFFIX,
 	MATCH_CONTAINS,
