@@ -11,7 +11,9 @@
  *
  * A form is compared whole, from the first byte to the last.  Its user may hold anything and
  * is as long as what follows allows: so what stands behind it is the daemon's own, and the
- * last of several places counts.  All other fields hold no blank.
+ * last of several places counts.  A text in front of an address, and one behind a user, is
+ * barred from what would let a name pose as the rest of another form.  All other fields hold
+ * no blank.
  */
 #include "parsers/family.h"
 
@@ -19,6 +21,8 @@ enum daemon { SASLAUTHD, SMTPD, EXIM, LIGHTTPD, PHPMYADMIN, ROUNDCUBE, ASTERISK,
 	COURIER, SENDMAIL, MARIADB, POSTGRES, PROXMOX };
 
 /* %u user   %a address   %p port   %n digits   %w a word   %t text, as short as can be
+ * %s the daemon's stamp: "[INFO ] ", "2026-11-22 15:37:46 5 [Warning] ", "NOTICE[7]: ", ""
+ * %h like %t, without "]:"   %l without ":  "   %q without "'"
  * %i like %w: the connection's id, which joins its lines
  * %r "[HOST ][ADDRESS][ (may be forged)]" */
 struct form {
@@ -51,7 +55,12 @@ static const struct {
 
 static const struct form forms[] = {
 	FORM(SASLAUTHD,
-	     "%tauth failure: [user=%u] [service=%w] [realm=%w] [mech=%w] [reason=%t]",
+	     "do_auth         : auth failure: "
+	     "[user=%u] [service=%w] [realm=%w] [mech=%w] [reason=%t]",
+	     "mail_login", "password", FAILURE),
+	FORM(SASLAUTHD,
+	     "                : auth failure: "
+	     "[user=%u] [service=%w] [realm=%w] [mech=%w] [reason=%t]",
 	     "mail_login", "password", FAILURE),
 	FORM(CYRUS, "badlogin: %r plaintext (%u) invalid user", "mail_login", "plaintext", FAILURE),
 	FORM(CYRUS, "badlogin: %r plaintext (%u) [%t]", "mail_login", "plaintext", FAILURE),
@@ -70,6 +79,7 @@ static const struct form forms[] = {
 	FORM(COURIER, "LOGIN, user=%u, ip=[%a], port=[%p], protocol=%w", "mail_login", "password",
 	     SUCCESS),
 	FORM(SMTPD, "%i smtp connected address=%a host=%t", "mail_connection", "", TOLD),
+	FORM(SMTPD, "%i smtp connected address=[%a] host=%t", "mail_connection", "", TOLD),
 	FORM(SMTPD, "%i smtp authentication user=%u result=permfail", "mail_login", "password",
 	     FAILURE),
 	FORM(SMTPD, "%i smtp authentication user=%u result=ok", "mail_login", "password", SUCCESS),
@@ -77,47 +87,61 @@ static const struct form forms[] = {
 	FORM(SENDMAIL, "%w: AUTH failure (%w): %t, relay=%r", "mail_login", "", FAILURE),
 	FORM(SENDMAIL, "AUTH=server, relay=%r, authid=%u, mech=%w, bits=%n", "mail_login", "",
 	     SUCCESS),
-	FORM(EXIM, "%w authenticator failed for %t[%a]: %t(set_id=%u)", "mail_login", "",
+	FORM(EXIM, "%s%w authenticator failed for %h[%a]: %t(set_id=%u)", "mail_login", "",
 	     FAILURE),
-	FORM(EXIM, "%w authenticator failed for %t[%a]:%p: %t(set_id=%u)", "mail_login", "",
+	FORM(EXIM, "%s%w authenticator failed for %h[%a]:%p: %t(set_id=%u)", "mail_login", "",
 	     FAILURE),
-	FORM(EXIM, "%w authenticator failed for %t[%a]: 535 Incorrect authentication data",
+	FORM(EXIM, "%s%w authenticator failed for %h[%a]: 535 Incorrect authentication data",
+	     "mail_login", "", FAILURE),
+	FORM(EXIM, "%s%w authenticator failed for %h[%a]:%p: 535 Incorrect authentication data",
 	     "mail_login", "", FAILURE),
 	FORM(LIGHTTPD, "(mod_auth.c.%n) password doesn't match for %t username: %u IP: %a",
 	     "web_login", "basic", FAILURE),
 	FORM(LIGHTTPD, "(mod_auth.c.%n) digest: auth failed for %u: wrong password, IP: %a",
 	     "web_login", "digest", FAILURE),
-	FORM(MARIADB, "%tAccess denied for user '%u'@'%a' (using password: %w)", "database_login",
+	FORM(MARIADB, "%sAccess denied for user '%u'@'%a' (using password: %w)", "database_login",
 	     "password", FAILURE),
 	/* Its prefix may hold the user too, in front of the address: that is not believed. */
-	FORM(POSTGRES, "%tFATAL:  %w authentication failed for user \"%u\"", "database_login", "",
+	FORM(POSTGRES, "%lFATAL:  %w authentication failed for user \"%u\"", "database_login", "",
 	     FAILURE),
-	FORM(POSTGRES, "%tFATAL:  no pg_hba.conf entry for host \"%w\", user \"%u\", database \"%t",
+	FORM(POSTGRES, "%lFATAL:  no pg_hba.conf entry for host \"%w\", user \"%u\", database \"%t",
 	     "database_login", "", FAILURE),
 	FORM(PROXMOX, "authentication failure; rhost=%a user=%u msg=%t", "web_login", "password",
 	     FAILURE),
 	FORM(PROXMOX, "<%w> successful auth for user '%u'", "web_login", "password", SUCCESS),
 	FORM(PHPMYADMIN, "user denied: %u (%w) from %a", "web_login", "password", FAILURE),
 	FORM(PHPMYADMIN, "user authenticated: %u from %a", "web_login", "password", SUCCESS),
-	FORM(ROUNDCUBE, "%tFailed login for %u from %a in session %w (error: %n)", "mail_login",
+	FORM(ROUNDCUBE, "%sFailed login for %u from %a in session %w (error: %n)", "mail_login",
 	     "password", FAILURE),
-	FORM(ROUNDCUBE, "%tSuccessful login for %u (ID: %n) from %a in session %w", "mail_login",
+	FORM(ROUNDCUBE, "%sSuccessful login for %u (ID: %n) from %a in session %w", "mail_login",
 	     "password", SUCCESS),
-	FORM(ASTERISK, "%tRegistration from '%u' failed for '%a:%p' - %t", "voip_login", "digest",
-	     FAILURE),
-	FORM(ASTERISK, "%tRegistration from '%u' failed for '%a' - %t", "voip_login", "digest",
-	     FAILURE),
-	FORM(XRDP, "%tAUTHFAIL: user=%u ip=%a time=%n", "desktop_login", "password",
+	FORM(ASTERISK,
+	     "%schan_sip.c:%n in handle_request_register: "
+	     "Registration from '%u' failed for '%a:%p' - %q",
+	     "voip_login", "digest", FAILURE),
+	FORM(ASTERISK,
+	     "%schan_sip.c:%n in handle_request_register: "
+	     "Registration from '%u' failed for '%a' - %q",
+	     "voip_login", "digest", FAILURE),
+	FORM(ASTERISK,
+	     "%schan_sip.c:%n handle_request_register: "
+	     "Registration from '%u' failed for '%a:%p' - %q",
+	     "voip_login", "digest", FAILURE),
+	FORM(ASTERISK,
+	     "%schan_sip.c:%n handle_request_register: "
+	     "Registration from '%u' failed for '%a' - %q",
+	     "voip_login", "digest", FAILURE),
+	FORM(XRDP, "%sAUTHFAIL: user=%u ip=%a time=%n", "desktop_login", "password",
 	     FAILURE),
 };
 
 struct found {
 	struct slice user, address, port, id;
-	unsigned steps;
+	unsigned steps; /* of the line, for all its forms together */
 };
 
 /* Lines that are made to fit nearly, in many ways, are given up. */
-enum { STEPS_MAX = 100000 };
+enum { STEPS_MAX = 30000 };
 
 static bool fits(struct slice form, struct slice m, struct found *f);
 
@@ -127,10 +151,18 @@ static bool rest_fits(struct slice form, struct slice m, size_t n, struct found 
 	return fits(slice_skip(form, 2), slice_skip(m, n), f);
 }
 
+/* No field follows this one: then its length is told by m's, and otherwise at least 0. */
+static size_t shortest(struct slice form, struct slice m)
+{
+	size_t tail = form.n - 2;
+
+	return memchr(form.p + 2, '%', tail) == NULL && m.n > tail ? m.n - tail : 0;
+}
+
 /* The user: all that the rest leaves. */
 static bool user_fits(struct slice form, struct slice m, struct found *f)
 {
-	for (size_t n = m.n + 1; n-- > 0;) {
+	for (size_t n = m.n + 1, least = shortest(form, m); n-- > least;) {
 		if (rest_fits(form, m, n, f)) {
 			f->user = slice_head(m, n);
 			return true;
@@ -139,17 +171,76 @@ static bool user_fits(struct slice form, struct slice m, struct found *f)
 	return false;
 }
 
+/* What a text of this kind can't hold. */
+static struct slice barred(char kind)
+{
+	switch (kind) {
+	case 'h':
+		return SLICE_LIT("]:");
+	case 'l':
+		return SLICE_LIT(":  ");
+	case 'q':
+		return SLICE_LIT("'");
+	default:
+		return SLICE_NONE;
+	}
+}
+
 static bool text_fits(struct slice form, struct slice m, struct found *f)
 {
-	if (form.n == 2) {
-		return true;
-	}
-	for (size_t n = 0; n <= m.n; n++) {
+	struct slice bar = barred(form.p[1]);
+	size_t at = bar.n == 0 ? SIZE_MAX : slice_find(m, bar);
+	size_t most = at == SIZE_MAX ? m.n : at + bar.n - 1;
+
+	for (size_t n = shortest(form, m); n <= most; n++) {
 		if (rest_fits(form, m, n, f)) {
 			return true;
 		}
 	}
 	return false;
+}
+
+/* The first word of a stamp and the blanks behind it: one that begins with a digit, or is in
+ * brackets.  0: none. */
+static size_t stamp_word(struct slice s)
+{
+	size_t n = 0, close;
+
+	if (s.n > 0 && is_digit(s.p[0])) {
+		n = slice_chr(s, ' ');
+	} else {
+		while (n < s.n && s.p[n] >= 'A' && s.p[n] <= 'Z') {
+			n++;
+		}
+		if (n == s.n || (s.p[n] != '[' && s.p[n] != '<')) {
+			return 0;
+		}
+		while (n < s.n && (s.p[n] == '[' || s.p[n] == '<')) {
+			close = slice_chr(slice_skip(s, n), s.p[n] == '[' ? ']' : '>');
+			if (close == SIZE_MAX) {
+				return 0;
+			}
+			n += close + 1;
+		}
+		n += n < s.n && s.p[n] == ':';
+	}
+	if (n >= s.n || s.p[n] != ' ') {
+		return 0;
+	}
+	while (n < s.n && s.p[n] == ' ') {
+		n++;
+	}
+	return n;
+}
+
+static bool stamp_fits(struct slice form, struct slice m, struct found *f)
+{
+	size_t n = 0, word;
+
+	while ((word = stamp_word(slice_skip(m, n))) > 0) {
+		n += word;
+	}
+	return rest_fits(form, m, n, f);
 }
 
 /* "[HOST ][ADDRESS][ (may be forged)]" at m's beginning. */
@@ -164,6 +255,7 @@ static bool relay_fits(struct slice form, struct slice m, struct found *f)
 		return false;
 	}
 	TAKE(&rest, " (may be forged)");
+	TAKE(&address, "IPv6:"); /* sendmail */
 	if (!rest_fits(form, m, (size_t)(rest.p - m.p), f)) {
 		return false;
 	}
@@ -214,7 +306,12 @@ static bool fits(struct slice form, struct slice m, struct found *f)
 	switch (form.p[1]) {
 	case 'u':
 		return user_fits(form, m, f);
+	case 's':
+		return stamp_fits(form, m, f);
 	case 't':
+	case 'h':
+	case 'l':
+	case 'q':
 		return text_fits(form, m, f);
 	case 'r':
 		return relay_fits(form, m, f);
@@ -276,6 +373,7 @@ enum { LINE_MAX_BYTES = 1024 };
 bool family_services(struct context *c)
 {
 	enum daemon daemon;
+	unsigned steps = 0;
 
 	if (pam_message(c, SLOTS_OTHER)) {
 		return true;
@@ -284,11 +382,12 @@ bool family_services(struct context *c)
 		return false;
 	}
 	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-		struct found f = {.user = SLICE_NONE};
+		struct found f = {.steps = steps};
 
 		if (forms[i].daemon == daemon && fits(forms[i].form, c->m, &f)) {
 			return say(c, &forms[i], &f);
 		}
+		steps = f.steps;
 	}
 	return false;
 }
