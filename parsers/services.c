@@ -338,6 +338,20 @@ bool services_known(struct slice program)
 	return find_daemon(program, &daemon);
 }
 
+/* Of daemons that ask PAM in the same process PAM's line and theirs are one attempt. */
+static void find_attempt(struct context *c, enum daemon daemon)
+{
+	enum { ENOUGH = 10000 }; /* a process may go on for ever, and a slot's counts end */
+
+	if (daemon != SASLAUTHD && daemon != PROXMOX && daemon != XRDP) {
+		return;
+	}
+	ctx_slot(c, SLOTS_OTHER);
+	if (c->slot != NULL && c->slot->counted >= ENOUGH) {
+		slot_again(c->slot);
+	}
+}
+
 static bool say(struct context *c, const struct form *form, const struct found *f)
 {
 	SAY(c, "authentication", "start", "");
@@ -360,6 +374,7 @@ static bool say(struct context *c, const struct form *form, const struct found *
 	if (form->what == SUCCESS) {
 		say_success(c);
 	} else if (form->what == FAILURE) {
+		find_attempt(c, form->daemon);
 		say_failure(c, COUNT_DAEMON, 1);
 	} else {
 		SET(c, EVENT_CATEGORY, "network");

@@ -172,6 +172,27 @@ static void pam_and_openvpn_tell_of_one_attempt(void **state)
 	CHECK_IN_ORDER(cases);
 }
 
+static void pam_and_a_service_that_asks_it_tell_of_one_attempt(void **state)
+{
+	static const struct line_case cases[] = {
+		{H "pvedaemon[7]: pam_unix(proxmox-ve-auth:auth): " FAIL "192.0.2.1  user=root",
+		 "login failure 1 user=root ip=192.0.2.1"},
+		{H "pvedaemon[7]: authentication failure; rhost=192.0.2.1 user=root@pam msg=x",
+		 "web_login failure 0 user=root@pam ip=192.0.2.1 method=password"},
+		/* A realm of its own, without PAM, from somebody else. */
+		{H "pvedaemon[7]: authentication failure; rhost=192.0.2.2 user=bob@pve msg=x",
+		 "web_login failure 1 user=bob@pve ip=192.0.2.2 method=password"},
+		{H "saslauthd[8]: pam_unix(smtp:auth): " FAIL "  user=bob",
+		 "mail_login failure 1 user=bob"},
+		{H "saslauthd[8]: do_auth         : auth failure: [user=eve] [service=smtp] "
+		   "[realm=] [mech=pam] [reason=PAM auth error]",
+		 "mail_login failure 0 user=eve method=password"},
+	};
+
+	(void)state;
+	CHECK_IN_ORDER(cases);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +201,7 @@ int main(void)
 		cmocka_unit_test(a_connection_of_openvpn_is_no_login_by_itself),
 		cmocka_unit_test(what_openvpn_defers_is_told_by_its_answer),
 		cmocka_unit_test(pam_and_openvpn_tell_of_one_attempt),
+		cmocka_unit_test(pam_and_a_service_that_asks_it_tell_of_one_attempt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
