@@ -360,6 +360,9 @@ static void identify(struct court *c, struct known *k, const struct item *v,
 	if (k->contents != UINT64_MAX) {
 		/* Logs may begin alike: of so few bytes only the name tells. */
 		k->contents &= named;
+		if (k->contents == 0) {
+			wrong(c, &v[0], "no such log ever had this name");
+		}
 	}
 }
 
