@@ -507,11 +507,24 @@ static void look_from(struct stream_state *states, size_t n, const char *path,
 	}
 }
 
+/* What is looked for since then.  That the clock was set back can't be seen from the new
+ * states any more; a time in them (1970 counts as none) has to say it. */
+static int64_t looked_for_since(const struct tail *t, int64_t since_ns)
+{
+	const int64_t day_ns = INT64_C(86400000) * NS_PER_MS;
+
+	if (t->set_back_ns < since_ns) {
+		since_ns = t->set_back_ns > day_ns ? t->set_back_ns : day_ns;
+	}
+	return since_ns;
+}
+
 static void note_unseen(const struct tail *t, struct stream_state *states,
 			size_t n)
 {
 	for (size_t i = 0; i < t->n_looks; i++) {
-		look_from(states, n, t->looks[i].path, t->looks[i].since_ns);
+		look_from(states, n, t->looks[i].path,
+			  looked_for_since(t, t->looks[i].since_ns));
 	}
 	for (size_t i = 0; i < t->n_files; i++) {
 		const struct file *f = t->files[i];
