@@ -238,32 +238,69 @@ static bool finish(struct detect *d, const struct occurrence *o, const struct ru
 	return true;
 }
 
+/* More copies of an event than this change nothing. */
+static size_t copies_of(const struct rule *r, uint64_t weight)
+{
+	const struct count_range *c = &r->range;
+	uint64_t enough = (uint64_t)(c->max == INT64_MAX ? c->min : c->max) + 1;
+
+	if (c->excepts && enough <= (uint64_t)c->not) {
+		enough = (uint64_t)c->not + 1;
+	}
+	enough = enough < CELLS_MAX / 2 && !r->waits ? enough : CELLS_MAX / 2;
+	return (size_t)(weight < enough ? weight : enough);
+}
+
+/* Whether there were events with the newest one's value in the window [lo, n) before its
+ * `copies` came: then no more values are in it than in the one before, which did not
+ * hold.  Says nothing where more values may make a condition false. */
+static bool nothing_new(struct group *g, int64_t value, size_t lo, size_t copies)
+{
+	const int64_t *cells = group_cells(g);
+
+	for (size_t i = g->n; i > lo; i--) {
+		if (cells[(i - 1) * 2 + 1] == value && copies-- == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Whether the window of events [lo, n) need not be looked at. */
+static bool too_few(const struct occurrence *o, size_t lo)
+{
+	const struct rule *r = o->rule;
+	size_t copies = copies_of(r, o->weight);
+
+	if (r->type != CORRELATION_EVENT_COUNT && r->type != CORRELATION_VALUE_COUNT) {
+		return false;
+	}
+	return (int64_t)(o->group->n - lo) < r->range.min ||
+	       (r->type == CORRELATION_VALUE_COUNT && !r->waits &&
+		nothing_new(o->group, o->value, lo, copies > 0 ? copies : 1));
+}
+
 /* The event stands at the end, and no episode reaches it. */
 static void judge_newest(struct detect *d, const struct occurrence *o, uint64_t extra)
 {
 	const struct rule *r = o->rule;
 	struct group *g = o->group;
 	int64_t from = d->t_ms - r->timespan_ms, used = group_newest_end(d, g);
-	size_t lo = g->n, same = 0, lines = 0;
+	size_t lo, same = 0, lines = 0;
 	struct run p = {.on = true, .last_ms = d->t_ms, .boundary_ms = d->t_ms,
 			.e = NOBODY};
 
 	from = used != TIME_NONE && used > from ? used : from;
-	if (g->width == 1) {
-		/* Only how many there are counts. */
-		lo = group_bound(g, STAMP(from + 1, 0));
-		if (r->type == CORRELATION_EVENT_COUNT &&
-		    (int64_t)(g->n - lo) < r->range.min) {
-			return;
-		}
-	}
-	if (!measure_begin(&d->measure, r)) {
+	lo = group_bound(g, STAMP(from + 1, 0));
+	if (too_few(o, lo) || !measure_begin(&d->measure, r)) {
 		return;
 	}
-	d->measure.n = g->n - lo;
-	while (g->width == 2 && lo > 0 && STAMP_MS(group_stamp(g, lo - 1)) > from) {
-		lo--;
-		measure_add(&d->measure, r, group_value(g, lo), 1);
+	if (g->width == 1) {
+		/* Only how many there are counts. */
+		d->measure.n = g->n - lo;
+	}
+	for (size_t i = lo; g->width == 2 && i < g->n; i++) {
+		measure_add(&d->measure, r, group_value(g, i), 1);
 	}
 	if (!holds(d, r, g, lo, g->n)) {
 		return;
@@ -438,19 +475,6 @@ static void judge_anew(struct detect *d, const struct occurrence *o, uint64_t ex
 
 /* ---- an event ---- */
 
-/* More copies of an event than this change nothing. */
-static size_t copies_of(const struct rule *r, uint64_t weight)
-{
-	const struct count_range *c = &r->range;
-	uint64_t enough = (uint64_t)(c->max == INT64_MAX ? c->min : c->max) + 1;
-
-	if (c->excepts && enough <= (uint64_t)c->not) {
-		enough = (uint64_t)c->not + 1;
-	}
-	enough = enough < CELLS_MAX / 2 && !r->waits ? enough : CELLS_MAX / 2;
-	return (size_t)(weight < enough ? weight : enough);
-}
-
 /* In a flood nearly all lines follow the group's only episode, which has nothing more to
  * settle: the episode, or NULL. */
 static struct episode *followed(struct detect *d, const struct occurrence *o)
@@ -470,12 +494,49 @@ static struct episode *followed(struct detect *d, const struct occurrence *o)
 	return e;
 }
 
+/* Into the group, with as many copies as may matter; how many of the weight have none. */
+static uint64_t put_in(struct detect *d, const struct occurrence *o)
+{
+	size_t copies = copies_of(o->rule, o->weight);
+
+	group_insert(&d->windows, o->group, STAMP(d->t_ms, LINE), o->value, 1);
+	if (copies > 1) {
+		group_insert(&d->windows, o->group, STAMP(d->t_ms, MORE_OF_IT), o->value,
+			     copies - 1);
+	}
+	return o->weight - copies;
+}
+
+static void forget_before(struct detect *d, struct group *g, int64_t t_ms)
+{
+	if (g->n > 0 && group_stamp(g, 0) < STAMP(t_ms, 0)) {
+		group_cut(&d->windows, g, 0, group_bound(g, STAMP(t_ms, 0)));
+	}
+}
+
 static void count_slowly(struct detect *d, const struct occurrence *o);
 
 void count_event(struct detect *d, const struct occurrence *o)
 {
-	struct episode *e = followed(d, o);
+	const struct rule *r = o->rule;
+	struct group *g = o->group;
+	struct episode *e;
 
+	if (g->episode == 0 &&
+	    (g->n == 0 || STAMP_MS(group_stamp(g, g->n - 1u)) <= d->t_ms)) {
+		/* As count_slowly() does it, for the most usual case. */
+		uint64_t extra;
+
+		forget_before(d, g, d->t_ms - (r->waits ? 0 : d->lateness_ms) -
+					    r->timespan_ms + 1);
+		engine_evidence(d, &g->evidence);
+		extra = put_in(d, o);
+		if (!o->more) {
+			judge_newest(d, o, extra);
+		}
+		return;
+	}
+	e = followed(d, o);
 	if (e != NULL) {
 		count_in(d, o, e);
 	} else {
@@ -489,7 +550,7 @@ static void count_slowly(struct detect *d, const struct occurrence *o)
 	struct group *g = o->group;
 	int64_t t = d->t_ms, newest = group_newest(d, g);
 	int64_t settled = newest - (r->waits ? 0 : d->lateness_ms);
-	size_t copies = copies_of(r, o->weight);
+	uint64_t extra;
 	int64_t end;
 
 	if (t <= settled - r->timespan_ms || (r->waits && t < settled)) {
@@ -497,8 +558,7 @@ static void count_slowly(struct detect *d, const struct occurrence *o)
 		return;
 	}
 	group_settle(d, r, g, settled);
-	group_cut(&d->windows, g, 0,
-		  group_bound(g, STAMP(settled - r->timespan_ms + 1, 0)));
+	forget_before(d, g, settled - r->timespan_ms + 1);
 	if (take_into(d, o)) {
 		return;
 	}
@@ -508,17 +568,14 @@ static void count_slowly(struct detect *d, const struct occurrence *o)
 		d->stats.late++; /* before an episode that nothing moves any more */
 		return;
 	}
-	group_insert(&d->windows, g, STAMP(t, LINE), o->value, 1);
-	if (copies > 1) {
-		group_insert(&d->windows, g, STAMP(t, MORE_OF_IT), o->value, copies - 1);
-	}
+	extra = put_in(d, o);
 	if (o->more) {
 		return;
 	}
 	if (STAMP_MS(group_stamp(g, g->n - 1)) == t &&
 	    (end == TIME_NONE || t - end >= r->timespan_ms)) {
-		judge_newest(d, o, o->weight - copies);
+		judge_newest(d, o, extra);
 	} else {
-		judge_anew(d, o, o->weight - copies);
+		judge_anew(d, o, extra);
 	}
 }
