@@ -126,6 +126,9 @@ void rows_kick(struct rows *r);
 /* Writes what is left at once, blocking: for a clean stop and for start-up. */
 void rows_flush(struct rows *r);
 bool rows_busy(const struct rows *r);
+/* Whether so many alerts wait that no more are to be given out: they are being written,
+ * and deliver_kick() comes then.  Never while the catalogue can't be written: hooks go on. */
+bool rows_hold(struct rows *r);
 /* Adds an alert's row to the next work; copied. */
 void rows_alert(struct rows *r, const struct catalogue_alert *a);
 /* Likewise a stream's description (a->json). */

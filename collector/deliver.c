@@ -223,7 +223,7 @@ static bool is_void(const struct note *n)
 
 void deliver_kick(struct deliver *d)
 {
-	if (d->busy || d->c->stopping || d->c->only_store) {
+	if (d->busy || d->c->stopping || d->c->only_store || rows_hold(d->c->rows)) {
 		return;
 	}
 	catch_up(d);

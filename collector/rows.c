@@ -4,10 +4,18 @@
 #include <stdlib.h>
 
 #include "collector/collector.h"
+#include "collector/deliver.h"
 #include "common/err.h"
 #include "common/log.h"
 
-enum { ROWS_EVERY_MS = 1000, ROWS_ALERTS_MAX = 10000 };
+enum {
+	ROWS_EVERY_MS = 1000,
+	/* So many alerts that wait are written at once, and no more are given out before
+	 * that. */
+	ROWS_MANY = 10000,
+	ROWS_MANY_BYTES = 8 * 1024 * 1024,
+	ROWS_MOST_BYTES = 64 * 1024 * 1024, /* of a catalogue that can't be written */
+};
 
 struct row_device {
 	struct hash32 id;
@@ -23,6 +31,12 @@ struct row_alert {
 	char json[];
 };
 
+/* Latest first. */
+struct row_list {
+	struct row_alert *first;
+	size_t n, bytes;
+};
+
 struct rows {
 	struct collector *c;
 	struct sys_timer *timer;
@@ -35,9 +49,10 @@ struct rows {
 	size_t n_segments;
 	struct catalogue_stream *streams;
 	size_t n_streams;
-	struct row_alert *alerts; /* latest first; next work's */
-	size_t n_alerts;
-	struct row_alert *writing;
+	struct row_list writing;
+	struct row_list alerts; /* next work's */
+	uint64_t left_out; /* of them, since the catalogue was written last */
+	unsigned failures; /* of works, in a row */
 	uint64_t done_arrival; /* streams touched later are new to it */
 	uint64_t taken_arrival;
 	int rc;
@@ -57,12 +72,13 @@ static void clear(struct rows *r)
 	r->segments = NULL;
 	r->streams = NULL;
 	r->n_devices = r->n_segments = r->n_streams = 0;
-	while (r->writing != NULL) {
-		struct row_alert *a = r->writing;
+	while (r->writing.first != NULL) {
+		struct row_alert *a = r->writing.first;
 
-		r->writing = a->next;
+		r->writing.first = a->next;
 		free(a);
 	}
+	r->writing = (struct row_list){NULL, 0, 0};
 }
 
 /* ---- taking ---- */
@@ -159,7 +175,7 @@ static bool take(struct rows *r)
 	struct store *s = &r->c->store;
 	struct counted n = count(r);
 
-	if (n.devices + n.segments + n.streams == 0 && r->alerts == NULL) {
+	if (n.devices + n.segments + n.streams == 0 && r->alerts.n == 0) {
 		return false;
 	}
 	r->devices = calloc(n.devices + 1, sizeof *r->devices);
@@ -177,8 +193,7 @@ static bool take(struct rows *r)
 	/* Streams that are not durable yet come again with the next work. */
 	r->taken_arrival = s->durable_arrival;
 	r->writing = r->alerts;
-	r->alerts = NULL;
-	r->n_alerts = 0;
+	r->alerts = (struct row_list){NULL, 0, 0};
 	return true;
 }
 
@@ -217,7 +232,7 @@ static int write_all(struct rows *r)
 	for (size_t i = 0; i < r->n_streams && rc == 0; i++) {
 		rc = k->ops->stream(k, &r->streams[i]);
 	}
-	for (struct row_alert *a = r->writing; a != NULL && rc == 0;
+	for (struct row_alert *a = r->writing.first; a != NULL && rc == 0;
 	     a = a->next) {
 		rc = a->opened ? k->ops->opened(k, &a->a.device, &a->a.stream,
 						a->a.json)
@@ -233,14 +248,38 @@ static void on_run(struct sys_work *w)
 	r->rc = write_all(r);
 }
 
+/* Nothing else brings alerts to the catalogue: they wait for the next work. */
+static void put_back(struct rows *r)
+{
+	struct row_alert **end = &r->alerts.first;
+
+	while (*end != NULL) {
+		end = &(*end)->next;
+	}
+	*end = r->writing.first;
+	r->alerts.n += r->writing.n;
+	r->alerts.bytes += r->writing.bytes;
+	r->writing = (struct row_list){NULL, 0, 0};
+	rows_kick(r);
+}
+
 static void written(struct rows *r)
 {
 	if (r->rc != 0) {
-		/* The next start finds it older than the files and completes
-		 * it. */
-		log_warn("the catalogue could not be written; searching finds "
-			 "what it knows and the files hold",
-			 "error=\"%s\"", err_str(r->rc));
+		/* The next start finds it older than the files and completes its
+		 * segments.  The first failure and then every doubling is told. */
+		if ((r->failures & (r->failures + 1)) == 0) {
+			log_warn("the catalogue could not be written; searching finds "
+				 "what it knows and the files hold",
+				 "error=\"%s\"", err_str(r->rc));
+		}
+		r->failures++;
+		if (r->writing.n > 0) {
+			put_back(r);
+		}
+	} else {
+		r->failures = 0;
+		r->left_out = 0;
 	}
 	r->done_arrival = r->taken_arrival;
 	clear(r);
@@ -254,6 +293,16 @@ static void on_done(struct sys_work *w)
 	written(r);
 	if (r->c->stopping) {
 		collector_wake(r->c);
+	} else {
+		deliver_kick(r->c->deliver); /* It may have waited for us. */
+	}
+}
+
+static void write_after(struct rows *r, uint64_t ms)
+{
+	if (!r->c->stopping) {
+		r->waiting = true;
+		sys_timer_set(r->c->sys, r->timer, ms);
 	}
 }
 
@@ -267,6 +316,9 @@ static void on_timer(void *arg)
 		return;
 	}
 	if (!take(r)) {
+		if (r->alerts.n > 0) {
+			rows_kick(r); /* No memory. */
+		}
 		return;
 	}
 	r->work = (struct sys_work){.run = on_run, .done = on_done, .arg = r};
@@ -274,15 +326,27 @@ static void on_timer(void *arg)
 	if (!r->busy) {
 		r->rc = UV_ENOMEM;
 		written(r);
+		deliver_kick(r->c->deliver);
 	}
 }
 
 void rows_kick(struct rows *r)
 {
-	if (r != NULL && !r->waiting && !r->c->stopping) {
-		r->waiting = true;
-		sys_timer_set(r->c->sys, r->timer, ROWS_EVERY_MS);
+	if (r != NULL && !r->waiting) {
+		write_after(r, ROWS_EVERY_MS);
 	}
+}
+
+bool rows_hold(struct rows *r)
+{
+	if (r == NULL || r->failures > 0 ||
+	    (r->alerts.n < ROWS_MANY && r->alerts.bytes < ROWS_MANY_BYTES)) {
+		return false;
+	}
+	if (!r->busy) {
+		write_after(r, 0);
+	}
+	return true;
 }
 
 void rows_flush(struct rows *r)
@@ -298,15 +362,28 @@ bool rows_busy(const struct rows *r)
 	return r != NULL && r->busy;
 }
 
+static void leave_out(struct rows *r, const struct catalogue_alert *a)
+{
+	if (r->left_out++ == 0) {
+		log_warn("more alerts wait for the catalogue than there is room for: they are "
+			 "stored, and hooks have them, but searching for alerts won't find them",
+			 "time_ms=%lld", (long long)a->time_ms);
+	}
+}
+
 static void add(struct rows *r, const struct catalogue_alert *a, bool opened)
 {
-	struct row_alert *row;
+	struct row_alert *row = NULL;
+	size_t n = sizeof *row + a->json.n + 1;
 
-	if (r == NULL || r->n_alerts >= ROWS_ALERTS_MAX) {
-		return; /* They are in the segments as well. */
+	if (r == NULL) {
+		return;
 	}
-	row = malloc(sizeof *row + a->json.n + 1);
+	if (r->alerts.bytes + n <= ROWS_MOST_BYTES) {
+		row = malloc(n);
+	}
 	if (row == NULL) {
+		leave_out(r, a);
 		return;
 	}
 	row->a = *a;
@@ -315,9 +392,10 @@ static void add(struct rows *r, const struct catalogue_alert *a, bool opened)
 		memcpy(row->json, a->json.p, a->json.n);
 	}
 	row->a.json = slice(row->json, a->json.n);
-	row->next = r->alerts;
-	r->alerts = row;
-	r->n_alerts++;
+	row->next = r->alerts.first;
+	r->alerts.first = row;
+	r->alerts.n++;
+	r->alerts.bytes += n;
 	rows_kick(r);
 }
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "collector/sqlite.h"
+#include "common/err.h"
 #include "tests/support/collector_bench.h"
 
 static struct bench bench;
@@ -39,10 +40,11 @@ static void stop(struct bench *b)
 	sqlite_catalogue_close(catalogue);
 }
 
-static void store_something(struct bench *b)
+/* A device is welcome, and begins a segment. */
+static struct bench_link *begin(struct bench *b, struct bench_segment *g, const char *name,
+				enum lane lane)
 {
-	struct bench_link *l = bench_connect(b, "gw");
-	struct bench_segment g;
+	struct bench_link *l = bench_connect(b, name);
 	struct welcome w;
 	struct said *m;
 
@@ -51,8 +53,16 @@ static void store_something(struct bench *b)
 	assert_true(m != NULL);
 	assert_int_equal(welcome_decode(&w, said_payload(m)), 0);
 	free(m);
-	bench_segment_new(b, &g, l, &w.keys[0], LANE_FILE, 1);
-	bench_announce(l, &g, -1, sealer_hash(g.sealer));
+	bench_segment_new(b, g, l, &w.keys[0], lane, 1);
+	bench_announce(l, g, -1, sealer_hash(g->sealer));
+	return l;
+}
+
+static void store_something(struct bench *b)
+{
+	struct bench_segment g;
+	struct bench_link *l = begin(b, &g, "gw", LANE_FILE);
+
 	bench_seal(&g, 's', 0, 30, 0);
 	bench_send_batch(l, &g, 0);
 	bench_segment_free(&g);
@@ -182,6 +192,81 @@ static void an_alert_is_kept_once(void **state)
 	sqlite_reader_close(r);
 }
 
+enum { BATCHES = 6, ALERTS_A_BATCH = 4000 };
+
+/* All within one second, as after hours offline. */
+static void store_many_alerts(struct bench *b)
+{
+	struct bench_segment g;
+	struct bench_link *l = begin(b, &g, "alarmed", LANE_ALERT);
+	const uint64_t step = ALERTS_A_BATCH * 10;
+
+	for (uint64_t i = 0; i < BATCHES; i++) {
+		bench_seal(&g, 'a', i * step, (i + 1) * step, RECORD_ALERT);
+		bench_send_batch(l, &g, i);
+	}
+	bench_segment_free(&g);
+	bench_run(b, 900);
+}
+
+static int count_alert(void *arg, const struct catalogue_alert *a)
+{
+	unsigned *n = arg;
+
+	(void)a;
+	(*n)++;
+	return 0;
+}
+
+static unsigned alerts_found(const struct bench *b)
+{
+	struct sqlite_reader *r;
+	unsigned n = 0;
+
+	assert_int_equal(sqlite_reader_open(&r, b->options.store_dir), 0);
+	assert_int_equal(sqlite_reader_alerts(r, NULL, INT64_MIN, INT64_MAX, count_alert, &n), 0);
+	sqlite_reader_close(r);
+	return n;
+}
+
+static void each_of_very_many_alerts_is_kept(void **state)
+{
+	struct bench *b = *state;
+
+	store_many_alerts(b);
+	bench_run(b, 5000);
+	assert_int_equal(b->alerts, BATCHES * ALERTS_A_BATCH);
+	assert_int_equal(alerts_found(b), BATCHES * ALERTS_A_BATCH);
+}
+
+static bool broken;
+static const struct catalogue_ops *whole;
+
+static int begin_if_whole(struct catalogue *c)
+{
+	return broken ? ERR_DATABASE : whole->begin(c);
+}
+
+static void what_could_not_be_written_is_written_later_and_hooks_do_not_wait(void **state)
+{
+	struct bench *b = *state;
+	struct catalogue_ops ops;
+
+	whole = catalogue->ops;
+	ops = *whole;
+	ops.begin = begin_if_whole;
+	catalogue->ops = &ops;
+	broken = true;
+	store_many_alerts(b);
+	bench_run(b, 10000);
+	assert_int_equal(b->alerts, BATCHES * ALERTS_A_BATCH);
+	assert_int_equal(alerts_found(b), 0);
+	broken = false;
+	bench_run(b, 3000);
+	assert_int_equal(alerts_found(b), BATCHES * ALERTS_A_BATCH);
+	catalogue->ops = whole;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +276,8 @@ int main(void)
 		T(ahead_of_the_files_it_is_rebuilt),
 		T(damaged_it_is_set_aside_and_made_again),
 		T(an_alert_is_kept_once),
+		T(each_of_very_many_alerts_is_kept),
+		T(what_could_not_be_written_is_written_later_and_hooks_do_not_wait),
 #undef T
 	};
 
