@@ -337,7 +337,7 @@ static void it_does_so_on_real_logs(void **state)
 							: folder, names[i]);
 	}
 	if (read == 0) {
-		print_message("no corpora (set NIGHTJAR_CORPORA): skipped\n");
+		print_message("skipped: no corpora (NIGHTJAR_CORPORA names another place)\n");
 		skip();
 	}
 }
