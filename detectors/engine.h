@@ -1,7 +1,7 @@
 /* engine: the inside of struct detect, shared by the files that implement it.
  *
  * detect.c loads rules; resolve.c and compile.c make them ready; judge.c takes
- * records in and hands findings out; correlate.c brings events to the correlations,
+ * records in and hands findings out; keyed.c hashes; correlate.c brings events to the correlations,
  * which count.c and temporal.c judge; order.c keeps those that must wait for their
  * turn; silence.c hears what does not come; state.c saves.
  */
@@ -42,7 +42,7 @@ struct dispatch {
 	struct literals *commands; /* in commands and their programs; likewise */
 };
 
-enum { ASKS_MAX = 12, ASKED = 2, MEMO_LOG = 8 };
+enum { ASKS_MAX = 12, KEPT_LOG = 8, KEPT_BYTES = 55 };
 
 struct ask {
 	const struct listener *listener;
@@ -84,13 +84,12 @@ struct detect {
 
 	struct verdict verdicts[VERDICTS];
 
-	/* Hashes of group values that many correlations share. */
-	struct {
-		uint32_t fields;  /* which, four of 8 bits; 0: free */
-		uint32_t n;       /* bytes */
+	/* Hashes of values without a rule's salt: many correlations and lines share them. */
+	struct kept {
 		uint64_t hash;
-		char bytes[64];   /* framed values */
-	} memo[1 << MEMO_LOG];
+		uint8_t n_and_one; /* length + 1, hashed in front of the bytes; 0: free */
+		char bytes[KEPT_BYTES];
+	} kept[1 << KEPT_LOG];
 
 	/* During one call. */
 	detect_cb cb;
@@ -99,14 +98,13 @@ struct detect {
 	int64_t t_ms;                /* its event time */
 	uint64_t line_at;            /* of its line in the ring, or RING_NOWHERE */
 	size_t n_matched;
-	/* The values of the record last asked for that were one alone, and their hashes without a
-	 * rule's salt: most group by the address or by the user. */
+	/* What rules have asked of the record, by field. */
 	struct asked {
-		uint8_t field; /* RULE_FIELD_NR: none yet */
-		struct slice value;
+		uint64_t record; /* stats.records when it was looked up */
 		uint64_t hash;
-	} asked[ASKED];
-	unsigned asked_next; /* which is replaced */
+		struct slice value;
+		bool there;
+	} asked[RULE_FIELD_NR];
 	/* What the first n_asked of the matched rules will ask of which groups:
 	 * hashed ahead, so that the memory is on its way. */
 	struct ask asks[ASKS_MAX];
@@ -198,8 +196,44 @@ int engine_compile(struct detect *d, const struct complain *c);
 bool engine_values(const struct record *r, const uint8_t *fields, size_t n,
 		   struct slice *out);
 /* Keyed hash of salt and values; never 0. */
-uint64_t engine_hash(const struct detect *d, uint64_t salt,
-		     const struct slice *values, size_t n);
+uint64_t engine_hash(struct detect *d, uint64_t salt, const struct slice *values, size_t n);
+/* The next step of such a hash: splitmix64's finalizer. */
+static inline uint64_t engine_mix(uint64_t h, uint64_t value_hash)
+{
+	h ^= value_hash;
+	h = (h ^ h >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	h = (h ^ h >> 27) * UINT64_C(0x94d049bb133111eb);
+	return h ^ h >> 31;
+}
+/* keyed.c: what the record at hand has in the field. */
+const struct asked *engine_look(struct detect *d, unsigned field);
+static inline const struct asked *engine_asked(struct detect *d, unsigned field)
+{
+	const struct asked *a = &d->asked[field];
+
+	return a->record == d->stats.records ? a : engine_look(d, field);
+}
+/* engine_hash() of what the record has in the fields; out: NULL, or the values.  false:
+ * one is missing. */
+static inline bool engine_hash_fields(struct detect *d, uint64_t salt, const uint8_t *fields,
+				      size_t n, struct slice *out, uint64_t *hash)
+{
+	uint64_t h = engine_mix(salt, 0);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct asked *a = engine_asked(d, fields[i]);
+
+		if (!a->there) {
+			return false;
+		}
+		if (out != NULL) {
+			out[i] = a->value;
+		}
+		h = engine_mix(h, a->hash);
+	}
+	*hash = h == 0 ? 1 : h;
+	return true;
+}
 static inline int64_t engine_watermark(const struct detect *d)
 {
 	return d->newest_ms == TIME_NONE ? TIME_NONE

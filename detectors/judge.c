@@ -19,38 +19,6 @@ bool engine_values(const struct record *r, const uint8_t *fields, size_t n,
 	return true;
 }
 
-uint64_t engine_hash(const struct detect *d, uint64_t salt,
-		     const struct slice *values, size_t n)
-{
-	uint8_t text[512];
-	size_t used = sizeof salt;
-	uint64_t h;
-
-	memcpy(text, &salt, sizeof salt);
-	for (size_t i = 0; i < n; i++) {
-		uint32_t len = (uint32_t)values[i].n;
-
-		/* What is too long for the block goes in as its own hash. */
-		if (used + sizeof len + values[i].n > sizeof text - 16 * n) {
-			uint64_t inner = siphash(d->key, values[i].p, values[i].n);
-
-			len |= 0x80000000u;
-			memcpy(text + used, &len, sizeof len);
-			memcpy(text + used + sizeof len, &inner, sizeof inner);
-			used += sizeof len + sizeof inner;
-			continue;
-		}
-		memcpy(text + used, &len, sizeof len);
-		used += sizeof len;
-		if (values[i].n > 0) {
-			memcpy(text + used, values[i].p, values[i].n);
-		}
-		used += values[i].n;
-	}
-	h = siphash(d->key, text, used);
-	return h == 0 ? 1 : h;
-}
-
 /* Where the line stands, if something in it was masked; a replay knows no stream. */
 static bool masked_place(const struct record *r, struct finding_place *out)
 {
@@ -233,20 +201,17 @@ static uint32_t seconds(int64_t ms)
 static bool is_new(struct detect *d, const struct rule *r)
 {
 	const struct first_seen *f = &r->first_seen;
-	struct slice v[RULE_GROUP_BY * 2];
 	uint32_t now = seconds(d->t_ms), learned;
 	uint32_t forget = seconds(f->forget_ms);
 	uint64_t group, value;
 	struct seen_slot *s;
 	bool known;
 
-	if (!engine_values(d->record, f->per, f->n_per, v) ||
-	    !engine_values(d->record, f->fields, f->n_fields, v + f->n_per)) {
+	if (!engine_hash_fields(d, r->salt, f->per, f->n_per, NULL, &group) ||
+	    !engine_hash_fields(d, ~group, f->fields, f->n_fields, NULL, &value)) {
 		return false;
 	}
-	group = engine_hash(d, r->salt, v, f->n_per);
 	seen_prefetch(&d->seen, group);
-	value = engine_hash(d, ~r->salt, v, (size_t)f->n_per + f->n_fields);
 	seen_prefetch(&d->seen, value);
 	s = seen_add(&d->seen, group);
 	if (s == NULL) {
@@ -473,7 +438,6 @@ void detect_record(struct detect *d, const struct record *r, detect_cb cb,
 	}
 	d->record = r;
 	d->line_at = RING_NOWHERE;
-	d->asked[0].field = d->asked[1].field = RULE_FIELD_NR;
 	match_plain(d, r);
 	if (d->n_matched > 0) {
 		ask_ahead(d);

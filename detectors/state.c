@@ -23,7 +23,7 @@
  *
  * Windows of rules that have changed are known by their salt: their episodes are
  * dropped, their groups are never asked for again and go when they are over. */
-enum { STATE_VERSION = 2, EPISODE_TIMES = 7 };
+enum { STATE_VERSION = 3, EPISODE_TIMES = 7 };
 
 static int put(struct buf *out, int64_t v)
 {
@@ -427,7 +427,9 @@ int detect_restore(struct detect *d, struct slice state)
 	int rc;
 
 	memcpy(key, d->key, sizeof key);
-	memset(d->memo, 0, sizeof d->memo); /* hashes under the old key */
+	/* Hashes under the old key. */
+	memset(d->kept, 0, sizeof d->kept);
+	memset(d->asked, 0, sizeof d->asked);
 	rc = restore(d, &r);
 	d->windows.evicted = d->seen.forgotten = 0;
 	if (rc != 0) {
