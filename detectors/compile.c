@@ -170,6 +170,18 @@ static int set_rest(struct detect *d, struct rule *r, unsigned field)
 		return UV_ENOMEM;
 	}
 	open_terms(c, c->root, &t);
+	r->n_decided = 0;
+	/* What the class decides comes first; the order changes nothing else. */
+	for (uint16_t i = 0; i < t.n; i++) {
+		uint16_t at = t.p[i], to = i;
+
+		if (verdict_decides(c, at)) {
+			for (; to > r->n_decided; to--) {
+				t.p[to] = t.p[to - 1];
+			}
+			t.p[r->n_decided++] = at;
+		}
+	}
 	r->rest = t.p;
 	r->n_rest = t.n;
 	return 0;

@@ -287,11 +287,15 @@ bool condition_all(const struct condition *c, const uint16_t *nodes, size_t n,
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct node *node = &c->nodes[nodes[i]];
-		bool holds = node->op == NODE_MATCH
-				     ? match_record(&c->matches[node->first], ctx, r)
-				     : node_true(c, nodes[i], ctx, r);
+		bool want = node->op != NODE_NOT;
+		unsigned at = want ? nodes[i] : c->kids[node->first];
+		bool holds;
 
-		if (!holds) {
+		node = &c->nodes[at];
+		holds = node->op == NODE_MATCH
+				? match_record(&c->matches[node->first], ctx, r)
+				: node_true(c, at, ctx, r);
+		if (holds != want) {
 			return false;
 		}
 	}

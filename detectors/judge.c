@@ -318,6 +318,14 @@ static void on_literal(void *arg, void *owner)
 	}
 }
 
+/* What the verdict has left open. */
+static bool holds_here(struct detect *d, const struct rule *r)
+{
+	return (!r->by_literal || r->hit == d->stats.records) &&
+	       condition_all(&r->condition, r->rest + r->n_decided,
+			     (size_t)r->n_rest - r->n_decided, &d->ctx, d->record);
+}
+
 static void follow(struct detect *d, const struct verdict *v)
 {
 	if (d->n_matched == 0 && v->open == 0) {
@@ -328,9 +336,7 @@ static void follow(struct detect *d, const struct verdict *v)
 		return;
 	}
 	for (unsigned i = 0; i < v->n; i++) {
-		if ((v->open >> i & 1) != 0) {
-			try_rule(d, v->rules[i]);
-		} else {
+		if ((v->open >> i & 1) == 0 || holds_here(d, v->rules[i])) {
 			matched(d, v->rules[i]);
 		}
 	}

@@ -601,6 +601,7 @@ bool match_record(const struct match *m, struct match_ctx *c, const struct recor
 		if (s.n < m->text.n || m->op == MATCH_EXACT) {
 			return s.n == m->text.n && same(s, m->text, m->cased);
 		}
+		return text_is(m->op, s, m->text, m->cased);
 	}
 	return match_any(m, c, r);
 }

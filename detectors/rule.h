@@ -127,9 +127,10 @@ struct rule {
 	uint64_t needs;    /* event fields without which it can't be true */
 	uint8_t outcomes;  /* bit x: it may be true with enum outcome x */
 	/* The condition as far as needs, outcomes and the dispatch leave it open;
-	 * NULL: they say it all. */
+	 * NULL: they say it all.  The first n_decided depend on the record's class alone
+	 * (verdict.h). */
 	const uint16_t *rest;
-	uint16_t n_rest;
+	uint16_t n_rest, n_decided;
 	/* It can only be true for a line that holds one of some words; the scan for
 	 * them sets hit to the number of the record. */
 	bool by_literal;

@@ -20,7 +20,7 @@ static bool decided_match(const struct match *m)
 	}
 }
 
-static bool decided(const struct condition *c, unsigned at)
+bool verdict_decides(const struct condition *c, unsigned at)
 {
 	const struct node *n = &c->nodes[at];
 
@@ -28,7 +28,7 @@ static bool decided(const struct condition *c, unsigned at)
 		return decided_match(&c->matches[n->first]);
 	}
 	for (unsigned i = 0; i < (n->op == NODE_NOT ? 1u : n->n); i++) {
-		if (!decided(c, c->kids[n->first + i])) {
+		if (!verdict_decides(c, c->kids[n->first + i])) {
 			return false;
 		}
 	}
@@ -63,17 +63,13 @@ static bool add_rules(struct verdict *v, struct detect *d,
 
 	for (uint32_t i = 0; i < list.n; i++) {
 		struct rule *rule = d->dispatch.rules[list.first + i];
-		bool open = rule->by_literal;
+		bool open = rule->by_literal || rule->n_decided < rule->n_rest;
 
 		if ((e->has & rule->needs) != rule->needs ||
 		    (rule->outcomes >> e->outcome & 1) == 0) {
 			continue;
 		}
-		for (uint16_t k = 0; !open && k < rule->n_rest; k++) {
-			open = !decided(&rule->condition, rule->rest[k]);
-		}
-		if (!open && !condition_all(&rule->condition, rule->rest,
-					    rule->n_rest, &d->ctx, r)) {
+		if (!condition_all(&rule->condition, rule->rest, rule->n_decided, &d->ctx, r)) {
 			continue;
 		}
 		if (v->n == VERDICT_RULES) {

@@ -11,6 +11,7 @@
 
 #include "common/record.h"
 
+struct condition;
 struct rule;
 struct detect;
 
@@ -75,6 +76,8 @@ static inline bool verdict_program(const struct verdict *v, struct slice program
 	       slice_eq_short(slice(v->text[0], program.n), program);
 }
 
+/* Whether the node of the condition is the same for all records of a class. */
+bool verdict_decides(const struct condition *c, unsigned node);
 /* In all places that the class may have, or judged now. */
 const struct verdict *verdict_look_for(struct detect *d, const struct record *r);
 
