@@ -129,6 +129,9 @@ bool rows_busy(const struct rows *r);
 /* Whether so many alerts wait that no more are to be given out: they are being written,
  * and deliver_kick() comes then.  Never while the catalogue can't be written: hooks go on. */
 bool rows_hold(struct rows *r);
+/* Alerts or descriptions that were handed on are not in the catalogue yet, and will be:
+ * not if it can't be written. */
+bool rows_owe(const struct rows *r);
 /* Adds an alert's row to the next work; copied. */
 void rows_alert(struct rows *r, const struct catalogue_alert *a);
 /* Likewise a stream's description (a->json). */

@@ -122,8 +122,31 @@ static int list_behind(struct deliver *d)
 	return 0;
 }
 
+/* Nothing that was handed on waits for the catalogue. */
+static void note_sure(struct deliver *d)
+{
+	if (!rows_owe(d->c->rows)) {
+		d->sure = d->cursor;
+	}
+}
+
+void deliver_listing(struct deliver *d)
+{
+	d->listed = d->cursor;
+}
+
+void deliver_listed(struct deliver *d)
+{
+	if (d->listed.arrival > d->sure.arrival) {
+		d->sure = d->listed;
+	}
+	note_sure(d);
+}
+
 static void submit(struct deliver *d)
 {
+	note_sure(d);
+	d->save = d->sure;
 	d->work = (struct sys_work){.run = deliver_run, .done = on_done, .arg = d};
 	d->told = NULL;
 	d->told_end = &d->told;
@@ -210,7 +233,7 @@ static int64_t save_every_ms(const struct deliver *d)
 
 static bool save_is_due(const struct deliver *d)
 {
-	return d->cursor.arrival > d->saved_arrival &&
+	return d->sure.arrival > d->saved_arrival &&
 	       sys_mono_ns(d->c->sys) - d->saved_ns >=
 		       save_every_ms(d) * NS_PER_MS;
 }
@@ -227,6 +250,7 @@ void deliver_kick(struct deliver *d)
 		return;
 	}
 	catch_up(d);
+	note_sure(d);
 	d->durable = d->c->store.durable_arrival;
 	d->n_notes = 0;
 	d->refill = false;
@@ -353,7 +377,12 @@ static void on_written(struct deliver *d)
 		d->cursor.bytes = d->bytes;
 	}
 	if (d->n_done > 0) {
-		deliver_move_cursor(&d->cursor, d->notes[d->n_done - 1].arrival);
+		uint64_t arrival = d->notes[d->n_done - 1].arrival;
+
+		/* Not back to what was owed. */
+		if (arrival > d->cursor.arrival) {
+			d->cursor.arrival = arrival;
+		}
 	}
 	move_owed(d);
 	d->first = d->room == 0 ? 0 : (d->first + d->n_done) % d->room;
@@ -387,8 +416,10 @@ static void on_timer(void *arg)
 
 void deliver_flush(struct deliver *d)
 {
-	int rc = deliver_save(d, &d->cursor);
+	int rc;
 
+	note_sure(d);
+	rc = deliver_save(d, &d->sure);
 	if (rc != 0) {
 		log_warn("the cursor of outputs could not be saved",
 			 "error=\"%s\"", err_str(rc));
@@ -446,6 +477,7 @@ int deliver_new(struct deliver **out, struct collector *c,
 		}
 		return rc;
 	}
+	d->sure = d->listed = d->cursor;
 	/* What was stored and not given out before. */
 	c->store.given_out = d->cursor.arrival;
 	d->lagging = d->cursor.arrival < c->store.arrival;

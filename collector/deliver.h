@@ -44,6 +44,9 @@ void deliver_forget(struct deliver *d);
 bool deliver_busy(const struct deliver *d);
 /* Batches that wait to be given out. */
 size_t deliver_waiting(const struct deliver *d);
+/* The catalogue is being written with all that was handed on by now; and has been. */
+void deliver_listing(struct deliver *d);
+void deliver_listed(struct deliver *d);
 /* Writes the cursor at the end of a clean stop. */
 void deliver_flush(struct deliver *d);
 

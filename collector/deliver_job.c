@@ -149,26 +149,16 @@ static void run_notes(struct deliver *d)
 	}
 }
 
-void deliver_move_cursor(struct cursor *k, uint64_t arrival)
-{
-	k->arrival = arrival > k->arrival ? arrival : k->arrival;
-}
-
 static void save_in_time(struct deliver *d)
 {
 	int64_t now = sys_mono_ns(d->c->sys);
-	struct cursor k = d->cursor;
 
 	if (now - d->saved_ns < CURSOR_EVERY_MS * NS_PER_MS) {
 		return;
 	}
-	k.bytes = d->bytes;
-	if (d->n_done > 0) {
-		deliver_move_cursor(&k, d->notes[d->n_done - 1].arrival);
-	}
-	d->rc = deliver_save(d, &k);
+	d->rc = deliver_save(d, &d->save);
 	d->saved_ns = now;
-	d->saved_arrival = k.arrival;
+	d->saved_arrival = d->save.arrival;
 }
 
 void deliver_run(struct sys_work *w)

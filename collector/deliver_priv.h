@@ -82,6 +82,11 @@ struct deliver {
 	size_t first, n, room;
 
 	struct cursor cursor;
+	/* What of it may be saved: what follows comes again after a kill.  Handed on, and
+	 * in the catalogue. */
+	struct cursor sure;
+	struct cursor listed; /* sure as soon as the catalogue is written */
+	struct cursor save;   /* the job's copy of sure */
 	int64_t saved_ns; /* monotonic */
 	uint64_t saved_arrival;
 	int out_fd;
@@ -132,10 +137,8 @@ int deliver_open_note(struct deliver *d, const struct note *n,
 		      struct slot **out);
 void deliver_close_slot(struct slot *s);
 /* On a worker, the job: finds d->found if d->refill, else gives out d->notes, as far as it gets
- * (d->n_done), saves the cursor each second, and leaves the error in d->rc. */
+ * (d->n_done), saves d->save each second, and leaves the error in d->rc. */
 void deliver_run(struct sys_work *w);
-/* Not back to what was owed. */
-void deliver_move_cursor(struct cursor *k, uint64_t arrival);
 /* On a worker: fills d->found from d->behind. */
 void deliver_find(struct deliver *d);
 

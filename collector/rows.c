@@ -194,6 +194,7 @@ static bool take(struct rows *r)
 	r->taken_arrival = s->durable_arrival;
 	r->writing = r->alerts;
 	r->alerts = (struct row_list){NULL, 0, 0};
+	deliver_listing(r->c->deliver);
 	return true;
 }
 
@@ -283,6 +284,9 @@ static void written(struct rows *r)
 	}
 	r->done_arrival = r->taken_arrival;
 	clear(r);
+	if (r->rc == 0) {
+		deliver_listed(r->c->deliver);
+	}
 }
 
 static void on_done(struct sys_work *w)
@@ -347,6 +351,11 @@ bool rows_hold(struct rows *r)
 		write_after(r, 0);
 	}
 	return true;
+}
+
+bool rows_owe(const struct rows *r)
+{
+	return r != NULL && r->failures == 0 && r->alerts.n + r->writing.n > 0;
 }
 
 void rows_flush(struct rows *r)

@@ -267,6 +267,29 @@ static void what_could_not_be_written_is_written_later_and_hooks_do_not_wait(voi
 	catalogue->ops = whole;
 }
 
+/* The first job of a process saves its cursor at once. */
+static void a_kill_before_it_is_written_costs_it_no_alert(void **state)
+{
+	struct bench *b = *state;
+	struct bench_segment g;
+	struct bench_link *l;
+
+	stop(b);
+	assert_int_equal(start(b), 0);
+	l = begin(b, &g, "alarmed", LANE_ALERT);
+	bench_seal(&g, 'a', 0, 10, RECORD_ALERT);
+	bench_send_batch(l, &g, 0);
+	bench_segment_free(&g);
+	bench_run(b, 500);
+	assert_int_equal(b->alerts, 1);
+	assert_int_equal(alerts_found(b), 0);
+	bench_kill(b);
+	sqlite_catalogue_close(catalogue);
+	assert_int_equal(start(b), 0);
+	bench_run(b, 5000);
+	assert_int_equal(alerts_found(b), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +300,7 @@ int main(void)
 		T(damaged_it_is_set_aside_and_made_again),
 		T(an_alert_is_kept_once),
 		T(each_of_very_many_alerts_is_kept),
+		T(a_kill_before_it_is_written_costs_it_no_alert),
 		T(what_could_not_be_written_is_written_later_and_hooks_do_not_wait),
 #undef T
 	};
