@@ -103,7 +103,9 @@ static int read_field(struct journal_reader *r, const char *name, struct slice *
 	if (i < 0 || !r->value[i].there) {
 		return UV_ENOENT;
 	}
-	*value = slice(r->kept.p + r->value[i].at, r->value[i].n);
+	/* (Of nothing but empty values nothing is kept, at no address.) */
+	*value = r->value[i].n == 0 ? SLICE_NONE
+				    : slice(r->kept.p + r->value[i].at, r->value[i].n);
 	return 0;
 }
 
