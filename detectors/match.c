@@ -504,7 +504,7 @@ static bool compare(const struct match *m, struct slice s)
 }
 
 /* text is in lower case unless cased. */
-static bool text_is(unsigned op, struct slice s, struct slice text, bool cased)
+static inline bool text_is(unsigned op, struct slice s, struct slice text, bool cased)
 {
 	if (s.n < text.n) {
 		return false;
@@ -593,15 +593,14 @@ static __attribute__((noinline)) bool match_any(const struct match *m, struct ma
 
 bool match_record(const struct match *m, struct match_ctx *c, const struct record *r)
 {
-	/* Most want a text in a field of the event. */
-	if (m->op <= MATCH_CONTAINS && m->field < FIELD_NR &&
-	    event_has(&r->event, (enum event_field)m->field)) {
-		struct slice s = r->event.f[m->field];
+	/* Most want a text in a field of the event, or in the message. */
+	if (m->op <= MATCH_CONTAINS &&
+	    (m->field == RULE_FIELD_MESSAGE ||
+	     (m->field < FIELD_NR && event_has(&r->event, (enum event_field)m->field)))) {
+		struct slice s = m->field == RULE_FIELD_MESSAGE ? rule_message(r)
+								: r->event.f[m->field];
 
-		if (s.n < m->text.n || m->op == MATCH_EXACT) {
-			return s.n == m->text.n && same(s, m->text, m->cased);
-		}
-		return text_is(m->op, s, m->text, m->cased);
+		return s.n >= m->text.n && text_is(m->op, s, m->text, m->cased);
 	}
 	return match_any(m, c, r);
 }

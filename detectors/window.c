@@ -334,9 +334,12 @@ size_t group_insert(struct windows *w, struct group *g, int64_t stamp,
 	int64_t *s = group_cells(g);
 
 	/* Nearly always it is one, the newest. */
-	if (copies == 1 && width == 1 && g->n < room &&
-	    (g->n == 0 || s[g->n - 1] <= stamp)) {
-		s[g->n] = stamp;
+	if (copies == 1 && g->n < room &&
+	    (g->n == 0 || s[(g->n - 1u) * width] <= stamp)) {
+		s[g->n * width] = stamp;
+		if (width == 2) {
+			s[g->n * 2u + 1] = value;
+		}
 		return g->n++;
 	}
 	if (g->n + copies > room && !more_room(w, g, (g->n + copies) * width)) {
