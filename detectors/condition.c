@@ -256,6 +256,22 @@ int condition_parse(struct building *b, struct slice text, struct doc_mark mark)
 }
 
 static bool node_true(const struct condition *c, unsigned at,
+		      struct match_ctx *ctx, const struct record *r);
+
+/* Most of a list are texts of other lengths. */
+static inline bool one_true(const struct condition *c, unsigned at,
+			    struct match_ctx *ctx, const struct record *r)
+{
+	const struct node *n = &c->nodes[at];
+
+	if (n->op != NODE_MATCH) {
+		return node_true(c, at, ctx, r);
+	}
+	return !match_differs(&c->matches[n->first], r) &&
+	       match_record(&c->matches[n->first], ctx, r);
+}
+
+static bool node_true(const struct condition *c, unsigned at,
 		      struct match_ctx *ctx, const struct record *r)
 {
 	const struct node *n = &c->nodes[at];
@@ -267,14 +283,14 @@ static bool node_true(const struct condition *c, unsigned at,
 		return !node_true(c, c->kids[n->first], ctx, r);
 	case NODE_AND:
 		for (unsigned i = 0; i < n->n; i++) {
-			if (!node_true(c, c->kids[n->first + i], ctx, r)) {
+			if (!one_true(c, c->kids[n->first + i], ctx, r)) {
 				return false;
 			}
 		}
 		return true;
 	default:
 		for (unsigned i = 0; i < n->n; i++) {
-			if (node_true(c, c->kids[n->first + i], ctx, r)) {
+			if (one_true(c, c->kids[n->first + i], ctx, r)) {
 				return true;
 			}
 		}
@@ -288,14 +304,8 @@ bool condition_all(const struct condition *c, const uint16_t *nodes, size_t n,
 	for (size_t i = 0; i < n; i++) {
 		const struct node *node = &c->nodes[nodes[i]];
 		bool want = node->op != NODE_NOT;
-		unsigned at = want ? nodes[i] : c->kids[node->first];
-		bool holds;
 
-		node = &c->nodes[at];
-		holds = node->op == NODE_MATCH
-				? match_record(&c->matches[node->first], ctx, r)
-				: node_true(c, at, ctx, r);
-		if (holds != want) {
+		if (one_true(c, want ? nodes[i] : c->kids[node->first], ctx, r) != want) {
 			return false;
 		}
 	}

@@ -101,6 +101,14 @@ void match_fini(struct match *m);
 bool match_record(const struct match *m, struct match_ctx *c,
 		  const struct record *r);
 
+/* Whether the length of the event's field says at once that it is another text. */
+static inline bool match_differs(const struct match *m, const struct record *r)
+{
+	return m->op == MATCH_EXACT && m->field < FIELD_NR &&
+	       event_has(&r->event, (enum event_field)m->field) &&
+	       r->event.f[m->field].n != m->text.n;
+}
+
 /* Where needle (in lower case) stands in s, case ignored; SIZE_MAX: nowhere. */
 size_t match_find_nocase(struct slice s, struct slice needle);
 
