@@ -122,17 +122,23 @@ static int list_behind(struct deliver *d)
 	return 0;
 }
 
+/* The cursor, which is the job's while there is one. */
+static struct cursor handed_on(const struct deliver *d)
+{
+	return d->busy ? d->before : d->cursor;
+}
+
 /* Nothing that was handed on waits for the catalogue. */
 static void note_sure(struct deliver *d)
 {
 	if (!rows_owe(d->c->rows)) {
-		d->sure = d->cursor;
+		d->sure = handed_on(d);
 	}
 }
 
 void deliver_listing(struct deliver *d)
 {
-	d->listed = d->cursor;
+	d->listed = handed_on(d);
 }
 
 void deliver_listed(struct deliver *d)
@@ -147,6 +153,7 @@ static void submit(struct deliver *d)
 {
 	note_sure(d);
 	d->save = d->sure;
+	d->before = d->cursor;
 	d->work = (struct sys_work){.run = deliver_run, .done = on_done, .arg = d};
 	d->told = NULL;
 	d->told_end = &d->told;

@@ -87,6 +87,7 @@ struct deliver {
 	struct cursor sure;
 	struct cursor listed; /* sure as soon as the catalogue is written */
 	struct cursor save;   /* the job's copy of sure */
+	struct cursor before; /* as the job found it: it may note another output file */
 	int64_t saved_ns; /* monotonic */
 	uint64_t saved_arrival;
 	int out_fd;
