@@ -72,17 +72,6 @@ static bool take_priority(struct slice *s, int *priority)
 	return true;
 }
 
-/* Without the folders in front: "/usr/sbin/cron". */
-static struct slice base_name(struct slice name)
-{
-	struct slice base;
-
-	if (name.n > 0 && name.p[0] == '/' && take_last(&name, '/', &base)) {
-		return base;
-	}
-	return name;
-}
-
 enum tag_form { TAG_NONE, TAG_BARE /* "prog[1] ", no colon */, TAG_FULL };
 
 static bool tag_char(char c)
@@ -138,7 +127,7 @@ static enum tag_form take_tag(struct slice *s, struct header *h,
 	} else if (pid.p == NULL || (t.n > 0 && t.p[0] != ' ')) {
 		return TAG_NONE;
 	}
-	h->program = base_name(name);
+	h->program = header_base_name(name);
 	h->pid = pid;
 	more->module = module;
 	TAKE(&t, " ");
@@ -360,7 +349,7 @@ static bool read_usual(struct header_reader *r, struct slice s,
 		return false;
 	}
 	h->host = slice(s.p, host);
-	h->program = base_name(tag);
+	h->program = header_base_name(tag);
 	h->pid = pid;
 	h->message = t;
 	remember_tag(r, s, (size_t)((pid.n > 0 ? pid.p : t.p) - s.p), h, more);
@@ -457,83 +446,6 @@ static void read_logread(struct slice s, struct header *h,
 	}
 }
 
-/* The "-" of RFC 5424 stands for nothing. */
-static struct slice nil(struct slice s)
-{
-	return IS(s, "-") ? SLICE_NONE : s;
-}
-
-/* "-" or "[id name="value" ...][...]"; a quote, a bracket and a backslash in a
- * value are escaped. */
-static bool skip_structured_data(struct slice *s)
-{
-	size_t i = 0;
-	bool quoted = false;
-
-	if (TAKE(s, "-")) {
-		return true;
-	}
-	while (i < s->n && s->p[i] == '[') {
-		for (i++; i < s->n && (quoted || s->p[i] != ']'); i++) {
-			if (quoted && s->p[i] == '\\') {
-				i++;
-			} else if (s->p[i] == '"') {
-				quoted = !quoted;
-			}
-		}
-		if (i >= s->n) {
-			return false;
-		}
-		i++;
-	}
-	*s = slice_skip(*s, i);
-	return i > 0;
-}
-
-static bool read_5424(struct header_reader *r, struct slice s,
-		      int64_t observed_ns, struct header *h)
-{
-	struct slice host, app, proc, msgid, data;
-	int64_t ns = TIME_NONE;
-
-	if (!TAKE(&s, "1 ")) {
-		return false;
-	}
-	if (!TAKE(&s, "-") && !stamp_iso_again(&r->iso, &s, &ns) &&
-	    !stamp_iso(r, &s, observed_ns, &ns)) {
-		return false;
-	}
-	if (!TAKE(&s, " ") || !take_until(&s, ' ', &host) ||
-	    !take_until(&s, ' ', &app) || !take_until(&s, ' ', &proc) ||
-	    !take_until(&s, ' ', &msgid) || host.n == 0 || app.n == 0 ||
-	    proc.n == 0 || msgid.n == 0) {
-		return false;
-	}
-	data = s;
-	if (!skip_structured_data(&s)) {
-		return false;
-	}
-	data.n -= s.n;
-	if (s.n > 0 && !TAKE(&s, " ")) {
-		return false;
-	}
-	TAKE(&s, "\xef\xbb\xbf"); /* The BOM says that it is UTF-8. */
-	h->format = HEADER_RFC5424;
-	h->time_ns = ns;
-	h->host = nil(host);
-	h->program = base_name(nil(app));
-	h->pid = nil(proc);
-	h->msgid = nil(msgid);
-	h->structured = nil(data);
-	for (size_t i = 0; i < h->pid.n; i++) {
-		if (!is_digit(h->pid.p[i])) {
-			h->pid = SLICE_NONE; /* A name, not a number. */
-		}
-	}
-	h->message = s;
-	return true;
-}
-
 enum {
 	CLF_STAMP = 26,     /* "22/Nov/2026:15:37:46 +0100" */
 	CLF_CLIENT = 2048,  /* what stands in front of it: a user's name may be long */
@@ -605,7 +517,7 @@ void header_read(struct header_reader *r, struct slice line,
 	*more = (struct header_more){SLICE_NONE, false, NULL};
 	if (take_priority(&s, &h->priority)) {
 		h->message = s;
-		if (read_5424(r, s, observed_ns, h)) {
+		if (header_5424(r, s, observed_ns, h)) {
 			return;
 		}
 	}

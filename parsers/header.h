@@ -12,6 +12,7 @@
 #include <endian.h>
 
 #include "common/record.h"
+#include "parsers/scan.h"
 #include "parsers/zone.h"
 
 /* The last stamp seen down to its minute, so that the next line of the same
@@ -147,6 +148,22 @@ static inline bool stamp_iso_again(const struct stamp_cache *c, struct slice *s,
 	s->n -= end;
 	return true;
 }
+
+/* Without the folders in front: "/usr/sbin/cron". */
+static inline struct slice header_base_name(struct slice name)
+{
+	struct slice base;
+
+	if (name.n > 0 && name.p[0] == '/' && take_last(&name, '/', &base)) {
+		return base;
+	}
+	return name;
+}
+
+/* What follows the priority: "1 STAMP HOST APP PROCID MSGID SD MSG".  On false nothing is
+ * changed.  header_5424.c */
+bool header_5424(struct header_reader *r, struct slice s, int64_t observed_ns,
+		 struct header *h);
 
 /* A line that is a JSON object with a message, which may be a line of syslog itself; false:
  * it is none, or says with escapes what is taken of it.  *h: empty but for its message, and

@@ -1,5 +1,5 @@
-/* client_impl: private to client.c (the session), client_receive.c (what the
- * collector says) and client_heads.c (signed heads). */
+/* client_impl: private to client.c (the session), client_send.c (segments and batches),
+ * client_receive.c (what the collector says) and client_heads.c (signed heads). */
 #ifndef SHIPPER_CLIENT_IMPL_H
 #define SHIPPER_CLIENT_IMPL_H
 

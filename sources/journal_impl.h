@@ -1,5 +1,5 @@
-/* journal_impl: what journal.c (folders, life) and journal_chain.c (reading) share;
- * private. */
+/* journal_impl: what journal.c (folders, life), journal_state.c (what is remembered),
+ * journal_chain.c (reading) and journal_loss.c (what is missing) share; private. */
 #ifndef SOURCES_JOURNAL_IMPL_H
 #define SOURCES_JOURNAL_IMPL_H
 
@@ -144,6 +144,16 @@ void chain_tick(struct chain *c, int64_t now_ns);
 void chain_scanned(struct chain *c, int64_t now_ns);
 /* Ends the stream for the next stage (closed()); it may begin again. */
 void chain_leave(struct chain *c, enum tail_close why);
+
+/* journal_state.c */
+/* The stream's path and identity, from dir, family and seqnum_id.  UV_ENOMEM. */
+int chain_name(struct chain *c);
+/* What was known of the stream is the chain's from now on. */
+void chain_recall(struct chain *c);
+/* source_ops.restore, .states */
+int journal_restore(struct source *source, const struct stream_state *states, size_t n);
+int journal_states(struct source *source,
+		   int (*add)(void *arg, const struct stream_state *st), void *arg);
 
 /* journal.c */
 /* The chain is another stream from now on, that begins at the first entry there is. */

@@ -1,53 +1,21 @@
 #include "wire/tls.h"
 
-#include <mbedtls/error.h>
 #include <mbedtls/oid.h> /* the values of MBEDTLS_X509_EXT_* */
 #include <mbedtls/psa_util.h>
-#include <mbedtls/ssl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/err.h"
 #include "common/log.h"
 #include "wire/crypto.h"
 #include "wire/identity_priv.h"
+#include "wire/tls_priv.h"
 
 enum {
 	IN_LIMIT = 1024 * 1024, /* fed and not yet read: a few reads' worth */
 	OUT_LIMIT = 1024 * 1024,
 	CONTENT_ALERT = 21, /* RFC 8446, 5.1 */
 	CONTENT_HANDSHAKE = 22,
-	SAID = 24, /* bytes of a peer that speaks something else, for the log */
-};
-
-struct tls_config {
-	mbedtls_ssl_config conf;
-	mbedtls_x509_crt cert, ca;
-	mbedtls_pk_context key;
-	const char *alpn[2]; /* mbedTLS keeps the array, not a copy */
-	bool server;
-};
-
-struct tls {
-	mbedtls_ssl_context ssl;
-	const struct tls_config *config;
-	char *host; /* NULL on a server */
-	struct buf in;
-	size_t in_at;
-	bool in_ended;
-	bool sniffed; /* the first byte was looked at */
-	bool open;    /* the handshake is done here */
-	bool heard;   /* plaintext of the peer has arrived */
-	struct buf out;
-	/* Of the peer's certificate, noted while it is verified. */
-	struct link_peer peer;
-	uint8_t spki[SPKI_MAX];
-	char name[LIMIT_DEVICE_NAME + 1];
-	int64_t not_before_ms;
-	char said[4 * SAID + 3];
-	char why[TLS_WHY];
 };
 
 static const int suites[] = {
@@ -249,183 +217,6 @@ static int on_verify(void *arg, mbedtls_x509_crt *crt, int depth,
 	return 0;
 }
 
-/* ---- what went wrong, in words ---- */
-
-__attribute__((format(printf, 3, 4)))
-static int fail(struct tls *t, int rc, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(t->why, sizeof t->why, fmt, ap);
-	va_end(ap);
-	return rc;
-}
-
-static const char *peer_word(const struct tls *t)
-{
-	return t->config->server ? "device" : "collector";
-}
-
-static int fail_verify(struct tls *t)
-{
-	uint32_t result = mbedtls_ssl_get_verify_result(&t->ssl);
-	/* All bits set: it was not even looked at. */
-	uint32_t flags = result == UINT32_MAX ? 0 : result;
-	const char *who = peer_word(t);
-	char when[X509_WHEN], now[X509_WHEN];
-
-	/* The wall clock, as mbedTLS has looked at it: for the message only. */
-	x509_when(now, (int64_t)time(NULL) * 1000);
-	if ((flags & MBEDTLS_X509_BADCERT_EXPIRED) != 0) {
-		return fail(t, ERR_CERTIFICATE,
-			    "the %s's certificate (%s) expired on %s, and this "
-			    "machine's clock says %s: renew it with nightjar "
-			    "pki, or set the clock",
-			    who, t->name,
-			    x509_when(when, t->peer.not_after_ms), now);
-	}
-	if ((flags & MBEDTLS_X509_BADCERT_FUTURE) != 0) {
-		return fail(t, ERR_CERTIFICATE,
-			    "the %s's certificate (%s) is not valid before %s, "
-			    "and this machine's clock says %s: set the clock",
-			    who, t->name, x509_when(when, t->not_before_ms),
-			    now);
-	}
-	if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0) {
-		return fail(t, ERR_CERTIFICATE,
-			    "the %s's certificate (%s) was not issued by our "
-			    "authority: both sides need certificates of the "
-			    "same one (nightjar pki show FILE tells which)",
-			    who, t->name);
-	}
-	if ((flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) != 0) {
-		return fail(t, ERR_CERTIFICATE,
-			    "the collector's certificate is for %s, not for "
-			    "%s: use a name it bears, or issue one with "
-			    "nightjar pki collector %s",
-			    t->name, t->host == NULL ? "?" : t->host,
-			    t->host == NULL ? "?" : t->host);
-	}
-	return fail(t, ERR_CERTIFICATE,
-		    "the %s's certificate (%s) was refused: %s", who, t->name,
-		    x509_flag_text(flags));
-}
-
-/* RFC 8446, 6.2. */
-static const char *alert_text(int alert)
-{
-	switch (alert) {
-	case MBEDTLS_SSL_ALERT_MSG_BAD_CERT:
-	case MBEDTLS_SSL_ALERT_MSG_UNSUPPORTED_CERT:
-	case MBEDTLS_SSL_ALERT_MSG_CERT_UNKNOWN:
-	case MBEDTLS_SSL_ALERT_MSG_ACCESS_DENIED:
-		return "it does not accept our certificate";
-	case MBEDTLS_SSL_ALERT_MSG_CERT_REVOKED:
-		return "our certificate was revoked";
-	case MBEDTLS_SSL_ALERT_MSG_CERT_EXPIRED:
-		return "our certificate has expired by its clock";
-	case MBEDTLS_SSL_ALERT_MSG_UNKNOWN_CA:
-		return "our certificate is of an authority that it does not "
-		       "know";
-	case MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION:
-		return "it does not speak TLS 1.3";
-	case MBEDTLS_SSL_ALERT_MSG_NO_APPLICATION_PROTOCOL:
-		return "it does not speak nightjar/1";
-	case MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE:
-		return "no common algorithms";
-	default:
-		return NULL;
-	}
-}
-
-static int fail_alert(struct tls *t)
-{
-	/* There is no call that tells which alert it was; the record is still
-	 * there: level, description. */
-	const unsigned char *in = t->ssl.MBEDTLS_PRIVATE(in_msg);
-	int alert = t->ssl.MBEDTLS_PRIVATE(in_msglen) == 2 && in != NULL
-			    ? in[1]
-			    : -1;
-	const char *text = alert_text(alert);
-
-	if (text == NULL) {
-		return fail(t, ERR_PROTOCOL,
-			    "the %s ended the handshake with TLS alert %d",
-			    peer_word(t), alert);
-	}
-	return fail(t, ERR_CERTIFICATE, "the %s ended the handshake: %s",
-		    peer_word(t), text);
-}
-
-/* With TLS 1.3 a client's handshake is done before the collector has judged its
- * certificate; its verdict shows in the first read, as an alert or, since it
- * may be encrypted with the keys before, as a record that does not decrypt. */
-static bool is_verdict(const struct tls *t)
-{
-	return !t->config->server && t->open && !t->heard;
-}
-
-static int fail_foreign(struct tls *t, int code)
-{
-	char text[128];
-
-	switch (code) {
-	case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED:
-	case MBEDTLS_ERR_SSL_BAD_CERTIFICATE: /* A wrong key usage. */
-		return fail_verify(t);
-	case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
-		if (!is_verdict(t)) {
-			return fail_alert(t);
-		}
-		break;
-	case MBEDTLS_ERR_SSL_INVALID_MAC:
-		/* mbedTLS's client sends the alert by which it refuses us with
-		 * keys that we don't have yet. */
-		if (t->config->server && !t->open) {
-			return fail(t, ERR_CERTIFICATE,
-				    "the device gave up the handshake: it does "
-				    "not know our authority, or dials a name "
-				    "that our certificate does not bear (its "
-				    "log tells)");
-		}
-		break;
-	case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
-		return fail(t, ERR_CERTIFICATE,
-			    "the device sent no certificate: it is not an "
-			    "agent, or has none configured");
-	case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
-		return fail(t, ERR_VERSION, "the %s does not speak TLS 1.3",
-			    peer_word(t));
-	case MBEDTLS_ERR_SSL_NO_APPLICATION_PROTOCOL:
-		return fail(t, ERR_VERSION, "the %s does not speak nightjar/1",
-			    peer_word(t));
-	case MBEDTLS_ERR_SSL_ALLOC_FAILED:
-		return fail(t, UV_ENOMEM, "out of memory");
-	case MBEDTLS_ERR_SSL_CONN_EOF:
-		if (!is_verdict(t)) {
-			return fail(t, ERR_CLOSED,
-				    "the %s closed the connection%s",
-				    peer_word(t),
-				    t->open ? " without ending it: it stopped, "
-					      "or the network cut it"
-					    : " during the handshake");
-		}
-		break;
-	default:
-		break;
-	}
-	if (is_verdict(t)) {
-		return fail(t, ERR_CERTIFICATE,
-			    "the collector refused us after the handshake: is "
-			    "our certificate revoked, expired or of another "
-			    "authority? (its log tells)");
-	}
-	mbedtls_strerror(code, text, sizeof text);
-	return fail(t, ERR_PROTOCOL, "the %s broke TLS: %s", peer_word(t),
-		    text);
-}
-
 /* ---- the session ---- */
 
 int tls_new(struct tls **out, const struct tls_config *c, const char *host)
@@ -480,7 +271,7 @@ int tls_feed(struct tls *t, struct slice bytes)
 	int rc = buf_add_slice(&t->in, bytes);
 
 	if (rc != 0) {
-		fail(t, rc, "out of memory");
+		tls_fail(t, rc, "out of memory");
 	}
 	return rc;
 }
@@ -509,12 +300,12 @@ static int sniff(struct tls *t)
 		return 0;
 	}
 	log_quote(t->said, sizeof t->said,
-		  slice_head(buf_slice(&t->in), SAID));
-	return fail(t, ERR_PROTOCOL,
-		    "the %s does not speak TLS (it began with %s): is it a "
-		    "nightjar %s? There is no plaintext mode",
-		    peer_word(t), t->said,
-		    t->config->server ? "agent" : "collector");
+		  slice_head(buf_slice(&t->in), TLS_SAID));
+	return tls_fail(t, ERR_PROTOCOL,
+			"the %s does not speak TLS (it began with %s): is it a "
+			"nightjar %s? There is no plaintext mode",
+			tls_peer_word(t), t->said,
+			t->config->server ? "agent" : "collector");
 }
 
 static bool is_again(int rc)
@@ -536,17 +327,17 @@ int tls_handshake(struct tls *t)
 		return ERR_AGAIN;
 	}
 	if (rc != 0) {
-		return fail_foreign(t, rc);
+		return tls_fail_foreign(t, rc);
 	}
 	/* Belt and braces: it is REQUIRED above. */
 	if (mbedtls_ssl_get_verify_result(&t->ssl) != 0) {
-		return fail_verify(t);
+		return tls_fail_verify(t);
 	}
 	/* mbedTLS goes on with a client that offers no protocol at all. */
 	alpn = mbedtls_ssl_get_alpn_protocol(&t->ssl);
 	if (alpn == NULL || strcmp(alpn, t->config->alpn[0]) != 0) {
-		return fail(t, ERR_VERSION, "the %s does not speak nightjar/1",
-			    peer_word(t));
+		return tls_fail(t, ERR_VERSION, "the %s does not speak nightjar/1",
+				tls_peer_word(t));
 	}
 	t->open = true;
 	return 0;
@@ -567,16 +358,16 @@ int64_t tls_read(struct tls *t, void *p, size_t n)
 		return ERR_AGAIN;
 	}
 	if (rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
-		if (is_verdict(t)) {
-			return fail(t, ERR_CLOSED,
-				    "the collector closed the connection "
-				    "without a word: it is stopping, or it "
-				    "refuses this device (its log tells)");
+		if (tls_is_verdict(t)) {
+			return tls_fail(t, ERR_CLOSED,
+					"the collector closed the connection "
+					"without a word: it is stopping, or it "
+					"refuses this device (its log tells)");
 		}
-		fail(t, 0, "closed by the %s", peer_word(t));
+		tls_fail(t, 0, "closed by the %s", tls_peer_word(t));
 		return 0;
 	}
-	return fail_foreign(t, rc == 0 ? MBEDTLS_ERR_SSL_CONN_EOF : rc);
+	return tls_fail_foreign(t, rc == 0 ? MBEDTLS_ERR_SSL_CONN_EOF : rc);
 }
 
 int64_t tls_write(struct tls *t, const void *p, size_t n)
@@ -589,9 +380,8 @@ int64_t tls_write(struct tls *t, const void *p, size_t n)
 
 		if (rc <= 0) {
 			/* Never "again": see on_send(). */
-			return fail_foreign(
-				t, rc == 0 ? MBEDTLS_ERR_SSL_INTERNAL_ERROR
-					   : rc);
+			return tls_fail_foreign(t, rc == 0 ? MBEDTLS_ERR_SSL_INTERNAL_ERROR
+							   : rc);
 		}
 		done += (size_t)rc;
 	}
