@@ -7,11 +7,13 @@
 
 /* ---- the words that a line must hold ---- */
 
+enum where { IN_LINES, IN_COMMANDS, IN_URLS };
+
 struct words {
 	struct slice v[VALUES_MAX];
 	size_t n;
 	size_t shortest;
-	bool in_commands; /* and not in lines */
+	enum where place;
 };
 
 /* The longest piece of a glob without wildcards. */
@@ -37,23 +39,32 @@ static struct slice longest_piece(struct arena *a, const struct match *m)
 	return slice(p, p == NULL ? 0 : best_n);
 }
 
+/* Whether a word for this field is looked for where the place is. */
+static bool is_here(unsigned field, enum where place)
+{
+	switch (place) {
+	case IN_COMMANDS:
+		return field == FIELD_PROCESS_COMMAND_LINE ||
+		       field == FIELD_PROCESS_EXECUTABLE || field == RULE_FIELD_IMAGE;
+	case IN_URLS:
+		return field == FIELD_URL_PATH || field == FIELD_USER_AGENT;
+	default:
+		return field == RULE_FIELD_LINE || field == RULE_FIELD_MESSAGE;
+	}
+}
+
 static bool word_of(struct arena *a, const struct match *m, struct words *out)
 {
 	struct slice s = m->text;
 
-	bool here = out->in_commands ? m->field == FIELD_PROCESS_COMMAND_LINE ||
-					       m->field == FIELD_PROCESS_EXECUTABLE ||
-					       m->field == RULE_FIELD_IMAGE
-				     : m->field == RULE_FIELD_LINE ||
-					       m->field == RULE_FIELD_MESSAGE;
-
-	if (!here || m->cased || m->op > MATCH_GLOB || out->n == VALUES_MAX) {
+	if (!is_here(m->field, out->place) || m->cased || m->op > MATCH_GLOB ||
+	    out->n == VALUES_MAX) {
 		return false;
 	}
 	if (m->op == MATCH_GLOB) {
 		s = longest_piece(a, m);
 	}
-	if (s.n < (out->in_commands ? LITERAL_LEAST : LITERAL_MIN)) {
+	if (s.n < (out->place == IN_COMMANDS ? LITERAL_LEAST : LITERAL_MIN)) {
 		return false;
 	}
 	out->v[out->n++] = s;
@@ -67,7 +78,7 @@ static bool words_of(struct arena *a, const struct condition *c, unsigned at,
 		     struct words *out)
 {
 	const struct node *n = &c->nodes[at];
-	struct words before = *out, best = {.shortest = 0, .in_commands = out->in_commands};
+	struct words before = *out, best = {.shortest = 0, .place = out->place};
 
 	if (n->op == NODE_MATCH) {
 		return word_of(a, &c->matches[n->first], out);
@@ -206,11 +217,11 @@ struct word_list {
 struct planning {
 	struct plan *p;
 	size_t n, room;
-	struct word_list lines, commands;
+	struct word_list lines, commands, urls;
 };
 
-/* Searches through the line that judging the rule may take. */
-static unsigned searches(const struct condition *c)
+/* Searches through the line (or its URL) that judging the rule may take. */
+static unsigned searches(const struct condition *c, enum where place)
 {
 	unsigned n = 0;
 
@@ -219,7 +230,7 @@ static unsigned searches(const struct condition *c)
 
 		n += (m->op == MATCH_CONTAINS || m->op == MATCH_GLOB ||
 		      m->op == MATCH_RE) &&
-		     (m->field == RULE_FIELD_LINE || m->field == RULE_FIELD_MESSAGE);
+		     is_here(m->field, place);
 	}
 	return n;
 }
@@ -249,7 +260,7 @@ static int plan_words(struct detect *d, struct planning *pl, struct rule *r)
 
 	/* One search or two are cheaper than a pass for their words would be; and short words
 	 * make the pass slow for all. */
-	if (r->dispatched && searches(&r->condition) < WORTH_A_PASS) {
+	if (r->dispatched && searches(&r->condition, IN_LINES) < WORTH_A_PASS) {
 		return 0;
 	}
 	if (!words_of(&d->set.arena, &r->condition, r->condition.root, &w) ||
@@ -259,11 +270,24 @@ static int plan_words(struct detect *d, struct planning *pl, struct rule *r)
 	return add_words(&pl->lines, &w, r);
 }
 
+/* Rules about requests to web servers ask for one of many words in the path or the client's
+ * name: those are looked for together. */
+static int plan_url(struct detect *d, struct planning *pl, struct rule *r)
+{
+	struct words w = {.shortest = SIZE_MAX, .place = IN_URLS};
+
+	if (searches(&r->condition, IN_URLS) < WORTH_A_PASS ||
+	    !words_of(&d->set.arena, &r->condition, r->condition.root, &w)) {
+		return 0;
+	}
+	return add_words(&pl->urls, &w, r);
+}
+
 /* Rules about commands are many, and each asks for a word in the command or its program:
  * those are looked for together, wherever there is a command. */
 static int plan_command(struct detect *d, struct planning *pl, struct rule *r)
 {
-	struct words w = {.shortest = SIZE_MAX, .in_commands = true};
+	struct words w = {.shortest = SIZE_MAX, .place = IN_COMMANDS};
 
 	if ((r->needs >> FIELD_PROCESS_COMMAND_LINE & 1) == 0 ||
 	    !words_of(&d->set.arena, &r->condition, r->condition.root, &w)) {
@@ -325,7 +349,8 @@ static int plan_rule(struct detect *d, struct planning *pl, struct rule *r)
 		v.n = 0;
 		if (implied_values(c, c->root, keys[i], &v)) {
 			rc = plan_by_value(pl, r, keys[i], &v);
-			rc = rc == 0 ? plan_words(d, pl, r) : rc;
+			rc = rc == 0 ? plan_url(d, pl, r) : rc;
+			rc = rc == 0 && !r->by_literal ? plan_words(d, pl, r) : rc;
 			return rc == 0 ? set_rest(d, r, keys[i]) : rc;
 		}
 	}
@@ -486,10 +511,14 @@ int engine_compile(struct detect *d, const struct complain *c)
 		rc = build_literals(d, &pl.commands, &d->dispatch.commands);
 	}
 	if (rc == 0) {
+		rc = build_literals(d, &pl.urls, &d->dispatch.urls);
+	}
+	if (rc == 0) {
 		rc = order_correlations(d);
 	}
 	free(pl.p);
 	free(pl.lines.p);
 	free(pl.commands.p);
+	free(pl.urls.p);
 	return rc == 0 ? active : rc;
 }

@@ -40,6 +40,7 @@ struct dispatch {
 	struct rule **rules;
 	struct literals *literals; /* in lines; NULL: no rule has any */
 	struct literals *commands; /* in commands and their programs; likewise */
+	struct literals *urls; /* in paths and clients' names of requests; likewise */
 };
 
 enum { ASKS_MAX = 12, KEPT_LOG = 8, KEPT_BYTES = 55 };

@@ -360,6 +360,12 @@ static void match_plain(struct detect *d, const struct record *r)
 		literals_scan(dp->commands, event_get(&r->event, FIELD_PROCESS_EXECUTABLE),
 			      on_literal, d);
 	}
+	if (dp->urls != NULL && event_has(&r->event, FIELD_URL_PATH)) {
+		literals_scan(dp->urls, r->event.f[FIELD_URL_PATH], on_literal, d);
+	}
+	if (dp->urls != NULL && event_has(&r->event, FIELD_USER_AGENT)) {
+		literals_scan(dp->urls, r->event.f[FIELD_USER_AGENT], on_literal, d);
+	}
 	v = verdict_can(r) ? verdict_of(d, d->verdicts, r) : NULL;
 	if (v != NULL) {
 		follow(d, v);
