@@ -129,6 +129,16 @@ static bool head_is_there(struct file *f, size_t back)
 	return got < 0 || ((size_t)got == s->n_head && stream_head_is(s, bytes));
 }
 
+/* A stream that begins again at 0 was proved by what the file held then, and has no bytes
+ * before its position by which to see that this was rewritten since. */
+static bool first_is_there(const struct file *f, struct slice data)
+{
+	const struct stream *s = f->s;
+
+	return s->position > 0 || s->st.first.position > f->tail->buf_room - TAIL_BACK ||
+	       stream_first_is(s, data);
+}
+
 /* One read at the position, with the last bytes before it.  Returns the new
  * bytes, or SLICE_NONE with *ok false: an error, or not this stream's file any
  * more. */
@@ -162,7 +172,8 @@ static struct slice read_on(struct file *f, bool *ok)
 	if (n < back || !stream_last_is(s, t->buf + back - s->n_last) ||
 	    (got == 0 && from + n < f->size) || n - back < f->n_peek ||
 	    memcmp(t->buf + back, f->peek, f->n_peek) != 0 ||
-	    !head_is_there(f, back)) {
+	    !head_is_there(f, back) ||
+	    !first_is_there(f, slice(t->buf + back, n - back))) {
 		/* Other bytes, or fewer than there were. */
 		explicit_bzero(t->buf, n);
 		rewritten(f);

@@ -108,6 +108,7 @@ struct verdict {
 	bool alike;      /* ... and that is but the first line, or a part of it */
 	bool may_repeat; /* lines of a stream that can't be proved to be another */
 	bool undecided;  /* there is a stream of which nothing could be compared */
+	bool shorter;    /* it has all of a stream's bytes that it could have by its size */
 };
 
 static bool rather(const struct file *f, const struct candidate *a,
@@ -153,6 +154,18 @@ static bool undecided(const struct job *j, const struct candidate *c, const stru
 			    : !c->matched;
 }
 
+/* More of the stream was read than f has, and none of f is known to differ. */
+static bool is_shorter(const struct file *f, const struct candidate *c, const struct known *k)
+{
+	const struct file *other = c->open ? file_of(f->tail, &c->id) : NULL;
+	uint64_t furthest = k != NULL ? known_furthest(k) : 0;
+
+	if (other != NULL && other->s != NULL) {
+		furthest = other->s->position;
+	}
+	return c->matched && !c->disproved && furthest > f->size;
+}
+
 /* The collector has more of k than was ever known here, and that is not f's, though f
  * may begin like k: the machine was put back, and f went on from there; or it is another
  * file that begins so. */
@@ -176,6 +189,7 @@ static struct verdict judge(const struct file *f, const struct job *j)
 		struct known *k = c->open ? NULL : known_find(t, &c->id);
 
 		v.undecided |= undecided(j, c, k);
+		v.shorter |= is_shorter(f, c, k);
 		v.may_repeat |= k != NULL && k->st.acked == 0 &&
 				!c->disproved && !k->st.unsent &&
 				(!k->live || k->st.position > 0) &&
@@ -298,10 +312,11 @@ static bool better_later(const struct file *f, const struct job *j)
 	return false;
 }
 
-/* A copy that is still being made is too short for most places to be compared. */
+/* A copy that is still being made is too short for most places to be compared, or for the
+ * places that are the same to prove anything. */
 static bool half_copied(const struct file *f, const struct verdict *v)
 {
-	return v->undecided && file_is_fresh(f, TAIL_QUIET_NS);
+	return (v->undecided || v->shorter) && file_is_fresh(f, TAIL_QUIET_NS);
 }
 
 /* f has all that is known of a stream: more than a line, or it is the only such file. */

@@ -286,6 +286,16 @@ void stream_note_first(struct stream *s, struct slice data)
 		n, XXH3_64bits_withSecret(data.p, n, s->secret, STREAM_SECRET)};
 }
 
+bool stream_first_is(const struct stream *s, struct slice data)
+{
+	struct stream_rung first = s->st.first;
+
+	return first.position == 0 ||
+	       (data.n >= first.position &&
+		XXH3_64bits_withSecret(data.p, (size_t)first.position, s->secret,
+				       STREAM_SECRET) == first.h);
+}
+
 void stream_note_top(struct stream_state *st, const struct stream *s)
 {
 	if (s->position > st->top.position) {

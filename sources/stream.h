@@ -147,6 +147,8 @@ void stream_state_add_rung(struct stream_state *st, uint64_t position,
 
 /* data stands at the beginning of the file: st.first, if that is not known yet. */
 void stream_note_first(struct stream *s, struct slice data);
+/* Does data begin with it?  True, if it is not known. */
+bool stream_first_is(const struct stream *s, struct slice data);
 
 /* st.top moves up to where s stands. */
 void stream_note_top(struct stream_state *st, const struct stream *s);

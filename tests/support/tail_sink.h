@@ -38,6 +38,9 @@ struct sink {
 	struct sink_row *pending, *stored;
 	size_t n_pending, room_pending, n_stored, room_stored;
 	size_t room; /* rows that may be pending; then it is full */
+	/* Called whenever a stream is opened, before any of it is read. */
+	void (*meanwhile)(void *arg);
+	void *meanwhile_arg;
 	unsigned opened, closed, gaps, forks, truncated, verified, blind;
 	int answer;
 	const char *gap_reason;
@@ -90,6 +93,9 @@ static inline void sink_opened(void *arg, struct stream *s)
 		ss->w = s->st.start; /* The gap record [0, start). */
 	}
 	sink_checkpoint(k);
+	if (k->meanwhile != NULL) {
+		k->meanwhile(k->meanwhile_arg);
+	}
 }
 
 static inline void sink_row_add(struct sink_row **rows, size_t *n,

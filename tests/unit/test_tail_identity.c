@@ -499,6 +499,82 @@ static void a_copy_is_judged_when_it_is_made(void **state)
 	bench_fini(&b);
 }
 
+static void rotate_once(void *arg)
+{
+	struct bench *b = arg;
+
+	b->k.meanwhile = NULL;
+	world_copy(&b->w, LOG, LOG ".1");
+	world_truncate(&b->w, LOG);
+	world_append(&b->w, LOG, "07:02 other lines, and more of them than there were\n");
+	world_append(&b->w, LOG, "07:03 three\n");
+}
+
+/* Between the proof that the stream goes on in its file and the first read from there. */
+static void a_file_cut_before_the_first_read_is_another(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	sink_start(&b.k);
+	world_append(&b.w, LOG, "07:00 one\n");
+	world_run(&b.w, 2000);
+	sink_checkpoint(&b.k);
+	sink_crash(&b.k); /* Nothing is acknowledged: it begins again at 0. */
+	later(&b);
+	world_append(&b.w, LOG, "07:01 two\n");
+	b.k.meanwhile = rotate_once;
+	b.k.meanwhile_arg = &b;
+	sink_start(&b.k);
+	settle(&b, 8000);
+	/* By what its reader wrote down, the next one knows the copy and the file. */
+	sink_crash(&b.k);
+	later(&b);
+	sink_start(&b.k);
+	settle(&b, 8000);
+	assert_int_equal(count(&b, "07:00 one"), 1);
+	assert_int_equal(count(&b, "07:01 two"), 1);
+	assert_int_equal(count(&b, "07:02 other lines, and more of them than there were"), 1);
+	assert_int_equal(count(&b, "07:03 three"), 1);
+	assert_int_equal(b.k.forks, 0);
+	assert_int_equal(b.k.gaps, 0);
+	bench_fini(&b);
+}
+
+/* What is there of it by then ends behind a place where H is known, but is too little to
+ * prove anything. */
+static void a_copy_with_a_known_place_is_judged_when_it_is_made(void **state)
+{
+	static const char first[] = "07:00 one\n", second[] = "07:01 two, which is copied in part\n";
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	sink_start(&b.k);
+	world_append(&b.w, LOG, first);
+	settle(&b, 2000);
+	world_append(&b.w, LOG, "07:00 more\n");
+	settle(&b, 2000);
+	world_append(&b.w, LOG, second);
+	settle(&b, 4000);
+	world_write(&b.w, LOG ".1", first, sizeof first - 1);
+	world_append(&b.w, LOG ".1", "07:00 more\n");
+	world_write(&b.w, LOG ".1", second, 20);
+	settle(&b, 1500);
+	world_write(&b.w, LOG ".1", second + 20, sizeof second - 1 - 20);
+	world_truncate(&b.w, LOG);
+	world_append(&b.w, LOG, "07:02 three\n");
+	settle(&b, 8000);
+	assert_int_equal(count(&b, "07:00 one"), 1);
+	assert_int_equal(count(&b, "07:00 more"), 1);
+	assert_int_equal(count(&b, "07:01 two, which is copied in part"), 1);
+	assert_int_equal(count(&b, "07:02 three"), 1);
+	assert_int_equal(b.k.forks, 0);
+	assert_int_equal(b.k.gaps, 0);
+	bench_fini(&b);
+}
+
 /* ---- a machine that was put back to a backup ---- */
 
 /* As the agent does: what the collector has first, if it was met; then the table of the
@@ -739,6 +815,8 @@ int main(void)
 		cmocka_unit_test(
 			a_closed_file_that_can_not_be_opened_now_is_asked_again),
 		cmocka_unit_test(a_copy_is_judged_when_it_is_made),
+		cmocka_unit_test(a_file_cut_before_the_first_read_is_another),
+		cmocka_unit_test(a_copy_with_a_known_place_is_judged_when_it_is_made),
 		cmocka_unit_test(a_copy_known_by_its_first_line_is_read_on),
 		cmocka_unit_test(a_first_line_that_two_files_share_is_no_proof),
 		cmocka_unit_test(a_copy_from_before_is_no_rest),
