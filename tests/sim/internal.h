@@ -26,7 +26,7 @@ struct inode;
 struct name_;
 struct sim_link;
 
-enum { SIM_FDS = 512, SIM_SKEWS = 16 };
+enum { SIM_FDS = 512, SIM_SKEWS = 16, SIM_LIVES = 512 };
 
 struct node {
 	struct sys sys; /* first: calls cast back */
@@ -45,6 +45,11 @@ struct node {
 		int64_t until_ns, skew_ns;
 	} skews[SIM_SKEWS]; /* before that */
 	size_t n_skews;
+	struct {
+		int64_t from_ns, until_ns;
+	} lives[SIM_LIVES]; /* of its processes that have ended: the latest */
+	size_t n_lives;
+	int64_t alive_since_ns;
 	bool isolated;   /* nothing reaches it, nothing leaves it */
 	struct sys_timer *timers;
 

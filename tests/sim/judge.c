@@ -1,5 +1,7 @@
 #include "tests/sim/judge.h"
 
+#include "tests/sim/excuse.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -572,13 +574,20 @@ void judge(struct rig *r, struct host *h, struct verdict *out)
 		const struct content *x = &t->contents[i];
 		size_t line = first_line(x);
 		unsigned lost = out->lost;
+		size_t first = out->first;
+		int content = out->content;
 		bool any = false;
 
 		for (size_t at = x->shared; at < x->n; at++) {
 			weigh(out, &x->marks[at], (int)i, at, line, shared);
 			any |= x->marks[at].data > 0 || x->marks[at].fork > 0;
 		}
-		out->lost_late += any ? out->lost - lost : 0;
+		if (!any && out->lost > lost && excuse_unseen(x)) {
+			out->unseen += out->lost - lost;
+			out->lost = lost;
+			out->first = first;
+			out->content = content;
+		}
 	}
 }
 

@@ -22,7 +22,7 @@
 struct verdict {
 	int rc;            /* of reading the store */
 	unsigned lost;     /* bytes, each of these */
-	unsigned lost_late; /* of these, in logs of which something is there */
+	unsigned unseen;   /* likewise, in logs that a stated limit covers (excuse.h) */
 	unsigned doubled;
 	unsigned gaps;     /* told as lost although nothing was */
 	unsigned wrong;    /* records: not what was written, out of order, a hole */

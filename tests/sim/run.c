@@ -109,18 +109,6 @@ static bool may_repeat(const struct rig *r, const struct verdict *v)
 	       (r->agent_deaths > 0 && d->alone > 0);
 }
 
-/* A log that was begun and rotated while nobody looked is known by the time of its file
- * alone, and that is worth nothing once the clock has jumped (docs/delivery.md, limits), or
- * gone to and fro between two looks: it may be lost as a whole. */
-static bool is_limit(const struct rig *r, const struct verdict *v)
-{
-	return v->rc == 0 && v->wrong == 0 && v->gaps == 0 && v->doubled == 0 &&
-	       v->lost > 0 && v->lost_late == 0 &&
-	       ((r->devices[0].starts > 1 &&
-		 (r->happened >> AGENT_CLOCK_JUMPS & 1) != 0) ||
-		node_clock_wavered(r->devices[0].node, 4 * second));
-}
-
 static bool all_stopped(const struct rig *r)
 {
 	for (int i = 0; i < RIG_DEVICES; i++) {
@@ -157,7 +145,7 @@ static bool sentence(struct rig *r, const struct plan *p,
 	const struct scenario *sc = p->scenario;
 	uint64_t calls = node_calls(r->devices[0].node);
 	bool ok = (verdict_is_good(v, r->cloned) ||
-		   (r->cloned && verdict_is_mixed(v)) || is_limit(r, v)) &&
+		   (r->cloned && verdict_is_mixed(v))) &&
 		  r->refused == 0 &&
 		  r->broken_promises == 0 && all_stopped(r) &&
 		  (v->repeated == 0 || may_repeat(r, v)) &&
@@ -215,7 +203,7 @@ void run_one(const struct plan *p, struct run_outcome *out)
 	out->told = v.told;
 	out->doubled = r->cloned ? v.doubled : 0;
 	out->mixed = r->cloned && verdict_is_mixed(&v);
-	out->limited = !r->cloned && is_limit(r, &v);
+	out->limited = v.unseen > 0;
 	rig_fini(r);
 	free(r);
 }

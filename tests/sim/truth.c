@@ -56,7 +56,8 @@ static int new_content(struct truth *t, int64_t now_ns, unsigned file, int paren
 		abort();
 	}
 	*c = (struct content){.file = file, .parent = parent, .shared = shared,
-			      .born_ns = now_ns, .destroyed_ns = INT64_MAX};
+			      .born_ns = now_ns, .stamped_ns = now_ns,
+			      .rotated_ns = INT64_MAX, .destroyed_ns = INT64_MAX};
 	if (parent >= 0) {
 		add_bytes(c, t->contents[parent].p, shared);
 	}
@@ -105,6 +106,7 @@ static void append(struct writer *w, unsigned file, const char *p, size_t n)
 	if (w->content[file] < 0) {
 		w->content[file] = new_content(w->truth, world_now_ns(w->w),
 					       file, -1, 0);
+		w->truth->contents[w->content[file]].node = w->node;
 		if (rig_verbose) {
 			printf("%.3f %s log %d begins\n",
 			       (double)world_now_ns(w->w) / 1e9, names[file],
@@ -120,6 +122,7 @@ static void append(struct writer *w, unsigned file, const char *p, size_t n)
 		}
 	}
 	add_bytes(&w->truth->contents[w->content[file]], p, n);
+	w->truth->contents[w->content[file]].stamped_ns = world_now_ns(w->w);
 	disk_append(w->node, names[file], p, n);
 }
 
@@ -221,6 +224,12 @@ static void rotate(struct writer *w, unsigned file)
 		disk_rename(w->node, names[file], to);
 	} else {
 		disk_copy_truncate(w->node, names[file], to);
+	}
+	if (w->content[file] >= 0) {
+		struct content *c = &w->truth->contents[w->content[file]];
+
+		c->rotated_ns = world_now_ns(w->w);
+		c->stamped_ns = renamed ? c->stamped_ns : c->rotated_ns;
 	}
 	w->content[file] = -1;
 	if (w->packing.on) {
@@ -328,6 +337,7 @@ void writer_restore(struct writer *w, const struct writer_backup *b, bool copied
 			w->content[i] = new_content(t, now_ns, i, b->content[i],
 						    b->size[i]);
 			t->contents[w->content[i]].is_copy = copied;
+			t->contents[w->content[i]].node = w->node;
 		}
 	}
 	w->packing.half[0] = '\0'; /* Its part stays, as after a crash of gzip. */

@@ -37,7 +37,10 @@ struct content {
 	int parent;    /* -1: none */
 	bool is_copy;  /* its parent goes on as well, on another machine */
 	size_t shared; /* with it */
+	struct node *node; /* the machine it was written on */
 	int64_t born_ns; /* on the world's clock */
+	int64_t stamped_ns; /* likewise: the time that its file bears */
+	int64_t rotated_ns; /* its name is another log's since; INT64_MAX: never */
 	int64_t destroyed_ns; /* some of it, with its disk; INT64_MAX: never */
 };
 

@@ -84,13 +84,28 @@ static bool still_wanted(const struct event_ *e)
 	       (e->node->alive && !e->node->dying && e->life == e->node->life);
 }
 
+/* Its process has ended. */
+static void end_life(struct node *n)
+{
+	if (n->alive) {
+		if (n->n_lives == SIM_LIVES) {
+			memmove(&n->lives[0], &n->lives[1],
+				(SIM_LIVES - 1) * sizeof n->lives[0]);
+			n->n_lives--;
+		}
+		n->lives[n->n_lives].from_ns = n->alive_since_ns;
+		n->lives[n->n_lives++].until_ns = n->w->now_ns;
+	}
+	n->alive = false;
+	n->life++;
+}
+
 static void bury(struct world *w)
 {
 	for (struct node *n = w->nodes; n != NULL; n = n->next) {
 		if (n->dying) {
 			n->dying = false;
-			n->alive = false;
-			n->life++;
+			end_life(n);
 			sim_net_node_died(n);
 			sim_disk_crash(n, n->power_cut);
 			n->died(n->arg, n);
@@ -429,6 +444,9 @@ void node_kill(struct node *n, bool power_cut)
 
 void node_revive(struct node *n)
 {
+	if (!n->alive) {
+		n->alive_since_ns = n->w->now_ns; /* The first process is there from 0 on. */
+	}
 	n->alive = true;
 	n->life++;
 }
@@ -454,14 +472,69 @@ void node_set_clock(struct node *n, int64_t skew_ns)
 	n->skew_ns = skew_ns;
 }
 
-bool node_clock_wavered(const struct node *n, int64_t within_ns)
+/* Its life number i, the present one last; false: there is none. */
+static bool life_at(const struct node *n, size_t i, int64_t *from_ns, int64_t *until_ns)
 {
-	for (size_t i = 1; i < n->n_skews; i++) {
-		if (n->skews[i].until_ns - n->skews[i - 1].until_ns < within_ns) {
+	if (i < n->n_lives) {
+		*from_ns = n->lives[i].from_ns;
+		*until_ns = n->lives[i].until_ns;
+		return true;
+	}
+	*from_ns = n->alive_since_ns;
+	*until_ns = INT64_MAX;
+	return i == n->n_lives && n->alive;
+}
+
+bool node_lived_through(const struct node *n, int64_t from_ns, int64_t until_ns, int64_t ns,
+			int64_t *at_ns)
+{
+	int64_t from, until;
+
+	for (size_t i = 0; life_at(n, i, &from, &until); i++) {
+		from = from > from_ns ? from : from_ns;
+		until = until < until_ns ? until : until_ns;
+		if (until > from && until - from >= ns) {
+			*at_ns = from;
 			return true;
 		}
 	}
 	return false;
+}
+
+/* What was added to its wall clock then. */
+static int64_t skew_at(const struct node *n, int64_t at_ns)
+{
+	size_t i = 0;
+
+	while (i < n->n_skews && n->skews[i].until_ns <= at_ns) {
+		i++;
+	}
+	return i < n->n_skews ? n->skews[i].skew_ns : n->skew_ns;
+}
+
+int64_t node_clock_at(const struct node *n, int64_t at_ns)
+{
+	return at_ns + skew_at(n, at_ns) + EPOCH_NS;
+}
+
+int64_t node_clock_highest(const struct node *n, int64_t until_ns)
+{
+	int64_t highest = INT64_MIN, from, until;
+
+	for (size_t i = 0; life_at(n, i, &from, &until) && from <= until_ns; i++) {
+		until = until < until_ns ? until : until_ns;
+		for (size_t k = 0; k <= n->n_skews; k++) {
+			int64_t ends = k < n->n_skews ? n->skews[k].until_ns : INT64_MAX;
+			int64_t begins = k > 0 ? n->skews[k - 1].until_ns : 0;
+			int64_t last = (ends < until ? ends : until) - 1;
+
+			if (last >= begins && last >= from &&
+			    node_clock_at(n, last) > highest) {
+				highest = node_clock_at(n, last);
+			}
+		}
+	}
+	return highest;
 }
 
 bool node_clock_showed(const struct node *n, int64_t wall_ns, int64_t from_ns,
@@ -487,7 +560,6 @@ bool node_clock_showed(const struct node *n, int64_t wall_ns, int64_t from_ns,
 
 void node_retire(struct node *n)
 {
-	n->alive = false;
-	n->life++;
+	end_life(n);
 	sim_net_node_died(n);
 }

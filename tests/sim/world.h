@@ -74,8 +74,15 @@ void node_stop(struct node *n, int64_t until_ns);
 void node_set_slow(struct node *n, int64_t ns);
 /* Its wall clock is off by so much from now on. */
 void node_set_clock(struct node *n, int64_t skew_ns);
-/* Its clock has been set twice in so short a time. */
-bool node_clock_wavered(const struct node *n, int64_t within_ns);
+/* What its wall clock has shown at a moment of the world's. */
+int64_t node_clock_at(const struct node *n, int64_t at_ns);
+/* The latest time that a process of it can have seen on its clock by then; INT64_MIN: it
+ * had none. */
+int64_t node_clock_highest(const struct node *n, int64_t until_ns);
+/* One of its processes was alive for at least ns on end in [from_ns, until_ns): the
+ * first such, from *at_ns on. */
+bool node_lived_through(const struct node *n, int64_t from_ns, int64_t until_ns, int64_t ns,
+			int64_t *at_ns);
 /* Whether its wall clock has shown a time in [wall_ns, wall_ns + 1 ms) at some moment of
  * [from_ns, to_ns) of the world's own. */
 bool node_clock_showed(const struct node *n, int64_t wall_ns, int64_t from_ns,
