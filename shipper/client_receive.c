@@ -301,6 +301,21 @@ static const char *why_missing(const struct lane_state *ln)
 				: "store-rollback";
 }
 
+/* What the collector lacks before this range is in the queue, and nothing of that is
+ * acknowledged: it comes first, or its own refusal is dealt with. */
+static bool waits_before(const struct seg *s, const struct seg_stream *range)
+{
+	for (const struct seg *p = s->lane->first; p != s; p = p->next) {
+		for (size_t i = 0; p->acked < 0 && i < p->n_streams; i++) {
+			if (memcmp(&p->streams[i].id, &range->id, sizeof range->id) == 0 &&
+			    p->streams[i].end >= range->start) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
 static void on_nak(struct client *c, struct slice payload)
 {
 	struct nak nak;
@@ -340,7 +355,7 @@ static void on_nak(struct client *c, struct slice payload)
 		struct seg_stream range = s->streams[i];
 
 		if (memcmp(&range.id, &nak.stream.id, sizeof range.id) == 0 &&
-		    range.start > nak.stream.received) {
+		    range.start > nak.stream.received && !waits_before(s, &range)) {
 			/* What the other store has of this very segment is
 			 * trimmed here as well. */
 			range.end = range.held > range.start ? range.held

@@ -178,14 +178,41 @@ static int make_room(struct lane_state *ln, const struct stream_id *id,
 	return 0;
 }
 
+/* Whoever is told so keeps the record and waits.  It would wait for ever if nobody called
+ * it again, and in silence if nobody said why. */
+static int refuse(struct lane_state *ln, const struct stream_id *id, uint64_t position, int rc)
+{
+	if (rc != 0 && rc != ERR_AGAIN) {
+		ln->wanted = true;
+		if ((ln->refused & (ln->refused + 1)) == 0) {
+			log_error("a line can't be added to what is shipped; its source "
+				  "waits and it is tried again",
+				  "lane=%s stream=%02x%02x position=%llu tries=%u error=\"%s\"",
+				  queue_name(ln->queue), id->b[0], id->b[1],
+				  (unsigned long long)position, ln->refused + 1, err_str(rc));
+		}
+		ln->refused++;
+	}
+	return rc;
+}
+
 int lane_reserve(struct lane_state *ln, const struct stream_id *id, size_t n)
 {
 	int rc = make_room(ln, id, n);
 
-	return rc == ERR_AGAIN && lane_gives_up(ln, id) ? 0 : rc;
+	return rc == ERR_AGAIN && lane_gives_up(ln, id) ? 0 : refuse(ln, id, 0, rc);
 }
 
-int lane_add(struct lane_state *ln, const struct record *r, bool with_time)
+/* It goes on where the section ends, or a gap that is owed reaches from there to it.
+ * Otherwise the stream was rewound, or something is missing, which the collector will say
+ * of a batch that begins with it. */
+static bool continues(struct lane_state *ln, const struct slot *s, const struct record *r)
+{
+	return s->section.count == 0 || r->start == s->section.end ||
+	       (r->start > s->section.end && lane_find_lost(ln, &s->id) != NULL);
+}
+
+static int add(struct lane_state *ln, const struct record *r, bool with_time)
 {
 	struct slot *s;
 	size_t before;
@@ -199,8 +226,7 @@ int lane_add(struct lane_state *ln, const struct record *r, bool with_time)
 		return rc;
 	}
 	s = find_slot(ln, &r->stream);
-	if (s != NULL && s->section.count > 0 && r->start < s->section.end) {
-		/* It was rewound: what is filling ends here. */
+	if (s != NULL && !continues(ln, s, r)) {
 		if (lane_close_batch(ln) != 0) {
 			return add_again(ln);
 		}
@@ -226,6 +252,14 @@ int lane_add(struct lane_state *ln, const struct record *r, bool with_time)
 		await_pause(ln);
 	}
 	return 0;
+}
+
+int lane_add(struct lane_state *ln, const struct record *r, bool with_time)
+{
+	int rc = add(ln, r, with_time);
+
+	ln->refused = rc == 0 ? 0 : ln->refused;
+	return refuse(ln, &r->stream, r->start, rc);
 }
 
 void lane_report_lost(struct lane_state *ln)

@@ -135,7 +135,8 @@ struct lane_state {
 	bool pause_awaited;   /* the batch is large enough to go at a pause */
 	size_t filled_before; /* at the last look */
 	int64_t due_ns;       /* monotonic: goes without a pause */
-	bool wanted;            /* somebody was told ERR_AGAIN */
+	bool wanted;            /* somebody was told to wait */
+	unsigned refused;       /* times in a row, not for want of room */
 
 	struct seg *first, *last; /* oldest to newest; the newest may be open */
 	struct seg *gap_before;   /* a gap is owed in front of this one ... */

@@ -51,9 +51,13 @@ int lane_add_lost(struct lane_state *ln, struct slot *s, uint64_t next)
 	if (lost == NULL) {
 		return 0;
 	}
+	if (next <= lost->start) {
+		*lost = ln->lost[--ln->n_lost]; /* It has been found after all. */
+		return 0;
+	}
 	r = (struct record){.stream = s->id,
 			    .start = lost->start,
-			    .end = next > lost->end ? next : lost->end,
+			    .end = next,
 			    .flags = RECORD_GAP,
 			    .observed_ns = sys_wall_ns(ln->sh->sys),
 			    .header.time_ns = TIME_NONE};

@@ -23,6 +23,17 @@ static void note_lost(struct lane_state *ln, const struct stream_id *id,
 	}
 }
 
+/* Likewise what stood behind them: nothing else would tell of it if no line follows, and
+ * a gap that ends too early leaves a hole before the line that does. */
+static void lose_more(struct lane_state *ln, const struct stream_id *id, uint64_t end)
+{
+	struct lost *lost = lane_find_lost(ln, id);
+
+	if (lost != NULL && end > lost->end) {
+		lost->end = end;
+	}
+}
+
 /* Asks for a stream's records again from w->received on, unless that was done for
  * an earlier position already. */
 static void rewind_once(struct lane_state *ln, struct buf *seen,
@@ -34,6 +45,7 @@ static void rewind_once(struct lane_state *ln, struct buf *seen,
 	proved = held_clamp(&sh->elsewhere, &from) || proved;
 	for (size_t at = 0; at < seen->n; at += sizeof w->id) {
 		if (memcmp(seen->p + at, &w->id, sizeof w->id) == 0) {
+			lose_more(ln, &w->id, end);
 			return;
 		}
 	}

@@ -119,8 +119,9 @@ bool shipper_settled(const struct shipper *s, enum queue queue);
  * last record ended.  The record is copied.  with_time as in wire/body.h.
  *   0           accepted
  *   ERR_AGAIN   no room: keep it, cbs->room() will be called
- *   UV_ENOMEM   likewise, without a promise of the callback
- *   UV_EINVAL   a line with a newline in it, or longer than a batch */
+ *   UV_ENOMEM   likewise
+ *   UV_EINVAL   a line with a newline in it, or longer than a batch; likewise, and an error
+ *               is logged: it should not have come so far */
 int shipper_add(struct shipper *s, enum queue queue, const struct record *r,
 		bool with_time);
 

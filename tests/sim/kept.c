@@ -34,7 +34,7 @@ struct story {
 	bool tiny;              /* every line is a segment of its own */
 	bool twin;              /* a second process has the same identity */
 	unsigned new_key_ms;    /* the store has a newer key at its next start */
-	bool file;              /* lines of a file, which is gone */
+	bool file;              /* lines of a file, of which what was read is gone */
 };
 
 static const struct story stories[] = {
@@ -83,6 +83,13 @@ static const struct story stories[] = {
 	 .policy = SPOOL_PAUSE,
 	 .away_ms = {5000, 40000},
 	 .new_key_ms = 20000,
+	 .file = true},
+	{.name = "restored-file",
+	 .policy = SPOOL_PAUSE,
+	 .away_ms = {12000, 30000},
+	 .backup_ms = 6000,
+	 .restored_ms = 20000,
+	 .must_gap = true,
 	 .file = true},
 	{.name = "sync-fails", .policy = SPOOL_PAUSE, .sync_fails_ms = 6000},
 };
@@ -530,7 +537,7 @@ static bool check(struct run *r)
 		doubled += g->seen + g->gapped > 1;
 	}
 	if (rc == 0 && lost == 0 && doubled == 0 && r->unknown == 0 &&
-	    r->rewinds == 0 && r->stopped && r->n_lines == LINES &&
+	    (r->rewinds == 0 || s->file) && r->stopped && r->n_lines == LINES &&
 	    (r->gaps > 0) == s->must_gap &&
 	    r->most <= r->so.spool_max + 2048 && /* A stop's last batch. */
 	    r->accepts <= 60) {

@@ -43,6 +43,8 @@ struct fixture {
 	struct shipper_options options;
 	struct shipper *shipper;
 	bool stopped;
+	bool called; /* there is room */
+	bool gone; /* what is wanted again can't be read again */
 
 	struct stream_id id[STREAMS];
 	uint64_t end[STREAMS];    /* of what was taken */
@@ -159,6 +161,11 @@ static void nothing(void *arg)
 	(void)arg;
 }
 
+static void on_room(void *arg)
+{
+	((struct fixture *)arg)->called = true;
+}
+
 static int sign(void *arg, const struct head *h, struct buf *out)
 {
 	(void)arg;
@@ -173,7 +180,7 @@ static const struct shipper_cbs cbs = {
 	.welcome = on_welcome,
 	.rewind = no_rewind,
 	.list_streams = list_streams,
-	.room = nothing,
+	.room = on_room,
 	.sign = sign,
 	.changed = nothing,
 };
@@ -304,7 +311,7 @@ static void on_stopped(void *arg)
 /* ---- giving lines ---- */
 
 /* false: there was no room. */
-static bool give(struct fixture *f, int i)
+static bool give_to(struct fixture *f, int i, enum queue queue)
 {
 	char text[LINE];
 	struct record r = {
@@ -319,13 +326,18 @@ static bool give(struct fixture *f, int i)
 	for (size_t k = 0; k < sizeof text; k++) {
 		text[k] = (char)('!' + rand() % 90);
 	}
-	if (shipper_reserve(f->shipper, queue_at(i), &r.stream, LINE) != 0 ||
-	    shipper_add(f->shipper, queue_at(i), &r, false) != 0) {
+	if (shipper_reserve(f->shipper, queue, &r.stream, LINE) != 0 ||
+	    shipper_add(f->shipper, queue, &r, false) != 0) {
 		f->refused[i]++;
 		return false;
 	}
 	f->end[i] = r.end;
 	return true;
+}
+
+static bool give(struct fixture *f, int i)
+{
+	return give_to(f, i, queue_at(i));
 }
 
 static void run_for(struct fixture *f, int turns)
@@ -365,7 +377,8 @@ static void take_record(struct fixture *f, const struct record *r)
 	if ((r->flags & RECORD_GAP) != 0) {
 		f->lost[i] += r->end - r->start;
 		assert_true(slice_starts(
-			r->line, i == SPOOL_DROP_OLDEST
+			r->line, f->gone ? SLICE_LIT("store-rollback")
+				 : i == SPOOL_DROP_OLDEST
 					 ? SLICE_LIT("spool-full drop-oldest")
 					 : SLICE_LIT("spool-full drop-newest")));
 	} else {
@@ -528,6 +541,62 @@ static void a_burst_that_goes_on_goes_when_it_is_due(void **state)
 	assert_int_equal(n, 1600);
 }
 
+/* Of several segments that are given up all lines are told as lost, also when nothing
+ * follows; and what follows is taken. */
+static void lines_that_are_gone_are_told_and_the_next_are_taken(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t gone;
+
+	f->gone = true;
+	for (int i = 0; i < 400; i++) {
+		for (int k = 0; k < 2000 && !give_to(f, 0, QUEUE_FILE); k++) {
+			run_for(f, 1);
+		}
+	}
+	run_for(f, 50);
+	gone = f->end[0];
+	shipper_abandon(f->shipper, &f->id[0]);
+	run_for(f, 1100); /* Beyond a tick. */
+	for (int i = 0; i < 100; i++) {
+		bool taken = false;
+
+		for (int k = 0; k < 1500 && !taken; k++) {
+			taken = give_to(f, 0, QUEUE_FILE);
+			run_for(f, taken ? 0 : 1);
+		}
+		assert_true(taken);
+	}
+	shipper_stop(f->shipper, 0, on_stopped, f);
+	for (int i = 0; i < 20000 && !f->stopped; i++) {
+		run_for(f, 1);
+	}
+	read_spool(f);
+	assert_int_equal(f->lost[0], gone);
+	assert_int_equal(f->found[0], f->end[0]);
+}
+
+/* Nobody should leave a hole; but a lane that took it for "no room" would wait for ever. */
+static void a_hole_stops_no_lane(void **state)
+{
+	struct fixture *f = *state;
+	bool taken = false;
+
+	give_many(f, 3);
+	f->end[0] += 7;
+	f->called = true;
+	for (int k = 0; k < 3000 && !taken; k++) {
+		if (f->called) {
+			f->called = false;
+			taken = give(f, 0);
+		}
+		run_for(f, taken ? 0 : 1);
+	}
+	assert_true(taken);
+	shipper_flush(f->shipper, queue_at(0));
+	settle(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -540,6 +609,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_burst_that_goes_on_goes_when_it_is_due, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(
+			lines_that_are_gone_are_told_and_the_next_are_taken, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(a_hole_stops_no_lane, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
