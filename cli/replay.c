@@ -1,90 +1,40 @@
 /* nightjar replay: the detectors over finished logs, at full speed. */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "alerts/alerts.h"
 #include "cli/cli.h"
-#include "cli/unpack.h"
+#include "cli/printable.h"
+#include "cli/replay_impl.h"
 #include "common/err.h"
-#include "common/limits.h"
-#include "common/log.h"
 #include "common/sys_uv.h"
 #include "common/timefmt.h"
 #include "config/config.h"
-#include "detectors/detect.h"
-#include "parsers/parser.h"
-#include "parsers/share.h"
-#include "parsers/zone.h"
-#include "redact/redact.h"
-#include "sources/export.h"
 
 enum {
-	CHUNK = LIMIT_CHUNK,
-	ROOM = CHUNK + LIMIT_LINE_DEFAULT, /* a chunk behind an unfinished line */
-	PACKS_MAX = 64,
-	PEEK_LINES = 100, /* looked at for a file's first stamp */
-	TOLD_RULES = 64,  /* rules with a line of their own in the summary */
-	PROGRESS_BYTES = 16 * 1024 * 1024,
 	AHEAD_HOURS = 26, /* that a stamp without a year may be after its reading */
-};
-
-struct settings {
-	const char *packs[PACKS_MAX];
-	unsigned n_packs;
-	const char *placeholders; /* or NULL */
-	const char *zone;
-	int year;       /* 0: none given */
-	int64_t now_ns; /* TIME_NONE: each file's time of change */
-	bool rules_only, updates, summary;
-};
-
-struct told {
-	char title[96];
-	uint64_t alerts;
-};
-
-struct replay {
-	struct settings s;
-	struct zone *zone;
-	struct redact *redact;
-	struct shares *shares;
-	struct redact_state redacting;
-	struct detect *detect;
-	struct alerts *alerts;
-	struct parser *parser; /* of the file being read */
-	struct record r;
-	struct buf scratch;
-	char *p;               /* ROOM bytes */
-	int64_t wall_ns;       /* at the start */
-	int64_t read_as_ns;    /* stamps without a year are at most this late */
-	uint64_t lines, bytes, understood, redacted, found;
-	uint64_t shown;        /* bytes when progress was last shown */
-	bool terminal, rules_wrong;
-	int rc;                /* first error of writing or of memory */
-	struct told told[TOLD_RULES];
-	unsigned n_told;
-};
-
-struct source {
-	const char *path;
-	int64_t first_ns; /* its first stamp, or INT64_MIN */
+	TOP = 10,
+	WIDTH = 80, WIDTH_LEAST = 60, WIDTH_MOST = 200,
+	SUMMARY_MAX = 256 * 1024 * 1024,
 };
 
 static void help(void)
 {
 	fputs("Usage: nightjar replay [OPTION]... FILE...\n\n"
-	      "Reads finished logs (plain, gzip, zstd; - is standard input) as the "
-	      "agent would and\nprints the alerts it would raise, one JSON object "
-	      "a line: an alert that counts when\nits window has ended, with the "
-	      "final count. A summary goes to standard error.\nSeveral files are "
-	      "read in the order of their first stamps.\n\n"
+	      "Reads finished logs (plain, gzip, zstd, xz, or what journalctl -o export "
+	      "gives; - is\nstandard input) as the agent would and prints the alerts it "
+	      "would raise, one JSON\nobject a line: an alert that counts when its window "
+	      "has ended, with the final count.\nSums go to standard error. Several files "
+	      "are read in the order of their first stamps.\n\n"
+	      "  --summary      instead: who attacked, whom, how often, when, and with which\n"
+	      "                 result, as tables and little bars, and the alerts by rule\n"
+	      "  --json         of --summary: the same as one JSON object\n"
+	      "  --top N        of --summary: rows of each table (10)\n"
+	      "  --ascii        of --summary: nothing but ASCII, as without a UTF-8 locale\n"
 	      "  --packs DIR    load the rules of this folder as well (repeatable); a "
 	      "rule replaces\n                 the built-in one of the same id\n"
 	      "  --placeholders FILE\n"
@@ -96,10 +46,10 @@ static void help(void)
 	      "  --now T        ... or in the latest that puts them at most 26 hours "
 	      "after T\n                 (default: when the file was last changed)\n"
 	      "  --updates      print every state of an alert, as hooks get them\n"
-	      "  --summary      print a table instead of JSON\n"
 	      "  --help         this text\n\n"
 	      "Examples:\n"
-	      "  nightjar replay /var/log/auth.log*\n"
+	      "  nightjar replay --summary /var/log/auth.log*\n"
+	      "  journalctl -o export -t sshd | nightjar replay --summary -\n"
 	      "  nightjar replay --packs my-rules --rules-only auth.log | jq .alert\n\n"
 	      "Exit status: 0 nothing found, 1 alerts or an error, 2 used "
 	      "wrongly.\n",
@@ -114,6 +64,18 @@ static int read_year(const char *text, int *year)
 		return cli_usage("replay", "--year \"%s\" is no year", text);
 	}
 	*year = (int)n;
+	return 0;
+}
+
+static int read_top(const char *text, size_t *top)
+{
+	uint64_t n;
+
+	if (!slice_to_u64(slice_str(text), SUMMARY_ROWS, &n) || n == 0) {
+		return cli_usage("replay", "--top \"%s\" is no number from 1 to %d", text,
+				 SUMMARY_ROWS);
+	}
+	*top = (size_t)n;
 	return 0;
 }
 
@@ -158,6 +120,14 @@ static int take_option(struct settings *s, int o)
 	case 's':
 		s->summary = true;
 		return 0;
+	case 'j':
+		s->json = true;
+		return 0;
+	case 'a':
+		s->ascii = true;
+		return 0;
+	case 't':
+		return read_top(optarg, &s->top);
 	default:
 		return 0;
 	}
@@ -174,13 +144,15 @@ static int usage(int argc, char **argv, struct settings *s)
 		{"now", required_argument, NULL, 'n'},
 		{"updates", no_argument, NULL, 'u'},
 		{"summary", no_argument, NULL, 's'},
-		{"json", no_argument, NULL, 'j'}, /* it is, without --summary */
+		{"json", no_argument, NULL, 'j'}, /* it always is, without --summary */
+		{"ascii", no_argument, NULL, 'a'},
+		{"top", required_argument, NULL, 't'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
 	int o, rc;
 
-	*s = (struct settings){.zone = "local", .now_ns = TIME_NONE};
+	*s = (struct settings){.zone = "local", .now_ns = TIME_NONE, .top = TOP};
 	opterr = 0;
 	while ((o = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		if (o == 'h') {
@@ -262,10 +234,12 @@ static int set_up(struct replay *r)
 		return rc;
 	}
 
-	r->p = malloc(ROOM);
+	r->p = malloc(REPLAY_ROOM);
 	buf_init(&r->scratch, LIMIT_LINE_MAX * 2);
 	r->wall_ns = sys_wall_ns(sys_plain());
+	r->ahead_ns = (int64_t)config->detectors.ahead_ms * NS_PER_MS;
 	rc = rc == 0 && r->p == NULL ? UV_ENOMEM : rc;
+	rc = rc == 0 && r->s.summary ? summary_new(&r->summary) : rc;
 	rc = rc == 0 ? shares_new(&r->shares) : rc;
 	rc = rc == 0 ? redact_new(&r->redact, &config->redact) : rc;
 	rc = rc == 0 ? detect_new(&r->detect, &config->detectors, same_key) : rc;
@@ -280,6 +254,7 @@ static int set_up(struct replay *r)
 
 static void tear_down(struct replay *r)
 {
+	summary_free(r->summary);
 	alerts_free(r->alerts);
 	detect_free(r->detect);
 	redact_free(r->redact);
@@ -326,29 +301,8 @@ static void on_alert(void *arg, const struct alert *a)
 	}
 }
 
-static void table_row(const struct alert *a, const struct finding *f)
-{
-	char first[TIME_TEXT], who[160];
-	size_t n = 0;
-
-	time_format(first, a->first_ns);
-	who[0] = '\0';
-	for (size_t i = 0; i < f->n_group && n < sizeof who - 1; i++) {
-		char quoted[80];
-		int got;
-
-		log_quote(quoted, sizeof quoted, f->group[i].value);
-		got = snprintf(who + n, sizeof who - n, "%s%s", i == 0 ? "" : " ",
-			       quoted);
-		n += got < 0 ? 0 : (size_t)got;
-	}
-	printf("%-20.19s %7llu  %-8s %-40s %s\n", first,
-	       (unsigned long long)a->count, severity_name(a->severity),
-	       a->rule_title, who);
-}
-
 /* An alert that is open comes again, with its final count. */
-static void on_finding(void *arg, const struct finding *f)
+void replay_finding(void *arg, const struct finding *f)
 {
 	struct replay *r = arg;
 	struct alert a;
@@ -363,325 +317,75 @@ static void on_finding(void *arg, const struct finding *f)
 		r->rc = r->rc == 0 ? rc : r->rc;
 	} else if (alerts_admit(r->alerts, f, &a)) {
 		count_alert(r, &a);
-		if (!f->open) {
-			table_row(&a, f);
+		if (r->summary != NULL && f->state == FINDING_NEW) {
+			summary_alert(r->summary, f);
+		}
+		if (r->summary != NULL && !f->open) {
+			summary_alert_end(r->summary, f);
 		}
 	}
 }
 
-/* ---- lines ---- */
+/* ---- the summary ---- */
 
-static inline void one_line(struct replay *r, struct redact_chunk *chunk,
-			    struct slice line)
+static size_t terminal_width(void)
 {
-	r->r.flags = 0;
-	if (line.n > 0 && line.p[line.n - 1] == '\r') {
-		line.n--;
+	struct winsize size;
+	size_t width = WIDTH;
+
+	if (isatty(STDOUT_FILENO) == 1 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 &&
+	    size.ws_col > 0) {
+		width = size.ws_col;
 	}
-	if (line.n > LIMIT_LINE_DEFAULT) {
-		line.n = LIMIT_LINE_DEFAULT;
-		r->r.flags |= RECORD_CUT;
-	}
-	if (redact_chunk_line(chunk, &r->redacting, line, &r->scratch,
-			      &r->r.line)) {
-		r->r.flags |= RECORD_REDACTED;
-		r->redacted++;
-	}
-	parser_line(r->parser, r->r.line, r->read_as_ns, &r->r.header,
-		    &r->r.event);
-	r->lines++;
-	r->understood += event_understood(&r->r.event);
-	parser_count(r->parser, &r->r);
-	detect_record(r->detect, &r->r, on_finding, r);
+	return width < WIDTH_LEAST ? WIDTH_LEAST : width > WIDTH_MOST ? WIDTH_MOST : width;
 }
 
-#if defined(__SSE2__)
-
-static inline uint64_t newlines_16(const char *p)
+static struct summary_look look_of(const struct replay *r)
 {
-	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const void *)p),
-							  _mm_set1_epi8('\n')));
+	const char *no_colour = getenv("NO_COLOR"); /* no-color.org */
+
+	return (struct summary_look){
+		.table = {
+			.width = terminal_width(),
+			.ascii = r->s.ascii || !printable_is_utf8(),
+			.colour = isatty(STDOUT_FILENO) == 1 &&
+				  (no_colour == NULL || no_colour[0] == '\0'),
+		},
+		.top = r->s.top,
+		.zone = strcmp(r->s.zone, "local") == 0 ? "local time" : r->s.zone,
+		.offset = offset_of,
+		.zone_arg = r->zone,
+	};
 }
 
-/* Where the newlines are in 64 bytes, one bit a byte. */
-static inline uint64_t newlines(const char *p)
+static void show_summary(struct replay *r)
 {
-	return newlines_16(p) | newlines_16(p + 16) << 16 | newlines_16(p + 32) << 32 |
-	       newlines_16(p + 48) << 48;
-}
+	struct summary_read read = {r->files, r->lines, r->bytes, r->understood, r->redacted,
+				    .late = 0};
+	struct summary_look look = look_of(r);
+	struct detect_stats st;
+	struct buf out;
 
-#endif
-
-/* The next newline, or NULL.  How long a line is can't be foreseen: looking at
- * more than most lines have, without a branch, is cheaper than asking after each
- * piece. */
-static inline const char *line_end(const char *p, const char *end)
-{
-#if defined(__SSE2__)
-	if (end - p >= 192) {
-		uint64_t a = newlines(p), b = newlines(p + 64);
-		uint64_t c = newlines(p + 128), ab = a | b;
-		uint64_t in_ab = a != 0 ? a : b, in = ab != 0 ? in_ab : c;
-
-		if (in != 0) {
-			return p + (a == 0) * 64 + (ab == 0) * 64 +
-			       __builtin_ctzll(in);
-		}
+	detect_stats(r->detect, &st);
+	read.late = st.late;
+	read.future = st.future;
+	read.evicted = st.evicted;
+	read.forgotten = st.forgotten;
+	read.re_limits = st.re_limits;
+	read.rules = st.rules;
+	buf_init(&out, SUMMARY_MAX);
+	r->rc = r->s.json ? summary_json(r->summary, &read, r->s.top, &out)
+			  : summary_text(r->summary, &read, &look, &out);
+	if (r->rc == 0 && r->s.json) {
+		r->rc = buf_add_u8(&out, '\n');
 	}
-#endif
-	return memchr(p, '\n', (size_t)(end - p));
-}
-
-/* Judges the whole lines of p[0, n); with `last` what is behind them, too.
- * Returns how many bytes were used. */
-static size_t whole_lines(struct replay *r, size_t n, bool last)
-{
-	struct redact_chunk chunk = redact_chunk(r->redact, r->p, n);
-	const char *at = r->p, *end = r->p + n, *newline;
-
-	while ((newline = line_end(at, end)) != NULL) {
-		one_line(r, &chunk, slice(at, (size_t)(newline - at)));
-		at = newline + 1;
+	if (r->terminal) {
+		fputs("\r\033[K", stderr);
 	}
-	/* What has passed the cap is judged now; its rest is dropped. */
-	if (at < end && (last || end - at >= LIMIT_LINE_DEFAULT)) {
-		one_line(r, &chunk, slice(at, (size_t)(end - at)));
-		at = end;
+	if (r->rc == 0 && fwrite(out.p, 1, out.n, stdout) != out.n) {
+		r->rc = -errno;
 	}
-	return (size_t)(at - r->p);
-}
-
-static void progress(struct replay *r, const char *path, uint64_t position,
-		     uint64_t size)
-{
-	if (!r->terminal || r->bytes - r->shown < PROGRESS_BYTES) {
-		return;
-	}
-	r->shown = r->bytes;
-	fprintf(stderr, "\r\033[K%s: %llu%%, %llu lines, %llu alerts", path,
-		(unsigned long long)(size == 0 ? 0 : position * 100 / size),
-		(unsigned long long)r->lines, (unsigned long long)r->found);
-}
-
-/* Drops the rest of a line that passed the cap; how many bytes are left. */
-static size_t skip_rest(char *p, size_t n, bool *skipping)
-{
-	char *newline = *skipping ? memchr(p, '\n', n) : NULL;
-
-	if (!*skipping) {
-		return n;
-	}
-	if (newline == NULL) {
-		return 0;
-	}
-	*skipping = false;
-	n -= (size_t)(newline + 1 - p);
-	memmove(p, newline + 1, n);
-	return n;
-}
-
-/* One record of an export, as a line of the file. */
-static void one_record(struct replay *r, struct slice line)
-{
-	struct redact_chunk chunk = redact_chunk(r->redact, line.p, line.n);
-
-	one_line(r, &chunk, line);
-}
-
-/* The records of `journalctl -o export`; its first `got` bytes are there. */
-static int all_records(struct replay *r, struct unpack *u, const char *path, uint64_t size,
-		       int64_t got)
-{
-	struct export *x;
-	struct slice line;
-	bool cut;
-	int rc = export_new(&x, LIMIT_LINE_DEFAULT);
-
-	for (; rc == 0 && got > 0; got = unpack_read(u, r->p, CHUNK)) {
-		struct slice text = slice(r->p, (size_t)got);
-
-		r->bytes += (uint64_t)got;
-		while ((rc = export_next(x, &text, &line, &cut)) == 1) {
-			one_record(r, line);
-		}
-		progress(r, path, unpack_position(u), size);
-		if (r->rc != 0) {
-			break;
-		}
-	}
-	if (rc == 0 && r->rc == 0 && got == 0 && (rc = export_end(x, &line, &cut)) == 1) {
-		one_record(r, line);
-		rc = 0;
-	}
-	export_free(x);
-	return rc ? rc : (int)(got < 0 ? got : 0);
-}
-
-static int all_lines(struct replay *r, struct unpack *u, const char *path,
-		     uint64_t size)
-{
-	size_t kept = 0, used;
-	bool skipping = false;
-	int64_t got = unpack_read(u, r->p, CHUNK);
-
-	if (got > 0 && export_starts(slice(r->p, (size_t)got))) {
-		return all_records(r, u, path, size, got);
-	}
-	for (; got > 0; got = unpack_read(u, r->p + kept, CHUNK)) {
-		size_t n = skip_rest(r->p + kept, (size_t)got, &skipping) + kept;
-
-		r->bytes += (uint64_t)got;
-		used = whole_lines(r, n, false);
-		skipping = skipping || (used > 0 && used == n &&
-					r->p[n - 1] != '\n');
-		kept = n - used;
-		memmove(r->p, r->p + used, kept);
-		progress(r, path, unpack_position(u), size);
-		if (r->rc != 0) {
-			return 0;
-		}
-	}
-	if (kept > 0) {
-		whole_lines(r, kept, true);
-	}
-	return (int)got;
-}
-
-/* The agent makes findings of them. */
-static void tell_falls(struct replay *r)
-{
-	struct share_fall f;
-	char text[SHARE_TEXT];
-
-	while (shares_take(r->shares, &f)) {
-		share_fall_text(&f, text);
-		fprintf(stderr, "%snot understood any more: %s in %s\n    %s\n    %s\n",
-			r->terminal ? "\r\033[K" : "", f.program, f.source, text, f.example);
-	}
-}
-
-static int one_file(struct replay *r, const char *path)
-{
-	int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO)
-					: open(path, O_RDONLY | O_CLOEXEC);
-	struct unpack *u = NULL;
-	struct stat st;
-	int rc;
-
-	if (fd < 0) {
-		return -errno;
-	}
-	if (fstat(fd, &st) != 0) {
-		rc = -errno;
-		close(fd);
-		return rc;
-	}
-	rc = unpack_new(&u, fd);
-	if (rc != 0) {
-		close(fd);
-		return rc;
-	}
-	r->read_as_ns = r->s.now_ns != TIME_NONE ? r->s.now_ns
-			: S_ISREG(st.st_mode)
-				? (int64_t)st.st_mtim.tv_sec * NS_PER_S
-				: r->wall_ns;
-	r->redacting = (struct redact_state){.in_key = false};
-	r->r = (struct record){.observed_ns = r->wall_ns};
-	rc = parser_new(&r->parser, r->zone);
-	if (rc == 0) {
-		parser_shares(r->parser, r->shares, slice_str(path));
-		rc = all_lines(r, u, path, (uint64_t)st.st_size);
-	}
-	parser_free(r->parser);
-	unpack_free(u);
-	tell_falls(r);
-	return rc;
-}
-
-/* ---- the order of files ---- */
-
-/* The first record's stamp of an export. */
-static void peek_export(struct source *s, struct slice text)
-{
-	static const struct slice key = {"__REALTIME_TIMESTAMP=", 21};
-	size_t at = slice_find(text, key);
-	uint64_t us;
-
-	if (at != SIZE_MAX) {
-		text = slice_skip(text, at + key.n);
-		if (slice_to_u64(slice_head(text, slice_find(text, SLICE_LIT("\n"))),
-				 INT64_MAX / 1000, &us)) {
-			s->first_ns = (int64_t)us * 1000;
-		}
-	}
-}
-
-static void peek_stamp(struct replay *r, struct source *s, char *p, size_t n,
-		       int64_t read_as_ns)
-{
-	struct parser *parser;
-	struct slice text = slice(p, n);
-
-	if (export_starts(text)) {
-		peek_export(s, text);
-		return;
-	}
-
-	if (parser_new(&parser, r->zone) != 0) {
-		return;
-	}
-	for (unsigned i = 0; i < PEEK_LINES && text.n > 0; i++) {
-		size_t end = slice_find(text, SLICE_LIT("\n"));
-		struct header h;
-		struct event e;
-
-		parser_line(parser, slice_head(text, end), read_as_ns, &h, &e);
-		if (h.time_ns != TIME_NONE) {
-			s->first_ns = h.time_ns;
-			break;
-		}
-		text = end == SIZE_MAX ? SLICE_NONE : slice_skip(text, end + 1);
-	}
-	parser_free(parser);
-}
-
-/* A file that can't be read is left where it stands; reading it will complain. */
-static void peek(struct replay *r, struct source *s)
-{
-	int fd = open(s->path, O_RDONLY | O_CLOEXEC);
-	struct unpack *u;
-	struct stat st;
-	int64_t n;
-
-	if (fd < 0) {
-		return;
-	}
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
-	    unpack_new(&u, fd) != 0) {
-		close(fd);
-		return;
-	}
-	n = unpack_read(u, r->p, CHUNK);
-	if (n > 0) {
-		peek_stamp(r, s, r->p, (size_t)n,
-			   r->s.now_ns != TIME_NONE
-				   ? r->s.now_ns
-				   : (int64_t)st.st_mtim.tv_sec * NS_PER_S);
-	}
-	unpack_free(u);
-}
-
-static void sort(struct source *s, size_t n)
-{
-	for (size_t i = 1; i < n; i++) {
-		struct source one = s[i];
-		size_t k = i;
-
-		for (; k > 0 && s[k - 1].first_ns > one.first_ns; k--) {
-			s[k] = s[k - 1];
-		}
-		s[k] = one;
-	}
+	buf_fini(&out);
 }
 
 /* ---- all ---- */
@@ -715,44 +419,27 @@ static void sum_up(const struct replay *r, int64_t ns)
 	}
 }
 
-static int all_files(struct replay *r, struct source *s, size_t n)
-{
-	bool failed = false;
-
-	for (size_t i = 0; i < n; i++) {
-		s[i].first_ns = INT64_MIN;
-		if (n > 1 && strcmp(s[i].path, "-") != 0) {
-			peek(r, &s[i]);
-		}
-	}
-	sort(s, n);
-	for (size_t i = 0; i < n && r->rc == 0; i++) {
-		int rc = one_file(r, s[i].path);
-
-		if (rc != 0) {
-			cli_fail("replay", "%s: %s", s[i].path, err_str(rc));
-			failed = true;
-		}
-	}
-	detect_advance(r->detect, INT64_MAX, on_finding, r);
-	if (fflush(stdout) != 0 && r->rc == 0) {
-		r->rc = -errno;
-	}
-	return failed;
-}
-
 static int run(struct replay *r, struct source *s, size_t n)
 {
 	int64_t from = sys_mono_ns(sys_plain());
-	int failed = all_files(r, s, n);
+	bool failed = replay_files(r, s, n);
 
+	detect_advance(r->detect, INT64_MAX, replay_finding, r);
+	if (r->rc == 0 && r->summary != NULL && (r->files > 0 || !failed)) {
+		show_summary(r);
+	}
+	if (fflush(stdout) != 0 && r->rc == 0) {
+		r->rc = -errno;
+	}
 	if (r->rc == UV_EPIPE) {
 		return CLI_OK; /* "| head" has seen enough. */
 	}
 	if (r->rc != 0) {
 		return cli_fail("replay", "%s", err_str(r->rc));
 	}
-	sum_up(r, sys_mono_ns(sys_plain()) - from);
+	if (r->summary == NULL) {
+		sum_up(r, sys_mono_ns(sys_plain()) - from);
+	}
 	return failed || r->found > 0 || r->rules_wrong ? CLI_FAILED : CLI_OK;
 }
 

@@ -7,11 +7,14 @@
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
+#ifdef HAVE_LZMA
+#include <lzma.h>
+#endif
 
 #include "common/err.h"
 
-enum { INPUT = 128 * 1024, MAGIC = 4, GZIP_WRAP = 16 };
-enum packing { UNKNOWN, PLAIN, GZIP, ZSTD };
+enum { INPUT = 128 * 1024, MAGIC = 6, GZIP_WRAP = 16, XZ_MEMORY = 128 * 1024 * 1024 };
+enum packing { UNKNOWN, PLAIN, GZIP, ZSTD, XZ };
 
 struct unpack {
 	int fd;
@@ -22,6 +25,9 @@ struct unpack {
 	size_t at, n; /* input not yet used: in[at, n) */
 	z_stream z;
 	ZSTD_DCtx *zstd;
+#ifdef HAVE_LZMA
+	lzma_stream xz;
+#endif
 	char in[INPUT];
 };
 
@@ -47,6 +53,9 @@ void unpack_free(struct unpack *u)
 		inflateEnd(&u->z);
 	}
 	ZSTD_freeDCtx(u->zstd);
+#ifdef HAVE_LZMA
+	lzma_end(&u->xz);
+#endif
 	close(u->fd);
 	free(u);
 }
@@ -90,10 +99,24 @@ static int fill(struct unpack *u)
 	return 0;
 }
 
+static int begin_xz(struct unpack *u)
+{
+#ifdef HAVE_LZMA
+	lzma_ret rc = lzma_stream_decoder(&u->xz, XZ_MEMORY, LZMA_CONCATENATED);
+
+	u->packing = XZ;
+	return rc == LZMA_OK ? 0 : UV_ENOMEM;
+#else
+	(void)u;
+	return UV_ENOTSUP; /* built without liblzma */
+#endif
+}
+
 static int find_out(struct unpack *u)
 {
 	static const char gzip[] = {'\x1f', '\x8b'};
 	static const char zstd[] = {'\x28', '\xb5', '\x2f', '\xfd'};
+	static const char xz[] = {'\xfd', '7', 'z', 'X', 'Z', '\0'};
 	int rc = 0;
 
 	while (rc == 0 && u->n < MAGIC && !u->ended) {
@@ -114,6 +137,8 @@ static int find_out(struct unpack *u)
 			return UV_ENOMEM;
 		}
 		u->packing = ZSTD;
+	} else if (u->n >= sizeof xz && memcmp(u->in, xz, sizeof xz) == 0) {
+		return begin_xz(u);
 	}
 	return 0;
 }
@@ -165,6 +190,43 @@ static int64_t unzstd_some(struct unpack *u, char *out, size_t n)
 	return (int64_t)to.pos;
 }
 
+static int64_t unxz_some(struct unpack *u, char *out, size_t n)
+{
+#ifdef HAVE_LZMA
+	lzma_ret rc;
+
+	u->xz.next_in = (const uint8_t *)u->in + u->at;
+	u->xz.avail_in = u->n - u->at;
+	u->xz.next_out = (uint8_t *)out;
+	u->xz.avail_out = n;
+	rc = lzma_code(&u->xz, u->ended ? LZMA_FINISH : LZMA_RUN);
+	u->at = u->n - u->xz.avail_in;
+	u->between = rc == LZMA_STREAM_END;
+	if (rc == LZMA_MEM_ERROR) {
+		return UV_ENOMEM;
+	}
+	if (rc != LZMA_OK && rc != LZMA_STREAM_END && rc != LZMA_BUF_ERROR) {
+		return rc == LZMA_MEMLIMIT_ERROR ? ERR_LIMIT : ERR_COMPRESS;
+	}
+	return (int64_t)(n - u->xz.avail_out);
+#else
+	(void)u, (void)out, (void)n;
+	return UV_ENOTSUP;
+#endif
+}
+
+static int64_t unpack_some(struct unpack *u, char *out, size_t n)
+{
+	switch (u->packing) {
+	case GZIP:
+		return inflate_some(u, out, n);
+	case ZSTD:
+		return unzstd_some(u, out, n);
+	default:
+		return unxz_some(u, out, n);
+	}
+}
+
 int64_t unpack_read(struct unpack *u, char *out, size_t n)
 {
 	int rc = u->packing == UNKNOWN ? find_out(u) : 0;
@@ -187,8 +249,7 @@ int64_t unpack_read(struct unpack *u, char *out, size_t n)
 		if (u->at == u->n && u->ended && u->between) {
 			return 0;
 		}
-		got = u->packing == GZIP ? inflate_some(u, out, n)
-					 : unzstd_some(u, out, n);
+		got = unpack_some(u, out, n);
 		if (got != 0) {
 			return got;
 		}

@@ -57,6 +57,8 @@ replay_file() { # FILE
 
 try excerpt read_file tests/corpus/sshd-attack.log
 try excerpt-replay replay_file tests/corpus/sshd-attack.log
+# The sums of a summary are those of parse, line by line.
+try excerpt-sums tests/integration/summary.py "$nightjar" --sums tests/corpus/sshd-attack.log
 if [ ! -d "$corpora" ]; then
 	skip corpora "no $corpora (NIGHTJAR_CORPORA names another place)"
 	exit 0
@@ -64,6 +66,7 @@ fi
 for file in "$corpora"/sshd/*.zst; do
 	name=${file##*/}
 	try "replay/${name%.log.zst}" replay_file "$file"
+	try "sums/${name%.log.zst}" tests/integration/summary.py "$nightjar" --sums "$file"
 done
 for folder in "$corpora"/*/; do
 	name=${folder%/}

@@ -54,6 +54,7 @@ fi
 # What becomes of a line, told.
 try explain tests/integration/explain.sh "$BUILD/cli/nightjar"
 try rules tests/integration/rules.sh "$BUILD/cli/nightjar"
+try summary tests/integration/summary.py "$BUILD/cli/nightjar"
 
 # An export of a journal, by systemd's own tools.
 try export tests/integration/export.sh "$BUILD/cli/nightjar"
