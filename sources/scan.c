@@ -440,6 +440,37 @@ void scan_check_name(struct file *f)
 	}
 }
 
+/* Whoever may write to a log may give its file any time: what was later than the look that
+ * saw it, by more than there is between two looks, was made up. */
+int64_t scan_good_mtime(const struct tail *t, const struct stream_state *st)
+{
+	int64_t looks_ns = 2 * (int64_t)t->poll_ms * 1000000;
+	bool witnessed = st->seen_ns <= 0 || st->mtime_ns <= st->seen_ns ||
+			 st->mtime_ns - st->seen_ns <= looks_ns;
+
+	return witnessed ? st->mtime_ns : st->seen_ns;
+}
+
+/* What is known from a time that has yet to come: the clock was set back while nobody
+ * looked, nobody can say when, and what was written since bears any time up to now. */
+void scan_note_set_back(struct tail *t)
+{
+	int64_t last_ns = t->looks_since_ns;
+
+	for (size_t i = 0; i < t->n_known; i++) {
+		const struct known *k = t->known[i];
+
+		if (k->st.path != NULL) {
+			last_ns = k->st.seen_ns > last_ns ? k->st.seen_ns : last_ns;
+			last_ns = k->good_mtime_ns > last_ns ? k->good_mtime_ns : last_ns;
+		}
+	}
+	if (last_ns > t->clock_wall_ns) {
+		t->set_back_from_ns = last_ns;
+		t->set_back_ns = t->begun_ns < t->clock_wall_ns ? t->begun_ns : INT64_MIN;
+	}
+}
+
 /* What is written after the wall clock was set back bears times from before that. */
 static void note_clock(struct tail *t)
 {

@@ -302,7 +302,7 @@ int tail_restore(struct tail *t, const struct stream_state *states, size_t n)
 			known_free(k);
 			return rc;
 		}
-		k->good_mtime_ns = k->st.mtime_ns;
+		k->good_mtime_ns = scan_good_mtime(t, &k->st);
 		k->news = k->st.path == NULL;
 		raise_position(&k->st);
 		known_put(t, k);
@@ -321,26 +321,6 @@ void tail_begun(struct tail *t, int64_t begun_ns)
 	t->begun_ns = begun_ns;
 }
 
-/* What is known from a time that has yet to come: the clock was set back while nobody
- * looked, nobody can say when, and what was written since bears any time up to now. */
-static void note_set_back(struct tail *t)
-{
-	int64_t last_ns = t->looks_since_ns;
-
-	for (size_t i = 0; i < t->n_known; i++) {
-		const struct stream_state *st = &t->known[i]->st;
-
-		if (st->path != NULL) {
-			last_ns = st->seen_ns > last_ns ? st->seen_ns : last_ns;
-			last_ns = st->mtime_ns > last_ns ? st->mtime_ns : last_ns;
-		}
-	}
-	if (last_ns > t->clock_wall_ns) {
-		t->set_back_from_ns = last_ns;
-		t->set_back_ns = t->begun_ns < t->clock_wall_ns ? t->begun_ns : INT64_MIN;
-	}
-}
-
 void tail_alone(struct tail *t)
 {
 	t->alone = true;
@@ -350,7 +330,7 @@ int tail_start(struct tail *t)
 {
 	t->started = true;
 	t->first_start = t->n_known == 0 && !t->table_lost;
-	note_set_back(t);
+	scan_note_set_back(t);
 	if (t->looks_since_ns == 0) {
 		/* Not since the first scan: what came before that may be rotated by then,
 		 * while the agent waits for what its collector knows. */

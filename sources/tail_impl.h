@@ -357,6 +357,10 @@ int scan_open(struct tail *t, const char *path, uint32_t source, bool in_glob,
 
 /* The name of an open file: f->gone. */
 void scan_check_name(struct file *f);
+/* When the file was written last, as far as the look that saw it can bear witness. */
+int64_t scan_good_mtime(const struct tail *t, const struct stream_state *st);
+/* At a start: whether the clock was set back since the last look. */
+void scan_note_set_back(struct tail *t);
 
 /* files.c */
 struct file *file_find(const struct tail *t, uint64_t dev, uint64_t ino);

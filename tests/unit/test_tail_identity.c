@@ -249,6 +249,40 @@ static void a_clock_that_is_set_back_before_the_start_hides_no_file(void **state
 	}
 }
 
+/* Whoever may write to a log may give its file any time.  What was rotated long ago, and is
+ * known to nobody any more, is not read for that; what is new is. */
+static void a_log_from_the_future_does_not_set_the_clock_back(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	b.k.begun_ns = world_wall_ns(&b.w) - 24 * hour_ns;
+	sink_start(&b.k);
+	world_append(&b.w, LOG, "07:00 one, and it is longer than all of the next file\n");
+	world_name_of(&b.w, LOG)->inode->mtime_ns = world_wall_ns(&b.w) + 1000 * hour_ns;
+	settle(&b, 3000);
+	sink_checkpoint(&b.k);
+	sink_crash(&b.k);
+	world_append(&b.w, LOG ".3", "forgotten\n");
+	world_name_of(&b.w, LOG ".3")->inode->mtime_ns = world_wall_ns(&b.w) - hour_ns;
+	later(&b);
+	world_rename(&b.w, LOG, LOG ".2");
+	world_append(&b.w, LOG, "07:01 two\n");
+	later(&b);
+	world_rename(&b.w, LOG, LOG ".1");
+	world_append(&b.w, LOG, "07:01 three\n");
+	sink_start(&b.k);
+	settle(&b, 5000);
+	assert_int_equal(count(&b, "07:00 one, and it is longer than all of the next file"), 1);
+	assert_int_equal(count(&b, "07:01 two"), 1);
+	assert_int_equal(count(&b, "07:01 three"), 1);
+	assert_int_equal(count(&b, "forgotten"), 0);
+	assert_int_equal(b.k.forks, 0);
+	assert_int_equal(b.k.gaps, 0);
+	bench_fini(&b);
+}
+
 /* The copy is all that there is of the log by then, and no table knows it. */
 static void a_lost_table_and_a_clock_set_back_lose_no_copied_log(void **state)
 {
@@ -824,6 +858,8 @@ int main(void)
 		cmocka_unit_test(a_clock_that_is_set_back_hides_no_file),
 		cmocka_unit_test(
 			a_clock_that_is_set_back_before_the_start_hides_no_file),
+		cmocka_unit_test(
+			a_log_from_the_future_does_not_set_the_clock_back),
 		cmocka_unit_test(
 			a_lost_table_and_a_clock_set_back_lose_no_copied_log),
 		cmocka_unit_test(
