@@ -194,6 +194,7 @@ int store_segment_load(struct store *s, struct device *d,
 		 * be read nobody would look. */
 		g->name.part = r.name.part + 1;
 		g->bytes = 0;
+		g->ended = false;
 	}
 	g->durable_bytes = g->bytes;
 	segment_reader_close(&r);
@@ -402,6 +403,7 @@ int store_segment_continue(struct store *s, struct segment *g)
 	/* What an earlier attempt wrote is written anew, not synced again. */
 	store_close_file(s, g);
 	g->bytes = 0;
+	g->ended = false;
 	return open_file(s, g);
 }
 

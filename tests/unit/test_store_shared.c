@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "collector/collector.h"
 #include "collector/opened.h"
 #include "collector/share.h"
 #include "collector/store_lock.h"
@@ -579,7 +580,9 @@ static void a_device_that_goes_during_a_repair_does_not_stop_it(void **state)
 	assert_held_once(70);
 }
 
-/* Turns a bit in the head of each second file of a segment. */
+static unsigned damaged_part;
+
+/* Turns a bit in the head of such a file of a segment. */
 static int on_part(void *arg, const char *name, bool is_dir)
 {
 	const char *dir = arg;
@@ -587,7 +590,7 @@ static int on_part(void *arg, const char *name, bool is_dir)
 	char path[STORE_PATH], byte;
 	int fd;
 
-	if (is_dir || !segment_name_parse(&n, name) || n.part == 0) {
+	if (is_dir || !segment_name_parse(&n, name) || n.part != damaged_part) {
 		return 0;
 	}
 	segment_path(path, dir, &n);
@@ -615,13 +618,30 @@ static int damage_parts(void *arg, const char *name, bool is_dir)
 	return sys_list(s->sys, dir, on_part, dir);
 }
 
+/* All of it is there once, although a bit turns in the head of that part. */
+static void assert_whole_without(unsigned part, uint64_t w)
+{
+	struct talk t;
+	struct store s = {.sys = sys_plain()};
+	char devices[160];
+
+	damaged_part = part;
+	snprintf(s.dir, sizeof s.dir, "%s", a.options.store_dir);
+	memcpy(s.member, "a", 2);
+	snprintf(devices, sizeof devices, "%s/devices", a.options.store_dir);
+	assert_int_equal(sys_list(sys_plain(), devices, damage_parts, &s), 1);
+	assert_true(dial(&t, &b));
+	assert_int_equal(t.w, w);
+	hang_up(&t);
+	assert_places(&s, w);
+	store_fini(&s, true);
+}
+
 /* What could not be synced comes again in another segment, and then the file that voids it
  * is damaged. */
 static void what_a_failed_sync_left_does_not_count_again(void **state)
 {
 	struct talk t;
-	struct store s = {.sys = sys_plain()};
-	char devices[160];
 
 	(void)state;
 	start_both();
@@ -633,15 +653,70 @@ static void what_a_failed_sync_left_does_not_count_again(void **state)
 	sick = NULL;
 	bench_run(&a, 60000);
 	visit(&a, 0, 50);
-	snprintf(s.dir, sizeof s.dir, "%s", a.options.store_dir);
-	memcpy(s.member, "a", 2);
-	snprintf(devices, sizeof devices, "%s/devices", a.options.store_dir);
-	assert_int_equal(sys_list(sys_plain(), devices, damage_parts, &s), 1);
-	assert_true(dial(&t, &b));
-	assert_int_equal(t.w, 50);
-	hang_up(&t);
-	assert_places(&s, 50);
-	store_fini(&s, true);
+	assert_whole_without(1, 50);
+}
+
+/* The head that closes the segment, as the device would have sent it. */
+static void close_segments(struct store *s)
+{
+	for (size_t i = 0; i < s->room_devices; i++) {
+		struct device *d = s->devices[i];
+		struct segment *g = d != NULL ? d->segments : NULL;
+
+		for (; g != NULL; g = g->next) {
+			struct head h = {.segment = g->name.id, .index = g->index,
+					 .hash = g->hash, .state = HEAD_CLOSED};
+
+			assert_int_equal(store_head(s, d, g, &h, SLICE_LIT("signed")), 0);
+			assert_true(g->ended);
+		}
+	}
+}
+
+/* Batch 1 of the segment, the first of which is stored, while nothing can be synced. */
+static void send_in_vain(struct talk *t, struct bench_segment *g, struct hash32 after,
+			 bool closes)
+{
+	sick = &a;
+	bench_announce(t->link, g, 0, after);
+	bench_send_batch(t->link, g, 1);
+	if (closes) {
+		close_segments(&a.c->store);
+	}
+	bench_run(&a, 50);
+	hear_acks(t);
+	assert_int_equal(t->acked, 10);
+	hang_up(t);
+	sick = NULL;
+	bench_run(&a, 60000);
+}
+
+/* A file in which a closing head stands is left as it is; the one after it has none. */
+static void what_a_second_failed_sync_left_does_not_count_either(void **state)
+{
+	struct bench_segment g;
+	struct hash32 after;
+	struct talk t;
+
+	(void)state;
+	start_both();
+	assert_true(dial(&t, &a));
+	bench_segment_new(&a, &g, t.link, &t.key, LANE_FILE, ++number);
+	bench_announce(t.link, &g, -1, sealer_hash(g.sealer));
+	bench_seal(&g, 's', 0, 10, 0);
+	after = sealer_hash(g.sealer);
+	bench_seal(&g, 's', 10, 20, 0);
+	bench_send_batch(t.link, &g, 0);
+	bench_run(&a, 50);
+	hear_acks(&t);
+	assert_int_equal(t.acked, 10);
+	send_in_vain(&t, &g, after, true);
+	assert_true(dial(&t, &a));
+	assert_int_equal(t.w, 10);
+	send_in_vain(&t, &g, after, false);
+	bench_segment_free(&g);
+	visit(&a, 10, 50);
+	assert_whole_without(2, 50);
 }
 
 static void a_store_becomes_shared_with_all_that_it_holds(void **state)
@@ -1314,6 +1389,7 @@ int main(void)
 		T(who_lost_a_device_says_so_and_acknowledges_nothing),
 		T(a_device_that_goes_during_a_repair_does_not_stop_it),
 		T(what_a_failed_sync_left_does_not_count_again),
+		T(what_a_second_failed_sync_left_does_not_count_either),
 		T(a_store_becomes_shared_with_all_that_it_holds),
 		T(names_and_stores_are_locked),
 		T(who_waits_for_a_take_over_is_told_so_until_it_ends),
