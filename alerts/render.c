@@ -169,6 +169,9 @@ static void add_alert(struct json *j, const struct alert *a,
 	json_time(j, "first", f->first_ns);
 	json_time(j, "last", f->last_ns);
 	json_u64(j, "count", f->count);
+	if (f->usual != NULL) {
+		json_cstr(j, "usual", f->usual);
+	}
 	json_u64(j, "suppressed", a->suppressed);
 	if (device.n > 0) {
 		json_string(j, "device", device);

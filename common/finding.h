@@ -32,6 +32,8 @@ struct finding_place {
 	uint64_t start;
 };
 
+enum { FINDING_NOTE = 96 }; /* bytes of a note, with its NUL */
+
 struct finding {
 	enum finding_state state;
 	const char *rule_id;      /* Sigma id (UUID text) */
@@ -49,6 +51,7 @@ struct finding {
 	bool open;                 /* updates and an end will follow */
 	bool single;               /* about one line: the line is part of what
 				    * identifies it */
+	const char *usual;         /* what was usual, of a rule that learns that; or NULL */
 	uint64_t count;            /* attempts (events) counted so far */
 	const struct record *record; /* the line that made it true, or NULL */
 	/* Earlier lines kept as evidence, oldest first (redacted text). */

@@ -403,6 +403,10 @@ static const struct option agent_options[] = {
 	{"detectors.first_seen_max",
 	 NUMBER(S, detectors.first_seen_max, 64, 16777216), "65536", LIVE,
 	 "Values remembered by rules that watch for new ones."},
+	{"detectors.baselines_max",
+	 NUMBER(S, detectors.baselines_max, 16, 2048), "1024", LIVE,
+	 "Groups (a program, a user ...) for which rules learn what is usual, all "
+	 "together; beyond, the one not heard of for longest is forgotten."},
 
 	{"alerts.min_severity", WORD(S, alerts.min_severity), "low", LIVE,
 	 "What is found below this severity raises no alert.",

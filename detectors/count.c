@@ -215,10 +215,12 @@ static bool finish(struct detect *d, const struct occurrence *o, const struct ru
 		e = engine_begin(d, o->rule, o->group, o->values);
 	}
 	if (e == NULL) {
-		struct lone l = {o->rule, p->first_ms, p->last_ms, p->base + p->after,
-				 o->group->evidence, o->values};
+		struct telling t = {.rule = o->rule, .since_ms = p->first_ms,
+				    .first_ms = p->first_ms, .last_ms = p->last_ms,
+				    .count = p->base + p->after,
+				    .evidence = o->group->evidence, .values = o->values};
 
-		engine_tell_lone(d, &l);
+		engine_tell_as(d, &t);
 		return false;
 	}
 	e->since_ms = fresh ? p->first_ms : e->since_ms;

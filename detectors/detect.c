@@ -15,6 +15,7 @@ enum {
 	SEEN = 131072,
 	EPISODES = 4096,
 	RING_BYTES = 256 * 1024,
+	BASELINES = 1024,
 	FILE_MAX = 4 * 1024 * 1024, /* of one rule file */
 	FILES_MAX = 10000,
 	FOLDERS_DEEP = 8,
@@ -56,6 +57,8 @@ static void set_options(struct detect *d, const struct detectors_options *o)
 		      1000000;
 	windows_init(&d->windows, number_or(o->groups_max, GROUPS), EPISODES);
 	seen_init(&d->seen, number_or(o->first_seen_max, SEEN));
+	d->learned_max = number_or(o->baselines_max, BASELINES);
+	d->learned_max = d->learned_max < EPISODES / 2 ? d->learned_max : EPISODES / 2;
 }
 
 int detect_new(struct detect **out, const struct detectors_options *options,
@@ -390,6 +393,7 @@ void detect_stats(const struct detect *d, struct detect_stats *out)
 	out->groups = d->windows.n;
 	out->seen = d->seen.n;
 	out->episodes = d->windows.n_episodes;
+	out->baselines = d->windows.n_learned;
 	out->watermark_ns = d->newest_ms == TIME_NONE
 				    ? TIME_NONE
 				    : engine_watermark(d) * 1000000;

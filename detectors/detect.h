@@ -85,7 +85,7 @@ struct detect_rule {
 	const char *id, *title, *file;
 	unsigned line;
 	enum severity severity;
-	const char *kind;   /* "rule", "event_count", ... */
+	const char *kind;   /* "rule", "silence", "rate", "event_count", ... */
 	bool active;        /* judges lines: not disabled, replaced or unresolved */
 	bool alerts;        /* tells by itself; false: only a correlation counts it */
 	const char *tried;  /* what it is tried on: "every line", "sshd", ...; "" when it
@@ -129,7 +129,7 @@ struct detect_stats {
 	uint64_t forgotten;  /* values pushed out of the full first-seen table */
 	uint64_t re_limits;  /* expressions that ran into their match limit */
 	uint32_t rules;      /* active */
-	uint32_t groups, seen, episodes; /* in the tables now */
+	uint32_t groups, seen, episodes, baselines; /* in the tables now */
 	int64_t watermark_ns; /* TIME_NONE before the first record */
 };
 

@@ -3,7 +3,7 @@
  * detect.c loads rules; resolve.c and compile.c make them ready; judge.c takes
  * records in and hands findings out; keyed.c hashes; correlate.c brings events to the correlations,
  * which count.c and temporal.c judge; order.c keeps those that must wait for their
- * turn; silence.c hears what does not come; state.c saves.
+ * turn; silence.c and rate.c watch for what does not come, or too often; state.c saves.
  */
 #ifndef DETECTORS_ENGINE_H
 #define DETECTORS_ENGINE_H
@@ -77,6 +77,7 @@ struct detect {
 	struct measure measure;
 	struct ring ring;
 	size_t ring_bytes;
+	uint32_t learned_max; /* groups that learn what is usual */
 	int32_t (*zone_offset)(const void *zone, int64_t unix_s); /* NULL: UTC */
 	const void *zone;
 	int64_t newest_ms; /* greatest event time believed, or TIME_NONE */
@@ -251,15 +252,19 @@ struct episode *engine_begin(struct detect *d, const struct rule *r,
 /* Hands the state of an episode to the caller. */
 void engine_tell(struct detect *d, struct episode *e, enum finding_state state,
 		 const struct record *record);
-/* An alert without an episode, since there are too many: told once. */
-struct lone {
+/* An alert that no episode describes: there are too many, or what is told is a part of what
+ * one watches. */
+struct telling {
 	const struct rule *rule;
-	int64_t first_ms, last_ms;
+	enum finding_state state;
+	bool open;
+	int64_t since_ms, first_ms, last_ms;
 	uint64_t count;
-	uint64_t evidence;
+	uint64_t evidence; /* chain in the ring */
 	const struct slice *values;
+	const char *usual; /* what it stands against, or NULL */
 };
-void engine_tell_lone(struct detect *d, const struct lone *l);
+void engine_tell_as(struct detect *d, const struct telling *t);
 
 /* One event at d->t_ms of what a correlation names. */
 struct occurrence {
@@ -315,12 +320,41 @@ void episode_update(struct detect *d, struct episode *e);
 /* A late line showed it to be part of an earlier one: ends with the count 0. */
 void episode_join(struct detect *d, struct episode *e);
 
-/* silence.c: a line of a rule with nightjar.silence; its deadline has come (finished: the log
- * is at its end); the first line of all has come. */
+/* ---- rules that watch their groups ---- */
+
+#define PAUSE_NEVER (INT64_C(1) << 49) /* later than any watermark but that of a finished log */
+#define PAUSE_MOST INT64_C(400000000000)
+#define RATE_MOST (1 << 28) /* events that are counted in an hour */
+
+/* watch.c: the line at hand matches such a rule; the deadline of an episode has come
+ * (finished: the log is at its end); the first line of all has come. */
+void watch_event(struct detect *d, const struct rule *r);
+void watch_due(struct detect *d, struct episode *e, int64_t now_ms, bool finished);
+void watch_begin(struct detect *d);
+/* Whether what was restored is what such an episode can be. */
+bool watch_fits(const struct detect *d, const struct episode *e);
+/* The group of these values, and the episode that watches it.  NULL: no memory. */
+struct episode *engine_watched(struct detect *d, const struct rule *r,
+			       const struct slice *values, struct group **g);
+/* An episode that watches the group from d->t_ms on. */
+struct episode *engine_watch(struct detect *d, const struct rule *r, struct group *g,
+			     const struct slice *values);
+
+/* silence.c and rate.c: the same for one kind; drop: has no room any more. */
+struct episode *silence_watch(struct detect *d, const struct rule *r, struct group *g,
+			      const struct slice *values);
 void silence_event(struct detect *d, const struct rule *r);
 void silence_due(struct detect *d, struct episode *e, int64_t now_ms, bool finished);
-void silence_begin(struct detect *d);
+void silence_drop(struct detect *d, struct episode *e);
+struct episode *rate_watch(struct detect *d, const struct rule *r, struct group *g,
+			   const struct slice *values);
+void rate_event(struct detect *d, const struct rule *r);
+void rate_due(struct detect *d, struct episode *e, int64_t now_ms, bool finished);
+void rate_drop(struct detect *d, struct episode *e);
+bool rate_fits(const struct detect *d, const struct episode *e);
 
+/* Minutes since Monday, 00:00, by the device's clock on the wall. */
+unsigned engine_minute_of_week(const struct detect *d, int64_t ms);
 /* schedule.c: whether the rule holds at d->t_ms. */
 bool schedule_holds(const struct detect *d, const struct rule *r);
 

@@ -4,8 +4,7 @@
 
 /* The section `nightjar`: what Sigma lacks (docs/rules.md). */
 
-static bool read_span(const struct doc_node *n, int64_t *ms,
-		      const struct complain *c)
+bool rule_span(const struct doc_node *n, int64_t *ms, const struct complain *c)
 {
 	if (n == NULL) {
 		return true;
@@ -57,17 +56,17 @@ static bool read_first_seen(struct rule *r, const struct doc_node *n,
 	f->learning_ms = INT64_C(7) * 86400000;
 	f->forget_ms = INT64_C(90) * 86400000;
 	f->on = true;
-	return read_span(doc_find(n, "learning"), &f->learning_ms, c) &&
-	       read_span(doc_find(n, "forget"), &f->forget_ms, c);
+	return rule_span(doc_find(n, "learning"), &f->learning_ms, c) &&
+	       rule_span(doc_find(n, "forget"), &f->forget_ms, c);
 }
 
 static bool read_weight(struct rule *r, const struct doc_node *n,
 			const struct complain *c)
 {
-	if (r->type != CORRELATION_EVENT_COUNT || n->kind != DOC_SCALAR ||
-	    !slice_eq(n->text, SLICE_LIT("attempts"))) {
+	if ((r->type != CORRELATION_EVENT_COUNT && r->rate.cells == 0) ||
+	    n->kind != DOC_SCALAR || !slice_eq(n->text, SLICE_LIT("attempts"))) {
 		complain(c, n->mark, "weight is \"attempts\", and only for "
-			 "event_count");
+			 "event_count and rate");
 		return false;
 	}
 	r->weigh_attempts = true;
@@ -87,25 +86,6 @@ static bool read_plain_group(struct rule *r, const struct doc_node *n,
 	got = rule_fields(n, r->group, c);
 	r->n_group = got < 0 ? 0 : (uint8_t)got;
 	return got > 0;
-}
-
-static bool read_silence(struct rule *r, const struct doc_node *n, const struct complain *c)
-{
-	if (r->type != CORRELATION_NONE || r->first_seen.on) {
-		complain(c, n->key_mark, "silence belongs to a detection without first_seen");
-		return false;
-	}
-	if (!read_span(n, &r->silence_ms, c)) {
-		return false;
-	}
-	if (r->silence_ms == 0) {
-		complain(c, n->mark, "silence must be longer than nothing");
-		return false;
-	}
-	for (unsigned i = 0; i < r->n_group; i++) {
-		r->group_names[i] = slice_str(rule_field_name(r->group[i]));
-	}
-	return true;
 }
 
 /* ---- schedule ---- */
@@ -226,22 +206,24 @@ int extension_read(struct ruleset *set, struct rule *r,
 		   const struct doc_node *n, const struct complain *c)
 {
 	static const char *const keys[] = {"first_seen", "cooldown", "weight",
-					   "group-by", "silence", "schedule",
+					   "group-by", "silence", "schedule", "rate",
 					   "examples", "reason", NULL};
 	const struct doc_node *first = doc_find(n, "first_seen");
 	const struct doc_node *weight = doc_find(n, "weight");
 	const struct doc_node *group = doc_find(n, "group-by");
 	const struct doc_node *silence = doc_find(n, "silence");
+	const struct doc_node *rate = doc_find(n, "rate");
 	const struct doc_node *schedule = doc_find(n, "schedule");
 	int64_t cooldown_ms = 0;
 
 	(void)set;
 	if (!rule_known_keys(n, keys, c) ||
-	    !read_span(doc_find(n, "cooldown"), &cooldown_ms, c) ||
+	    !rule_span(doc_find(n, "cooldown"), &cooldown_ms, c) ||
 	    (first != NULL && !read_first_seen(r, first, c)) ||
-	    (weight != NULL && !read_weight(r, weight, c)) ||
 	    (group != NULL && !read_plain_group(r, group, c)) ||
-	    (silence != NULL && !read_silence(r, silence, c)) ||
+	    (silence != NULL && !silence_read(r, silence, c)) ||
+	    (rate != NULL && !rate_read(r, rate, c)) ||
+	    (weight != NULL && !read_weight(r, weight, c)) ||
 	    (schedule != NULL && !read_schedule(r, schedule, c))) {
 		return ERR_MALFORMED;
 	}

@@ -129,30 +129,32 @@ void engine_tell(struct detect *d, struct episode *e, enum finding_state state,
 	hand_out(d, e->rule, &f);
 }
 
-void engine_tell_lone(struct detect *d, const struct lone *l)
+void engine_tell_as(struct detect *d, const struct telling *t)
 {
 	struct slice evidence[LIMIT_EVIDENCE_LINES];
 	struct finding_place masked[LIMIT_EVIDENCE_LINES];
 	struct finding_field group[RULE_GROUP_BY];
 	struct finding f = {
-		.state = FINDING_NEW,
+		.state = t->state,
 		.group = group,
-		.first_ns = l->first_ms * 1000000,
-		.last_ns = l->last_ms * 1000000,
-		.since_ns = l->first_ms * 1000000,
-		.count = l->count,
-		.record = d->record,
+		.first_ns = t->first_ms * 1000000,
+		.last_ns = t->last_ms * 1000000,
+		.since_ns = t->since_ms * 1000000,
+		.usual = t->usual,
+		.count = t->count,
+		.open = t->open,
+		.record = t->state == FINDING_END ? NULL : d->record,
 		.evidence = evidence,
 		.masked = masked,
 	};
 
-	if (!l->rule->alerts) {
+	if (!t->rule->alerts) {
 		return;
 	}
-	f.n_group = name_group(l->rule, l->values, l->rule->n_group, group);
-	f.n_evidence = ring_lines(&d->ring, l->evidence, d->line_at, evidence);
-	f.n_masked = ring_places(&d->ring, l->evidence, masked);
-	hand_out(d, l->rule, &f);
+	f.n_group = name_group(t->rule, t->values, t->rule->n_group, group);
+	f.n_evidence = ring_lines(&d->ring, t->evidence, d->line_at, evidence);
+	f.n_masked = ring_places(&d->ring, t->evidence, masked);
+	hand_out(d, t->rule, &f);
 }
 
 /* A plain rule tells about one line.  Its group, unless the rule says otherwise,
@@ -391,8 +393,8 @@ static void end_silent(struct detect *d, bool finished)
 	while ((e = episode_first(&d->windows)) != NULL && e->deadline_ms <= now) {
 		int64_t really = episode_deadline(e);
 
-		if (e->rule->silence_ms > 0) {
-			silence_due(d, e, now, finished);
+		if (rule_watches(e->rule)) {
+			watch_due(d, e, now, finished);
 		} else if (really > now) {
 			episode_defer(&d->windows, e, really);
 		} else {
@@ -439,7 +441,7 @@ void detect_record(struct detect *d, const struct record *r, detect_cb cb,
 		d->newest_ms = d->t_ms;
 		d->record = NULL;
 		if (first) {
-			silence_begin(d);
+			watch_begin(d);
 		}
 		order_release(d, engine_watermark(d));
 		if (d->windows.n_episodes > 0) {
@@ -461,8 +463,8 @@ void detect_record(struct detect *d, const struct record *r, detect_cb cb,
 		    (rule->first_seen.on && !is_new(d, rule))) {
 			continue;
 		}
-		if (rule->silence_ms > 0) {
-			silence_event(d, rule);
+		if (rule_watches(rule)) {
+			watch_event(d, rule);
 			continue;
 		}
 		if (rule->alerts) {

@@ -17,7 +17,7 @@ static const char *kind_of(const struct rule *r)
 		[CORRELATION_TEMPORAL_ORDERED] = "temporal_ordered",
 	};
 
-	return kinds[r->type];
+	return r->rate.cells > 0 ? "rate" : r->silence_ms > 0 ? "silence" : kinds[r->type];
 }
 
 /* The first value of the dispatch that leads to the rule, and "..." when there are

@@ -18,6 +18,7 @@ struct detectors_options {
 	uint64_t ahead_ms;       /* a stamp further ahead than this moves nothing */
 	uint64_t groups_max;     /* exact counters, all rules together */
 	uint64_t first_seen_max; /* values remembered, all rules together */
+	uint64_t baselines_max;  /* groups that learn what is usual, all rules together */
 };
 
 #endif

@@ -68,6 +68,11 @@ static bool resolve(struct detect *d, struct rule *r, const struct complain *c)
 				 ref->name.p);
 			return false;
 		}
+		if (rule_watches(ref->rule)) {
+			complain(&at, ref->mark, "\"%s\" watches for silence or a rate: it has no "
+				 "events that could be counted", ref->name.p);
+			return false;
+		}
 	}
 	return true;
 }
@@ -156,6 +161,24 @@ static uint64_t mix(uint64_t h, uint64_t v)
 	return siphash(key, both, sizeof both);
 }
 
+static uint64_t salt_of_watch(const struct rule *r, uint64_t h)
+{
+	const struct usual_pause *u = &r->usual_pause;
+	const struct rate *rate = &r->rate;
+	const int64_t learned[] = {u->days, u->percentile, u->factor, u->least_ms,
+				   u->learning_ms, rate->cells, rate->above, rate->below,
+				   (int64_t)rate->minimum, rate->learning_ms, rate->forget_ms};
+
+	h = mix(h, (uint64_t)r->silence_ms);
+	for (unsigned i = 0; rule_watches(r) && i < r->n_group; i++) {
+		h = mix(h, 3000u + r->group[i]);
+	}
+	for (unsigned i = 0; (u->days > 0 || rate->cells > 0) && i < 11; i++) {
+		h = mix(h, (uint64_t)learned[i]);
+	}
+	return h;
+}
+
 /* What a window means: when any of it changes, saved windows are worth nothing. */
 static void set_salt(struct rule *r)
 {
@@ -184,11 +207,7 @@ static void set_salt(struct rule *r)
 	for (unsigned i = 0; i < r->first_seen.n_per; i++) {
 		h = mix(h, 1000u + r->first_seen.per[i]);
 	}
-	h = mix(h, (uint64_t)r->silence_ms);
-	for (unsigned i = 0; r->silence_ms > 0 && i < r->n_group; i++) {
-		h = mix(h, 3000u + r->group[i]);
-	}
-	r->salt = h;
+	r->salt = salt_of_watch(r, h);
 }
 
 int engine_resolve(struct detect *d, const struct complain *c)

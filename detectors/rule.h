@@ -72,6 +72,23 @@ struct schedule {
 	} spans[SCHEDULE_SPANS];
 };
 
+/* nightjar.rate: tells of an hour with many more events than usual, or many fewer.  Factors
+ * are in thousandths; 0: not asked for. */
+struct rate {
+	uint8_t cells; /* averages of a group: 1, 24 or 168; 0: no such rule */
+	int64_t above, below;
+	uint64_t minimum;
+	int64_t learning_ms, forget_ms;
+};
+
+/* nightjar.silence whose length is learned. */
+struct usual_pause {
+	uint8_t days; /* whose longest pauses are remembered; 0: the length is given */
+	uint8_t percentile;
+	int64_t factor; /* thousandths */
+	int64_t least_ms, most_ms, learning_ms;
+};
+
 enum correlation_type {
 	CORRELATION_NONE, /* a plain rule */
 	CORRELATION_EVENT_COUNT,
@@ -138,7 +155,11 @@ struct rule {
 	uint64_t hit;
 	struct first_seen first_seen;
 	struct schedule schedule;
-	int64_t silence_ms; /* nightjar.silence: tells when nothing matches for so long; 0: no */
+	/* nightjar.silence: tells when nothing matches for so long, or at most so long when
+	 * it is learned; 0: no. */
+	int64_t silence_ms;
+	struct usual_pause usual_pause;
+	struct rate rate;
 	uint8_t group[RULE_GROUP_BY]; /* fields shown and counted by */
 	struct slice group_names[RULE_GROUP_BY];
 	uint8_t n_group;
@@ -161,6 +182,12 @@ struct rule {
 	struct listener *listeners;
 	struct rule *next;
 };
+
+/* Whether it watches its groups, instead of telling of lines. */
+static inline bool rule_watches(const struct rule *r)
+{
+	return r->silence_ms > 0 || r->rate.cells > 0;
+}
 
 struct filter_name {
 	struct slice text; /* NUL behind it */
@@ -261,6 +288,12 @@ int correlation_read(struct ruleset *set, struct rule *r,
 		     const struct doc_node *n, const struct complain *complain);
 int extension_read(struct ruleset *set, struct rule *r,
 		   const struct doc_node *n, const struct complain *complain);
+
+/* watching.c: nightjar.silence and nightjar.rate; false after complaining. */
+bool silence_read(struct rule *r, const struct doc_node *n, const struct complain *c);
+bool rate_read(struct rule *r, const struct doc_node *n, const struct complain *c);
+/* "7d", or "0"; NULL leaves *ms as it is.  false after complaining. */
+bool rule_span(const struct doc_node *n, int64_t *ms, const struct complain *c);
 
 /* Complains of keys of the mapping that are not in the list. */
 bool rule_known_keys(const struct doc_node *n, const char *const *keys,

@@ -2,22 +2,33 @@
 
 /* nightjar.schedule: the hours of the week in which a rule holds. */
 
-/* Minutes since Monday, 00:00, of the device's clock on the wall. */
-static unsigned minute_of_week(const struct detect *d, const struct rule *r)
+static int64_t seconds_of(int64_t ms)
 {
-	int64_t s = d->t_ms / 1000 - (d->t_ms % 1000 < 0), week;
+	return ms / 1000 - (ms % 1000 < 0);
+}
 
-	s += r->schedule.fixed ? r->schedule.offset_s
-	     : d->zone_offset == NULL ? 0 : d->zone_offset(d->zone, s);
+static unsigned minute_of_week(int64_t wall_s)
+{
+	int64_t week;
+
 	/* 1970 began on a Thursday. */
-	week = (s / 60 + 3 * 1440) % (7 * 1440);
+	week = (wall_s / 60 + 3 * 1440) % (7 * 1440);
 	return (unsigned)(week < 0 ? week + 7 * 1440 : week);
+}
+
+unsigned engine_minute_of_week(const struct detect *d, int64_t ms)
+{
+	int64_t s = seconds_of(ms);
+
+	return minute_of_week(s + (d->zone_offset == NULL ? 0 : d->zone_offset(d->zone, s)));
 }
 
 bool schedule_holds(const struct detect *d, const struct rule *r)
 {
 	const struct schedule *s = &r->schedule;
-	unsigned at = minute_of_week(d, r), day = at / 1440, minute = at % 1440;
+	unsigned at = s->fixed ? minute_of_week(seconds_of(d->t_ms) + s->offset_s)
+			       : engine_minute_of_week(d, d->t_ms);
+	unsigned day = at / 1440, minute = at % 1440;
 	bool in = false;
 
 	for (unsigned i = 0; i < s->n && !in; i++) {

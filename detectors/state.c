@@ -2,7 +2,7 @@
 
 #include "common/err.h"
 #include "common/reader.h"
-#include "detectors/engine.h"
+#include "detectors/baseline.h"
 
 /* The saved state, all numbers big-endian or LEB128, times in milliseconds as
  * zigzag varints:
@@ -20,10 +20,18 @@
  *             u64 hash, time, varint weight, u64 value, u8 late, varint number, varint
  *             line in the ring, blob of the group's values
  *   seen:     varint n, each: u64 hash, u32 first, u32 last (Unix time)
+ *   sections, from version 4 on: varint n, each: u8 which, and a blob.  One that is not known
+ *             is passed over.
+ *     1, what was learned (baseline.c): varint n, each: u64 hash of its group, day, limit,
+ *             varint cells, each a varint
  *
  * Windows of rules that have changed are known by their salt: their episodes are
  * dropped, their groups are never asked for again and go when they are over. */
-enum { STATE_VERSION = 3, EPISODE_TIMES = 7 };
+enum { STATE_VERSION = 4, STATE_VERSION_BEFORE = 3, EPISODE_TIMES = 7,
+       SECTION_BYTES = 16 * 1024 * 1024 };
+
+/* What has come since: never renumbered. */
+enum section { SECTION_BASELINES = 1 };
 
 static int put(struct buf *out, int64_t v)
 {
@@ -162,6 +170,27 @@ static int save_seen(const struct seen *s, struct buf *out)
 	return rc;
 }
 
+static int put_section(struct buf *out, enum section which, const struct buf *content)
+{
+	int rc = buf_add_u8(out, (uint8_t)which);
+
+	rc = rc == 0 ? buf_add_varint(out, content->n) : rc;
+	return rc == 0 ? buf_add_slice(out, buf_slice(content)) : rc;
+}
+
+static int save_sections(const struct detect *d, struct buf *out)
+{
+	struct buf section;
+	int rc;
+
+	buf_init(&section, SECTION_BYTES);
+	rc = baselines_save(&d->windows, &section);
+	rc = rc == 0 ? buf_add_varint(out, 1) : rc;
+	rc = rc == 0 ? put_section(out, SECTION_BASELINES, &section) : rc;
+	buf_fini(&section);
+	return rc;
+}
+
 int detect_save(const struct detect *d, struct buf *out)
 {
 	int rc = buf_add_u8(out, STATE_VERSION);
@@ -172,7 +201,8 @@ int detect_save(const struct detect *d, struct buf *out)
 	rc = rc == 0 ? save_ring(&d->ring, out) : rc;
 	rc = rc == 0 ? save_windows(&d->windows, out) : rc;
 	rc = rc == 0 ? save_waiting(&d->order, out) : rc;
-	return rc == 0 ? save_seen(&d->seen, out) : rc;
+	rc = rc == 0 ? save_seen(&d->seen, out) : rc;
+	return rc == 0 ? save_sections(d, out) : rc;
 }
 
 /* ---- restoring ---- */
@@ -238,7 +268,7 @@ static const struct rule *rule_of(const struct detect *d, uint64_t salt)
 		}
 	}
 	for (const struct rule *r = d->set.first; r != NULL; r = r->next) {
-		if (r->silence_ms > 0 && !r->off && r->salt == salt) {
+		if (rule_watches(r) && !r->off && r->salt == salt) {
 			return r;
 		}
 	}
@@ -385,13 +415,30 @@ static int restore_seen(struct seen *s, struct reader *r)
 	return 0;
 }
 
+static int restore_sections(struct detect *d, struct reader *r)
+{
+	uint64_t n = reader_varint(r);
+	int rc = 0;
+
+	for (uint64_t i = 0; rc == 0 && i < n; i++) {
+		uint8_t which = reader_u8(r);
+		struct slice content = reader_blob(r, SECTION_BYTES);
+
+		rc = reader_ok(r) ? 0 : ERR_MALFORMED;
+		if (rc == 0 && which == SECTION_BASELINES) {
+			rc = baselines_restore(d, content);
+		}
+	}
+	return rc;
+}
+
 static int restore(struct detect *d, struct reader *r)
 {
 	uint8_t version = reader_u8(r), known;
 	uint64_t n;
 	int rc;
 
-	if (version != STATE_VERSION) {
+	if (version != STATE_VERSION && version != STATE_VERSION_BEFORE) {
 		return reader_ok(r) ? ERR_VERSION : ERR_MALFORMED;
 	}
 	reader_copy(r, d->key, sizeof d->key);
@@ -416,6 +463,12 @@ static int restore(struct detect *d, struct reader *r)
 	n = reader_varint(r);
 	for (uint64_t i = 0; rc == 0 && i < n; i++) {
 		rc = restore_seen(&d->seen, r);
+	}
+	if (rc == 0 && version >= STATE_VERSION) {
+		rc = restore_sections(d, r);
+	}
+	if (rc == 0) {
+		baselines_complete(d);
 	}
 	return rc == 0 && !reader_done(r) ? ERR_MALFORMED : rc;
 }

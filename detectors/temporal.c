@@ -148,9 +148,11 @@ static void complete(struct detect *d, const struct occurrence *o, int64_t t,
 	}
 	e = engine_begin(d, o->rule, o->group, o->values);
 	if (e == NULL) {
-		struct lone l = {o->rule, start, t, 1, o->group->evidence, o->values};
+		struct telling lone = {.rule = o->rule, .since_ms = start, .first_ms = start,
+				       .last_ms = t, .count = 1,
+				       .evidence = o->group->evidence, .values = o->values};
 
-		engine_tell_lone(d, &l);
+		engine_tell_as(d, &lone);
 		return;
 	}
 	e->since_ms = e->first_ms = start;

@@ -44,6 +44,7 @@ void windows_fini(struct windows *w)
 	}
 	for (uint32_t i = 0; i < w->room_episodes; i++) {
 		free(w->episodes[i].values);
+		free(w->episodes[i].learned);
 	}
 	free(w->groups);
 	free(w->places);
@@ -526,6 +527,8 @@ void episode_remove(struct windows *w, struct episode *e)
 	}
 	w->text_bytes -= e->values_n;
 	free(e->values);
+	w->n_learned -= e->learned != NULL;
+	free(e->learned);
 	*e = (struct episode){.next_free = w->free_episode};
 	w->free_episode = self;
 }

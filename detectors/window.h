@@ -27,6 +27,7 @@
 #include "common/slice.h"
 
 struct rule;
+struct baseline;
 
 enum {
 	GROUP_INLINE = 4,    /* cells inside the group */
@@ -74,6 +75,7 @@ struct episode {
 	bool frozen; /* no line can come any more that would move its beginning */
 	char *values;            /* group values, then evidence lines, each with
 				  * a length in front */
+	struct baseline *learned; /* of a rule that learns (baseline.h): owned */
 	uint32_t values_n;       /* bytes */
 	uint8_t n_values;
 };
@@ -95,6 +97,7 @@ struct windows {
 	struct episode *episodes;
 	uint32_t *heap; /* episodes by deadline */
 	uint32_t n_episodes, room_episodes, max_episodes, free_episode;
+	uint32_t n_learned; /* episodes that have learned something */
 	uint64_t evicted;
 };
 

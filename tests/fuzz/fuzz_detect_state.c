@@ -14,6 +14,13 @@ static const char more[] =
 	"title: q\nid: q\nlogsource: {product: linux}\n"
 	"detection: {s: {event.outcome: success}, condition: s}\n"
 	"nightjar: {silence: 5s, group-by: user.name}\n---\n"
+	"title: l\nid: l\nlogsource: {product: linux}\n"
+	"detection: {s: {event.outcome: success}, condition: s}\n"
+	"nightjar: {silence: {least: 1m, most: 1h, learning: 0}, group-by: user.name}\n---\n"
+	"title: r\nid: r\nlogsource: {product: linux}\n"
+	"detection: {s: {event.outcome: failure}, condition: s}\n"
+	"nightjar: {rate: {above: 2, below: 2, minimum: 1, learning: 1h, forget: 2d}, "
+	"weight: attempts, group-by: user.name}\n---\n"
 	"title: c\nid: c\nname: c\ncorrelation: {type: value_count, rules: f, timespan: 1m, "
 	"group-by: source.ip, condition: {field: user.name, gte: 1}}\n---\n"
 	"title: s\nid: s\ncorrelation: {type: value_sum, rules: f, timespan: 1m, "
@@ -41,7 +48,8 @@ static void go_on(struct detect *d, struct alerts *a)
 		struct record r = {.line = SLICE_LIT("a line")};
 
 		r.observed_ns = r.header.time_ns =
-			INT64_C(1700000000000000000) + (int64_t)i * 1000000000;
+			INT64_C(1700000000000000000) + (int64_t)i * 1000000000 +
+			(int64_t)(i > 9 ? i - 9 : 0) * 4000 * 1000000000;
 		r.event.outcome = i % 5 == 4 ? OUTCOME_SUCCESS : OUTCOME_FAILURE;
 		r.event.attempts = 1;
 		event_set(&r.event, FIELD_EVENT_CATEGORY,
