@@ -1,7 +1,9 @@
 /* Chooses windows and buckets for the secrets' scan by simulated annealing over real
  * logs, and writes redact/plan.c.  Only speed depends on the result.
  *
- *	redact_plan SECONDS FILE... > redact/plan.c
+ *	redact_plan [-n] SECONDS FILE... > redact/plan.c
+ *
+ * -n: only those that redact/plan.c lacks get places.
  */
 #include "../redact/scan.c"
 #include "../redact/scan_deal.c"
@@ -188,7 +190,7 @@ static void allow(void)
 	}
 }
 
-static void anneal(int seconds)
+static void anneal(int seconds, bool only_new)
 {
 	double cost[SCAN_BUCKETS], total = 0;
 	time_t end = time(NULL) + seconds, start = time(NULL);
@@ -203,6 +205,9 @@ static void anneal(int seconds)
 		double heat = 0.01 * (double)(end - time(NULL)) / (double)(end - start + 1);
 		double a, b, more;
 
+		if (only_new && p->planned) {
+			continue;
+		}
 		p->bucket = (uint8_t)(rnd() % SCAN_BUCKETS);
 		if (rnd() % 2 == 0) {
 			p->window = allowed[i][rnd() % n_allowed[i]];
@@ -254,7 +259,10 @@ static void print(void)
 int main(int argc, char **argv)
 {
 	static struct nibbles own[PATTERNS];
+	bool only_new = argc > 1 && strcmp(argv[1], "-n") == 0;
 
+	argc -= only_new;
+	argv += only_new;
 	for (int i = 2; i < argc; i++) {
 		load(argv[i]);
 	}
@@ -271,7 +279,7 @@ int main(int argc, char **argv)
 	/* From what scan_new() would do by itself. */
 	deal(places_new(), patterns, own, n_patterns);
 	allow();
-	anneal(argc > 1 ? atoi(argv[1]) : 10);
+	anneal(argc > 1 ? atoi(argv[1]) : 10, only_new);
 	print();
 	return 0;
 }

@@ -58,29 +58,46 @@ COMMAND(htpasswd, NULL, 3);
 
 #define WHO(name, ...) static const struct name_form name = {__VA_ARGS__}
 
-WHO(who_sshd, NAME_HERE, true, NULL, NULL, NULL, NULL);
-WHO(who_next, NAME_HERE, false, NULL, NULL, NULL, NULL);
-WHO(who_quote, NAME_QUOTED, false, NULL, NULL, NULL, NULL);
-WHO(who_auth, NAME_QUOTED, false, NULL, NULL, "failed", NULL);
-WHO(who_sasl, NAME_HERE, false, NULL, NULL, "authentication failed", ",");
-WHO(who_luci, NAME_HERE, true, " for ", NULL, NULL, NULL);
-WHO(who_login, NAME_HERE, false, " FOR ", NULL, NULL, ",");
-WHO(who_user_eq, NAME_HERE, false, " user=", NULL, "ailure", ",");
-WHO(who_courier, NAME_HERE, false, "user=", NULL, NULL, ",");
-WHO(who_dovecot, NAME_HERE, false, "user=", NULL, NULL, NULL);
-WHO(who_exim, NAME_HERE, false, NULL, NULL, "uthenticat", ")");
-WHO(who_before_for, NAME_UP_TO, false, NULL, " for user ", NULL, NULL);
-WHO(who_vsftpd, NAME_UP_TO, false, NULL, "[", NULL, NULL);
-WHO(who_proftpd, NAME_UP_TO, false, NULL, "USER ", NULL, NULL);
-WHO(who_user, NAME_UP_TO, false, NULL, "user ", NULL, NULL);
-WHO(who_openvpn, NAME_UP_TO, false, NULL, "user '", NULL, NULL);
-WHO(who_quoted, NAME_UP_TO, false, NULL, "user \"", NULL, NULL);
-WHO(who_lookup, NAME_HERE, false, NULL, "(", NULL, ",)");
-WHO(who_samba, NAME_HERE, false, NULL, "ser [", NULL, "]");
-WHO(who_acct, NAME_ACCT, false, NULL, " acct=", NULL, NULL);
-WHO(who_access, NAME_ACCESS, false, NULL, NULL, NULL, NULL);
-WHO(who_both, NAME_BOTH, false, ": [", NULL, NULL, NULL);
-WHO(who_honeypot, NAME_BOTH, false, NULL, NULL, NULL, NULL);
+WHO(who_sshd, .blanks = true);
+WHO(who_next, .where = NAME_HERE);
+WHO(who_quote, .where = NAME_QUOTED);
+WHO(who_auth, .where = NAME_QUOTED, .needs = "failed");
+WHO(who_charon, .where = NAME_QUOTED, .needs = " for '");
+WHO(who_sasl, .needs = "authentication failed", .until = "");
+WHO(who_luci, .blanks = true, .behind = " for ");
+WHO(who_login, .behind = " FOR ", .until = ", ");
+WHO(who_from, .until = " from ");
+WHO(who_all, .until = "");
+WHO(who_comma, .behind = ", ", .until = "");
+WHO(who_user_eq, .behind = " user=", .needs = "ailure", .ends = ",");
+WHO(who_courier, .behind = "user=", .until = ", ip=[");
+WHO(who_dovecot, .behind = "user=");
+WHO(who_exim, .needs = "uthenticat", .until = ")");
+WHO(who_saslauthd, .until = "] [service=");
+WHO(who_cyrus, .behind = " (", .until = ") ");
+WHO(who_cyrus_bare, .needs = "badlogin: ", .until = " SASL(");
+WHO(who_smtpd, .needs = " result=permfail", .until = " result=");
+WHO(who_sendmail, .behind = ", user=", .until = ", relay=");
+WHO(who_lighttpd, .behind = " username: ", .until = " IP: ");
+WHO(who_hba, .behind = "user \"", .until = "\", database \"");
+WHO(who_proxmox, .where = NAME_REALM, .behind = " user=", .until = " msg=");
+WHO(who_myadmin, .until = " (");
+WHO(who_sip, .where = NAME_SIP, .until = "' failed for '");
+WHO(who_xrdp, .until = " ip=");
+WHO(who_before_for, .where = NAME_UP_TO, .before = " for user ");
+WHO(who_vsftpd, .where = NAME_UP_TO, .before = "[");
+WHO(who_vsftpd_530, .where = NAME_UP_TO, .before = "[", .needs = "\"530 ");
+WHO(who_proftpd, .where = NAME_UP_TO, .before = "USER ");
+WHO(who_user, .where = NAME_UP_TO, .before = "user ");
+WHO(who_openvpn, .where = NAME_UP_TO, .before = "user '");
+WHO(who_userdb, .where = NAME_CLOSED, .before = "user ");
+WHO(who_quoted, .where = NAME_UP_TO, .before = "user \"");
+WHO(who_lookup, .before = "(", .words = true, .ends = ",)");
+WHO(who_samba, .before = "ser [", .ends = "]");
+WHO(who_acct, .where = NAME_ACCT, .before = "acct=");
+WHO(who_access, .where = NAME_ACCESS);
+WHO(who_both, .where = NAME_BOTH, .behind = ": [");
+WHO(who_honeypot, .where = NAME_BOTH);
 
 #define KEY(text, form) {text SCAN_SEP, true, RULE_PASSWORD, verify_pair, &(form)}
 #define NAME(text, form) {text SCAN_SEP, true, RULE_SECRET, verify_pair, &(form)}
@@ -178,7 +195,7 @@ const struct literal rule_literals[] = {
 	NAMED("iled for user '", who_quote), NAMED("iled for user [", who_quote),
 	NAMED("iled for user \"", who_quote), NAMED("nied for user '", who_quote),
 	NAMED("passwd entry for user ", who_next),
-	NAMED("nformation about user ", who_next), NAMED("password attempt for ", who_next),
+	NAMED("nformation about user ", who_next), NAMED("password attempt for ", who_from),
 	NAMED("bad username [", who_next),
 	NAMED("ogin failed: '", who_quote),
 	NAMED("authentication of '", who_auth), NAMED("sasl_username=", who_sasl),
@@ -186,7 +203,8 @@ const struct literal rule_literals[] = {
 	NAMED("ftpd ruser=" SCAN_WORD, who_next), NAMED("dovecot ruser=" SCAN_WORD, who_next),
 	NAMED("failed login on ", who_luci), NAMED("FAILED LOGIN", who_login),
 	NAMED("pam_sss(", who_user_eq), NAMED("pam_ldap(", who_user_eq),
-	NAMED("LOGIN FAILED, ", who_courier), NAMED("(auth failed", who_dovecot),
+	NAMED("LOGIN FAILED, ", who_courier), NAMED("auth failed", who_dovecot),
+	NAMED("orization failed, ", who_dovecot),
 	NAMED("not known to the underlying", who_before_for),
 	NAMED("] FAIL LOGIN", who_vsftpd), NAMED(": no such user found", who_proftpd),
 	NAMED("failed to authenticate", who_openvpn), NAMED(" not found: /", who_user),
@@ -195,6 +213,32 @@ const struct literal rule_literals[] = {
 	NAMED("NT_STATUS_WRONG_PASSWORD", who_samba),
 	NAMED("res=failed", who_acct), NAMED("\" 401 ", who_access),
 	NAMED("ogin incorrect", who_both), NAMED("login attempt [", who_honeypot),
+
+	NAMED("LOGIN TRIES", who_login), NAMED("LOGIN FAILURE", who_comma),
+	NAMED("LOGIN FAILED FROM ", who_comma),
+	NAMED("nvalid password for '", who_quote), NAMED("error for user '", who_quote),
+	NAMED("tication error for '", who_quote), NAMED("mpty password from user '", who_quote),
+	NAMED("(Login failed): No such", who_proftpd), NAMED("(Login failed): max", who_proftpd),
+	NAMED(": user is not a UserAlias", who_proftpd),
+	NAMED("] FTP response: C", who_vsftpd_530),
+	NAMED("): pam_authenticate() f", who_lookup), NAMED("): User unknown", who_lookup),
+	NAMED("): Attempted login with", who_lookup), NAMED("): Username+pass", who_lookup),
+	NAMED("): Login failed", who_lookup), NAMED("): Login attempt", who_lookup),
+	NAMED("): oauth2 failed", who_lookup), NAMED("): Authentication f", who_lookup),
+	NAMED("ck pass; user (", who_quote), NAMED("getpwnam(", who_quote),
+	NAMED("Refused user ", who_next),
+	NAMED("' denied access (", who_userdb), NAMED("' not found", who_userdb),
+	NAMED("' in realm `", who_userdb),
+	NAMED("' - '", who_charon), NAMED("] - '", who_charon),
+	NAMED("failed for peer ", who_all), NAMED("am_authenticate for '", who_quote),
+
+	NAMED("auth failure: [user=", who_saslauthd), NAMED("badlogin: ", who_cyrus),
+	NAMED("] plaintext ", who_cyrus_bare),
+	NAMED("smtp authentication user=", who_smtpd), NAMED("AUTH failure (", who_sendmail),
+	NAMED("password doesn't match for ", who_lighttpd),
+	NAMED("pg_hba.conf entry for", who_hba), NAMED("failure; rhost=", who_proxmox),
+	NAMED("user denied: ", who_myadmin), NAMED("Failed login for ", who_from),
+	NAMED("Registration from '", who_sip), NAMED("AUTHFAIL: user=", who_xrdp),
 
 	HEX("type=EXECVE", verify_execve),
 	HEX("proctitle=" SCAN_HEX SCAN_HEX, verify_hex),

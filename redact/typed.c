@@ -7,7 +7,8 @@
  *
  * The wordings are from the daemons' sources: OpenSSH (auth.c, packet.c), Linux-PAM,
  * sssd, dropbear, util-linux' login, shadow, vsftpd, proftpd, pure-ftpd, Dovecot,
- * Postfix, Exim, nginx, Apache, LuCI, webmin, OpenVPN, strongSwan, MySQL, Samba.
+ * Postfix, Exim, nginx, Apache, LuCI, webmin, OpenVPN, strongSwan, MySQL, Samba; and
+ * those that parsers/services.c names.
  */
 #include "redact/verify.h"
 
@@ -46,11 +47,19 @@ static size_t quoted_end(const struct work *w, size_t from, char close)
 	return SIZE_MAX;
 }
 
+/* Behind a message inside of JSON stands more. */
+static size_t text_end(const struct work *w, size_t from, size_t to)
+{
+	size_t json = find(w, from, to, "\",\"");
+
+	return json == SIZE_MAX ? to : json;
+}
+
 /* sshd: NAME from ADDRESS port N, NAME ADDRESS port N, NAME [preauth].  The name is the
  * client's to choose and may hold " from " itself, so the last one counts. */
 static size_t sshd_end(const struct work *w, size_t from)
 {
-	size_t to = rfind(w, from, w->n, " from "), json;
+	size_t to = rfind(w, from, w->n, " from ");
 
 	if (to != SIZE_MAX) {
 		return to;
@@ -63,9 +72,25 @@ static size_t sshd_end(const struct work *w, size_t from)
 		return to > from ? to - 1 : from;
 	}
 	to = rfind(w, from, w->n, " [preauth]");
-	to = to == SIZE_MAX ? w->n : to;
-	json = find(w, from, to, "\",\"");
-	return json == SIZE_MAX ? to : json;
+	return text_end(w, from, to == SIZE_MAX ? w->n : to);
+}
+
+/* SIZE_MAX: what must follow the name does not. */
+static size_t name_end(const struct work *w, const struct name_form *f, size_t from)
+{
+	size_t far = w->n - from < NEAR ? w->n : from + NEAR;
+
+	return f->until[0] == '\0' ? text_end(w, from, far) : rfind(w, from, far, f->until);
+}
+
+static size_t words_end(const struct work *w, size_t i, const char *ends)
+{
+	size_t far = w->n - i < NEAR ? w->n : i + NEAR;
+
+	while (i < far && !in_set(w->p[i], ends)) {
+		i++;
+	}
+	return i;
 }
 
 static size_t word_end(const struct work *w, size_t i, const char *ends)
@@ -150,25 +175,27 @@ static bool is_phrase(struct slice s)
 	return words >= PHRASE_WORDS && words <= PHRASE_WORDS_MAX && letters >= PHRASE_LETTERS;
 }
 
-/* A name that may hold blanks. */
-static void judge_words(struct work *w, uint8_t rule, size_t from, size_t to)
+/* A name that may hold blanks; true: some of it is a password. */
+static bool judge_words(struct work *w, uint8_t rule, size_t from, size_t to)
 {
 	size_t i = from;
+	bool any = false;
 
 	if (to <= from || !work_spend(w, from, to - from)) {
-		return;
+		return false;
 	}
 	if (is_phrase(slice(w->p + from, to - from))) {
 		work_mask(w, rule, from, to);
-		return;
+		return true;
 	}
 	for (unsigned k = 0; k < WORDS_MAX && i < to; k++) {
 		size_t end = word_end(w, i, "");
 
 		end = end < to ? end : to;
-		judge(w, rule, i, end);
+		any |= judge(w, rule, i, end);
 		i = end + 1;
 	}
+	return any;
 }
 
 static size_t skip_quotes(const struct work *w, size_t i)
@@ -199,6 +226,13 @@ static void judge_at(struct work *w, uint8_t rule, const struct name_form *f, si
 	}
 	if (f->blanks) {
 		judge_words(w, rule, i, sshd_end(w, i));
+		return;
+	}
+	if (f->until != NULL || f->words) {
+		to = f->until != NULL ? name_end(w, f, i) : words_end(w, i, f->ends);
+		if (to != SIZE_MAX) {
+			judge_words(w, rule, i, to);
+		}
 		return;
 	}
 	to = word_end(w, i, f->ends != NULL ? f->ends : "");
@@ -251,6 +285,43 @@ static void judge_access(struct work *w, uint8_t rule, size_t at)
 	from = rfind(w, 0, open, " - ");
 	if (from != SIZE_MAX) {
 		judge_words(w, rule, from + 3, open);
+	}
+}
+
+/* NAME@REALM: whoever logs in chooses the realm from a list, and types the name only; a
+ * program may leave it out. */
+static void judge_realm(struct work *w, uint8_t rule, const struct name_form *f, size_t i)
+{
+	size_t to = name_end(w, f, i), at;
+
+	if (to == SIZE_MAX) {
+		return;
+	}
+	at = rfind(w, i, to, "@");
+	if (at == SIZE_MAX || !is_class(work_at(w, at + 1), C_ALPHA) ||
+	    !judge_words(w, rule, i, at)) {
+		judge_words(w, rule, i, to);
+	}
+}
+
+/* "DISPLAY NAME" <sip:NAME@HOST>, each word of which may be left out. */
+static void judge_sip(struct work *w, uint8_t rule, const struct name_form *f, size_t i)
+{
+	size_t to = name_end(w, f, i), scheme, at;
+
+	if (to == SIZE_MAX) {
+		return;
+	}
+	scheme = rfind(w, i, to, "<sip");
+	if (scheme == SIZE_MAX) {
+		judge_words(w, rule, i, to);
+		return;
+	}
+	judge_words(w, rule, i, scheme);
+	scheme = find(w, scheme, to, ":");
+	if (scheme != SIZE_MAX) {
+		at = rfind(w, scheme, to, "@");
+		judge_words(w, rule, scheme + 1, at == SIZE_MAX ? to : at);
 	}
 }
 
@@ -309,6 +380,17 @@ void verify_typed(struct work *w, const struct literal *l, size_t at, size_t end
 		if (at - i <= NAME_LONGEST) {
 			judge_words(w, l->rule, i, at);
 		}
+		break;
+	case NAME_CLOSED:
+		if (at - i <= NAME_LONGEST && in_set(work_at(w, i), "'`")) {
+			judge_words(w, l->rule, i + 1, at);
+		}
+		break;
+	case NAME_REALM:
+		judge_realm(w, l->rule, f, i);
+		break;
+	case NAME_SIP:
+		judge_sip(w, l->rule, f, i);
 		break;
 	case NAME_ACCT:
 		judge_acct(w, l->rule, i);

@@ -280,15 +280,22 @@ struct name_form {
 		NAME_HERE,   /* behind the literal, or where the next two say */
 		NAME_QUOTED, /* at the literal's last byte, which opens a quote */
 		NAME_UP_TO,  /* from `before` up to the literal */
+		NAME_CLOSED, /* the same, behind a quote that the literal closes */
+		NAME_REALM,  /* NAME@REALM, the daemon's own addition */
+		NAME_SIP,    /* "DISPLAY NAME" <sip:NAME@HOST> */
 		NAME_ACCT,   /* auditd's acct=, quoted or in hex */
 		NAME_ACCESS, /* the third word of an access log */
 		NAME_BOTH,   /* NAME/PASSWORD] */
 	} where;
 	bool blanks;         /* sshd's: up to " from ", with blanks in it */
+	bool words;          /* blanks do not end it */
 	const char *behind;  /* the next of these behind the literal; NULL: none */
 	const char *before;  /* the last of these in front of it; NULL: none */
 	const char *needs;   /* what the line must hold as well; NULL: nothing */
-	const char *ends;    /* characters that end a bare name; NULL: blanks only */
+	const char *ends;    /* characters that end a bare name, as blanks do; NULL: none */
+	/* The last of these ends a name with blanks in it ("": the line does); NULL: it
+	 * is quoted, or a word. */
+	const char *until;
 };
 
 struct command_form {
