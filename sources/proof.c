@@ -343,6 +343,14 @@ static void fork_of_rest(struct file *f, const struct verdict *v)
 	}
 }
 
+/* The stream's own file, and the collector has more than it holds: the machine was put back,
+ * and went on in it from what was known to be stored, or earlier. */
+static bool went_on(const struct file *f, const struct verdict *v)
+{
+	return v->rest != NULL && v->rest->same_inode && v->k->beyond &&
+	       v->k->st.acked > f->size && v->k->told.position < f->size;
+}
+
 /* A file found beside a stream whose rest is searched: it is that rest, or none
  * of our business; unless it came and went while nobody looked. */
 static void decide_sibling(struct file *f, const struct job *j,
@@ -356,8 +364,8 @@ static void decide_sibling(struct file *f, const struct job *j,
 		/* Perhaps the stream's rest: no line of it is left out, and the
 		 * stream goes on being looked for. */
 		outcome_new(f, true);
-	} else if (f->unseen && v->rest != NULL && v->copy == NULL &&
-		   v->rest->best < f->size) {
+	} else if (went_on(f, v) || (f->unseen && v->rest != NULL && v->copy == NULL &&
+				     v->rest->best < f->size)) {
 		fork_of_rest(f, v);
 	} else if ((f->unseen || outcome_blank_of(f) != NULL) && v->rest == NULL &&
 		   v->copy == NULL && !is_known(f, j)) {

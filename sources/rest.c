@@ -32,8 +32,6 @@ struct rest {
 	int64_t dir_mtime_ns; /* before it was listed; 0: too recent to tell by, or unknown */
 };
 
-enum { UNSETTLED_MAX = 8 }; /* rounds in a folder that changes all the time */
-
 static bool pending(const struct known *k, const struct tail *t)
 {
 	return !k->present && !known_done(k) && k->st.path != NULL &&
@@ -71,21 +69,10 @@ static bool nothing_missing(const struct known *k)
 	       st->acked >= st->size && st->acked >= st->top.position;
 }
 
-/* 0: what changes next may bear the same time. */
-static int64_t folder_time(struct tail *t, const char *dir)
-{
-	struct sys_stat st;
-
-	if (dir == NULL || sys_stat(t->sys, dir, &st) != 0 ||
-	    tail_is_recent(t, st.mtime_ns, TAIL_TICK_NS)) {
-		return 0;
-	}
-	return st.mtime_ns;
-}
-
 static bool has_settled(struct tail *t, const struct rest *r)
 {
-	return r->dir_mtime_ns != 0 && folder_time(t, r->dir) == r->dir_mtime_ns;
+	return r->dir_mtime_ns != 0 &&
+	       siblings_folder_time(t, r->dir) == r->dir_mtime_ns;
 }
 
 static void not_found(struct tail *t, struct known *k, bool settled)
@@ -346,7 +333,7 @@ static void begin(struct tail *t, struct known *first)
 		return;
 	}
 	r->dir = strdup(listed);
-	r->dir_mtime_ns = folder_time(t, r->dir);
+	r->dir_mtime_ns = siblings_folder_time(t, r->dir);
 	rc = sys_list(t->sys, listed, on_entry, &l);
 	if (rc != 0 && rc != UV_ENOENT && rc != UV_ENOTDIR) {
 		l.error = rc;

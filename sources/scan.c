@@ -215,41 +215,6 @@ int scan_source_of(const struct tail *t, const char *path)
 	return -1;
 }
 
-/* f is the newest incarnation of its name.  Others may have come and gone since
- * the last one that was known. */
-static void look_for_unseen(const struct file *f)
-{
-	struct tail *t = f->tail;
-	int64_t since = INT64_MIN;
-
-	for (size_t i = 0; i < t->n_files; i++) {
-		const struct file *old = t->files[i];
-
-		if (old != f && old->good_mtime_ns > since &&
-		    (old->path_hash == f->path_hash ||
-		     (old->family != NULL &&
-		      strcmp(old->family, f->path) == 0))) {
-			since = old->good_mtime_ns;
-		}
-	}
-	for (size_t i = 0; i < t->n_known; i++) {
-		const struct known *k = t->known[i];
-
-		if (k->good_mtime_ns > since && k->st.path != NULL &&
-		    strcmp(k->st.path, f->path) == 0) {
-			since = k->good_mtime_ns;
-		}
-	}
-	if (since == INT64_MIN && t->looks_since_ns != 0) {
-		/* Nobody has seen a file of this name: the first ones may have come and
-		 * been rotated between two looks. */
-		since = t->looks_since_ns - TAIL_TICK_NS;
-	}
-	if (since != INT64_MIN) {
-		search_add(t, f->path, since);
-	}
-}
-
 /* The descriptor, or why there is none, which was told. */
 static int open_told(struct tail *t, struct folder *folder, const char *path)
 {
@@ -316,7 +281,7 @@ int scan_open(struct tail *t, const char *path, uint32_t source, bool in_glob,
 	}
 	tail_trouble_over(t, path);
 	if (in_glob) {
-		look_for_unseen(f);
+		search_unseen_of(t, f->path, f);
 	}
 	f->source = source;
 	f->in_glob = in_glob;

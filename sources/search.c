@@ -105,6 +105,7 @@ bool siblings_worth(const struct siblings *s, const char *path,
 			  names_is_numbered(path, s->path),
 	};
 	return out->unseen || (k != NULL && st->size >= known_full(k)) ||
+	       (k != NULL && k->beyond && out->same_inode) ||
 	       (s->tail->table_lost && names_is_numbered(path, s->path));
 }
 
@@ -149,10 +150,22 @@ int siblings_open(struct tail *t, const char *family, const struct sibling *s)
 	return 1;
 }
 
+int64_t siblings_folder_time(struct tail *t, const char *dir)
+{
+	struct sys_stat st;
+
+	if (dir == NULL || sys_stat(t->sys, dir, &st) != 0 ||
+	    tail_is_recent(t, st.mtime_ns, TAIL_TICK_NS)) {
+		return 0;
+	}
+	return st.mtime_ns;
+}
+
 /* s->error: not all siblings could be looked into. */
 static void search(struct siblings *s)
 {
 	char dir[PATH_MAX];
+	int64_t changed_ns;
 	int rc;
 
 	s->dir_n = (size_t)(names_base(s->path) - s->path);
@@ -161,6 +174,7 @@ static void search(struct siblings *s)
 	}
 	memcpy(dir, s->path, s->dir_n);
 	dir[s->dir_n > 1 ? s->dir_n - 1 : s->dir_n] = '\0';
+	changed_ns = siblings_folder_time(s->tail, dir);
 	rc = sys_list(s->tail->sys, dir, on_entry, s);
 	if (rc != 0 && rc != UV_ENOENT && rc != UV_ENOTDIR) {
 		s->error = rc;
@@ -173,6 +187,7 @@ static void search(struct siblings *s)
 		s->error = rc < 0 && rc != UV_ENOENT ? rc : s->error;
 		free(s->found[i].path);
 	}
+	s->settled = changed_ns != 0 && siblings_folder_time(s->tail, dir) == changed_ns;
 	if (s->error != 0) {
 		tail_trouble(s->tail, dir, s->error,
 			     "cannot look for rotated log files, trying again");
@@ -251,6 +266,38 @@ void search_add(struct tail *t, const char *path, int64_t since_ns)
 	}
 }
 
+void search_unseen_of(struct tail *t, const char *path, const struct file *but)
+{
+	uint64_t hash = tail_path_hash(path);
+	int64_t since = INT64_MIN;
+
+	for (size_t i = 0; i < t->n_files; i++) {
+		const struct file *old = t->files[i];
+
+		if (old != but && old->good_mtime_ns > since &&
+		    (old->path_hash == hash ||
+		     (old->family != NULL && strcmp(old->family, path) == 0))) {
+			since = old->good_mtime_ns;
+		}
+	}
+	for (size_t i = 0; i < t->n_known; i++) {
+		const struct known *k = t->known[i];
+
+		if (k->good_mtime_ns > since && k->st.path != NULL &&
+		    strcmp(k->st.path, path) == 0) {
+			since = k->good_mtime_ns;
+		}
+	}
+	if (since == INT64_MIN && t->looks_since_ns != 0) {
+		/* Nobody has seen a file of this name: the first ones may have come and
+		 * been rotated between two looks. */
+		since = t->looks_since_ns - TAIL_TICK_NS;
+	}
+	if (since != INT64_MIN) {
+		search_add(t, path, since);
+	}
+}
+
 /* ---- a directory has changed ---- */
 
 struct arrivals {
@@ -261,8 +308,10 @@ struct arrivals {
 /* A rotated name that no glob matches: whose rotation it is wants to know. */
 static int on_arrival(void *arg, const char *name, bool is_dir)
 {
-	struct arrivals *a = arg;
+	const struct arrivals *a = arg;
+	struct tail *t = a->tail;
 	char path[PATH_MAX];
+	struct sys_stat st;
 	uint64_t hash;
 	size_t n;
 
@@ -276,13 +325,18 @@ static int on_arrival(void *arg, const char *name, bool is_dir)
 		return 0;
 	}
 	hash = tail_path_hash(path);
-	for (size_t i = 0; i < a->tail->n_files; i++) {
-		const struct file *f = a->tail->files[i];
+	for (size_t i = 0; i < t->n_files; i++) {
+		const struct file *f = t->files[i];
 
 		if (f->path_hash == hash && f->in_glob && !f->gone &&
 		    strcmp(f->path, path) == 0) {
-			search_add(a->tail, path, f->good_mtime_ns);
+			search_add(t, path, f->good_mtime_ns);
+			return 0;
 		}
+	}
+	/* Of a log that nobody has begun again no file says that it was there. */
+	if (scan_source_of(t, path) >= 0 && sys_stat(t->sys, path, &st) == UV_ENOENT) {
+		search_unseen_of(t, path, NULL);
 	}
 	return 0;
 }
@@ -340,6 +394,16 @@ static void look_done(struct tail *t, struct look *l)
 {
 	free(l->path);
 	*l = t->looks[--t->n_looks];
+}
+
+/* Once more at the next poll, if it failed or something may have been missed. */
+static void look_ends(struct tail *t, struct look *l, bool failed, bool settled)
+{
+	l->wait = failed || (!settled && l->unsettled < UNSETTLED_MAX);
+	l->unsettled += !failed && !settled;
+	if (!l->wait) {
+		look_done(t, l);
+	}
 }
 
 /* Many names of one folder, as at every start: it is listed once, and only the names of
@@ -417,6 +481,8 @@ static bool search_sweep(struct tail *t, const struct look *first)
 {
 	char dir[PATH_MAX], listed[PATH_MAX];
 	struct sweep w = {.tail = t, .dir = dir};
+	int64_t changed_ns;
+	bool settled;
 	int rc;
 
 	w.dir_n = (size_t)(names_base(first->path) - first->path);
@@ -438,11 +504,13 @@ static bool search_sweep(struct tail *t, const struct look *first)
 	qsort(w.hashes, w.n, sizeof w.hashes[0], by_hash);
 	memcpy(listed, dir, w.dir_n + 1);
 	listed[w.dir_n > 1 ? w.dir_n - 1 : w.dir_n] = '\0';
+	changed_ns = siblings_folder_time(t, listed);
 	rc = sys_list(t->sys, listed, on_swept, &w);
+	settled = changed_ns != 0 && siblings_folder_time(t, listed) == changed_ns;
 	free(w.hashes);
 	for (size_t i = t->n_looks; i > 0 && rc == 0; i--) {
 		if (of_sweep(&w, &t->looks[i - 1])) {
-			look_done(t, &t->looks[i - 1]);
+			look_ends(t, &t->looks[i - 1], false, settled);
 		}
 	}
 	return rc == 0;
@@ -463,10 +531,7 @@ static bool search_unseen(struct tail *t)
 			return true;
 		}
 		search(&s);
-		l->wait = s.error != 0;
-		if (!l->wait) {
-			look_done(t, l);
-		}
+		look_ends(t, l, s.error != 0, s.settled);
 		return true;
 	}
 	return false;

@@ -24,8 +24,16 @@ struct siblings {
 	struct sibling found[SIBLINGS];
 	size_t n;
 	int error;
+	bool settled; /* the folder was the same all the while */
 };
 
+enum { UNSETTLED_MAX = 8 }; /* times that a folder which changes all the time is listed */
+
+/* When the folder's entries changed last; 0: what changes next may bear the same time, or
+ * it is not known.  While files are renamed, one that was listed may be another when it is
+ * opened, and one may not be listed at all: only if the time was the same before and after
+ * nothing can have been missed. */
+int64_t siblings_folder_time(struct tail *t, const char *dir);
 /* Whether the file may be what is searched, and nobody reads it; fills in *out, but for
  * its path. */
 bool siblings_worth(const struct siblings *s, const char *path,

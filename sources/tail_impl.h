@@ -257,6 +257,7 @@ struct look {
 	bool found; /* a listing showed something of it: it is gone into alone */
 	int64_t since_ns; /* they were written (mtime) since then */
 	bool wait;        /* it failed: at the next poll again */
+	unsigned unsettled; /* times that the folder changed meanwhile */
 };
 
 struct trouble {
@@ -482,6 +483,9 @@ void search_add(struct tail *t, const char *path, int64_t since_ns);
 /* A sibling can't be judged before it was written to its end: those who look for their
  * rest ask again. */
 void search_again_for(struct tail *t, const struct file *f);
+/* Likewise, since the last one of the name that was known; but: the newest one, if there
+ * is one. */
+void search_unseen_of(struct tail *t, const char *path, const struct file *but);
 /* Likewise, but not before the next poll. */
 void search_later(struct tail *t, const char *path, int64_t since_ns);
 /* The entries of a directory that is looked into have changed. */

@@ -216,11 +216,12 @@ class World:
     def make_full(self, name, spare):
         """The file system of `name` holds what it holds and `spare` bytes; spare None: as much as ever."""
         path = self.folder / name
-        for _ in range(20):
+        for tries in range(30):
             size = FILE_SYSTEM
             if spare is not None:
                 had = os.statvfs(path)
-                size = (had.f_blocks - had.f_bfree) * had.f_frsize + spare
+                # What is written meanwhile has to fit in: ever more, if it is written fast.
+                size = (had.f_blocks - had.f_bfree) * had.f_frsize + spare + max(0, tries - 9) * 16384
             if call("mount", "-o", "remount,size=%d" % size, path, check=False).returncode == 0:
                 return
         raise RuntimeError("the size of %s can't be set" % path)

@@ -24,6 +24,7 @@ try kill-collector simulate --kill collector --every $collector_every
 try random simulate --scenario plain --kills --runs $runs
 try drawn simulate --runs $drawn
 try compressed simulate --compress --runs $drawn
+try between simulate --between --runs $drawn
 try shared "$BUILD/tests/sim/sim_shared" --seed "$SEED" --runs $((drawn / 2))
 shared_seeds() { # Which once failed.
 	local s

@@ -75,6 +75,21 @@ static void point(struct name_ *e, struct inode *to)
 	}
 }
 
+/* As point(): an entry of its folder changes. */
+static void enter(struct node *n, struct name_ *e, struct inode *to)
+{
+	char dir[256];
+	const char *slash = strrchr(e->path, '/');
+	struct name_ *parent;
+
+	snprintf(dir, sizeof dir, "%.*s", (int)(slash - e->path), e->path);
+	parent = find(n, dir);
+	if (parent != NULL && parent->now != NULL) {
+		parent->now->mtime_ns = sys_wall_ns(&n->sys);
+	}
+	point(e, to);
+}
+
 static void resize(struct inode *i, size_t n)
 {
 	if (n > i->room) {
@@ -144,7 +159,7 @@ static int op_open(struct sys *s, const char *path, int flags, unsigned mode)
 			return UV_ENOSPC;
 		}
 		e = place(n, path);
-		point(e, inode_new(n, false));
+		enter(n, e, inode_new(n, false));
 	} else if ((flags & O_EXCL) != 0) {
 		return UV_EEXIST;
 	}
@@ -316,13 +331,13 @@ static int op_stat(struct sys *s, const char *path, struct sys_stat *out)
 	return 0;
 }
 
-static void rename_now(struct name_ *from, struct name_ *to)
+static void rename_now(struct node *n, struct name_ *from, struct name_ *to)
 {
 	struct inode *i = from->now;
 
-	point(to, i);
+	enter(n, to, i);
 	if (to != from) {
-		point(from, NULL);
+		enter(n, from, NULL);
 	}
 }
 
@@ -359,7 +374,7 @@ static int rename_dir(struct node *n, const char *from, const char *to)
 		}
 		snprintf(path, sizeof path, "%s%s", to, e->path + len);
 		moved = place(n, path);
-		rename_now(e, moved);
+		rename_now(n, e, moved);
 		moved->synced = moved->now != NULL && moved->now->is_dir
 					? moved->now
 					: e->synced;
@@ -383,7 +398,7 @@ static int op_rename(struct sys *s, const char *from, const char *to)
 	if (e->now->is_dir && strcmp(from, to) != 0) {
 		return rename_dir(n, from, to);
 	}
-	rename_now(e, place(n, to));
+	rename_now(n, e, place(n, to));
 	return 0;
 }
 
@@ -399,7 +414,7 @@ static int op_unlink(struct sys *s, const char *path)
 	if (e == NULL || e->now == NULL) {
 		return UV_ENOENT;
 	}
-	point(e, NULL);
+	enter(n, e, NULL);
 	return 0;
 }
 
@@ -571,7 +586,7 @@ void disk_append(struct node *n, const char *path, const void *p, size_t len)
 	struct name_ *e = place(n, path);
 
 	if (e->now == NULL) {
-		point(e, inode_new(n, false));
+		enter(n, e, inode_new(n, false));
 	}
 	write_at(n, e->now, p, len, e->now->n);
 	sync_inode(e->now);
@@ -583,7 +598,7 @@ void disk_rename(struct node *n, const char *from, const char *to)
 	struct name_ *e = find(n, from), *target = place(n, to);
 
 	if (e != NULL && e->now != NULL) {
-		rename_now(e, target);
+		rename_now(n, e, target);
 		target->synced = target->now;
 		e->synced = e->now;
 	}
@@ -596,7 +611,7 @@ bool disk_has(struct node *n, const char *path)
 	return e != NULL && e->now != NULL;
 }
 
-void disk_copy_truncate(struct node *n, const char *path, const char *copy)
+void disk_copy_truncate(struct node *n, const char *path, const char *copy, unsigned part)
 {
 	struct name_ *e = find(n, path), *target;
 
@@ -604,12 +619,17 @@ void disk_copy_truncate(struct node *n, const char *path, const char *copy)
 		return;
 	}
 	target = place(n, copy);
-	point(target, inode_new(n, false));
-	write_at(n, target->now, e->now->p, e->now->n, 0);
+	if (target->now == NULL) {
+		enter(n, target, inode_new(n, false));
+	}
+	write_at(n, target->now, e->now->p, e->now->n * part / 256, 0);
 	sync_inode(target->now);
 	target->synced = target->now;
-	resize(e->now, 0);
-	sync_inode(e->now);
+	if (part == 256) {
+		resize(e->now, 0);
+		e->now->mtime_ns = sys_wall_ns(&n->sys);
+		sync_inode(e->now);
+	}
 }
 
 void disk_gzip(struct node *n, const char *path, const char *packed, unsigned part)
@@ -625,7 +645,7 @@ void disk_gzip(struct node *n, const char *path, const char *packed, unsigned pa
 	len = compress_gzip(e->now->n > 0 ? e->now->p : "", e->now->n, bytes);
 	target = place(n, packed);
 	if (target->now == NULL) {
-		point(target, inode_new(n, false));
+		enter(n, target, inode_new(n, false));
 	}
 	resize(target->now, 0);
 	write_at(n, target->now, bytes, len * part / 256, 0);
@@ -634,7 +654,7 @@ void disk_gzip(struct node *n, const char *path, const char *packed, unsigned pa
 	free(bytes);
 	if (part == 256) {
 		target->now->mtime_ns = e->now->mtime_ns;
-		point(e, NULL);
+		enter(n, e, NULL);
 		e->synced = NULL;
 	}
 }

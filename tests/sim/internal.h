@@ -54,6 +54,8 @@ struct node {
 	struct sys_timer *timers;
 
 	struct node *disk;        /* whose it uses: its own, or another's */
+	void (*between)(void *arg); /* before each call: others on the machine */
+	void *between_arg;
 	bool disk_full;           /* no write grows a file */
 	uint64_t syncs, fail_sync; /* the fail_sync-th ends with EIO */
 	uint64_t disk_faults;      /* calls that such a fault has failed */

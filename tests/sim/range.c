@@ -255,6 +255,10 @@ static bool take_line(const char *line, struct plan *p)
 		p->compress = true;
 		return true;
 	}
+	if (n > 1 && strcmp(name, "between") == 0) {
+		p->between = true;
+		return true;
+	}
 	if (n > 1 && name[0] != '#') {
 		p->scenario = scenario_named(name);
 		p->kills = strcmp(kills, "kills") == 0;

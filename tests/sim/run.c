@@ -82,6 +82,9 @@ static void drive(struct rig *r, const struct plan *p)
 	if (p->compress) {
 		writer_compress(&r->devices[0].writer, p->seed);
 	}
+	if (p->between) {
+		writer_act_between(&r->devices[0].writer, p->seed);
+	}
 	rig_arm(r);
 	writer_start(&r->devices[0].writer, second);
 	world_run(r->w, (int64_t)until_ms * MS);
@@ -130,6 +133,9 @@ static void print_again(const struct plan *p)
 	}
 	if (p->compress) {
 		printf(" --compress");
+	}
+	if (p->between) {
+		printf(" --between");
 	}
 	if (p->kill_node != 0) {
 		printf(" --kill-node %d --kill-call %llu%s", p->kill_node,

@@ -14,6 +14,7 @@ struct plan {
 	uint64_t kill_call;
 	bool power_cut;
 	bool compress;       /* rotated logs are compressed */
+	bool between;        /* others act between two calls of the agent */
 };
 
 struct run_outcome {

@@ -5,13 +5,15 @@
  *   sim --scenarios [--seed N] [--runs N] [--kills]
  *   sim --kill agent|collector [--seed N] [--every N] [--scenario NAME]
  *   sim --seeds FILE
- *   any of them with --compress, --verbose
+ *   any of them with --compress, --between, --verbose
  *
  * The first draws everything from each seed: how lines are written and rotated, what
  * fails and when.  With --progress it goes on where an earlier one with the same file
  * has ended, and tells the sum of all.  Now and then a seed is run twice: both must be
- * the same to the last call.  With --compress rotated logs are compressed besides, as logrotate
- * does it, drawn from a stream of its own.  The others have planned events (scenarios.c), with
+ * the same to the last call.  With --compress rotated logs are compressed besides, as
+ * logrotate does it; with --between lines are written and logs rotated between any two I/O
+ * calls of the agent as well, and a copy takes its time: both drawn from streams of their
+ * own.  The others have planned events (scenarios.c), with
  * random kills or without; with --kill a node is killed at every I/O call in turn
  * (every N-th), once as a process and once with its power.  --seeds runs those that
  * once failed.
@@ -113,6 +115,7 @@ static const struct option options[] = {
 	{"every", required_argument, NULL, 'e'},
 	{"kills", no_argument, NULL, 'K'},
 	{"compress", no_argument, NULL, 'z'},
+	{"between", no_argument, NULL, 'b'},
 	{"kill-node", required_argument, NULL, 'n'},
 	{"kill-call", required_argument, NULL, 'c'},
 	{"power", no_argument, NULL, 'p'},
@@ -130,7 +133,7 @@ static int usage(FILE *to, int status)
 	      "sim --scenarios [--seed N] [--runs N] [--kills]\n"
 	      "sim --kill agent|collector [--seed N] [--every N] [--scenario NAME]\n"
 	      "sim --seeds FILE\n"
-	      "any with --compress, --verbose\n",
+	      "any with --compress, --between, --verbose\n",
 	      to);
 	return status;
 }
@@ -171,6 +174,9 @@ static bool take_option(struct settings *s, int c)
 		return true;
 	case 'z':
 		s->plan.compress = true;
+		return true;
+	case 'b':
+		s->plan.between = true;
 		return true;
 	case 'n':
 		s->plan.kill_node = (int)number(optarg);

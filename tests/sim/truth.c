@@ -128,13 +128,18 @@ static void append(struct writer *w, unsigned file, const char *p, size_t n)
 
 /* ---- compression ---- */
 
-static uint64_t packing_rnd(struct packing *p, uint64_t n)
+static uint64_t own_rnd(uint64_t *seed, uint64_t n)
 {
-	uint64_t x = p->seed += UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t x = *seed += UINT64_C(0x9e3779b97f4a7c15);
 
 	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
 	return (x ^ x >> 31) % n;
+}
+
+static uint64_t packing_rnd(struct packing *p, uint64_t n)
+{
+	return own_rnd(&p->seed, n);
 }
 
 void writer_compress(struct writer *w, uint64_t seed)
@@ -198,6 +203,47 @@ static void move_up(struct writer *w, unsigned file, const char *suffix)
 	}
 }
 
+static void rotated(struct writer *w, unsigned file, bool renamed)
+{
+	if (w->content[file] >= 0) {
+		struct content *c = &w->truth->contents[w->content[file]];
+
+		c->rotated_ns = world_now_ns(w->w);
+		c->stamped_ns = renamed ? c->stamped_ns : c->rotated_ns;
+	}
+	w->content[file] = -1;
+	if (w->packing.on) {
+		compress_rotated(w, file);
+	}
+}
+
+static void end_copy(struct writer *w)
+{
+	struct between *b = &w->between;
+
+	if (b->copy[0] != '\0') {
+		disk_copy_truncate(w->node, names[b->copied], b->copy, 256);
+		b->copy[0] = '\0';
+		rotated(w, b->copied, false);
+	}
+}
+
+static void on_copy_end(void *arg)
+{
+	end_copy(arg);
+}
+
+/* Nothing is written to the log until the copy is whole. */
+static void begin_copy(struct writer *w, unsigned file, const char *to)
+{
+	struct between *b = &w->between;
+
+	snprintf(b->copy, sizeof b->copy, "%s", to);
+	b->copied = file;
+	disk_copy_truncate(w->node, names[file], to, (unsigned)own_rnd(&b->seed, 256));
+	world_after(w->w, NULL, (int64_t)own_rnd(&b->seed, 1500) * MS, on_copy_end, w);
+}
+
 /* NAME.8 becomes NAME.9, whose bytes are gone ... and NAME becomes NAME.1.  Before the
  * first contact nobody could have taken them: so often it is not rotated then. */
 static void rotate(struct writer *w, unsigned file)
@@ -209,6 +255,8 @@ static void rotate(struct writer *w, unsigned file)
 		return;
 	}
 	pack_rest(w);
+	end_copy(w);
+	w->rotations[file]++;
 	move_up(w, file, "");
 	if (w->packing.on) {
 		move_up(w, file, ".gz");
@@ -220,21 +268,16 @@ static void rotate(struct writer *w, unsigned file)
 		       names[file], w->content[file],
 		       renamed ? "renamed" : "copied and cut");
 	}
+	if (!renamed && w->between.on && own_rnd(&w->between.seed, 2) == 0) {
+		begin_copy(w, file, to);
+		return;
+	}
 	if (renamed) {
 		disk_rename(w->node, names[file], to);
 	} else {
-		disk_copy_truncate(w->node, names[file], to);
+		disk_copy_truncate(w->node, names[file], to, 256);
 	}
-	if (w->content[file] >= 0) {
-		struct content *c = &w->truth->contents[w->content[file]];
-
-		c->rotated_ns = world_now_ns(w->w);
-		c->stamped_ns = renamed ? c->stamped_ns : c->rotated_ns;
-	}
-	w->content[file] = -1;
-	if (w->packing.on) {
-		compress_rotated(w, file);
-	}
+	rotated(w, file, renamed);
 }
 
 /* The number stands in front of what a cap may cut away. */
@@ -261,6 +304,7 @@ static void write_some(struct writer *w)
 	unsigned file;
 	size_t n;
 
+	end_copy(w);
 	if (w->tail[0] != '\0') {
 		append(w, w->tail_file, w->tail, strlen(w->tail));
 		w->tail[0] = '\0';
@@ -288,6 +332,44 @@ static void write_some(struct writer *w)
 bool writer_is_done(const struct writer *w)
 {
 	return !w->enabled || (w->left == 0 && w->tail[0] == '\0');
+}
+
+/* The bytes of the oldest would be gone. */
+static bool may_rotate_once_more(const struct writer *w, unsigned file)
+{
+	return w->rotate_every > 0 &&
+	       w->rotations[file] + w->left / w->rotate_every + 2 < CHAIN;
+}
+
+static void on_between(void *arg)
+{
+	struct writer *w = arg;
+	struct between *b = &w->between;
+	unsigned file;
+
+	if (own_rnd(&b->seed, 128) != 0) {
+		return;
+	}
+	if (b->copy[0] != '\0') {
+		end_copy(w);
+		return;
+	}
+	if (!w->enabled || writer_is_done(w)) {
+		return;
+	}
+	file = (unsigned)own_rnd(&b->seed, w->files);
+	if (own_rnd(&b->seed, 2) == 0 && w->tail[0] == '\0' && w->content[file] >= 0 &&
+	    may_rotate_once_more(w, file)) {
+		rotate(w, file);
+	} else {
+		write_some(w);
+	}
+}
+
+void writer_act_between(struct writer *w, uint64_t seed)
+{
+	w->between = (struct between){.on = true, .seed = seed ^ 0xb};
+	node_set_between(w->node, on_between, w);
 }
 
 static void on_time(void *arg)
@@ -341,6 +423,7 @@ void writer_restore(struct writer *w, const struct writer_backup *b, bool copied
 		}
 	}
 	w->packing.half[0] = '\0'; /* Its part stays, as after a crash of gzip. */
+	w->between.copy[0] = '\0';
 	/* What was begun is ended somehow. */
 	if (w->tail[0] != '\0' && w->content[w->tail_file] < 0) {
 		w->tail[0] = '\0';

@@ -57,6 +57,14 @@ struct packing {
 	char half[64];  /* of which a part is written; "": none */
 };
 
+/* What the writer does between two calls of the agent; likewise. */
+struct between {
+	bool on;
+	uint64_t seed;
+	char copy[64];      /* that is being made; "": none */
+	unsigned copied;    /* whose */
+};
+
 /* Who writes lines on one machine. */
 struct writer {
 	struct truth *truth;
@@ -74,7 +82,9 @@ struct writer {
 	int content[TRUTH_FILES]; /* -1: there is no such file */
 	char tail[TRUTH_LINE];    /* the rest of a line begun */
 	unsigned tail_file;
+	unsigned rotations[TRUTH_FILES];
 	struct packing packing;
+	struct between between;
 };
 
 /* The writer of a machine after its disk was copied or put back. */
@@ -90,6 +100,10 @@ struct mark *truth_mark(struct truth *t, int content, size_t at);
 
 /* From now on rotated logs are compressed. */
 void writer_compress(struct writer *w, uint64_t seed);
+
+/* From now on logs are written and rotated between any two I/O calls of the agent as well,
+ * and a copy takes its time. */
+void writer_act_between(struct writer *w, uint64_t seed);
 
 /* A bit for each content of the log that this text (JSON, of a stream's first record)
  * names; all of them when it names none. */

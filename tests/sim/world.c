@@ -194,6 +194,12 @@ void world_free(struct world *w)
 
 /* ---- nodes ---- */
 
+void node_set_between(struct node *n, void (*fn)(void *arg), void *arg)
+{
+	n->between = fn;
+	n->between_arg = arg;
+}
+
 bool sim_call(struct node *n)
 {
 	if (n->frozen) {
@@ -209,6 +215,9 @@ bool sim_call(struct node *n)
 		n->kill_at = 0;
 		n->dying = true;
 		return false;
+	}
+	if (n->between != NULL) {
+		n->between(n->between_arg);
 	}
 	return true;
 }

@@ -101,12 +101,16 @@ void node_share_disk(struct node *n, struct node *with);
 void disk_append(struct node *n, const char *path, const void *p, size_t len);
 void disk_rename(struct node *n, const char *from, const char *to);
 bool disk_has(struct node *n, const char *path);
-/* Copies the file (as cp does) and then empties it (copy-truncate). */
-void disk_copy_truncate(struct node *n, const char *path, const char *copy);
+/* Copies the file (as cp does) and then empties it (copy-truncate): so far that `part` of
+ * 256 of it is there, or (256) to the end. */
+void disk_copy_truncate(struct node *n, const char *path, const char *copy, unsigned part);
 /* What `gzip path` has written to `packed` by then: `part` of 256 of it, or (256) all, and
  * then it has the file's time and the file is gone. */
 void disk_gzip(struct node *n, const char *path, const char *packed, unsigned part);
 void disk_mkdir(struct node *n, const char *path);
+/* From now on fn(arg) is called before each of the node's I/O calls, as if the node were
+ * stopped there for a moment: it may use the disk. */
+void node_set_between(struct node *n, void (*fn)(void *arg), void *arg);
 /* While it is full every write that would make a file longer fails (ENOSPC). */
 void disk_set_full(struct node *n, bool full);
 /* The k-th fdatasync() from now on ends with EIO. */

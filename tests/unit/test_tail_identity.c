@@ -533,6 +533,31 @@ static void a_copy_is_judged_when_it_is_made(void **state)
 	bench_fini(&b);
 }
 
+/* Begun and rotated between two looks, and not begun again. */
+static void a_log_without_a_file_of_its_name_is_read(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	sink_start(&b.k);
+	world_run(&b.w, 3100);
+	world_append(&b.w, LOG, "07:00 one\n");
+	world_rename(&b.w, LOG, LOG ".1");
+	settle(&b, 3000);
+	assert_int_equal(count(&b, "07:00 one"), 1);
+	sink_crash(&b.k);
+	later(&b);
+	world_append(&b.w, LOG, "07:01 two\n");
+	sink_start(&b.k);
+	settle(&b, 5000);
+	assert_int_equal(count(&b, "07:00 one"), 1);
+	assert_int_equal(count(&b, "07:01 two"), 1);
+	assert_int_equal(b.k.forks, 0);
+	assert_int_equal(b.k.gaps, 0);
+	bench_fini(&b);
+}
+
 static void rotate_once(void *arg)
 {
 	struct bench *b = arg;
@@ -580,7 +605,8 @@ static void a_file_cut_before_the_first_read_is_another(void **state)
  * prove anything. */
 static void a_copy_with_a_known_place_is_judged_when_it_is_made(void **state)
 {
-	static const char first[] = "07:00 one\n", second[] = "07:01 two, which is copied in part\n";
+	static const char first[] = "07:00 one\n";
+	static const char second[] = "07:01 two, which is copied in part\n";
 	struct bench b;
 
 	(void)state;
@@ -849,6 +875,7 @@ int main(void)
 		cmocka_unit_test(
 			a_closed_file_that_can_not_be_opened_now_is_asked_again),
 		cmocka_unit_test(a_copy_is_judged_when_it_is_made),
+		cmocka_unit_test(a_log_without_a_file_of_its_name_is_read),
 		cmocka_unit_test(a_file_cut_before_the_first_read_is_another),
 		cmocka_unit_test(a_copy_with_a_known_place_is_judged_when_it_is_made),
 		cmocka_unit_test(a_copy_known_by_its_first_line_is_read_on),
