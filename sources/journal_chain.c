@@ -109,11 +109,10 @@ static bool tell_hole(struct chain *c)
 
 /* ---- where it begins ---- */
 
-/* The entry that ends at W: 1 it is ours, 0 it is another, negative: not to be had. */
-static int prove(const struct chain *c)
+/* The entry that ends there: 1 it is ours, 0 it is another, negative: not to be had. */
+static int prove(const struct chain *c, uint64_t end, uint64_t h)
 {
 	struct journal *j = c->journal;
-	const struct stream_state *st = &c->stream.st;
 	struct journal_reader *r;
 	struct journal_entry e;
 	int rc = UV_ENOENT, fd;
@@ -122,22 +121,74 @@ static int prove(const struct chain *c)
 		const struct journal_file *f = &j->files.v[i];
 
 		if (!chain_has(c, f) || f->header.entries == 0 ||
-		    f->header.head > st->acked - 1 || f->header.tail < st->acked - 1) {
+		    f->header.head > end - 1 || f->header.tail < end - 1) {
 			continue;
 		}
 		rc = journal_open(j, f->path, &fd, &r);
 		if (rc != 0) {
 			return rc;
 		}
-		rc = j->calls->seek(r, c->seqnum_id, st->acked - 1);
+		rc = j->calls->seek(r, c->seqnum_id, end - 1);
 		if (rc == 0 && j->calls->next(r) == 1 && j->calls->entry(r, &e) == 0) {
-			rc = e.number == st->acked - 1 ? hash_of(j, e.cursor) == st->h
-						       : UV_ENOENT;
+			rc = e.number == end - 1 ? hash_of(j, e.cursor) == h : UV_ENOENT;
 		} else {
 			rc = UV_EIO;
 		}
 		j->calls->close(r);
 		sys_close(j->sys, fd);
+	}
+	return rc;
+}
+
+/* Behind the last entry in files; 0: there is none. */
+static uint64_t end_of_files(const struct chain *c)
+{
+	const struct journal_files *fs = &c->journal->files;
+	uint64_t end = 0;
+
+	for (size_t i = 0; i < fs->n; i++) {
+		const struct journal_file *f = &fs->v[i];
+
+		if (chain_has(c, f) && f->header.entries > 0 && f->header.tail >= end) {
+			end = f->header.tail + 1;
+		}
+	}
+	return end;
+}
+
+/* All files can be read, and end before W: journald had not synced what was read of them
+ * when the power went, or the disk was put back.  The numbers are given again, to other
+ * entries. */
+static bool was_cut(const struct chain *c)
+{
+	uint64_t end = end_of_files(c);
+
+	return end > 0 && end < c->stream.st.acked && !chain_any_damaged(c);
+}
+
+/* Another stream from now on: from the last place on up to which both are proved to be the
+ * same, or from the first entry there is. */
+static int begin_anew(struct chain *c)
+{
+	struct stream_state *st = &c->stream.st;
+	uint64_t same = 0;
+	int rc;
+
+	for (size_t i = st->n_rungs; i > 0 && same == 0; i--) {
+		const struct stream_rung *r = &st->rungs[i - 1];
+
+		if (r->position > 0 && r->h != 0 && r->position < st->acked &&
+		    prove(c, r->position, r->h) == 1) {
+			same = r->position;
+		}
+	}
+	log_warn("the journal is not the one that was read before; it is read as a stream of "
+		 "its own",
+		 "folder=%s name=%s position=%" PRIu64 " from=%" PRIu64, c->dir, c->family,
+		 st->acked, same);
+	rc = chain_fork(c);
+	if (rc == ERR_AGAIN) {
+		st->start = same;
 	}
 	return rc;
 }
@@ -150,12 +201,9 @@ static int place(struct chain *c)
 	struct stream_state *st = &s->st;
 	struct journal_file *f;
 
-	if (st->acked > 0 && st->h != 0 && prove(c) == 0) {
-		log_warn("the journal is not the one that was read before; it is read "
-			 "from its start as a stream of its own",
-			 "folder=%s name=%s position=%" PRIu64, c->dir, c->family,
-			 st->acked);
-		return chain_fork(c);
+	if (st->acked > 0 && st->h != 0 &&
+	    (prove(c, st->acked, st->h) == 0 || was_cut(c))) {
+		return begin_anew(c);
 	}
 	c->placed = true;
 	s->position = st->acked < st->detect ? st->acked : st->detect;
@@ -527,15 +575,8 @@ bool chain_step(struct chain *c)
 void chain_scanned(struct chain *c, int64_t now_ns)
 {
 	struct stream_state *st = &c->stream.st;
-	uint64_t end = 0;
+	uint64_t end = end_of_files(c);
 
-	for (size_t i = 0; i < c->journal->files.n; i++) {
-		const struct journal_file *f = &c->journal->files.v[i];
-
-		if (chain_has(c, f) && f->header.entries > 0 && f->header.tail >= end) {
-			end = f->header.tail + 1;
-		}
-	}
 	st->seen_ns = sys_wall_ns(c->journal->sys);
 	if (end >= st->size || chain_any_damaged(c)) {
 		st->size = end > st->size ? end : st->size;

@@ -438,6 +438,42 @@ static void a_journal_with_other_entries_is_a_stream_of_its_own(void **state)
 	assert_false(stream_id_eq(&before, &f->id));
 }
 
+/* As after a loss of power: what was read last had not been synced by journald, which gives
+ * the same numbers to other entries. */
+static void a_journal_that_lost_its_end_loses_no_later_entry(void **state)
+{
+	struct fixture *f = *state;
+	struct stream_id before;
+
+	write_file(f, "system.journal", 'i', 'i', JOURNAL_ONLINE, "1 a|2 b|3 c|4 d|");
+	start(f);
+	wait_for(f, "[a][b][c][d]");
+	before = f->id;
+	write_file(f, "system@1.journal", 'i', 'i', JOURNAL_ARCHIVED, "1 a|2 b|");
+	write_file(f, "system.journal", 'i', 'j', JOURNAL_ONLINE, "3 C|");
+	restart(f);
+	wait_for(f, "(from 1)[a][b][C]");
+	assert_false(stream_id_eq(&before, &f->id));
+	write_file(f, "system.journal", 'i', 'j', JOURNAL_ONLINE, "3 C|4 D|5 E|");
+	wait_for(f, "(from 1)[a][b][C][D][E]");
+}
+
+/* Of what was acknowledged in parts, a part is proved. */
+static void what_is_proved_of_a_cut_journal_is_not_read_again(void **state)
+{
+	struct fixture *f = *state;
+
+	write_file(f, "system.journal", 'i', 'i', JOURNAL_ONLINE, "1 a|2 b|");
+	start(f);
+	wait_for(f, "[a][b]");
+	assert_int_equal(f->source->ops->watermark(f->source, &f->id, f->acked, f->h), 0);
+	write_file(f, "system.journal", 'i', 'i', JOURNAL_ONLINE, "1 a|2 b|3 c|4 d|");
+	wait_for(f, "[a][b][c][d]");
+	write_file(f, "system.journal", 'i', 'i', JOURNAL_ONLINE, "1 a|2 b|3 C|");
+	restart(f);
+	wait_for(f, "(from 3)[C]");
+}
+
 static void a_vacuumed_file_is_a_gap_with_its_count(void **state)
 {
 	struct fixture *f = *state;
@@ -772,6 +808,8 @@ int main(void)
 		T(what_was_before_the_first_file_is_told_once),
 		T(a_restart_goes_on_behind_what_was_acknowledged),
 		T(a_journal_with_other_entries_is_a_stream_of_its_own),
+		T(a_journal_that_lost_its_end_loses_no_later_entry),
+		T(what_is_proved_of_a_cut_journal_is_not_read_again),
 		T(a_vacuumed_file_is_a_gap_with_its_count),
 		T(a_large_hole_is_counted_a_part_at_a_time),
 		T(numbers_of_other_chains_are_no_gap),
