@@ -424,6 +424,25 @@ static bool original_was_cut(const struct file *f, const struct candidate *c)
 	return other->state != FILE_READING;
 }
 
+/* Likewise, of a stream that no file has begun to give again: the last scan saw its own
+ * file whole. */
+static bool claim_was_cut(const struct file *f, const struct candidate *c)
+{
+	struct tail *t = f->tail;
+	struct known *k = c != NULL && !c->open ? known_find(t, &c->id) : NULL;
+	struct sys_stat st;
+
+	if (k == NULL || !k->present || k->st.path == NULL || k->st.ino == 0 ||
+	    sys_stat(t->sys, k->st.path, &st) != 0 || st.ino != k->st.ino ||
+	    st.dev != k->st.dev || st.size >= known_furthest(k) ||
+	    content_kind_of_name(k->st.path) != CONTENT_PLAIN) {
+		return false;
+	}
+	k->present = false;
+	tail_want_scan(t);
+	return true;
+}
+
 /* The stream that f seems to copy is taken to be in its old file, for the inode's sake:
  * that one has not been looked into yet. */
 static bool claim_is_open(const struct file *f, const struct candidate *c)
@@ -472,7 +491,8 @@ void proof_decide(struct file *f, const struct job *j)
 {
 	struct verdict v = judge(f, j);
 
-	if (original_was_cut(f, v.copy) || original_was_cut(f, v.short_copy)) {
+	if (original_was_cut(f, v.copy) || original_was_cut(f, v.short_copy) ||
+	    claim_was_cut(f, v.copy) || claim_was_cut(f, v.short_copy)) {
 		identify_again(f);
 		return;
 	}
