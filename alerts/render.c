@@ -166,6 +166,10 @@ static void add_alert(struct json *j, const struct alert *a,
 	json_cstr(j, "status", f->state == FINDING_END ? "resolved" : "firing");
 	json_cstr(j, "state", states[f->state]);
 	json_cstr(j, "severity", severity_name(f->severity));
+	if (f->severity_reason != NULL) {
+		json_cstr(j, "severity_was", severity_name(f->severity_was));
+		json_cstr(j, "severity_reason", f->severity_reason);
+	}
 	json_time(j, "first", f->first_ns);
 	json_time(j, "last", f->last_ns);
 	json_u64(j, "count", f->count);

@@ -151,6 +151,10 @@ static void put_count(json_t *root)
 	log_quote(last, sizeof last, slice_str(text_of(root, "alert", "last")));
 	printf("  %-8s %lld, from %s to %s\n", text_of(root, "alert", "state")[0] == 'n'
 						       ? "counted" : "then", count, first, last);
+	if (text_of(root, "alert", "severity_reason")[0] != '\0') {
+		put("severity", text_of(root, "alert", "severity_reason"));
+		put("before", text_of(root, "alert", "severity_was"));
+	}
 	if (text_of(root, "alert", "usual")[0] != '\0') {
 		put("usual", text_of(root, "alert", "usual"));
 	}

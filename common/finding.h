@@ -41,6 +41,8 @@ struct finding {
 	const char *rule_description;
 	const char *const *tags;  /* "attack.t1110.001" ..., NULL-terminated */
 	enum severity severity;
+	enum severity severity_was;  /* the rule's */
+	const char *severity_reason; /* why it is another, or NULL */
 	uint64_t cooldown_ns;     /* by event time; 0: none */
 	const struct finding_field *group; /* group-by values, in the rule's order */
 	size_t n_group;

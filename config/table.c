@@ -391,6 +391,10 @@ static const struct option agent_options[] = {
 	 .example = "/etc/nightjar/placeholders.yml"},
 	{"detectors.disabled", TEXTS(S, detectors.disabled, 0, LIST_MAX), "[]",
 	 LIVE, "Ids of rules to leave out."},
+	{"detectors.tags", TEXTS(S, detectors.tags, 0, LIST_MAX), "[]", LIVE,
+	 "What this device is, in words of your own: assets in rule files raise or lower the "
+	 "level of alerts by them.",
+	 .example = "[lab, kiosk]"},
 	{"detectors.lateness", DURATION(S, detectors.lateness_ms, 0, DAY), "5m",
 	 LIVE, "How late a line may come, by its own stamp, and still be on time."},
 	{"detectors.ahead", DURATION(S, detectors.ahead_ms, SECOND, DAY), "10m",

@@ -23,10 +23,10 @@ enum {
 
 /* ---- life ---- */
 
-static int copy_disabled(struct detect *d, const struct detectors_options *o)
+static int copy_texts(struct strlist *to, const struct strlist *from)
 {
-	for (size_t i = 0; o != NULL && i < o->disabled.n; i++) {
-		int rc = strlist_add(&d->disabled, slice_str(o->disabled.v[i]));
+	for (size_t i = 0; i < from->n; i++) {
+		int rc = strlist_add(to, slice_str(from->v[i]));
 
 		if (rc != 0) {
 			return rc;
@@ -76,7 +76,8 @@ int detect_new(struct detect **out, const struct detectors_options *options,
 	memcpy(d->key, key, sizeof d->key);
 	d->newest_ms = d->swept_ms = TIME_NONE;
 	d->ring_bytes = RING_BYTES;
-	rc = copy_disabled(d, options);
+	rc = options == NULL ? 0 : copy_texts(&d->disabled, &options->disabled);
+	rc = rc == 0 && options != NULL ? copy_texts(&d->tags, &options->tags) : rc;
 	if (rc == 0) {
 		rc = match_ctx_init(&d->ctx);
 	}
@@ -111,6 +112,7 @@ void detect_free(struct detect *d)
 	ring_fini(&d->ring);
 	free(d->emissions);
 	strlist_fini(&d->disabled);
+	strlist_fini(&d->tags);
 	free(d->matched);
 	free(d);
 }

@@ -33,7 +33,7 @@ typedef void (*detect_error_cb)(void *arg, const char *file, unsigned line,
  * into this struct detect. */
 typedef void (*detect_cb)(void *arg, const struct finding *f);
 
-/* Only numbers and `disabled` are used of the options (packs are the caller's to
+/* Only numbers, `disabled` and `tags` are used of the options (packs are the caller's to
  * load); a zero of ahead_ms or of a maximum means its default, NULL
  * all defaults; copied.  key: 16
  * bytes of kernel randomness for the tables; copied.  UV_ENOMEM. */

@@ -61,7 +61,7 @@ struct emission {
 
 struct detect {
 	int64_t lateness_ms, ahead_ns;
-	struct strlist disabled; /* owned copy */
+	struct strlist disabled, tags; /* owned copies */
 	uint8_t key[16];
 	struct placeholders placeholders;
 	struct ruleset set;
@@ -188,6 +188,9 @@ static inline struct dispatch_list dispatch_find(const struct dispatch *dp,
 /* filter.c: joins the filters' conditions to those of the rules that they name, and
  * complains of those that name none.  0 or UV_ENOMEM. */
 int filters_apply(struct detect *d, const struct complain *c);
+/* asset.c: what assets are about this device; the level of a finding, and why. */
+void assets_compile(struct detect *d, const struct complain *c);
+void engine_severity(struct detect *d, const struct rule *r, struct finding *f);
 /* resolve.c: who names whom, who alerts, salts.  UV_ENOMEM. */
 int engine_resolve(struct detect *d, const struct complain *c);
 /* compile.c: fills `correlations`, `dispatch`, each rule's listeners and salt.

@@ -206,7 +206,7 @@ int extension_read(struct ruleset *set, struct rule *r,
 		   const struct doc_node *n, const struct complain *c)
 {
 	static const char *const keys[] = {"first_seen", "cooldown", "weight",
-					   "group-by", "silence", "schedule", "rate",
+					   "group-by", "silence", "schedule", "rate", "severity",
 					   "examples", "reason", NULL};
 	const struct doc_node *first = doc_find(n, "first_seen");
 	const struct doc_node *weight = doc_find(n, "weight");
@@ -214,9 +214,9 @@ int extension_read(struct ruleset *set, struct rule *r,
 	const struct doc_node *silence = doc_find(n, "silence");
 	const struct doc_node *rate = doc_find(n, "rate");
 	const struct doc_node *schedule = doc_find(n, "schedule");
+	const struct doc_node *severity = doc_find(n, "severity");
 	int64_t cooldown_ms = 0;
 
-	(void)set;
 	if (!rule_known_keys(n, keys, c) ||
 	    !rule_span(doc_find(n, "cooldown"), &cooldown_ms, c) ||
 	    (first != NULL && !read_first_seen(r, first, c)) ||
@@ -228,5 +228,5 @@ int extension_read(struct ruleset *set, struct rule *r,
 		return ERR_MALFORMED;
 	}
 	r->cooldown_ns = (uint64_t)cooldown_ms * 1000000;
-	return 0;
+	return severity == NULL ? 0 : severity_read(set, r, severity, c);
 }

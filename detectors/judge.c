@@ -51,7 +51,7 @@ static void hand_out(struct detect *d, const struct rule *r, struct finding *f)
 	f->rule_title = r->title;
 	f->rule_description = r->description;
 	f->tags = r->tags;
-	f->severity = r->severity;
+	engine_severity(d, r, f);
 	f->cooldown_ns = r->cooldown_ns;
 	if (f->state == FINDING_NEW) {
 		d->stats.findings++;

@@ -16,6 +16,7 @@ void ruleset_init(struct ruleset *s, const struct placeholders *placeholders)
 	*s = (struct ruleset){.placeholders = placeholders};
 	s->tail = &s->first;
 	s->filters_tail = &s->filters;
+	s->assets_tail = &s->assets;
 }
 
 void condition_fini(struct condition *c)
@@ -33,9 +34,13 @@ void ruleset_fini(struct ruleset *s)
 	for (struct filter *f = s->filters; f != NULL; f = f->next) {
 		condition_fini(&f->condition);
 	}
+	for (struct asset *a = s->assets_all; a != NULL; a = a->all) {
+		condition_fini(&a->when);
+	}
 	arena_fini(&s->arena);
 	s->first = NULL;
 	s->filters = NULL;
+	s->assets = s->assets_all = NULL;
 	s->n = 0;
 }
 
@@ -444,6 +449,17 @@ int condition_read(struct ruleset *set, struct condition *out, const struct doc_
 	return rc;
 }
 
+int condition_of_selection(struct ruleset *set, struct condition *out, const struct doc_node *n,
+			   const struct complain *c)
+{
+	struct building b = {.set = set, .complain = c};
+	int node = selection_read(&b, n);
+	int rc = node < 0 ? ERR_MALFORMED : building_finish(&b, node, out);
+
+	building_fini(&b);
+	return rc;
+}
+
 static int detection_read(struct ruleset *set, struct rule *r, const struct doc_node *root,
 			  const struct doc_node *detection, const struct complain *c)
 {
@@ -511,6 +527,9 @@ int rule_read(struct ruleset *set, const struct doc_node *root,
 	if (set->n == RULESET_MAX) {
 		complain(c, root->mark, "more than %d rules", RULESET_MAX);
 		return ERR_MALFORMED;
+	}
+	if (doc_find(root, "asset") != NULL) {
+		return asset_read(set, root, c);
 	}
 	r = arena_take(&set->arena, sizeof *r);
 	if (r == NULL) {

@@ -14,6 +14,7 @@ struct detectors_options {
 	struct strlist packs;    /* folders of rule files, later ones win */
 	char *placeholders;      /* file of what rules' placeholders stand for, or "" */
 	struct strlist disabled; /* ids of rules that are left out */
+	struct strlist tags;     /* what this device is, for assets */
 	uint64_t lateness_ms;    /* how late a line may be and still count */
 	uint64_t ahead_ms;       /* a stamp further ahead than this moves nothing */
 	uint64_t groups_max;     /* exact counters, all rules together */

@@ -216,6 +216,7 @@ int engine_resolve(struct detect *d, const struct complain *c)
 
 	find_doubles(d, c);
 	rc = filters_apply(d, c);
+	assets_compile(d, c);
 	drop_orphans(d, c);
 	settle_levels(d, c);
 	drop_orphans(d, c); /* those that named a circle */

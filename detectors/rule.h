@@ -179,6 +179,7 @@ struct rule {
 	uint8_t level;       /* 0: plain; else above all that it names */
 
 	uint64_t salt; /* hashes what the counting depends on: keys of windows */
+	struct asset *assets; /* nightjar.severity, in its order */
 	struct listener *listeners;
 	struct rule *next;
 };
@@ -195,6 +196,20 @@ struct filter_name {
 	struct filter_name *next;
 };
 
+/* Changes the level of alerts about some machines, users, addresses (asset.c). */
+struct asset {
+	struct condition when;      /* without nodes: always */
+	struct filter_name *device; /* one of these tags; NULL: any device */
+	struct filter_name *rules;  /* NULL: all */
+	int8_t level;               /* enum severity, or -1: by so many steps */
+	int8_t step;
+	bool off;                   /* not about this device */
+	const char *reason, *file;
+	struct doc_mark mark;
+	struct asset *next;         /* of the rule, or of all documents */
+	struct asset *all;          /* in struct ruleset */
+};
+
 /* A document that narrows rules of other documents. */
 struct filter {
 	struct condition condition;
@@ -208,6 +223,8 @@ struct ruleset {
 	struct arena arena;
 	struct rule *first, **tail;
 	struct filter *filters, **filters_tail;
+	struct asset *assets, **assets_tail; /* of documents */
+	struct asset *assets_all;            /* and of rules, also refused ones */
 	const struct placeholders *placeholders;
 	uint32_t n;
 };
@@ -262,6 +279,9 @@ int logsource_names(struct ruleset *set, struct logsource *out, const struct doc
  * none), into *out on the arena.  ERR_MALFORMED after complaining; UV_ENOMEM. */
 int condition_read(struct ruleset *set, struct condition *out, const struct doc_node *detection,
 		   const struct doc_node *source, const struct complain *complain);
+/* The same for one selection. */
+int condition_of_selection(struct ruleset *set, struct condition *out, const struct doc_node *n,
+			   const struct complain *complain);
 void condition_fini(struct condition *c);
 
 /* Checks the fields that describe a rule; false after complaining. */
@@ -270,6 +290,12 @@ bool meta_check(const struct doc_node *root, const struct complain *complain);
 /* Adds the filter of one document; same returns as rule_read(). */
 int filter_read(struct ruleset *set, const struct doc_node *root,
 		const struct complain *complain);
+
+/* asset.c: adds the asset of one document; nightjar.severity of a rule.  Same returns. */
+int asset_read(struct ruleset *set, const struct doc_node *root,
+	       const struct complain *complain);
+int severity_read(struct ruleset *set, struct rule *r, const struct doc_node *n,
+		  const struct complain *complain);
 
 /* Whether this is the rule's id or its name. */
 static inline bool rule_is_named(const struct rule *r, struct slice name)

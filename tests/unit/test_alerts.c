@@ -330,6 +330,29 @@ static void a_full_table_forgets_the_oldest_cooldown(void **state)
 	alerts_free(a);
 }
 
+static void it_says_what_was_usual_and_why_its_level_is_another(void **state)
+{
+	struct alerts_options o = {.min_severity = SEVERITY_HIGH};
+	struct alerts *a = new_alerts(&o);
+	struct finding f = sample(100);
+	struct got g = {0};
+	json_t *j;
+
+	(void)state;
+	f.usual = "3.2 an hour";
+	f.severity_was = SEVERITY_LOW;
+	f.severity_reason = "The lab";
+	give(a, f, &g); /* the changed level is what counts */
+	j = json_loads(g.json, JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(j);
+	assert_string_equal(text_at(j, "alert", "usual"), "3.2 an hour");
+	assert_string_equal(text_at(j, "alert", "severity"), "high");
+	assert_string_equal(text_at(j, "alert", "severity_was"), "low");
+	assert_string_equal(text_at(j, "alert", "severity_reason"), "The lab");
+	json_decref(j);
+	alerts_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +365,7 @@ int main(void)
 		cmocka_unit_test(cooldowns_outlive_a_restart),
 		cmocka_unit_test(an_object_of_hostile_lines_keeps_its_limit_and_is_json),
 		cmocka_unit_test(a_full_table_forgets_the_oldest_cooldown),
+		cmocka_unit_test(it_says_what_was_usual_and_why_its_level_is_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
