@@ -21,7 +21,7 @@
  * is a percentile (nearest rank) of those of the days before it, `forget` of them; a line is
  * missed when the pause after it is longer than factor times that, not less than `least` and
  * not more than `most`.  Nothing is missed while the group is learning, while there are fewer
- * than three days with pauses, and where what is usual is longer than `most`.  Pauses that
+ * than three days with pauses, and where what is usual is longer than half of `most`.  Pauses that
  * make no difference (factor times them is below `least`) count as the longest of that kind,
  * so that lines between two that are as close need not be kept.  A pause that was told goes
  * in as the longest that would not have been told.  Lines are settled when the watermark has
@@ -81,7 +81,7 @@ static int64_t limit_of(const struct usual_pause *u, const struct baseline *b)
 		n++;
 	}
 	rank = (n * u->percentile + 99) / 100;
-	if (n < DAYS_LEAST || sorted[rank - 1] > (uint64_t)u->most_ms) {
+	if (n < DAYS_LEAST || sorted[rank - 1] * 2 > (uint64_t)u->most_ms) {
 		return PAUSE_NEVER;
 	}
 	limit = (int64_t)sorted[rank - 1] * u->factor / 1000;

@@ -139,7 +139,7 @@ static int64_t allowed(const struct ref_silence *r, const struct ref_event *e,
 			limit = longest[x];
 		}
 	}
-	if (limit > r->most_ms) {
+	if (limit * 2 > r->most_ms) {
 		return INT64_MAX;
 	}
 	limit = limit * r->factor / 1000;

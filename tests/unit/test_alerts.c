@@ -350,6 +350,7 @@ static void it_says_what_was_usual_and_why_its_level_is_another(void **state)
 	assert_string_equal(text_at(j, "alert", "severity_was"), "low");
 	assert_string_equal(text_at(j, "alert", "severity_reason"), "The lab");
 	json_decref(j);
+	free(g.json);
 	alerts_free(a);
 }
 
