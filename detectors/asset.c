@@ -108,8 +108,8 @@ static int read_one(struct ruleset *set, struct asset **out, const struct doc_no
 		return ERR_MALFORMED;
 	}
 	if (when == NULL && device == NULL) {
-		complain(c, n->mark, "an asset has when (fields and values), device (tags) or both; "
-			 "and level, raise or lower");
+		complain(c, n->mark, "an asset has when (fields and values), device (tags) or "
+			 "both; and level, raise or lower");
 		return ERR_MALFORMED;
 	}
 	a = arena_take(&set->arena, sizeof *a);
@@ -152,8 +152,8 @@ static bool check_fields(const struct rule *r, const struct asset *a, const stru
 		unsigned field = a->when.matches[i].field;
 
 		if (!in_group(r, field)) {
-			complain(c, n->mark, "of this rule only what it is grouped by is known, and "
-				 "%s is not", rule_field_name(field));
+			complain(c, n->mark, "of this rule only what it is grouped by is known, "
+				 "and %s is not", rule_field_name(field));
 			return false;
 		}
 	}
@@ -167,7 +167,8 @@ int severity_read(struct ruleset *set, struct rule *r, const struct doc_node *n,
 	unsigned count = 0;
 
 	if (n->kind != DOC_LIST || n->first == NULL) {
-		complain(c, n->mark, "severity is a list of cases: when, and level, raise or lower");
+		complain(c, n->mark, "severity is a list of cases: when, and level, raise or "
+			 "lower");
 		return ERR_MALFORMED;
 	}
 	for (const struct doc_node *v = n->first; v != NULL; v = v->next) {
