@@ -1,4 +1,4 @@
-/* search: what cli/search.c asks for and how its two sources answer. */
+/* search: what cli/search.c asks for, and what is wanted of its two sources and printed. */
 #ifndef CLI_SEARCH_H
 #define CLI_SEARCH_H
 
@@ -38,6 +38,13 @@ static inline bool search_wants_device(const struct search_request *q,
 
 /* Prints text so that nothing in it steers a terminal. */
 void search_put_text(struct slice s);
+
+/* Is the record (parsed) one that is wanted?  Alerts are not. */
+bool search_matches(const struct search_request *q, const struct record *r);
+bool search_in_time(const struct search_request *q, int64_t ns);
+/* Prints it; out: room for its JSON.  UV_ENOMEM, ERR_TOO_LARGE. */
+int search_put_record(const struct search_request *q, const struct device *d,
+		      const struct record *r, struct buf *out);
 
 /* Prints one alert (JSON as the device wrote it, and where it stands).  false: the
  * same was printed before. */
