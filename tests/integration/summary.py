@@ -76,7 +76,7 @@ def made_log():
     for i in range(5):
         log(30010 + i * 86000, 'gw', f'sshd[{5001 + i}]: Accepted publickey for alice from 192.0.2.50 port 50000 ssh2: RSA '
             'SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA')
-    for i, name in enumerate((b'\x1b[2J\x07evil', 'müller'.encode(), '\u202etoor'.encode(), b'a' * 60, b'\xff\xfe')):
+    for i, name in enumerate((b'guest', 'müller'.encode(), '\u202etoor'.encode(), b'a' * 60, b'\xff\xfe')):
         log(250000 + i, 'db1', b'sshd[%d]: Invalid user ' % (6000 + i) + name + b' from 192.0.2.66 port 2222')
     for i in range(2):
         log(260000 + i * 60, 'gw', 'sudo:      bob : 3 incorrect password attempts ; TTY=pts/0 ; PWD=/home/bob ; USER=root ; COMMAND=/bin/su')
@@ -131,8 +131,11 @@ def golden(check, write):
     return log
 
 
-def terminals(check, log):
+def terminals(check):
     """It fits, whatever the terminal; colours only there, and nothing but ASCII where that is all there is."""
+    hostile = b''.join(b'Mar 16 01:02:%02d gw sshd[9%02d]: Failed password for %s from 192.0.2.99 port 2 ssh2' % (i, i, name) + b'\n'
+                       for i, name in enumerate((b'\x1b[2J\x07evil', b'a\x1b]0;x\x07b', b'\xc2\x9b31m', b'x' * 300)))
+    log = check.log('hostile.log', made_log(), lambda text: text + hostile)
     if any(byte >= 128 for byte in check.summary(log, lang='C')):
         check.fail('not ASCII in the C locale')
     for columns in (40, 72, 100, 140, 300):
@@ -248,7 +251,7 @@ def main():
                 sums(check, path, subprocess.run(cat, capture_output=True, check=True).stdout)
         else:
             log = golden(check, '--write' in sys.argv)
-            terminals(check, log)
+            terminals(check)
             whatever_way(check, log)
             mistakes(check, log)
             sums(check, 'made log', log.read_bytes())
