@@ -182,11 +182,13 @@ static int set_rest(struct detect *d, struct rule *r, unsigned field)
 	}
 	open_terms(c, c->root, &t);
 	r->n_decided = 0;
+	r->by_reason = true;
 	/* What the class decides comes first; the order changes nothing else. */
 	for (uint16_t i = 0; i < t.n; i++) {
 		uint16_t at = t.p[i], to = i;
 
-		if (verdict_decides(c, at)) {
+		r->by_reason = r->by_reason && verdict_decides(c, at, true);
+		if (verdict_decides(c, at, false)) {
 			for (; to > r->n_decided; to--) {
 				t.p[to] = t.p[to - 1];
 			}
@@ -497,6 +499,8 @@ int engine_compile(struct detect *d, const struct complain *c)
 
 	for (struct rule *r = d->set.first; rc == 0 && r != NULL; r = r->next) {
 		if (!r->off) {
+			r->counted_only = r->schedule.n == 0 && !r->first_seen.on &&
+					  !rule_watches(r) && !r->alerts;
 			active++;
 			rc = r->type == CORRELATION_NONE ? plan_rule(d, &pl, r) : 0;
 		}

@@ -5,13 +5,18 @@
 /* Events on their way to the correlations that name their rule: into which group,
  * with what value, now or when their turn comes. */
 
-bool engine_ask(struct detect *d, const struct listener *l, struct ask *out)
+const struct slice *engine_group(struct detect *d, const struct ask *a,
+				 struct slice out[static RULE_GROUP_BY])
 {
-	const struct rule *r = l->rule;
+	const struct listener *l = a->listener;
 
-	out->listener = l;
-	return engine_hash_fields(d, r->salt, r->refs[l->stage].group, r->n_group,
-				  out->values, &out->hash);
+	if (a->values != NULL) {
+		return a->values;
+	}
+	for (unsigned i = 0; i < l->rule->n_group; i++) {
+		out[i] = engine_asked(d, l->rule->refs[l->stage].group[i])->value;
+	}
+	return out;
 }
 
 /* Whether it counts which values there are, not what they say. */
@@ -40,7 +45,7 @@ static bool value_here(struct detect *d, const struct rule *r, const uint8_t *fi
 	uint64_t hash;
 
 	if (by_hash(r)) {
-		if (!engine_hash_fields(d, 0, fields, r->n_value, NULL, &hash)) {
+		if (!engine_hash_fields(d, 0, fields, r->n_value, &hash)) {
 			return false;
 		}
 		*out = (int64_t)hash;
@@ -52,24 +57,70 @@ static bool value_here(struct detect *d, const struct rule *r, const uint8_t *fi
 
 static void hand_on(struct detect *d, const struct ask *a, struct emission e);
 
+/* Whether one of the group's events [lo, n) has this value. */
+static bool holds_value(struct group *g, size_t lo, int64_t value)
+{
+	const int64_t *cells = group_cells(g);
+
+	for (size_t i = g->n; i > lo; i--) {
+		if (cells[(i - 1) * 2 + 1] == value) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* As count_event() does it, for nearly all events: one that comes in its order, where no
+ * episode is and after which the window has too few events or no value that it had not
+ * before.  What is over in the group goes when there is no room.  false: nothing was done. */
+static bool count_quickly(struct detect *d, const struct rule *r, struct group *g,
+			  uint64_t weight, int64_t value)
+{
+	int64_t t = d->t_ms, stamp = STAMP(t, 0), *cells = group_cells(g), last;
+	size_t n = g->n, width = g->width, lo;
+
+	if (!r->quick || weight != 1 || g->episode != 0 || group_full(g)) {
+		return false;
+	}
+	last = n > 0 ? cells[(n - 1) * width] : stamp;
+	if (last > stamp || STAMP_MS(last) <= t - d->lateness_ms - r->timespan_ms) {
+		return false;
+	}
+	if ((int64_t)n + 1 >= r->range.min) {
+		lo = group_bound(g, STAMP(t - r->timespan_ms + 1, 0));
+		if ((int64_t)(n + 1 - lo) >= r->range.min &&
+		    (width == 1 || !holds_value(g, lo, value))) {
+			return false;
+		}
+	}
+	engine_evidence(d, &g->evidence);
+	cells[n * width] = stamp;
+	if (width == 2) {
+		cells[n * 2 + 1] = value;
+	}
+	g->n++;
+	return true;
+}
+
 void engine_count(struct detect *d, const struct ask *a, uint64_t weight,
 		  int64_t value, bool more)
 {
 	const struct rule *r = a->listener->rule;
 	int64_t now = engine_watermark(d), until;
 	size_t from = d->n_emissions;
-	struct occurrence o = {r, windows_add(&d->windows, a->hash, now), a->values,
-			       weight, value, a->listener->stage, more};
-	bool temporal = r->type == CORRELATION_TEMPORAL ||
-			r->type == CORRELATION_TEMPORAL_ORDERED;
+	struct group *g = windows_get(&d->windows, a->hash, now);
+	struct occurrence o = {r, g, a, weight, value, a->listener->stage, more};
 
-	if (o.group == NULL) {
+	if (g == NULL) {
 		return;
 	}
-	o.group->width = r->n_value > 0 ? 2 : 1;
+	g->width = r->n_value > 0 ? 2 : 1;
 	until = (d->t_ms > now ? d->t_ms : now) + r->timespan_ms + d->lateness_ms;
-	o.group->until_ms = until > o.group->until_ms ? until : o.group->until_ms;
-	if (temporal) {
+	g->until_ms = until > g->until_ms ? until : g->until_ms;
+	if (count_quickly(d, r, g, weight, value)) {
+		return;
+	}
+	if (r->type == CORRELATION_TEMPORAL || r->type == CORRELATION_TEMPORAL_ORDERED) {
 		temporal_event(d, &o);
 	} else {
 		count_event(d, &o);
@@ -136,24 +187,26 @@ void engine_emit(struct detect *d, const struct rule *r, struct emission e)
 }
 
 /* What is known of an event whose line is not at hand: the values of its group. */
-static bool field_of_group(const struct ask *a, unsigned field, struct slice *out)
+static bool field_of_group(struct detect *d, const struct ask *a, unsigned field,
+			   struct slice *out)
 {
 	const struct rule *r = a->listener->rule;
+	struct slice room[RULE_GROUP_BY];
 
 	for (unsigned k = 0; k < r->n_group; k++) {
 		if (r->refs[a->listener->stage].group[k] == field || r->group[k] == field) {
-			*out = a->values[k];
+			*out = engine_group(d, a, room)[k];
 			return true;
 		}
 	}
 	return false;
 }
 
-static bool fields_of(const struct detect *d, const struct ask *a, bool own,
+static bool fields_of(struct detect *d, const struct ask *a, bool own,
 		      const uint8_t *fields, size_t n, struct slice *out)
 {
 	for (size_t i = 0; i < n; i++) {
-		if ((own || !field_of_group(a, fields[i], &out[i])) &&
+		if ((own || !field_of_group(d, a, fields[i], &out[i])) &&
 		    (d->record == NULL ||
 		     !rule_field_get(d->record, fields[i], &out[i]))) {
 			return false;
@@ -182,16 +235,15 @@ static void hand_on(struct detect *d, const struct ask *a, struct emission e)
 	d->t_ms = e.t_ms;
 	for (const struct listener *l = r->listeners; l != NULL; l = l->next) {
 		const struct reference *ref = &l->rule->refs[l->stage];
-		struct slice values[RULE_GROUP_BY];
-		struct ask next = {.listener = l};
+		struct slice group[RULE_GROUP_BY], values[RULE_GROUP_BY];
+		struct ask next = {.listener = l, .values = group};
 		int64_t value = 0;
 
 		if (fields_of(d, a, e.own, ref->group, l->rule->n_group,
-			      next.values) &&
+			      group) &&
 		    fields_of(d, a, e.own, ref->value, l->rule->n_value, values) &&
 		    value_of(d, l->rule, values, &value)) {
-			next.hash = engine_hash(d, l->rule->salt, next.values,
-						l->rule->n_group);
+			next.hash = engine_hash(d, l->rule->salt, group, l->rule->n_group);
 			hand(d, &next, e, value);
 		}
 	}

@@ -238,6 +238,8 @@ static bool read_range(struct rule *r, const struct doc_node *n,
 	}
 	r->waits = g->max != INT64_MAX || g->excepts || r->type == CORRELATION_VALUE_AVG ||
 		   r->type == CORRELATION_VALUE_PERCENTILE;
+	r->quick = !r->waits && (r->type == CORRELATION_EVENT_COUNT ||
+				 r->type == CORRELATION_VALUE_COUNT);
 	return true;
 }
 

@@ -210,15 +210,18 @@ static bool finish(struct detect *d, const struct occurrence *o, const struct ru
 {
 	bool fresh = p->e == NOBODY;
 	struct episode *e = fresh ? NULL : at_place(d, p->e);
+	struct slice room[RULE_GROUP_BY];
+	const struct slice *values = NULL;
 
 	if (fresh) {
-		e = engine_begin(d, o->rule, o->group, o->values);
+		values = engine_group(d, o->ask, room);
+		e = engine_begin(d, o->rule, o->group, values);
 	}
 	if (e == NULL) {
 		struct telling t = {.rule = o->rule, .since_ms = p->first_ms,
 				    .first_ms = p->first_ms, .last_ms = p->last_ms,
 				    .count = p->base + p->after,
-				    .evidence = o->group->evidence, .values = o->values};
+				    .evidence = o->group->evidence, .values = values};
 
 		engine_tell_as(d, &t);
 		return false;

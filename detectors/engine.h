@@ -43,12 +43,12 @@ struct dispatch {
 	struct literals *urls; /* in paths and clients' names of requests; likewise */
 };
 
-enum { ASKS_MAX = 12, KEPT_LOG = 8, KEPT_BYTES = 55 };
+enum { ASKS_MAX = 12, KEPT_LOG = 9, KEPT_BYTES = 55 };
 
 struct ask {
 	const struct listener *listener;
-	uint64_t hash; /* of the group */
-	struct slice values[RULE_GROUP_BY];
+	uint64_t hash;              /* of the group */
+	const struct slice *values; /* of the group; NULL: what the record has */
 };
 
 /* Events of a correlation at one time. */
@@ -218,12 +218,12 @@ static inline const struct asked *engine_asked(struct detect *d, unsigned field)
 
 	return a->record == d->stats.records ? a : engine_look(d, field);
 }
-/* engine_hash() of what the record has in the fields; out: NULL, or the values.  false:
- * one is missing. */
-static inline bool engine_hash_fields(struct detect *d, uint64_t salt, const uint8_t *fields,
-				      size_t n, struct slice *out, uint64_t *hash)
+/* engine_hash() of what the record has in the fields, for the salt that engine_mix(salt, 0)
+ * made `salted` of.  false: one is missing. */
+static inline bool engine_hash_on(struct detect *d, uint64_t salted, const uint8_t *fields,
+				  size_t n, uint64_t *hash)
 {
-	uint64_t h = engine_mix(salt, 0);
+	uint64_t h = salted;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct asked *a = engine_asked(d, fields[i]);
@@ -231,13 +231,15 @@ static inline bool engine_hash_fields(struct detect *d, uint64_t salt, const uin
 		if (!a->there) {
 			return false;
 		}
-		if (out != NULL) {
-			out[i] = a->value;
-		}
 		h = engine_mix(h, a->hash);
 	}
 	*hash = h == 0 ? 1 : h;
 	return true;
+}
+static inline bool engine_hash_fields(struct detect *d, uint64_t salt, const uint8_t *fields,
+				      size_t n, uint64_t *hash)
+{
+	return engine_hash_on(d, engine_mix(salt, 0), fields, n, hash);
 }
 static inline int64_t engine_watermark(const struct detect *d)
 {
@@ -273,7 +275,7 @@ void engine_tell_as(struct detect *d, const struct telling *t);
 struct occurrence {
 	const struct rule *rule; /* the correlation */
 	struct group *group;
-	const struct slice *values; /* of the group */
+	const struct ask *ask;      /* by which the group was found */
 	uint64_t weight;            /* how many it counts */
 	int64_t value;              /* of condition.field: a number or a hash */
 	unsigned stage;             /* which of the named rules */
@@ -287,7 +289,17 @@ void temporal_event(struct detect *d, const struct occurrence *o);
 
 /* correlate.c */
 /* Which group a listener's event belongs to; false: a value is missing. */
-bool engine_ask(struct detect *d, const struct listener *l, struct ask *out);
+static inline bool engine_ask(struct detect *d, const struct listener *l, struct ask *out)
+{
+	const struct rule *r = l->rule;
+
+	out->listener = l;
+	out->values = NULL;
+	return engine_hash_on(d, r->salted, r->refs[l->stage].group, r->n_group, &out->hash);
+}
+/* The values of the group: out, which is filled, or others. */
+const struct slice *engine_group(struct detect *d, const struct ask *a,
+				 struct slice out[static RULE_GROUP_BY]);
 /* The listener's event at hand. */
 void engine_correlate(struct detect *d, const struct ask *a);
 /* An event whose turn it is. */

@@ -209,8 +209,8 @@ static bool is_new(struct detect *d, const struct rule *r)
 	struct seen_slot *s;
 	bool known;
 
-	if (!engine_hash_fields(d, r->salt, f->per, f->n_per, NULL, &group) ||
-	    !engine_hash_fields(d, ~group, f->fields, f->n_fields, NULL, &value)) {
+	if (!engine_hash_fields(d, r->salt, f->per, f->n_per, &group) ||
+	    !engine_hash_fields(d, ~group, f->fields, f->n_fields, &value)) {
 		return false;
 	}
 	seen_prefetch(&d->seen, group);
@@ -328,19 +328,25 @@ static bool holds_here(struct detect *d, const struct rule *r)
 			     (size_t)r->n_rest - r->n_decided, &d->ctx, d->record);
 }
 
-static void follow(struct detect *d, const struct verdict *v)
+static void follow(struct detect *d, struct verdict *v)
 {
-	if (d->n_matched == 0 && v->open == 0) {
-		while (d->n_matched < v->n) {
-			d->matched[d->n_matched] = v->rules[d->n_matched];
-			d->n_matched++;
-		}
-		return;
+	unsigned holds = ~(unsigned)v->open & ((1u << v->n) - 1);
+
+	if (v->by_reason != 0) {
+		holds |= verdict_by_reason(d, v, d->record);
 	}
-	for (unsigned i = 0; i < v->n; i++) {
-		if ((v->open >> i & 1) == 0 || holds_here(d, v->rules[i])) {
-			matched(d, v->rules[i]);
+	for (unsigned left = v->open & ~(unsigned)v->by_reason; left != 0; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctz(left);
+
+		holds |= (unsigned)holds_here(d, v->rules[i]) << i;
+	}
+	if (d->n_matched == 0) {
+		for (; holds != 0; holds &= holds - 1) {
+			d->matched[d->n_matched++] = v->rules[__builtin_ctz(holds)];
 		}
+	}
+	for (; holds != 0; holds &= holds - 1) {
+		matched(d, v->rules[__builtin_ctz(holds)]);
 	}
 }
 
@@ -350,7 +356,7 @@ static void match_plain(struct detect *d, const struct record *r)
 {
 	const struct dispatch *dp = &d->dispatch;
 	uint64_t fields = r->event.has & dp->field_mask;
-	const struct verdict *v;
+	struct verdict *v;
 
 	d->n_matched = 0;
 	if (dp->literals != NULL) {
@@ -459,6 +465,10 @@ void detect_record(struct detect *d, const struct record *r, detect_cb cb,
 	for (size_t i = 0; i < d->n_matched; i++) {
 		const struct rule *rule = d->matched[i];
 
+		if (rule->counted_only) {
+			tell_matched(d, i);
+			continue;
+		}
 		if ((rule->schedule.n > 0 && !schedule_holds(d, rule)) ||
 		    (rule->first_seen.on && !is_new(d, rule))) {
 			continue;

@@ -123,9 +123,10 @@ static void release_first(struct detect *d)
 	const struct record *record = d->record;
 	int64_t t = d->t_ms, newest = d->newest_ms;
 	uint64_t line_at = d->line_at;
-	struct ask a = {.listener = w.listener, .hash = w.hash};
+	struct slice values[RULE_GROUP_BY] = {{NULL, 0}};
+	struct ask a = {w.listener, w.hash, values};
 
-	unpack(&w, a.values);
+	unpack(&w, values);
 	d->record = NULL;
 	d->t_ms = w.t_ms;
 	d->line_at = w.line_at;
@@ -148,23 +149,24 @@ void order_release(struct detect *d, int64_t until_ms)
 	}
 }
 
-static char *pack(const struct ask *a, uint32_t *n_out)
+static char *pack(struct detect *d, const struct ask *a, uint32_t *n_out)
 {
 	const struct rule *r = a->listener->rule;
+	struct slice room[RULE_GROUP_BY];
+	const struct slice *values = engine_group(d, a, room);
 	size_t n = 0;
 	char *p;
 
 	for (unsigned i = 0; i < r->n_group; i++) {
-		n += sizeof(uint16_t) + (a->values[i].n < GROUP_VALUE_MAX
-						 ? a->values[i].n : GROUP_VALUE_MAX);
+		n += sizeof(uint16_t) + (values[i].n < GROUP_VALUE_MAX ? values[i].n
+								       : GROUP_VALUE_MAX);
 	}
 	p = malloc(n + 1);
 	*n_out = (uint32_t)n;
 	n = 0;
 	for (unsigned i = 0; p != NULL && i < r->n_group; i++) {
-		struct slice s = slice_head(a->values[i], a->values[i].n < GROUP_VALUE_MAX
-								  ? a->values[i].n
-								  : GROUP_VALUE_MAX);
+		struct slice s = slice_head(values[i], values[i].n < GROUP_VALUE_MAX
+							       ? values[i].n : GROUP_VALUE_MAX);
 		uint16_t len = (uint16_t)s.n;
 
 		memcpy(p + n, &len, sizeof len);
@@ -185,7 +187,7 @@ void order_add(struct detect *d, const struct ask *a, uint64_t weight, int64_t v
 
 	engine_store_line(d);
 	w.line_at = d->line_at;
-	w.texts = pack(a, &w.texts_n);
+	w.texts = pack(d, a, &w.texts_n);
 	if (w.texts == NULL || !order_put(o, &w)) {
 		free(w.texts);
 		return;

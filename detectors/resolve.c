@@ -208,6 +208,7 @@ static void set_salt(struct rule *r)
 		h = mix(h, 1000u + r->first_seen.per[i]);
 	}
 	r->salt = salt_of_watch(r, h);
+	r->salted = engine_mix(r->salt, 0);
 }
 
 int engine_resolve(struct detect *d, const struct complain *c)

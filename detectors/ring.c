@@ -16,13 +16,13 @@ struct link {
 
 void ring_init(struct ring *r, size_t size)
 {
-	*r = (struct ring){NULL, size & ~(size_t)7, 0};
+	*r = (struct ring){NULL, size & ~(size_t)7, 0, 0};
 }
 
 void ring_fini(struct ring *r)
 {
 	free(r->p);
-	*r = (struct ring){NULL, 0, 0};
+	*r = (struct ring){NULL, 0, 0, 0};
 }
 
 int ring_ready(struct ring *r)
@@ -37,21 +37,30 @@ void ring_clear(struct ring *r)
 {
 	free(r->p);
 	r->p = NULL;
-	r->head = 0;
+	r->head = r->in = 0;
 }
 
-/* Room for n bytes in one piece; the place, counted from 1. */
-static uint64_t take(struct ring *r, size_t n)
+void ring_set_head(struct ring *r, uint64_t head)
 {
-	uint64_t at;
+	r->head = head;
+	r->in = head % r->size;
+}
+
+/* Room for n bytes in one piece: *at is its place, counted from 1. */
+static char *take(struct ring *r, size_t n, uint64_t *at)
+{
+	char *p;
 
 	n = (n + 7) & ~(size_t)7;
-	if (r->head % r->size + n > r->size) {
-		r->head += r->size - r->head % r->size;
+	if (r->in + n > r->size) {
+		r->head += r->size - r->in;
+		r->in = 0;
 	}
-	at = r->head;
+	p = r->p + r->in;
+	*at = r->head + 1;
 	r->head += n;
-	return at + 1;
+	r->in = r->in + n < r->size ? r->in + n : 0;
+	return p;
 }
 
 static char *place(const struct ring *r, uint64_t at)
@@ -79,8 +88,7 @@ uint64_t ring_add_line(struct ring *r, struct slice line, const struct finding_p
 	if (ring_ready(r) != 0) {
 		return RING_NOWHERE;
 	}
-	at = take(r, sizeof head + own + n);
-	p = place(r, at);
+	p = take(r, sizeof head + own + n, &at);
 	memcpy(p, &head, sizeof head);
 	if (where != NULL) {
 		memcpy(p + sizeof head, where, sizeof *where);
@@ -99,8 +107,7 @@ uint64_t ring_link(struct ring *r, uint64_t chain, uint64_t line)
 	if (line == RING_NOWHERE) {
 		return chain;
 	}
-	at = take(r, sizeof l);
-	memcpy(place(r, at), &l, sizeof l);
+	memcpy(take(r, sizeof l, &at), &l, sizeof l);
 	return at;
 }
 

@@ -20,6 +20,7 @@ struct ring {
 	char *p;       /* NULL: nothing was written */
 	uint64_t size; /* bytes, a multiple of 8 */
 	uint64_t head; /* bytes ever written */
+	uint64_t in;   /* where in p that is: head modulo size */
 };
 
 /* Allocates nothing yet. */
@@ -36,6 +37,8 @@ uint64_t ring_add_line(struct ring *r, struct slice line, const struct finding_p
 /* Puts a link to the line in front of the chain and returns the new front.  What
  * stands nowhere is not linked. */
 uint64_t ring_link(struct ring *r, uint64_t chain, uint64_t line);
+/* Sets the head, where a ring of the same size had it. */
+void ring_set_head(struct ring *r, uint64_t head);
 /* The newest lines of the chain that are still there, oldest first, skipping
  * those that are `except`.  Returns how many (at most LIMIT_EVIDENCE_LINES);
  * they are borrowed until the next add. */

@@ -151,6 +151,8 @@ struct rule {
 	/* It can only be true for a line that holds one of some words; the scan for
 	 * them sets hit to the number of the record. */
 	bool by_literal;
+	bool by_reason; /* what the class leaves open asks for event.reason alone */
+	bool counted_only; /* it has listeners, and nothing else is to be done */
 	bool dispatched; /* in a bucket or list; else only the scan finds it */
 	uint64_t hit;
 	struct first_seen first_seen;
@@ -174,11 +176,13 @@ struct rule {
 	/* More events may make it false again: it judges events in the order of
 	 * their times, when no earlier one can come any more. */
 	bool waits;
+	bool quick;          /* count_quickly() may do */
 	uint8_t n_value;     /* fields of condition.field */
 	uint8_t percentile;  /* nearest rank; 0: the share of the event's value */
 	uint8_t level;       /* 0: plain; else above all that it names */
 
 	uint64_t salt; /* hashes what the counting depends on: keys of windows */
+	uint64_t salted; /* engine_mix(salt, 0) */
 	struct asset *assets; /* nightjar.severity, in its order */
 	struct listener *listeners;
 	struct rule *next;

@@ -125,7 +125,7 @@ static int save_windows(const struct windows *w, struct buf *out)
 	int rc = buf_add_varint(out, w->n);
 
 	for (uint32_t i = 0; rc == 0 && i < w->n; i++) {
-		rc = save_group(&w->groups[i], out);
+		rc = save_group(windows_at(w, i), out);
 	}
 	rc = rc == 0 ? buf_add_varint(out, w->n_episodes) : rc;
 	for (uint32_t i = 0; rc == 0 && i < w->n_episodes; i++) {
@@ -222,7 +222,7 @@ static int restore_ring(struct ring *ring, struct reader *r)
 			return UV_ENOMEM;
 		}
 		memcpy(ring->p, bytes.p, n);
-		ring->head = head & ~UINT64_C(7);
+		ring_set_head(ring, head & ~UINT64_C(7));
 	}
 	return 0;
 }

@@ -9,7 +9,9 @@
  * begins with the first event of the tightest combination; it counts the events at
  * which the condition holds until there is none for a timespan.
  *
- * A group keeps its events for timespan + lateness, up to KEEP; of more, those go that
+ * A group keeps its events for timespan + lateness, but for those whose next is of the same
+ * rule and settled as well: nothing that is still to come can see them, since it sees that
+ * one.  Of more than KEEP those go that
  * have an equal closest by.  What the condition held at stays so when a line comes late,
  * and what it begins to hold at is found by looking at the timespan behind it.
  */
@@ -139,6 +141,8 @@ static void complete(struct detect *d, const struct occurrence *o, int64_t t,
 		     int64_t start)
 {
 	struct episode *e = extend(d, o, t, start);
+	struct slice room[RULE_GROUP_BY];
+	const struct slice *values;
 
 	engine_emit(d, o->rule, (struct emission){t, 1, 1, t == d->t_ms});
 	if (e != NULL) {
@@ -146,11 +150,12 @@ static void complete(struct detect *d, const struct occurrence *o, int64_t t,
 		episode_update(d, e);
 		return;
 	}
-	e = engine_begin(d, o->rule, o->group, o->values);
+	values = engine_group(d, o->ask, room);
+	e = engine_begin(d, o->rule, o->group, values);
 	if (e == NULL) {
 		struct telling lone = {.rule = o->rule, .since_ms = start, .first_ms = start,
 				       .last_ms = t, .count = 1,
-				       .evidence = o->group->evidence, .values = o->values};
+				       .evidence = o->group->evidence, .values = values};
 
 		engine_tell_as(d, &lone);
 		return;
@@ -178,25 +183,61 @@ static void tighten(struct detect *d, struct group *g, int64_t t, int64_t start)
 
 /* ---- events ---- */
 
-/* Of the events between two of their own rule the one goes that has the next behind
- * it soonest. */
-static void keep_few(struct detect *d, struct group *g)
+/* Events whose next is of their rule and settled. */
+static void drop_settled(struct group *g, int64_t settled_ms)
 {
-	size_t best = 0;
-	int64_t least = INT64_MAX;
+	int64_t *s = group_cells(g);
+	size_t kept = 0;
 
-	for (size_t i = 1; i + 1 < g->n; i++) {
-		int64_t a = group_stamp(g, i - 1), b = group_stamp(g, i);
-		int64_t c = group_stamp(g, i + 1);
-
-		if (STAMP_STAGE(a) == STAMP_STAGE(b) && STAMP_STAGE(b) == STAMP_STAGE(c) &&
-		    c - a < least) {
-			best = i;
-			least = c - a;
+	for (size_t i = 0; i < g->n; i++) {
+		if (i + 1 == g->n || STAMP_STAGE(s[i]) != STAMP_STAGE(s[i + 1]) ||
+		    STAMP_MS(s[i + 1]) >= settled_ms) {
+			s[kept++] = s[i];
 		}
 	}
-	d->windows.evicted += least > STAMP(1, 0);
-	group_cut(&d->windows, g, best, best + 1);
+	g->n = (uint16_t)kept;
+}
+
+/* How far the neighbours of event i are apart, of those between two of their own rule;
+ * INT64_MAX of others. */
+static int64_t gap_at(const int64_t *s, size_t n, size_t i)
+{
+	return i > 0 && i + 1 < n && STAMP_STAGE(s[i - 1]) == STAMP_STAGE(s[i]) &&
+			       STAMP_STAGE(s[i]) == STAMP_STAGE(s[i + 1])
+		       ? s[i + 1] - s[i - 1]
+		       : INT64_MAX;
+}
+
+/* Of the events between two of their own rule those go whose neighbours are close together;
+ * never two in a row, since then the neighbours of the second are others. */
+static void keep_few(struct detect *d, struct group *g)
+{
+	int64_t *s = group_cells(g), sum = 0, n = 0;
+	size_t kept = 0;
+	bool went = false;
+
+	for (size_t i = 0; i < g->n; i++) {
+		int64_t gap = gap_at(s, g->n, i);
+
+		sum += gap == INT64_MAX ? 0 : gap;
+		n += gap != INT64_MAX;
+	}
+	if (n == 0) {
+		d->windows.evicted++;
+		group_cut(&d->windows, g, 0, 1);
+		return;
+	}
+	for (size_t i = 0, had = g->n; i < had; i++) {
+		int64_t gap = gap_at(s, had, i);
+
+		went = !went && gap <= sum / n;
+		if (went) {
+			d->windows.evicted += gap > STAMP(1, 0);
+		} else {
+			s[kept++] = s[i];
+		}
+	}
+	g->n = (uint16_t)kept;
 }
 
 /* Looks at the events of one time, [from, to), all of which x knows. */
@@ -265,13 +306,34 @@ static bool idle(const struct rule *r, unsigned stage)
 	       (int64_t)stage + 1 < r->range.min + r->range.above;
 }
 
+/* What can't complete anything and comes in its order, into a group in which nothing is to be
+ * done: what is over in it goes when it is full. */
+static bool append_idle(struct detect *d, const struct occurrence *o)
+{
+	struct group *g = o->group;
+	int64_t *s = group_cells(g), stamp = STAMP(d->t_ms, o->stage);
+
+	if (g->episode != 0 || group_full(g) || g->n >= KEEP ||
+	    (g->n > 0 && s[g->n - 1] > stamp)) {
+		return false;
+	}
+	s[g->n++] = stamp;
+	engine_evidence(d, &g->evidence);
+	return true;
+}
+
 void temporal_event(struct detect *d, const struct occurrence *o)
 {
 	const struct rule *r = o->rule;
 	struct group *g = o->group;
-	int64_t t = d->t_ms, newest = group_newest(d, g);
-	int64_t settled = newest - (r->waits ? 0 : d->lateness_ms);
+	int64_t t = d->t_ms, newest, settled;
 	size_t at;
+
+	if (idle(r, o->stage) && append_idle(d, o)) {
+		return;
+	}
+	newest = group_newest(d, g);
+	settled = newest - (r->waits ? 0 : d->lateness_ms);
 
 	if (t <= settled - r->timespan_ms || (r->waits && t < settled)) {
 		d->stats.late++;
@@ -280,6 +342,9 @@ void temporal_event(struct detect *d, const struct occurrence *o)
 	group_settle(d, r, g, settled);
 	group_cut(&d->windows, g, 0,
 		  group_bound(g, STAMP(settled - r->timespan_ms + 1, 0)));
+	if (group_full(g)) {
+		drop_settled(g, settled);
+	}
 	if (g->n >= KEEP) {
 		keep_few(d, g);
 	}

@@ -4,9 +4,12 @@
 
 /* ---- what a class decides ---- */
 
-static bool decided_match(const struct match *m)
+static bool decided_match(const struct match *m, bool reason)
 {
 	switch (m->field) {
+	case FIELD_EVENT_REASON:
+		return m->op == MATCH_EXISTS || m->op == MATCH_NULL ||
+		       (reason && m->op != MATCH_RE && m->op != MATCH_FIELDREF);
 	case RULE_FIELD_PROGRAM:
 	case RULE_FIELD_OUTCOME:
 	case FIELD_EVENT_ACTION:
@@ -20,15 +23,15 @@ static bool decided_match(const struct match *m)
 	}
 }
 
-bool verdict_decides(const struct condition *c, unsigned at)
+bool verdict_decides(const struct condition *c, unsigned at, bool reason)
 {
 	const struct node *n = &c->nodes[at];
 
 	if (n->op == NODE_MATCH) {
-		return decided_match(&c->matches[n->first]);
+		return decided_match(&c->matches[n->first], reason);
 	}
 	for (unsigned i = 0; i < (n->op == NODE_NOT ? 1u : n->n); i++) {
-		if (!verdict_decides(c, c->kids[n->first + i])) {
+		if (!verdict_decides(c, c->kids[n->first + i], reason)) {
 			return false;
 		}
 	}
@@ -64,6 +67,7 @@ static bool add_rules(struct verdict *v, struct detect *d,
 	for (uint32_t i = 0; i < list.n; i++) {
 		struct rule *rule = d->dispatch.rules[list.first + i];
 		bool open = rule->by_literal || rule->n_decided < rule->n_rest;
+		bool by_reason = open && rule->by_reason && !rule->by_literal;
 
 		if ((e->has & rule->needs) != rule->needs ||
 		    (rule->outcomes >> e->outcome & 1) == 0) {
@@ -76,6 +80,7 @@ static bool add_rules(struct verdict *v, struct detect *d,
 			return false;
 		}
 		v->open = (uint16_t)(v->open | (unsigned)open << v->n);
+		v->by_reason = (uint16_t)(v->by_reason | (unsigned)by_reason << v->n);
 		v->rules[v->n++] = rule;
 	}
 	return true;
@@ -127,25 +132,33 @@ static bool begin_class(struct verdict *v, const struct record *r)
 	return true;
 }
 
+/* Exchanges bits i and i + 1. */
+static uint16_t exchanged(uint16_t bits, unsigned i)
+{
+	unsigned two = bits >> i & 3;
+
+	two = (two >> 1 | two << 1) & 3;
+	return (uint16_t)((bits & ~(3u << i)) | two << i);
+}
+
 /* In the order in which they were loaded; there are few. */
 static void sort_rules(struct verdict *v)
 {
 	for (unsigned i = 1; i < v->n; i++) {
 		for (unsigned k = i; k > 0 && v->rules[k - 1]->index > v->rules[k]->index; k--) {
-			unsigned two = v->open >> (k - 1) & 3;
 			struct rule *later = v->rules[k - 1];
 
 			v->rules[k - 1] = v->rules[k];
 			v->rules[k] = later;
-			two = (two >> 1 | two << 1) & 3;
-			v->open = (uint16_t)((v->open & ~(3u << (k - 1))) | two << (k - 1));
+			v->open = exchanged(v->open, k - 1);
+			v->by_reason = exchanged(v->by_reason, k - 1);
 		}
 	}
 }
 
 /* Of the few places that a class may have, one that is free or else the last, to
  * which what is in the others moves on. */
-static __attribute__((noinline)) const struct verdict *
+static __attribute__((noinline)) struct verdict *
 learn(struct verdict *set, unsigned at, struct detect *d, const struct record *r)
 {
 	struct verdict *v = &set[at];
@@ -169,7 +182,7 @@ learn(struct verdict *set, unsigned at, struct detect *d, const struct record *r
 	return v->fits ? v : NULL;
 }
 
-const struct verdict *verdict_look_for(struct detect *d, const struct record *r)
+struct verdict *verdict_look_for(struct detect *d, const struct record *r)
 {
 	unsigned place = verdict_place(r), at = place % VERDICT_WAYS;
 	struct verdict *set = &d->verdicts[place - at];
@@ -182,4 +195,43 @@ const struct verdict *verdict_look_for(struct detect *d, const struct record *r)
 		}
 	}
 	return learn(set, at, d, r);
+}
+
+/* ---- reasons ---- */
+
+uint16_t verdict_judge_reason(struct detect *d, struct verdict *v, const struct record *r)
+{
+	struct slice text = event_get(&r->event, FIELD_EVENT_REASON);
+	struct verdict_reason k = {.n_and_one = 0};
+	unsigned at = 1;
+
+	while (at < VERDICT_REASONS &&
+	       (v->reasons[at].n_and_one != text.n + 1 ||
+		!slice_eq(slice(v->reasons[at].text, text.n), text))) {
+		at++;
+	}
+	if (at < VERDICT_REASONS) {
+		k = v->reasons[at];
+	}
+	for (unsigned i = 0; k.n_and_one == 0 && i < v->n; i++) {
+		const struct rule *rule = v->rules[i];
+		bool holds = (v->by_reason >> i & 1) != 0 &&
+			     condition_all(&rule->condition, rule->rest + rule->n_decided,
+					   (size_t)rule->n_rest - rule->n_decided, &d->ctx, r);
+
+		k.holds = (uint16_t)(k.holds | (unsigned)holds << i);
+	}
+	if (text.n > VERDICT_REASON) {
+		return k.holds;
+	}
+	k.n_and_one = (uint8_t)(text.n + 1);
+	if (text.n > 0) {
+		memcpy(k.text, text.p, text.n);
+	}
+	/* The one that came before stays, unless it is this one. */
+	for (at = at < VERDICT_REASONS ? at : VERDICT_REASONS - 1; at > 0; at--) {
+		v->reasons[at] = v->reasons[at - 1];
+	}
+	v->reasons[0] = k;
+	return k.holds;
 }

@@ -3,7 +3,8 @@
  * A class is program, action, category, type, outcome and which other fields are
  * there.  Nearly all lines that were understood belong to a few dozen of them, and
  * most rules ask for nothing else: those are decided once for the class.  The
- * others that the dispatch would try are listed with it.  Only a memory: leaving
+ * others that the dispatch would try are listed with it, and what those say that ask for
+ * event.reason as well is remembered for the reasons that came last.  Only a memory: leaving
  * it out changes nothing.  Not thread-safe.
  */
 #ifndef DETECTORS_VERDICT_H
@@ -21,6 +22,8 @@ enum {
 	VERDICT_TEXTS = 4,   /* program, action, category, type */
 	VERDICT_TEXT = 24,   /* bytes of each */
 	VERDICT_RULES = 12,
+	VERDICT_REASONS = 2, /* remembered of each class, if no longer than this: */
+	VERDICT_REASON = 29,
 };
 
 struct verdict {
@@ -31,9 +34,15 @@ struct verdict {
 	bool fits;     /* the rules are all here */
 	uint8_t n;
 	uint16_t open; /* bit i: rules[i] is still to be judged */
+	uint16_t by_reason; /* bit i: by event.reason alone */
 	uint8_t text_n[VERDICT_TEXTS];
 	char text[VERDICT_TEXTS][VERDICT_TEXT];
 	struct rule *rules[VERDICT_RULES]; /* that hold, or are open; as loaded */
+	struct verdict_reason {
+		uint16_t holds;    /* of the rules by_reason */
+		uint8_t n_and_one; /* length + 1; 0: none */
+		char text[VERDICT_REASON];
+	} reasons[VERDICT_REASONS]; /* the newest first */
 };
 
 /* Whether the record is of a class: it was understood. */
@@ -76,18 +85,30 @@ static inline bool verdict_program(const struct verdict *v, struct slice program
 	       slice_eq_short(slice(v->text[0], program.n), program);
 }
 
-/* Whether the node of the condition is the same for all records of a class. */
-bool verdict_decides(const struct condition *c, unsigned node);
+/* Whether the node of the condition is the same for all records of a class; reason: that
+ * have the same event.reason. */
+bool verdict_decides(const struct condition *c, unsigned node, bool reason);
+/* Which of the rules v->by_reason hold for the record. */
+uint16_t verdict_judge_reason(struct detect *d, struct verdict *v, const struct record *r);
+static inline uint16_t verdict_by_reason(struct detect *d, struct verdict *v,
+					 const struct record *r)
+{
+	const struct verdict_reason *k = &v->reasons[0];
+	struct slice text = r->event.f[FIELD_EVENT_REASON];
+
+	return k->n_and_one == text.n + 1 && slice_eq_short(slice(k->text, text.n), text)
+		       ? k->holds : verdict_judge_reason(d, v, r);
+}
 /* In all places that the class may have, or judged now. */
-const struct verdict *verdict_look_for(struct detect *d, const struct record *r);
+struct verdict *verdict_look_for(struct detect *d, const struct record *r);
 
 /* The verdict on the class of a record that has one, of the table d->verdicts.
  * NULL: a text is too long, or too many rules are concerned. */
-static inline const struct verdict *
-verdict_of(struct detect *d, const struct verdict verdicts[static VERDICTS],
-	   const struct record *r)
+static inline struct verdict *verdict_of(struct detect *d,
+					 struct verdict verdicts[static VERDICTS],
+					 const struct record *r)
 {
-	const struct verdict *v = &verdicts[verdict_place(r)];
+	struct verdict *v = &verdicts[verdict_place(r)];
 
 	/* Nearly always it is where it was put, and the event a constant one. */
 	if (v->has == r->event.has && v->outcome == r->event.outcome &&

@@ -5,21 +5,23 @@
 #include <string.h>
 
 enum {
-	GROUPS_FIRST = 64,
+	GROUPS_LEAST = 64, /* that there may be */
+	CHUNK = 1 << GROUP_CHUNK_LOG,
 	CACHE_LINE = 64,
 	LOOK_AT = 8,    /* groups weighed against each other when all are used */
-	SWEEP_EACH = 2, /* groups that the hand looks at for each new one */
+	SWEEP_PART = 4, /* all are looked at when one in so many is new */
 };
 
 void windows_init(struct windows *w, uint32_t max_groups, uint32_t max_episodes)
 {
-	uint32_t power = GROUPS_FIRST;
+	uint32_t power = GROUPS_LEAST;
 
 	while (power <= max_groups / 2) {
 		power *= 2;
 	}
 	*w = (struct windows){.max = power / 8 * 7, .max_episodes = max_episodes};
-	w->heap_max = (size_t)power * sizeof *w->groups;
+	w->index_mask = power - 1;
+	w->heap_max = (size_t)power * sizeof(struct group);
 }
 
 static size_t room_of(const struct group *g)
@@ -35,18 +37,28 @@ static void free_stamps(struct windows *w, struct group *g)
 	}
 }
 
+/* Gives back the chunks of groups that are not among the first `room`. */
+static void free_chunks(struct windows *w, uint32_t room)
+{
+	while (w->room > room) {
+		w->room -= CHUNK;
+		free(w->chunks[w->room / CHUNK]);
+	}
+}
+
 void windows_fini(struct windows *w)
 {
 	uint32_t max = w->max, max_episodes = w->max_episodes;
 
 	for (uint32_t i = 0; i < w->n; i++) {
-		free_stamps(w, &w->groups[i]);
+		free_stamps(w, windows_at(w, i));
 	}
 	for (uint32_t i = 0; i < w->room_episodes; i++) {
 		free(w->episodes[i].values);
 		free(w->episodes[i].learned);
 	}
-	free(w->groups);
+	free_chunks(w, 0);
+	free(w->chunks);
 	free(w->places);
 	free(w->episodes);
 	free(w->heap);
@@ -55,33 +67,9 @@ void windows_fini(struct windows *w)
 
 /* ---- the table ---- */
 
-/* The place of the group with this hash, or the free one where it would be. */
-static inline struct place *find_place(const struct windows *w, uint64_t hash)
+static void put_place(struct windows *w, uint32_t *p, uint64_t hash, uint32_t i)
 {
-	uint32_t i = (uint32_t)hash & w->mask;
-
-	while (w->places[i].group != 0 &&
-	       (w->places[i].hash != (uint32_t)hash ||
-		w->groups[w->places[i].group - 1].hash != hash)) {
-		i = (i + 1) & w->mask;
-	}
-	return &w->places[i];
-}
-
-static inline struct group *find(const struct windows *w, uint64_t hash)
-{
-	const struct place *p;
-
-	if (w->n == 0) {
-		return NULL;
-	}
-	p = find_place(w, hash);
-	return p->group == 0 ? NULL : &w->groups[p->group - 1];
-}
-
-struct group *windows_find(const struct windows *w, uint64_t hash)
-{
-	return find(w, hash);
+	*p = windows_tag(w, hash) | (i + 1);
 }
 
 /* Backward shift deletion (Knuth, TAOCP 3, 6.4, algorithm R). */
@@ -91,46 +79,30 @@ static void free_place(struct windows *w, uint32_t i)
 
 	for (;;) {
 		j = (j + 1) & w->mask;
-		if (w->places[j].group == 0) {
+		if (w->places[j] == 0) {
 			break;
 		}
-		if (((j - w->places[j].hash) & w->mask) >= ((j - i) & w->mask)) {
+		if (((j - (uint32_t)windows_placed(w, w->places[j])->hash) & w->mask) >=
+		    ((j - i) & w->mask)) {
 			w->places[i] = w->places[j];
 			i = j;
 		}
 	}
-	w->places[i].group = 0;
+	w->places[i] = 0;
 }
 
 /* The last group takes the place of the one that goes. */
 static void drop(struct windows *w, uint32_t i)
 {
-	uint32_t last = w->n - 1;
+	struct group *g = windows_at(w, i), *last = windows_at(w, w->n - 1);
 
-	free_stamps(w, &w->groups[i]);
-	free_place(w, (uint32_t)(find_place(w, w->groups[i].hash) - w->places));
-	if (i != last) {
-		find_place(w, w->groups[last].hash)->group = i + 1;
-		w->groups[i] = w->groups[last];
+	free_stamps(w, g);
+	free_place(w, (uint32_t)(windows_place(w, g->hash) - w->places));
+	if (g != last) {
+		put_place(w, windows_place(w, last->hash), last->hash, i);
+		*g = *last;
 	}
 	w->n--;
-}
-
-static bool over(const struct group *g, int64_t now_ms)
-{
-	return g->episode == 0 && g->until_ms < now_ms;
-}
-
-/* A few for each new group, so that what is over goes before there have to be
- * more. */
-static void sweep_some(struct windows *w, int64_t now_ms)
-{
-	for (unsigned i = 0; i < SWEEP_EACH && w->n > 0; i++) {
-		w->hand = w->hand + 1 < w->n ? w->hand + 1 : 0;
-		if (over(&w->groups[w->hand], now_ms)) {
-			drop(w, w->hand);
-		}
-	}
 }
 
 void windows_sweep(struct windows *w, int64_t now_ms)
@@ -139,74 +111,87 @@ void windows_sweep(struct windows *w, int64_t now_ms)
 
 	/* What takes the place of a group is looked at in turn. */
 	while (i < w->n) {
-		if (over(&w->groups[i], now_ms)) {
+		if (group_over(windows_at(w, i), now_ms)) {
 			drop(w, i);
 		} else {
 			i++;
 		}
 	}
+	w->fresh = 0;
 }
 
-/* Moves the groups to tables of this room, which is enough. */
-static bool move_to(struct windows *w, uint32_t room)
+/* Twice as many places as groups, but for the few of which a chunk is more. */
+static uint32_t places_for(const struct windows *w, uint32_t room)
 {
-	struct group *groups;
-	struct place *p;
-	uint32_t places;
+	uint32_t places = GROUPS_LEAST * 2;
 
-	for (places = GROUPS_FIRST * 2; places < room * 2; places *= 2) {
+	room = room < w->max ? room : w->max;
+	while (places < room * 2) {
+		places *= 2;
 	}
-	/* A group begins where a line of the cache does: one is read, not two. */
-	p = aligned_alloc(CACHE_LINE, places * sizeof *p);
-	groups = aligned_alloc(CACHE_LINE, room * sizeof *groups);
-	if (p == NULL || groups == NULL) {
-		free(p);
-		free(groups);
+	return places;
+}
+
+static bool have_places(struct windows *w, uint32_t places)
+{
+	uint32_t *p;
+
+	if (w->places != NULL && places == w->mask + 1) {
+		return true;
+	}
+	p = calloc(places, sizeof *p);
+	if (p == NULL) {
 		return false;
 	}
-	memset(p, 0, places * sizeof *p);
-	if (w->n > 0) {
-		memcpy(groups, w->groups, w->n * sizeof *groups);
-	}
-	free(w->groups);
 	free(w->places);
-	w->groups = groups;
 	w->places = p;
-	w->room = room;
 	w->mask = places - 1;
 	for (uint32_t i = 0; i < w->n; i++) {
-		*find_place(w, groups[i].hash) =
-			(struct place){(uint32_t)groups[i].hash, i + 1};
+		uint64_t hash = windows_at(w, i)->hash;
+
+		put_place(w, windows_place(w, hash), hash, i);
 	}
 	return true;
 }
 
-/* Room for twice as many, or for the most that there may be. */
+/* Room for one more group, or false: there may be no more. */
 static bool enlarge(struct windows *w)
 {
-	uint32_t room = w->room == 0 ? GROUPS_FIRST : w->room * 2;
+	struct group *chunk;
 
-	room = room < w->max ? room : w->max;
-	return room > w->room && move_to(w, room);
+	if (w->n == w->max) {
+		return false;
+	}
+	if (w->n < w->room) {
+		return true;
+	}
+	if (w->chunks == NULL) {
+		w->chunks = calloc((w->max + CHUNK - 1) / CHUNK, sizeof(struct group *));
+	}
+	if (w->chunks == NULL || !have_places(w, places_for(w, w->room + CHUNK))) {
+		return false;
+	}
+	/* A group begins where a line of the cache does: one is read, not two. */
+	chunk = aligned_alloc(CACHE_LINE, CHUNK * sizeof *chunk);
+	if (chunk == NULL) {
+		return false;
+	}
+	w->chunks[w->room / CHUNK] = chunk;
+	w->room += CHUNK;
+	return true;
 }
 
 void windows_fit(struct windows *w)
 {
-	uint32_t room = w->room;
-
+	free_chunks(w, (w->n + CHUNK - 1) / CHUNK * CHUNK);
 	if (w->n == 0) {
-		free(w->groups);
+		free(w->chunks);
 		free(w->places);
-		w->groups = NULL;
+		w->chunks = NULL;
 		w->places = NULL;
-		w->room = w->mask = w->hand = 0;
-		return;
-	}
-	while (room > GROUPS_FIRST && room / 8 >= w->n) {
-		room /= 2;
-	}
-	if (room < w->room && move_to(w, room)) {
-		w->hand = 0;
+		w->mask = 0;
+	} else if (places_for(w, w->n) < (w->mask + 1) / 4) {
+		have_places(w, places_for(w, w->n) * 2);
 	}
 }
 
@@ -214,54 +199,56 @@ void windows_fit(struct windows *w)
  * the fewest events, the longest ago. */
 static bool evict(struct windows *w, uint64_t hash, int64_t now_ms)
 {
-	uint32_t best = UINT32_MAX, from = (uint32_t)(hash >> 32) % w->n;
+	uint32_t best = UINT32_MAX, from = w->n == 0 ? 0 : (uint32_t)(hash >> 32) % w->n;
 
 	for (uint32_t k = 0; k < LOOK_AT && k < w->n; k++) {
 		uint32_t i = (from + k) % w->n;
-		const struct group *g = &w->groups[i];
+		const struct group *g = windows_at(w, i), *other;
 
 		if (g->episode != 0) {
 			continue;
 		}
-		if (over(g, now_ms)) {
+		if (group_over(g, now_ms)) {
 			best = i;
 			break;
 		}
-		if (best == UINT32_MAX || g->n < w->groups[best].n ||
-		    (g->n == w->groups[best].n &&
-		     g->until_ms < w->groups[best].until_ms)) {
+		other = best == UINT32_MAX ? NULL : windows_at(w, best);
+		if (other == NULL || g->n < other->n ||
+		    (g->n == other->n && g->until_ms < other->until_ms)) {
 			best = i;
 		}
 	}
 	if (best == UINT32_MAX) {
 		return false;
 	}
-	w->evicted += !over(&w->groups[best], now_ms);
+	w->evicted += !group_over(windows_at(w, best), now_ms);
 	drop(w, best);
 	return true;
 }
 
 struct group *windows_add(struct windows *w, uint64_t hash, int64_t now_ms)
 {
-	struct group *g = find(w, hash);
+	struct group *g = windows_find(w, hash);
 
 	if (g != NULL) {
-		/* What is over is forgotten now, not when the hand comes by: where
-		 * that stands depends on the key of the hashes. */
-		if (over(g, now_ms)) {
+		/* What is over is forgotten now, not when all are looked at: when
+		 * that is, other groups decide. */
+		if (group_over(g, now_ms)) {
 			free_stamps(w, g);
 			*g = (struct group){.hash = hash};
 		}
 		return g;
 	}
-	sweep_some(w, now_ms);
-	if (w->n == w->room && !enlarge(w) &&
-	    (w->n == 0 || !evict(w, hash, now_ms))) {
+	if ((w->n == w->room || w->n == w->max) && w->fresh >= w->n / SWEEP_PART) {
+		windows_sweep(w, now_ms);
+	}
+	if (!enlarge(w) && !evict(w, hash, now_ms)) {
 		return NULL;
 	}
-	g = &w->groups[w->n++];
+	g = windows_at(w, w->n++);
 	*g = (struct group){.hash = hash};
-	*find_place(w, hash) = (struct place){(uint32_t)hash, w->n};
+	put_place(w, windows_place(w, hash), hash, w->n - 1);
+	w->fresh++;
 	return g;
 }
 

@@ -8,11 +8,13 @@
  * begins when a group fulfils its condition and ends when the group is silent
  * for a timespan.
  *
- * Memory    64 bytes a group, in one piece without holes, up to max groups; 16 more
- *           for the places in which they are looked up, at most half of them
+ * Memory    64 bytes a group, in chunks without holes, so that to have more of them
+ *           copies none, up to max groups; at most 16 more for the places in which
+ *           they are looked up, at most half of them
  *           used, so that what is new costs hardly more than what is known; longer
  *           lists of times live on the heap, together at most as large as all
- *           groups.  When there are as many as may be, of a few that the new one's
+ *           groups.  Groups that are over go before there have to be more.  When there
+ *           are as many as may be, of a few that the new one's
  *           hash points at the group goes that is over, or else the one with the
  *           least progress; that is counted.
  * Not thread-safe.
@@ -31,6 +33,7 @@ struct baseline;
 
 enum {
 	GROUP_INLINE = 4,    /* cells inside the group */
+	GROUP_CHUNK_LOG = 7, /* 128 groups are allocated at a time: 8 KiB */
 	CELLS_MAX = 8192,    /* in one group */
 	STAGE_BITS = 4,      /* a stamp is time_ms << 4 | stage << 1 | done */
 	GROUP_VALUE_MAX = 256, /* bytes of a group value kept by an episode ... */
@@ -80,18 +83,15 @@ struct episode {
 	uint8_t n_values;
 };
 
-/* Where a group is looked up: open addressing by the low bits of its hash. */
-struct place {
-	uint32_t hash;  /* those bits */
-	uint32_t group; /* index + 1; 0: the place is free */
-};
-
 struct windows {
-	struct group *groups; /* n of them in use */
-	struct place *places;
+	struct group **chunks; /* room for all there may be; room >> GROUP_CHUNK_LOG of them */
+	/* Where a group is looked up: open addressing by the low bits of its hash.  A place
+	 * is its index + 1 below index_bits, and above them bits of its hash; 0: free. */
+	uint32_t *places;
 	uint32_t n, room, max;
 	uint32_t mask;  /* one less than the places, a power of two */
-	uint32_t hand;  /* group that is looked at next for being over */
+	uint32_t index_mask; /* of a place */
+	uint32_t fresh; /* groups made since all were looked at for being over */
 	size_t heap_bytes, heap_max;
 	size_t text_bytes; /* of all episodes */
 	struct episode *episodes;
@@ -106,8 +106,45 @@ struct windows {
 void windows_init(struct windows *w, uint32_t max_groups, uint32_t max_episodes);
 void windows_fini(struct windows *w);
 
+/* Group i, of n. */
+static inline struct group *windows_at(const struct windows *w, uint32_t i)
+{
+	return &w->chunks[i >> GROUP_CHUNK_LOG][i & ((1u << GROUP_CHUNK_LOG) - 1)];
+}
+/* The group of a place that is not free. */
+static inline struct group *windows_placed(const struct windows *w, uint32_t place)
+{
+	return windows_at(w, (place & w->index_mask) - 1);
+}
+/* What a place says of a group beside where it is. */
+static inline uint32_t windows_tag(const struct windows *w, uint64_t hash)
+{
+	return (uint32_t)(hash >> 32) & ~w->index_mask;
+}
+/* The place of the group with this hash, or the free one where it would be; there are
+ * places. */
+static inline uint32_t *windows_place(const struct windows *w, uint64_t hash)
+{
+	uint32_t i = (uint32_t)hash & w->mask, tag = windows_tag(w, hash);
+
+	while (w->places[i] != 0 && ((w->places[i] & ~w->index_mask) != tag ||
+				     windows_placed(w, w->places[i])->hash != hash)) {
+		i = (i + 1) & w->mask;
+	}
+	return &w->places[i];
+}
 /* The group, or NULL.  Pointers to groups hold until the next windows_add(). */
-struct group *windows_find(const struct windows *w, uint64_t hash);
+static inline struct group *windows_find(const struct windows *w, uint64_t hash)
+{
+	uint32_t p = w->n == 0 ? 0 : *windows_place(w, hash);
+
+	return p == 0 ? NULL : windows_placed(w, p);
+}
+/* Nothing that is still to come can count in it. */
+static inline bool group_over(const struct group *g, int64_t now_ms)
+{
+	return g->episode == 0 && g->until_ms < now_ms;
+}
 /* Have the memory fetched in which the group is looked up, and then, when that is
  * there, the group itself, and then its newest stamp. */
 static inline void windows_prefetch(const struct windows *w, uint64_t hash)
@@ -116,37 +153,41 @@ static inline void windows_prefetch(const struct windows *w, uint64_t hash)
 		__builtin_prefetch(&w->places[(uint32_t)hash & w->mask]);
 	}
 }
+/* The group that stands where this one would be, nearly always itself, or NULL. */
+static inline struct group *windows_near(const struct windows *w, uint64_t hash)
+{
+	uint32_t p = w->n > 0 ? w->places[(uint32_t)hash & w->mask] : 0;
+
+	return p == 0 ? NULL : windows_placed(w, p);
+}
 static inline void windows_prefetch_group(const struct windows *w, uint64_t hash)
 {
-	if (w->n > 0) {
-		const struct place *p = &w->places[(uint32_t)hash & w->mask];
+	const struct group *g = windows_near(w, hash);
 
-		if (p->group != 0) {
-			__builtin_prefetch(&w->groups[p->group - 1], 1);
-		}
+	if (g != NULL) {
+		__builtin_prefetch(g, 1);
 	}
 }
 static inline void windows_prefetch_stamps(const struct windows *w, uint64_t hash)
 {
-	if (w->n > 0) {
-		const struct place *p = &w->places[(uint32_t)hash & w->mask];
-		const struct group *g;
+	const struct group *g = windows_near(w, hash);
 
-		if (p->group == 0) {
-			return;
-		}
-		g = &w->groups[p->group - 1];
-		if (g->room_log > 0 && g->n > 0) {
-			__builtin_prefetch(&g->cells.out[g->n * g->width - 1], 1);
-		}
+	if (g != NULL && g->room_log > 0 && g->n > 0) {
+		__builtin_prefetch(&g->cells.out[g->n * g->width - 1], 1);
 	}
 }
 /* The group, made when it is new.  now_ms: the watermark.  NULL: no memory. */
 struct group *windows_add(struct windows *w, uint64_t hash, int64_t now_ms);
+/* The same without a call when it is there. */
+static inline struct group *windows_get(struct windows *w, uint64_t hash, int64_t now_ms)
+{
+	struct group *g = windows_find(w, hash);
+
+	return g != NULL && !group_over(g, now_ms) ? g : windows_add(w, hash, now_ms);
+}
 /* Forgets groups that are over, all of them. */
 void windows_sweep(struct windows *w, int64_t now_ms);
-/* Gives back the memory of groups when hardly any of it is used.  No pointer to a
- * group holds. */
+/* Gives back the memory of groups that is not used.  No pointer to a group holds. */
 void windows_fit(struct windows *w);
 
 static inline int64_t *group_cells(struct group *g)
@@ -165,6 +206,11 @@ static inline int64_t group_value(struct group *g, size_t i)
  * room, the oldest go (and count as evicted).  Returns the index of the last copy. */
 size_t group_insert(struct windows *w, struct group *g, int64_t stamp,
 		    int64_t value, size_t copies);
+/* Whether one more event would need more memory. */
+static inline bool group_full(const struct group *g)
+{
+	return g->n * g->width >= (g->room_log > 0 ? 1u << g->room_log : GROUP_INLINE);
+}
 /* Drops events [from, to). */
 void group_cut(struct windows *w, struct group *g, size_t from, size_t to);
 /* As group_bound(), of a group whose first event is before the bound and whose last

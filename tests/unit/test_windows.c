@@ -620,6 +620,39 @@ static void a_full_table_gives_up_groups_and_counts_them(void **unused)
 	detect_free(d);
 }
 
+static void groups_that_come_and_go_are_found_as_long_as_they_count(void **unused)
+{
+	struct detect *d = rulekit_detect(FAILED_BY_IP("600s", "gte: 3"), NULL, NULL);
+	struct detect_stats st;
+	char ip[32];
+
+	(void)unused;
+	run.n = 0;
+	for (int round = 0; round < 8; round++) {
+		for (int i = 0; i < 2 * 700; i++) {
+			snprintf(ip, sizeof ip, "10.%d.%d.%d", round, i % 700 >> 8, i % 700 & 255);
+			login_at(d, round * 500 + i / 700, OUTCOME_FAILURE, "u", ip);
+		}
+	}
+	assert_int_equal(run.n, 0);
+	/* Of the last two rounds only, two failures and this one are within ten minutes. */
+	for (int i = 0; i < 8 * 700; i++) {
+		snprintf(ip, sizeof ip, "10.%d.%d.%d", i / 700, i % 700 >> 8, i % 700 & 255);
+		login_at(d, 7 * 500 + 2, OUTCOME_FAILURE, "u", ip);
+	}
+	assert_int_equal(run.n, 2 * 700);
+	detect_stats(d, &st);
+	assert_int_equal(st.evicted, 0);
+	assert_true(st.groups >= 8 * 700);
+	detect_advance(d, SEC(100000), on_finding, &run);
+	detect_stats(d, &st);
+	assert_int_equal(st.groups + st.episodes, 0);
+	login_at(d, 100001, OUTCOME_FAILURE, "u", ip);
+	detect_stats(d, &st);
+	assert_int_equal(st.groups, 1);
+	detect_free(d);
+}
+
 static const char *const success_after =
 	FAILED_BY_IP("600s", "gte: 3")
 	"---\ntitle: ok\nname: ok\nlogsource: {category: authentication}\n"
@@ -672,6 +705,67 @@ static void a_late_failure_still_comes_before_the_success(void **unused)
 	login_at(d, 3, OUTCOME_FAILURE, "u", "192.0.2.1");
 	assert_int_equal(run.n, 1);
 	assert_int_equal(run.e[0].last_ns, SEC(10));
+	detect_free(d);
+}
+
+static void of_a_long_run_of_one_rule_only_what_may_count_is_kept(void **unused)
+{
+	struct detect *d = rulekit_detect(
+		"title: bad\nname: bad\nlogsource: {category: authentication}\n"
+		"detection: {s: {event.outcome: failure}, condition: s}\n---\n"
+		"title: ok\nname: ok\nlogsource: {category: authentication}\n"
+		"detection: {s: {event.outcome: success}, condition: s}\n---\n"
+		"title: after\nid: after\ncorrelation:\n  type: temporal_ordered\n"
+		"  rules: [bad, ok]\n  group-by: source.ip\n  timespan: 1d\n", NULL, NULL);
+	struct detect_stats st;
+
+	(void)unused;
+	run.n = 0;
+	for (int i = 0; i < 20000; i++) {
+		login_at(d, i * 3, OUTCOME_FAILURE, "u", "192.0.2.1");
+	}
+	/* Late by four minutes: the failure before it is still known. */
+	login_at(d, 60000 - 242, OUTCOME_SUCCESS, "u", "192.0.2.1");
+	assert_int_equal(run.n, 1);
+	assert_int_equal(run.e[0].first_ns, SEC(60000 - 243));
+	login_at(d, 60000, OUTCOME_SUCCESS, "u", "192.0.2.1");
+	detect_advance(d, INT64_MAX, on_finding, &run);
+	assert_int_equal(run.n, 1);
+	assert_int_equal(run.e[0].count, 2);
+	detect_stats(d, &st);
+	assert_int_equal(st.evicted, 0);
+	detect_free(d);
+}
+
+static void of_more_events_than_are_kept_those_go_that_others_are_close_to(void **unused)
+{
+	struct detect *d = rulekit_detect(
+		"title: bad\nname: bad\nlogsource: {category: authentication}\n"
+		"detection: {s: {event.outcome: failure}, condition: s}\n---\n"
+		"title: ok\nname: ok\nlogsource: {category: authentication}\n"
+		"detection: {s: {event.outcome: success}, condition: s}\n---\n"
+		"title: after\nid: after\ncorrelation:\n  type: temporal_ordered\n"
+		"  rules: [bad, ok]\n  group-by: source.ip\n  timespan: 1d\n", NULL, NULL);
+	struct detect_stats st;
+
+	(void)unused;
+	run.n = 0;
+	login_at(d, 0, OUTCOME_FAILURE, "u", "192.0.2.1");
+	login_at(d, 100, OUTCOME_FAILURE, "u", "192.0.2.1");
+	/* All are recent enough for a line that comes late. */
+	for (int i = 0; i < 5000; i++) {
+		login_at(d, 200 + i / 50, OUTCOME_FAILURE, "u", "192.0.2.1");
+		login_at(d, 200 + i / 50, OUTCOME_FAILURE, "u", "192.0.2.1");
+	}
+	login_at(d, 150, OUTCOME_SUCCESS, "u", "192.0.2.1");
+	assert_int_equal(run.n, 1);
+	assert_int_equal(run.e[0].first_ns, SEC(100));
+	login_at(d, 299, OUTCOME_SUCCESS, "u", "192.0.2.1");
+	detect_advance(d, INT64_MAX, on_finding, &run);
+	assert_int_equal(run.e[0].count, 2);
+	assert_int_equal(run.e[0].last_ns, SEC(299));
+	detect_stats(d, &st);
+	assert_int_equal(st.groups, 1);
 	detect_free(d);
 }
 
@@ -761,9 +855,12 @@ int main(void)
 		cmocka_unit_test(a_line_that_counts_no_attempt_is_not_counted),
 		cmocka_unit_test(a_forged_stamp_makes_no_other_line_late),
 		cmocka_unit_test(a_full_table_gives_up_groups_and_counts_them),
+		cmocka_unit_test(groups_that_come_and_go_are_found_as_long_as_they_count),
 		cmocka_unit_test(temporal_ordered_wants_the_order_and_the_group),
 		cmocka_unit_test(temporal_ordered_ends_with_its_timespan),
 		cmocka_unit_test(a_late_failure_still_comes_before_the_success),
+		cmocka_unit_test(of_a_long_run_of_one_rule_only_what_may_count_is_kept),
+		cmocka_unit_test(of_more_events_than_are_kept_those_go_that_others_are_close_to),
 		cmocka_unit_test(temporal_takes_any_order),
 		cmocka_unit_test(aliases_name_the_field_of_each_rule),
 		cmocka_unit_test(first_seen_learns_fires_once_and_forgets),
