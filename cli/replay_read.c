@@ -354,7 +354,10 @@ bool replay_files(struct replay *r, struct source *s, size_t n)
 
 		r->files += rc == 0;
 		if (rc != 0) {
-			cli_fail("replay", "%s: %s", s[i].path, err_str(rc));
+			cli_fail("replay", "%s: %s", s[i].path,
+				 rc == UV_ENOTSUP ? "compressed by xz, which this build can't "
+						    "read: it has no liblzma"
+						  : err_str(rc));
 			failed = true;
 		}
 	}
