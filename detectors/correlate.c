@@ -51,7 +51,7 @@ static bool value_here(struct detect *d, const struct rule *r, const uint8_t *fi
 		*out = (int64_t)hash;
 		return true;
 	}
-	return engine_values(d->record, fields, r->n_value, values) &&
+	return engine_values(d, fields, r->n_value, values) &&
 	       value_of(d, r, values, out);
 }
 
@@ -208,7 +208,7 @@ static bool fields_of(struct detect *d, const struct ask *a, bool own,
 	for (size_t i = 0; i < n; i++) {
 		if ((own || !field_of_group(d, a, fields[i], &out[i])) &&
 		    (d->record == NULL ||
-		     !rule_field_get(d->record, fields[i], &out[i]))) {
+		     !engine_field(d, fields[i], &out[i]))) {
 			return false;
 		}
 	}

@@ -93,8 +93,8 @@ int detect_new(struct detect **out, const struct detectors_options *options,
 void detect_set_zone(struct detect *d, int32_t (*offset)(const void *zone, int64_t unix_s),
 		     const void *zone)
 {
-	d->zone_offset = offset;
-	d->zone = zone;
+	d->ctx.zone_offset = offset;
+	d->ctx.zone = zone;
 }
 
 void detect_free(struct detect *d)

@@ -78,8 +78,6 @@ struct detect {
 	struct ring ring;
 	size_t ring_bytes;
 	uint32_t learned_max; /* groups that learn what is usual */
-	int32_t (*zone_offset)(const void *zone, int64_t unix_s); /* NULL: UTC */
-	const void *zone;
 	int64_t newest_ms; /* greatest event time believed, or TIME_NONE */
 	int64_t swept_ms;  /* of it when memory was last given back, or TIME_NONE */
 	struct detect_stats stats;
@@ -197,9 +195,14 @@ int engine_resolve(struct detect *d, const struct complain *c);
  * Returns the number of active rules. */
 int engine_compile(struct detect *d, const struct complain *c);
 
-/* The values of the fields in the record; false when one is missing. */
-bool engine_values(const struct record *r, const uint8_t *fields, size_t n,
-		   struct slice *out);
+/* What the record at hand has in the field. */
+static inline bool engine_field(const struct detect *d, unsigned field, struct slice *out)
+{
+	return field == RULE_FIELD_HOUR ? match_hour(&d->ctx, d->record, out)
+					: rule_field_get(d->record, field, out);
+}
+/* The values of the fields in it; false when one is missing. */
+bool engine_values(const struct detect *d, const uint8_t *fields, size_t n, struct slice *out);
 /* Keyed hash of salt and values; never 0. */
 uint64_t engine_hash(struct detect *d, uint64_t salt, const struct slice *values, size_t n);
 /* The next step of such a hash: splitmix64's finalizer. */

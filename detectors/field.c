@@ -225,6 +225,21 @@ static bool first_groups(struct slice text, struct slice *out)
 	return false;
 }
 
+/* One network has several texts, by what follows it in the address: 2001:db8:1:: and
+ * 2001:db8:1:0.  Without the zeros and colons at their ends they are the same. */
+static void cut_zeros(struct slice *s)
+{
+	struct slice whole = *s;
+
+	while (s->n > 0 && (s->p[s->n - 1] == ':' ||
+			    (s->p[s->n - 1] == '0' && (s->n == 1 || s->p[s->n - 2] == ':')))) {
+		s->n--;
+	}
+	if (s->n == 0) {
+		*s = whole;
+	}
+}
+
 bool rule_field_network(const struct event *e, struct slice *out)
 {
 	struct slice text = event_get(e, FIELD_SOURCE_IP);
@@ -234,16 +249,21 @@ bool rule_field_network(const struct event *e, struct slice *out)
 		*out = slice_head(text, dot);
 		return true;
 	}
-	return first_groups(text, out);
+	if (!first_groups(text, out)) {
+		return false;
+	}
+	cut_zeros(out);
+	return true;
 }
 
-bool rule_field_hour(const struct record *r, struct slice *out)
+bool rule_field_hour(const struct record *r, int32_t offset_s, struct slice *out)
 {
 	static const char hours[] = "000102030405060708091011121314151617181920212223";
 	const int64_t one = 3600 * NS_PER_S;
-	int64_t ns = record_time_ns(r);
+	int64_t stamp = record_time_ns(r);
+	int64_t ns = stamp == TIME_NONE ? 0 : stamp + offset_s * NS_PER_S;
 	int64_t hour = (ns / one - (ns % one < 0 ? 1 : 0)) % 24;
 
 	*out = slice(hours + 2 * (hour < 0 ? hour + 24 : hour), 2);
-	return ns != TIME_NONE;
+	return stamp != TIME_NONE;
 }

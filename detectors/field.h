@@ -19,7 +19,7 @@ enum rule_field {
 	RULE_FIELD_LINE,               /* the whole line: keywords */
 	RULE_FIELD_IMAGE,              /* process.executable, or the command's path */
 	RULE_FIELD_NETWORK,            /* source.network: its /24 or /64 */
-	RULE_FIELD_HOUR,               /* event.hour: 00 ... 23, in UTC */
+	RULE_FIELD_HOUR,               /* event.hour: 00 ... 23 */
 	RULE_FIELD_TIME,               /* @timestamp; only match_record() has it */
 	RULE_FIELD_NEVER, /* Sigma knows it, no line that is read has it */
 	RULE_FIELD_AUDIT, /* the first of auditd's own, detectors/audit.h */
@@ -76,10 +76,12 @@ static inline bool rule_field_image(const struct event *e, struct slice *out)
 
 /* The text of source.ip that names its network. */
 bool rule_field_network(const struct event *e, struct slice *out);
-bool rule_field_hour(const struct record *r, struct slice *out);
+/* The hour on a clock that is so far east of Greenwich. */
+bool rule_field_hour(const struct record *r, int32_t offset_s, struct slice *out);
 
 /* true and *out when the record has the field.  source.address falls back on
- * source.ip, as ECS wants both filled. */
+ * source.ip, as ECS wants both filled.  event.hour is that of UTC here: only the engine knows
+ * the device's zone. */
 static inline bool rule_field_get(const struct record *r, unsigned id,
 				  struct slice *out)
 {
@@ -120,7 +122,7 @@ static inline bool rule_field_get(const struct record *r, unsigned id,
 	case RULE_FIELD_NETWORK:
 		return rule_field_network(e, out);
 	case RULE_FIELD_HOUR:
-		return rule_field_hour(r, out);
+		return rule_field_hour(r, 0, out);
 	default:
 		return id >= RULE_FIELD_AUDIT && audit_get(rule_message(r), id - RULE_FIELD_AUDIT,
 							   NULL, out);

@@ -8,11 +8,10 @@ enum { SWEEP_MS = 60 * 1000 };
 
 /* ---- groups and telling ---- */
 
-bool engine_values(const struct record *r, const uint8_t *fields, size_t n,
-		   struct slice *out)
+bool engine_values(const struct detect *d, const uint8_t *fields, size_t n, struct slice *out)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (!rule_field_get(r, fields[i], &out[i])) {
+		if (!engine_field(d, fields[i], &out[i])) {
 			return false;
 		}
 	}
@@ -182,7 +181,7 @@ static void tell_line(struct detect *d, const struct rule *r)
 	};
 
 	for (size_t i = 0; i < n; i++) {
-		if (rule_field_get(d->record, fields[i], &group[f.n_group].value)) {
+		if (engine_field(d, fields[i], &group[f.n_group].value)) {
 			group[f.n_group++].name =
 				slice_str(rule_field_name(fields[i]));
 		}

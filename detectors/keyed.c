@@ -51,7 +51,7 @@ const struct asked *engine_look(struct detect *d, unsigned field)
 	struct asked *a = &d->asked[field];
 
 	a->record = d->stats.records;
-	a->there = rule_field_get(d->record, field, &a->value);
+	a->there = engine_field(d, field, &a->value);
 	if (a->there) {
 		a->hash = value_hash(d, a->value);
 	}

@@ -527,6 +527,9 @@ static bool field_text(struct match_ctx *c, const struct record *r, unsigned fie
 {
 	int n;
 
+	if (field == RULE_FIELD_HOUR) {
+		return match_hour(c, r, out);
+	}
 	if (field < RULE_FIELD_TIME) {
 		return rule_field_get(r, field, out);
 	}

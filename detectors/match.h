@@ -9,8 +9,10 @@
 
 #include "common/ip.h"
 #include "common/record.h"
+#include "common/timefmt.h"
 #include "detectors/arena.h"
 #include "detectors/audit.h"
+#include "detectors/field.h"
 #include "detectors/value.h"
 
 enum match_op {
@@ -82,7 +84,18 @@ struct match_ctx {
 	void *match_context; /* pcre2_match_context with the limits */
 	uint64_t re_limits;  /* counted up at each limit that was hit */
 	char scratch[2][AUDIT_SCRATCH]; /* what had to be decoded */
+	int32_t (*zone_offset)(const void *zone, int64_t unix_s); /* NULL: UTC */
+	const void *zone;
 };
+
+/* event.hour by the device's clock. */
+static inline bool match_hour(const struct match_ctx *c, const struct record *r,
+			      struct slice *out)
+{
+	int64_t s = record_time_ns(r) == TIME_NONE ? 0 : record_time_ns(r) / NS_PER_S;
+
+	return rule_field_hour(r, c->zone_offset == NULL ? 0 : c->zone_offset(c->zone, s), out);
+}
 
 enum { MATCH_VALUE_MAX = 4096, MATCH_WHY = VALUE_WHY };
 

@@ -241,7 +241,7 @@ void rate_event(struct detect *d, const struct rule *r)
 	struct group *g;
 	struct episode *e;
 
-	if (weight == 0 || !engine_values(d->record, r->group, r->n_group, values)) {
+	if (weight == 0 || !engine_values(d, r->group, r->n_group, values)) {
 		return;
 	}
 	e = engine_watched(d, r, values, &g);

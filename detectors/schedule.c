@@ -20,7 +20,8 @@ unsigned engine_minute_of_week(const struct detect *d, int64_t ms)
 {
 	int64_t s = seconds_of(ms);
 
-	return minute_of_week(s + (d->zone_offset == NULL ? 0 : d->zone_offset(d->zone, s)));
+	return minute_of_week(s + (d->ctx.zone_offset == NULL
+					   ? 0 : d->ctx.zone_offset(d->ctx.zone, s)));
 }
 
 bool schedule_holds(const struct detect *d, const struct rule *r)

@@ -188,7 +188,7 @@ void silence_event(struct detect *d, const struct rule *r)
 	struct episode *e;
 	size_t at;
 
-	if (!engine_values(d->record, r->group, r->n_group, values)) {
+	if (!engine_values(d, r->group, r->n_group, values)) {
 		return;
 	}
 	e = engine_watched(d, r, values, &g);

@@ -841,6 +841,138 @@ static void first_seen_learns_fires_once_and_forgets(void **unused)
 	detect_free(d);
 }
 
+/* Two days of logins with this value and another, then one with a new value: it alone is
+ * told. */
+static void only_the_new_value_is_told(enum event_field id, const char *name,
+				       const char *const values[static 3])
+{
+	char yaml[400];
+	struct detect *d;
+
+	snprintf(yaml, sizeof yaml,
+		 "title: t\nid: t\nlogsource: {category: authentication}\n"
+		 "detection: {s: {event.outcome: success}, condition: s}\n"
+		 "nightjar: {first_seen: {field: %s, per: user.name, learning: 2d}}\n", name);
+	d = rulekit_detect(yaml, NULL, NULL);
+	run.n = 0;
+	for (unsigned i = 0; i < 8; i++) {
+		/* The last comes without any, as one may of which no country is known: that
+		 * is no news. */
+		const char *value = values[i == 5 ? 2 : i % 2];
+		struct record r = rulekit_login(SEC(i * DAY / 2), OUTCOME_SUCCESS, "anna", NULL);
+
+		if (i < 7) {
+			event_set(&r.event, id, slice_str(value));
+		}
+		detect_record(d, &r, on_finding, &run);
+	}
+	assert_int_equal(run.n, 1);
+	assert_int_equal(run.e[0].first_ns, SEC(5 * DAY / 2));
+	detect_free(d);
+}
+
+static void first_seen_knows_addresses_networks_keys_and_devices(void **unused)
+{
+	(void)unused;
+	only_the_new_value_is_told(FIELD_SOURCE_IP, "source.ip", (const char *const[]){
+		"192.0.2.1", "2001:db8::1", "192.0.2.2"});
+	only_the_new_value_is_told(FIELD_SOURCE_IP, "source.address", (const char *const[]){
+		"192.0.2.1", "2001:db8::1", "2001:db8::2"});
+	only_the_new_value_is_told(FIELD_SOURCE_IP, "source.network", (const char *const[]){
+		"192.0.2.1", "2001:db8:1:2:3::1", "2001:db8:1:3:3::1"});
+	only_the_new_value_is_told(FIELD_KEY_FINGERPRINT, "auth.key.fingerprint",
+				   (const char *const[]){"SHA256:AAAA", "SHA256:BBBB",
+							 "SHA256:aaaa"});
+	only_the_new_value_is_told(FIELD_SOURCE_MAC, "source.mac", (const char *const[]){
+		"aa:bb:cc:dd:ee:01", "aa:bb:cc:dd:ee:02", "aa:bb:cc:dd:ee:03"});
+}
+
+static void one_network_is_one_value(void **unused)
+{
+	struct detect *d = rulekit_detect(
+		"title: t\nid: t\nlogsource: {category: authentication}\n"
+		"detection: {s: {event.outcome: success}, condition: s}\n"
+		"nightjar: {first_seen: {field: source.network, learning: 0}}\n", NULL, NULL);
+
+	(void)unused;
+	run.n = 0;
+	login_at(d, 0, OUTCOME_SUCCESS, "anna", "192.0.2.1");
+	login_at(d, 1, OUTCOME_SUCCESS, "anna", "192.0.2.254");
+	login_at(d, 2, OUTCOME_SUCCESS, "anna", "2001:db8:1:2::1");
+	login_at(d, 3, OUTCOME_SUCCESS, "anna", "2001:db8:1:2:ffff::1");
+	login_at(d, 4, OUTCOME_SUCCESS, "anna", "2001:db8:1:2:a:b:c:d");
+	assert_int_equal(run.n, 2);
+	login_at(d, 5, OUTCOME_SUCCESS, "anna", "2001:db8:3::1");
+	login_at(d, 6, OUTCOME_SUCCESS, "anna", "2001:db8:3:0:a:b:c:d");
+	login_at(d, 7, OUTCOME_SUCCESS, "anna", "2001:db8:3:0:a::");
+	assert_int_equal(run.n, 3);
+	login_at(d, 8, OUTCOME_SUCCESS, "anna", "::1");
+	login_at(d, 9, OUTCOME_SUCCESS, "anna", "2001:db8:3:10::1");
+	assert_int_equal(run.n, 5);
+	login_at(d, 10, OUTCOME_SUCCESS, "anna", "192.0.3.1");
+	assert_int_equal(run.n, 6);
+	detect_free(d);
+}
+
+/* As in Central Europe, summer begins in the eleventh day. */
+static int32_t summer(const void *zone, int64_t unix_s)
+{
+	(void)zone;
+	return unix_s < SEC(10 * DAY - 7200) / NS_PER_S ? 3600 : 7200;
+}
+
+static void a_new_hour_is_one_of_the_devices_clock(void **unused)
+{
+	static const char yaml[] =
+		"title: t\nid: t\nlogsource: {category: authentication}\n"
+		"detection: {s: {event.outcome: success}, condition: s}\n"
+		"nightjar: {first_seen: {field: event.hour, per: user.name, learning: 5d}, "
+		"group-by: event.hour}\n";
+	struct detect *d = rulekit_detect(yaml, NULL, NULL);
+
+	(void)unused;
+	/* SEC(0) is 22:13 in UTC, 23:13 there in winter. */
+	detect_set_zone(d, summer, NULL);
+	run.n = 0;
+	for (int day = 0; day < 20; day++) {
+		/* Always at 23:13 of the clock on the wall. */
+		login_at(d, day * DAY - (day < 10 ? 0 : 3600), OUTCOME_SUCCESS, "anna", NULL);
+	}
+	assert_int_equal(run.n, 0);
+	login_at(d, 20 * DAY, OUTCOME_SUCCESS, "anna", NULL); /* half past midnight */
+	assert_int_equal(run.n, 1);
+	assert_string_equal(run.e[0].group, "00");
+	login_at(d, 20 * DAY, OUTCOME_SUCCESS, "bert", NULL); /* he is being learned */
+	assert_int_equal(run.n, 1);
+	detect_free(d);
+
+	/* Without a zone it is UTC, and the change of clocks a new hour. */
+	d = rulekit_detect(yaml, NULL, NULL);
+	run.n = 0;
+	for (int day = 0; day < 20; day++) {
+		login_at(d, day * DAY - (day < 10 ? 0 : 3600), OUTCOME_SUCCESS, "anna", NULL);
+	}
+	assert_int_equal(run.n, 1);
+	assert_string_equal(run.e[0].group, "21");
+	detect_free(d);
+}
+
+static void an_hour_in_a_condition_is_that_of_the_devices_clock(void **unused)
+{
+	struct detect *d = rulekit_detect(
+		"title: t\nid: t\nlogsource: {category: authentication}\n"
+		"detection: {s: {event.hour: '23'}, condition: s}\n", NULL, NULL);
+
+	(void)unused;
+	run.n = 0;
+	login_at(d, 0, OUTCOME_SUCCESS, "anna", NULL);
+	assert_int_equal(run.n, 0);
+	detect_set_zone(d, summer, NULL);
+	login_at(d, 1, OUTCOME_SUCCESS, "anna", NULL);
+	assert_int_equal(run.n, 1);
+	detect_free(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -864,6 +996,10 @@ int main(void)
 		cmocka_unit_test(temporal_takes_any_order),
 		cmocka_unit_test(aliases_name_the_field_of_each_rule),
 		cmocka_unit_test(first_seen_learns_fires_once_and_forgets),
+		cmocka_unit_test(first_seen_knows_addresses_networks_keys_and_devices),
+		cmocka_unit_test(one_network_is_one_value),
+		cmocka_unit_test(a_new_hour_is_one_of_the_devices_clock),
+		cmocka_unit_test(an_hour_in_a_condition_is_that_of_the_devices_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
