@@ -31,6 +31,7 @@ struct context {
 	bool odd;                /* something is not what it is in such lines */
 	char *scratch;           /* CONTEXT_SCRATCH bytes that live until the next line */
 	size_t scratch_n;        /* so many of them are taken */
+	struct slice app;        /* who wrote a line that names no program; apps.c */
 };
 
 typedef bool family_fn(struct context *c);
@@ -45,10 +46,21 @@ family_fn family_sshd, family_pam, family_sudo, family_su, family_login,
 	family_desktop, family_ftp, family_mail, family_web, family_openvpn,
 	family_router, family_audit, family_watch, family_kernel, family_dnsmasq,
 	family_hostapd, family_package, family_strongswan, family_webmin,
-	family_cockpit, family_services;
+	family_cockpit, family_services, family_apps, family_filter;
 
 /* A program that family_services has forms for.  services.c */
 bool services_known(struct slice program);
+
+/* Forms of daemons that write files of their own: what stands behind a stamp.  services.c */
+bool services_bare(struct context *c, struct slice m);
+struct members;
+
+/* Of lines that name no program: a line of members (JSON, or name=value), app_members.c; an
+ * access log, app_access.c; RouterOS' packets, filter.c. */
+bool app_members(struct context *c, struct slice m);
+bool app_access(struct context *c, const struct members *m);
+bool app_gin(struct context *c, struct slice m);
+bool filter_routeros(struct context *c, struct slice m);
 
 /* Whether it could be one, by its length and first letter: most are not. */
 static inline bool services_likely(struct slice program)
@@ -56,7 +68,7 @@ static inline bool services_likely(struct slice program)
 #define FIRST(c) (UINT32_C(1) << ((c) & 31))
 	static const uint32_t letters[16] = {
 		[4] = FIRST('i') | FIRST('p') | FIRST('e'),
-		[5] = FIRST('i') | FIRST('p') | FIRST('e') | FIRST('s'),
+		[5] = FIRST('i') | FIRST('p') | FIRST('e') | FIRST('s') | FIRST('m'),
 		[6] = FIRST('m') | FIRST('s'),
 		[7] = FIRST('m'),
 		[8] = FIRST('s') | FIRST('l') | FIRST('m') | FIRST('p') | FIRST('a'),

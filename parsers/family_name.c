@@ -31,6 +31,8 @@ static const struct {
 	{family_webmin, "admin"},
 	{family_cockpit, "admin"},
 	{family_services, "services"},
+	{family_apps, "apps"},
+	{family_filter, "filter"},
 };
 
 const char *family_name(family_fn *family)

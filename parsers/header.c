@@ -537,6 +537,7 @@ void header_read(struct header_reader *r, struct slice line,
 		read_logread(s, h, more);
 		return;
 	} else {
+		more->body = s;
 		if (read_other(r, s, observed_ns, h, more) ||
 		    header_json(r, s, observed_ns, h, more)) {
 			return;
@@ -553,10 +554,12 @@ void header_read(struct header_reader *r, struct slice line,
 		more->web = true;
 		skip_blanks(&s);
 		h->message = s;
+		more->body = s;
 		return;
 	}
 	skip_blanks(&s);
 	if (!read_again(r, s, h, more) && !read_usual(r, s, h, more)) {
+		more->body = s;
 		read_rest(s, h, more);
 		if (h->program.n == 0 && h->format == HEADER_ISO) {
 			package_header(stamp, s, h, more);

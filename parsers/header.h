@@ -59,6 +59,8 @@ struct header_more {
 	bool web;                   /* an access or error log of a web server */
 	struct tag *tag;            /* the one that the line begins with, or NULL */
 	bool package;               /* dpkg's log */
+	struct slice body;          /* of a line without "host program: ": all behind its stamp */
+	struct slice object;        /* a line that is a JSON object, whatever its message is */
 };
 
 void header_read(struct header_reader *r, struct slice line,

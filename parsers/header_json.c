@@ -340,10 +340,12 @@ bool header_json(struct header_reader *r, struct slice line, int64_t observed_ns
 		return false;
 	}
 	if (h->program.n > 0) {
+		more->object = line;
 		return true;
 	}
 	outer = *h;
 	header_read(r, outer.message, observed_ns, h, more);
+	more->object = line;
 	if (h->format == HEADER_NONE) {
 		*h = outer;
 		return true;

@@ -33,6 +33,7 @@ struct parser {
 	struct header_more more; /* of the last line */
 	bool odd;                /* likewise, see struct context */
 	family_fn *family;       /* likewise */
+	struct slice app;        /* likewise: who wrote it, if its header does not say; or empty */
 	struct shares *shares;   /* NULL: nothing is counted */
 	int source;              /* in shares; -1: too many */
 };
@@ -236,6 +237,8 @@ static const struct program programs[] = {
 	PROGRAM("chsh", family_accounts),
 	PROGRAM("doas", family_desktop),
 	PROGRAM("ftpd", family_ftp),
+	PROGRAM("smbd", family_apps),
+	PROGRAM("mono", family_apps),
 	PROGRAM("luci", family_router),
 	PROGRAM("LuCI", family_router),
 	PROGRAM("rpcd", family_router),
@@ -251,6 +254,7 @@ static const struct program programs[] = {
 	PROGRAM("chage", family_accounts),
 	PROGRAM("nginx", family_web),
 	PROGRAM("httpd", family_web),
+	PROGRAM("gitea", family_apps),
 	PROGRAM("WebUI", family_router),
 	PROGRAM("mwan3", family_router),
 	PROGRAM("quota", family_router),
@@ -269,6 +273,9 @@ static const struct program programs[] = {
 	PROGRAM("kernel", family_kernel),
 	PROGRAM("charon", family_strongswan),
 	PROGRAM("webmin", family_webmin),
+	PROGRAM("Lidarr", family_apps),
+	PROGRAM("Sonarr", family_apps),
+	PROGRAM("Radarr", family_apps),
 	PROGRAM("useradd", family_accounts),
 	PROGRAM("usermod", family_accounts),
 	PROGRAM("userdel", family_accounts),
@@ -287,8 +294,12 @@ static const struct program programs[] = {
 	PROGRAM("dnsmasq", family_dnsmasq),
 	PROGRAM("hostapd", family_hostapd),
 	PROGRAM("usermin", family_webmin),
+	PROGRAM("haproxy", family_web),
+	PROGRAM("forgejo", family_apps),
 	PROGRAM("dropbear", family_dropbear),
 	PROGRAM("newusers", family_accounts),
+	PROGRAM("Prowlarr", family_apps),
+	PROGRAM("jellyfin", family_apps),
 	PROGRAM("chpasswd", family_accounts),
 	PROGRAM("groupadd", family_accounts),
 	PROGRAM("groupdel", family_accounts),
@@ -298,9 +309,11 @@ static const struct program programs[] = {
 	PROGRAM("Topology", family_router),
 	PROGRAM("sshd-auth", family_sshd),
 	PROGRAM("pure-ftpd", family_ftp),
+	PROGRAM("filterlog", family_filter),
 	PROGRAM("sms_utils", family_router),
 	PROGRAM("mwan3track", family_router),
 	PROGRAM("cockpit-ws", family_cockpit),
+	PROGRAM("vaultwarden", family_apps),
 	PROGRAM("sshd-session", family_sshd),
 	PROGRAM("dnsmasq-dhcp", family_dnsmasq),
 	PROGRAM("audisp-syslog", family_audit),
@@ -340,7 +353,7 @@ static bool takes_a_part(family_fn *family)
 	return family == family_pam || family == family_kernel || family == family_dnsmasq ||
 	       family == family_hostapd || family == family_strongswan ||
 	       family == family_package || family == family_cockpit ||
-	       family == family_services;
+	       family == family_services || family == family_apps || family == family_filter;
 }
 
 family_fn *family_known(struct slice name)
@@ -441,6 +454,19 @@ static inline struct slice message_of(const struct header *h)
 	return slice(*p, h->message.n);
 }
 
+/* A line that names no program, or whose first words were taken for one, and that no family
+ * knew: an application's own file.  Of what somebody vouches for each line has a name. */
+static bool read_app(struct parser *p, struct context *c)
+{
+	c->slot = NULL;
+	if (p->trust.source != TRUST_ALL || !family_apps(c)) {
+		event_reset(c->e);
+		return false;
+	}
+	p->app = c->app;
+	return true;
+}
+
 static void read_event(struct parser *p, int64_t observed_ns,
 		       const struct header *h, const struct header_more *more,
 		       struct event *e)
@@ -460,6 +486,9 @@ static void read_event(struct parser *p, int64_t observed_ns,
 	e->constant = true;
 	if (!family(&c)) {
 		event_reset(e);
+		if (more->body.n + more->object.n > 0 && read_app(p, &c)) {
+			family = family_apps;
+		}
 	}
 	p->odd = c.odd;
 	p->family = family;
@@ -498,6 +527,7 @@ void parser_line(struct parser *p, struct slice line, int64_t observed_ns,
 {
 	event_reset(e);
 	p->family = NULL;
+	p->app = SLICE_NONE;
 	/* Lines that came by way of Windows, or of a terminal. */
 	line.n -= line.n > 0 && line.p[line.n - 1] == '\r';
 	header_read(&p->header, line, observed_ns, h, &p->more);
@@ -505,6 +535,11 @@ void parser_line(struct parser *p, struct slice line, int64_t observed_ns,
 		read_event(p, observed_ns, h, &p->more, e);
 	} else {
 		read_judged(p, observed_ns, h, &p->more, e);
+	}
+	if (p->app.n > 0) {
+		h->program = p->app;
+		h->host = SLICE_NONE;
+		h->pid = SLICE_NONE;
 	}
 }
 

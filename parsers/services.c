@@ -8,23 +8,13 @@
  * their lines, without their sources: MariaDB, courier's imapd and pop3d, Proxmox VE,
  * phpMyAdmin, Roundcube, Asterisk, xrdp-sesman.  Not samba and Gitea, whose lines repeat what
  * the client says behind the address.
- *
- * A form is compared whole, from the first byte to the last.  Its user may hold anything and
- * is as long as what follows allows: so what stands behind it is the daemon's own, and the
- * last of several places counts.  A text in front of an address, and one behind a user, is
- * barred from what would let a name pose as the rest of another form.  All other fields hold
- * no blank.
  */
 #include "parsers/family.h"
+#include "parsers/form.h"
 
 enum daemon { SASLAUTHD, SMTPD, EXIM, LIGHTTPD, PHPMYADMIN, ROUNDCUBE, ASTERISK, XRDP, CYRUS,
 	COURIER, SENDMAIL, MARIADB, POSTGRES, PROXMOX };
 
-/* %u user   %a address   %p port   %n digits   %w a word   %t text, as short as can be
- * %s the daemon's stamp: "[INFO ] ", "2026-11-22 15:37:46 5 [Warning] ", "NOTICE[7]: ", ""
- * %h like %t, without "]:"   %l without ":  "   %q without "'"
- * %i like %w: the connection's id, which joins its lines
- * %r "[HOST ][ADDRESS][ (may be forged)]" */
 struct form {
 	enum daemon daemon;
 	struct slice form;
@@ -49,7 +39,8 @@ static const struct {
 	{TEXT("imapd-ssl"), COURIER}, {TEXT("pop3d"), COURIER}, {TEXT("pop3d-ssl"), COURIER},
 	{TEXT("imaplogin"), COURIER}, {TEXT("pop3login"), COURIER}, {TEXT("sendmail"), SENDMAIL},
 	{TEXT("sm-mta"), SENDMAIL}, {TEXT("mysqld"), MARIADB}, {TEXT("mariadbd"), MARIADB},
-	{TEXT("mariadb"), MARIADB}, {TEXT("postgres"), POSTGRES}, {TEXT("postgresql"), POSTGRES},
+	{TEXT("mariadb"), MARIADB}, {TEXT("mysql"), MARIADB},
+	{TEXT("postgres"), POSTGRES}, {TEXT("postgresql"), POSTGRES},
 	{TEXT("pvedaemon"), PROXMOX}, {TEXT("pveproxy"), PROXMOX},
 };
 
@@ -135,191 +126,6 @@ static const struct form forms[] = {
 	     FAILURE),
 };
 
-struct found {
-	struct slice user, address, port, id;
-	unsigned steps; /* of the line, for all its forms together */
-};
-
-/* Lines that are made to fit nearly, in many ways, are given up. */
-enum { STEPS_MAX = 30000 };
-
-static bool fits(struct slice form, struct slice m, struct found *f);
-
-/* The field is m's first n bytes, and the rest of the form fits what is behind them. */
-static bool rest_fits(struct slice form, struct slice m, size_t n, struct found *f)
-{
-	return fits(slice_skip(form, 2), slice_skip(m, n), f);
-}
-
-/* No field follows this one: then its length is told by m's, and otherwise at least 0. */
-static size_t shortest(struct slice form, struct slice m)
-{
-	size_t tail = form.n - 2;
-
-	return memchr(form.p + 2, '%', tail) == NULL && m.n > tail ? m.n - tail : 0;
-}
-
-/* The user: all that the rest leaves. */
-static bool user_fits(struct slice form, struct slice m, struct found *f)
-{
-	for (size_t n = m.n + 1, least = shortest(form, m); n-- > least;) {
-		if (rest_fits(form, m, n, f)) {
-			f->user = slice_head(m, n);
-			return true;
-		}
-	}
-	return false;
-}
-
-/* What a text of this kind can't hold. */
-static struct slice barred(char kind)
-{
-	switch (kind) {
-	case 'h':
-		return SLICE_LIT("]:");
-	case 'l':
-		return SLICE_LIT(":  ");
-	case 'q':
-		return SLICE_LIT("'");
-	default:
-		return SLICE_NONE;
-	}
-}
-
-static bool text_fits(struct slice form, struct slice m, struct found *f)
-{
-	struct slice bar = barred(form.p[1]);
-	size_t at = bar.n == 0 ? SIZE_MAX : slice_find(m, bar);
-	size_t most = at == SIZE_MAX ? m.n : at + bar.n - 1;
-
-	for (size_t n = shortest(form, m); n <= most; n++) {
-		if (rest_fits(form, m, n, f)) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* The first word of a stamp and the blanks behind it: one that begins with a digit, or is in
- * brackets.  0: none. */
-static size_t stamp_word(struct slice s)
-{
-	size_t n = 0, close;
-
-	if (s.n > 0 && is_digit(s.p[0])) {
-		n = slice_chr(s, ' ');
-	} else {
-		while (n < s.n && s.p[n] >= 'A' && s.p[n] <= 'Z') {
-			n++;
-		}
-		if (n == s.n || (s.p[n] != '[' && s.p[n] != '<')) {
-			return 0;
-		}
-		while (n < s.n && (s.p[n] == '[' || s.p[n] == '<')) {
-			close = slice_chr(slice_skip(s, n), s.p[n] == '[' ? ']' : '>');
-			if (close == SIZE_MAX) {
-				return 0;
-			}
-			n += close + 1;
-		}
-		n += n < s.n && s.p[n] == ':';
-	}
-	if (n >= s.n || s.p[n] != ' ') {
-		return 0;
-	}
-	while (n < s.n && s.p[n] == ' ') {
-		n++;
-	}
-	return n;
-}
-
-static bool stamp_fits(struct slice form, struct slice m, struct found *f)
-{
-	size_t n = 0, word;
-
-	while ((word = stamp_word(slice_skip(m, n))) > 0) {
-		n += word;
-	}
-	return rest_fits(form, m, n, f);
-}
-
-/* "[HOST ][ADDRESS][ (may be forged)]" at m's beginning. */
-static bool relay_fits(struct slice form, struct slice m, struct found *f)
-{
-	struct slice rest = m, host, address;
-
-	if (!HAS(rest, "[") && (!take_word(&rest, &host) || !HAS(rest, "["))) {
-		return false;
-	}
-	if (!TAKE(&rest, "[") || !take_until(&rest, ']', &address)) {
-		return false;
-	}
-	TAKE(&rest, " (may be forged)");
-	TAKE(&address, "IPv6:"); /* sendmail */
-	if (!rest_fits(form, m, (size_t)(rest.p - m.p), f)) {
-		return false;
-	}
-	f->address = address;
-	return true;
-}
-
-/* A word as long as can be: up to a blank, a quote or a bracket. */
-static bool word_fits(struct slice form, struct slice m, struct found *f)
-{
-	char kind = form.p[1];
-	size_t n = 0;
-
-	while (n < m.n && m.p[n] != ' ' && m.p[n] != ']' && m.p[n] != '\'' && m.p[n] != '"' &&
-	       ((kind != 'p' && kind != 'n') || is_digit(m.p[n]))) {
-		n++;
-	}
-	/* "192.0.2.1:4711", "plain: ..": as much of it as the rest leaves. */
-	do {
-		if (!rest_fits(form, m, n, f)) {
-			continue;
-		}
-		if (kind == 'a') {
-			f->address = slice_head(m, n);
-		} else if (kind == 'p') {
-			f->port = slice_head(m, n);
-		} else if (kind == 'i') {
-			f->id = slice_head(m, n);
-		}
-		return kind == 'w' || n > 0;
-	} while (n-- > 0);
-	return false;
-}
-
-static bool fits(struct slice form, struct slice m, struct found *f)
-{
-	const char *field = form.n == 0 ? NULL : memchr(form.p, '%', form.n);
-	size_t n = field == NULL ? form.n : (size_t)(field - form.p);
-
-	if (++f->steps > STEPS_MAX || m.n < n || memcmp(m.p, form.p, n) != 0) {
-		return false;
-	}
-	form = slice_skip(form, n);
-	m = slice_skip(m, n);
-	if (form.n == 0) {
-		return m.n == 0;
-	}
-	switch (form.p[1]) {
-	case 'u':
-		return user_fits(form, m, f);
-	case 's':
-		return stamp_fits(form, m, f);
-	case 't':
-	case 'h':
-	case 'l':
-	case 'q':
-		return text_fits(form, m, f);
-	case 'r':
-		return relay_fits(form, m, f);
-	default:
-		return word_fits(form, m, f);
-	}
-}
-
 static bool find_daemon(struct slice name, enum daemon *daemon)
 {
 	for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
@@ -352,7 +158,7 @@ static void find_attempt(struct context *c, enum daemon daemon)
 	}
 }
 
-static bool say(struct context *c, const struct form *form, const struct found *f)
+static bool say(struct context *c, const struct form *form, const struct form_found *f)
 {
 	SAY(c, "authentication", "start", "");
 	event_set(c->e, FIELD_EVENT_ACTION, form->action);
@@ -382,27 +188,45 @@ static bool say(struct context *c, const struct form *form, const struct found *
 	return true;
 }
 
-/* Trying a form costs as much as the line is long, for each field: longer ones are nobody's. */
-enum { LINE_MAX_BYTES = 1024 };
+static bool by_form(struct context *c, enum daemon daemon, struct slice m)
+{
+	struct form_found f = {.steps = 0};
+
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+		if (forms[i].daemon == daemon && form_fits(forms[i].form, m, &f)) {
+			return say(c, &forms[i], &f);
+		}
+	}
+	return false;
+}
 
 bool family_services(struct context *c)
 {
 	enum daemon daemon;
-	unsigned steps = 0;
 
 	if (pam_message(c, SLOTS_OTHER)) {
 		return true;
 	}
-	if (c->m.n > LINE_MAX_BYTES || !find_daemon(c->h->program, &daemon)) {
-		return false;
-	}
-	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-		struct found f = {.steps = steps};
+	return c->m.n <= FORM_LINE_MAX && find_daemon(c->h->program, &daemon) &&
+	       by_form(c, daemon, c->m);
+}
 
-		if (forms[i].daemon == daemon && fits(forms[i].form, c->m, &f)) {
-			return say(c, &forms[i], &f);
-		}
-		steps = f.steps;
+bool services_bare(struct context *c, struct slice m)
+{
+	if (slice_find(m, SLICE_LIT(" authenticator failed for ")) != SIZE_MAX &&
+	    by_form(c, EXIM, m)) {
+		c->app = SLICE_LIT("exim");
+		return true;
+	}
+	if (slice_find(m, SLICE_LIT("Access denied for user '")) != SIZE_MAX &&
+	    by_form(c, MARIADB, m)) {
+		c->app = SLICE_LIT("mariadb");
+		return true;
+	}
+	if (slice_find(m, SLICE_LIT("Registration from '")) != SIZE_MAX &&
+	    by_form(c, ASTERISK, m)) {
+		c->app = SLICE_LIT("asterisk");
+		return true;
 	}
 	return false;
 }

@@ -6,7 +6,8 @@
  * referrer: ".."" behind the text), src/core/ngx_log.c, ngx_syslog.c; Apache 2.4.68
  * modules/aaa/mod_auth_basic.c, mod_auth_digest.c, mod_authz_core.c, mod_access_compat.c,
  * server/log.c (do_errorlog_default) and 2.2's log.c; both servers' "combined" format
- * (mod_log_config.c, ngx_http_log_module.c: quotes and control characters are escaped).
+ * (mod_log_config.c, ngx_http_log_module.c: quotes and control characters are escaped);
+ * HAProxy's configuration manual, 8.2.3 ("HTTP log format").
  *
  * The user, the path, the referrer and the agent are the client's.  A user of basic
  * authentication holds no colon (RFC 7617, 2), so in an error log the *first* ": " or
@@ -180,15 +181,17 @@ static bool apache_error(struct context *c, struct slice m)
 	return apache_text(c, m);
 }
 
-/* "[VHOST:PORT ]ADDRESS IDENT USER": a user may hold blanks. */
+/* "[VHOST[:PORT] ]ADDRESS IDENT USER": a user may hold blanks. */
 static bool access_client(struct context *c, struct slice m)
 {
-	struct slice address, ident, host, port;
+	struct slice address, ident, host, port, word, rest;
+	struct ip ip;
 
 	if (!take_until(&m, ' ', &address)) {
 		return false;
 	}
 	set_source(c, address);
+	rest = m;
 	host = address;
 	if (!event_has(c->e, FIELD_SOURCE_IP) && take_last(&host, ':', &port) &&
 	    slice_digits(port) == port.n) {
@@ -197,6 +200,13 @@ static bool access_client(struct context *c, struct slice m)
 			return false;
 		}
 		set_source(c, address);
+	} else if (!event_has(c->e, FIELD_SOURCE_IP) && take_until(&rest, ' ', &word) &&
+		   ip_parse(word, &ip)) {
+		/* "VHOST ADDRESS IDENT USER": the ident of a client's own daemon is never asked
+		 * for any more, and no user stands here. */
+		event_unset(c->e, FIELD_SOURCE_ADDRESS);
+		set_source(c, word);
+		m = rest;
 	}
 	if (!take_until(&m, ' ', &ident)) {
 		return false;
@@ -250,6 +260,31 @@ static bool access_line(struct context *c, struct slice m)
 	return true;
 }
 
+/* HAProxy's "option httplog": 'CLIENT:PORT [STAMP] FRONTEND BACKEND/SERVER TIMES STATUS BYTES -
+ * - ---- CONNECTIONS QUEUES {captured} "REQUEST"'.  What is captured of the headers may hold
+ * anything; the request, which has no quotes, is the last. */
+static bool haproxy_line(struct context *c, struct slice m)
+{
+	struct slice client, stamp, port, word, status, request;
+
+	if (!take_until(&m, ' ', &client) || !TAKE(&m, "[") || !take_until(&m, ']', &stamp) ||
+	    !take_last(&client, ':', &port) || !TAKE(&m, " ") || !take_word(&m, &word) ||
+	    !take_word(&m, &word) || !take_word(&m, &word) || !take_word(&m, &status) ||
+	    status.n != 3 || slice_digits(status) != 3 || !TAKE_END(&m, "\"") ||
+	    !take_last(&m, '"', &request)) {
+		return false;
+	}
+	set_source(c, client);
+	if (!event_has(c->e, FIELD_SOURCE_IP)) {
+		return false;
+	}
+	set_port(c, port);
+	SAY(c, "web", "access", "http_request");
+	event_set(c->e, FIELD_HTTP_STATUS, status);
+	set_request(c, request);
+	return true;
+}
+
 /* nginx writes its own stamp also to syslog. */
 static struct slice without_stamp(struct slice m)
 {
@@ -272,5 +307,9 @@ bool family_web(struct context *c)
 		return true;
 	}
 	event_reset(c->e);
-	return access_line(c, c->m);
+	if (access_line(c, c->m)) {
+		return true;
+	}
+	event_reset(c->e);
+	return IS(c->h->program, "haproxy") && haproxy_line(c, c->m);
 }

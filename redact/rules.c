@@ -84,6 +84,27 @@ WHO(who_proxmox, .where = NAME_REALM, .behind = " user=", .until = " msg=");
 WHO(who_myadmin, .until = " (");
 WHO(who_sip, .where = NAME_SIP, .until = "' failed for '");
 WHO(who_xrdp, .until = " ip=");
+/* Of parsers/apps.c, app_members.c. */
+WHO(who_jellyfin, .until = " has been denied (IP: ");
+WHO(who_servarr, .behind = " username '", .until = "'");
+WHO(who_kuma, .until = ". IP=");
+WHO(who_technitium, .until = "");
+WHO(who_immich, .until = " from ip address ");
+WHO(who_vaultwarden, .behind = "Username: ", .until = ".");
+WHO(who_qbittorrent, .behind = ", username: ", .until = "");
+WHO(who_odoo, .behind = " login:", .until = " from ");
+WHO(who_litespeed, .until = " ip:");
+WHO(who_freeswitch, .behind = " for [", .until = "@");
+WHO(who_find_user, .until = "@");
+WHO(who_webmin, .before = "] ", .until = " - ");
+WHO(who_seerr, .behind = "\"email\":\"", .words = true, .ends = "\"");
+WHO(who_account, .words = true, .ends = "\"");
+WHO(who_mongo, .behind = "\"principalName\":\"", .words = true, .ends = "\"");
+WHO(who_miniflux, .behind = " username=", .words = true, .ends = "\"");
+WHO(who_sftpgo, .behind = "\"username\":\"", .words = true, .ends = "\"");
+WHO(who_teleport, .behind = "\"user\":\"", .words = true, .ends = "\"");
+WHO(who_share, .before = "]\\[", .words = true, .ends = "]");
+WHO(who_authentik, .behind = "\"identifier\": \"", .words = true, .ends = "\"");
 WHO(who_before_for, .where = NAME_UP_TO, .before = " for user ");
 WHO(who_vsftpd, .where = NAME_UP_TO, .before = "[");
 WHO(who_vsftpd_530, .where = NAME_UP_TO, .before = "[", .needs = "\"530 ");
@@ -239,6 +260,23 @@ const struct literal rule_literals[] = {
 	NAMED("pg_hba.conf entry for", who_hba), NAMED("failure; rhost=", who_proxmox),
 	NAMED("user denied: ", who_myadmin), NAMED("Failed login for ", who_from),
 	NAMED("Registration from '", who_sip), NAMED("AUTHFAIL: user=", who_xrdp),
+
+	NAMED("uthentication request for ", who_jellyfin), NAMED("Auth-Failure ip ", who_servarr),
+	NAMED("or password for user ", who_kuma), NAMED("or password for user: ", who_technitium),
+	NAMED("login attempt for user ", who_immich),
+	NAMED("login failure for user ", who_from),
+	NAMED("ntication attempt for ", who_from),
+	NAMED("incorrect. Try again. IP: ", who_vaultwarden),
+	NAMED("WebAPI login failure", who_qbittorrent), NAMED("Login failed for db:", who_odoo),
+	NAMED("Login Attempt - username:", who_litespeed),
+	NAMED("SIP auth failure (", who_freeswitch), NAMED("t find user [", who_find_user),
+	NAMED(" global miniserv.pl \"failed", who_webmin),
+	NAMED("Failed sign-in attempt using", who_seerr), NAMED("AccountID=\"", who_account),
+	NAMED("\"msg\":\"Authentication failed", who_mongo),
+	NAMED("authentication_failed=true", who_miniflux),
+	NAMED("\"connection_failed\"", who_sftpgo), NAMED("\"user.login\"", who_teleport),
+	NAMED("\"invalid_login\"", who_authentik), NAMED("ailed login for '", who_quote),
+	NAMED("] status [NT_STATUS_", who_share),
 
 	HEX("type=EXECVE", verify_execve),
 	HEX("proctitle=" SCAN_HEX SCAN_HEX, verify_hex),

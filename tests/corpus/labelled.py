@@ -20,7 +20,8 @@ SOURCE = re.compile(r'"([^"]+)" in results\[\d+\]\.Overflow\.GetSources\(\)')
 def expected(folder):
     try:
         with open(os.path.join(folder, "scenario.assert"), errors="replace") as f:
-            return set(SOURCE.findall(f.read()))
+            # An IPv4 address in an IPv6 socket is told as what it is.
+            return {w.removeprefix("::ffff:") for w in SOURCE.findall(f.read())}
     except FileNotFoundError:
         return None
 

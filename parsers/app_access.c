@@ -1,0 +1,98 @@
+/* Access logs that are JSON, and Gin's.
+ *
+ * Source: Traefik's manual ("Access Logs", JSON fields); Caddy's manual ("How Logging Works",
+ * http.log.access); Kubernetes' manual ("Auditing", audit.k8s.io/v1); gin logger.go
+ * (defaultLogFormatter).
+ */
+#include "parsers/family.h"
+#include "parsers/members.h"
+
+struct access {
+	const char *name;
+	const char *when[2]; /* a member and what it begins with */
+	const char *address, *method, *path, *status, *agent;
+};
+
+static const struct access logs[] = {
+	{"traefik", {"RequestMethod", ""}, "ClientHost", "RequestMethod", "RequestPath",
+	 "DownstreamStatus", "request_User-Agent"},
+	{"caddy", {"msg", "handled request\n"}, "request/remote_ip", "request/method",
+	 "request/uri", "status", "request/headers/User-Agent"},
+	{"nginx", {"request_uri", "/"}, "remote_addr", "request_method", "request_uri", "status",
+	 "http_user_agent"},
+	{"kubernetes", {"apiVersion", "audit.k8s.io/v1\n"}, "sourceIPs", "verb", "requestURI",
+	 "responseStatus/code", "userAgent"},
+};
+
+/* The first text of an array: behind its bracket, as members_get() gives it. */
+static struct slice first_of(struct slice value)
+{
+	struct slice text;
+
+	return TAKE(&value, "\"") && take_until(&value, '"', &text) &&
+			       slice_chr(text, '\\') == SIZE_MAX
+		       ? text
+		       : value;
+}
+
+static void set_text(struct context *c, enum event_field field, const struct members *m,
+		     const char *path)
+{
+	struct slice value;
+
+	if (members_get(m, path, &value)) {
+		event_set(c->e, field, first_of(value));
+	}
+}
+
+bool app_access(struct context *c, const struct members *m)
+{
+	for (size_t i = 0; i < sizeof logs / sizeof *logs; i++) {
+		const struct access *a = &logs[i];
+		struct slice value;
+
+		if (!members_is(m, a->when[0], a->when[1]) ||
+		    !members_get(m, a->address, &value)) {
+			continue;
+		}
+		SAY(c, "web", "access", "http_request");
+		set_source(c, first_of(value));
+		set_text(c, FIELD_HTTP_METHOD, m, a->method);
+		/* Go's writers have "\u0026" for "&". */
+		if (members_head(m, a->path, &value)) {
+			event_set(c->e, FIELD_URL_PATH, value);
+		}
+		set_text(c, FIELD_HTTP_STATUS, m, a->status);
+		set_text(c, FIELD_USER_AGENT, m, a->agent);
+		if (IS(slice_str(a->name), "kubernetes")) {
+			SAY(c, "api", "access", "k8s_request");
+			set_text(c, FIELD_USER_NAME, m, "user/username");
+		}
+		c->app = slice_str(a->name);
+		return true;
+	}
+	return false;
+}
+
+/* "[GIN] 2022/02/07 - 10:49:33 | 401 |     505.317µs |       10.1.2.3 | POST     "/client"" */
+bool app_gin(struct context *c, struct slice m)
+{
+	struct slice word, status, client, method;
+
+	if (!TAKE(&m, "[GIN] ") || !take_until(&m, '|', &word) ||
+	    !take_until(&m, '|', &status) || !take_until(&m, '|', &word) ||
+	    !take_until(&m, '|', &client) || !TAKE(&m, " ") || !take_word(&m, &method)) {
+		return false;
+	}
+	skip_blanks(&m);
+	if (!TAKE(&m, "\"") || !TAKE_END(&m, "\"")) {
+		return false;
+	}
+	SAY(c, "web", "access", "http_request");
+	set_source(c, slice_trim(client));
+	event_set(c->e, FIELD_HTTP_METHOD, method);
+	event_set(c->e, FIELD_URL_PATH, m);
+	event_set(c->e, FIELD_HTTP_STATUS, slice_trim(status));
+	c->app = SLICE_LIT("gin");
+	return true;
+}
