@@ -48,6 +48,7 @@ static void on_tick(void *arg)
 		advance_when_idle(a, now_ns);
 		agent_fork_disproved(a);
 	}
+	refresh_tick(a->refresh, a->config->detectors.refresh_ms);
 	if (a->reading && !a->save.busy &&
 	    (a->streams_dirty || a->acked_bytes >= SAVE_ACKED_BYTES ||
 	     detect || agent_take_source_state(a, false))) {
@@ -233,6 +234,7 @@ static int make_stages(struct agent *a, const struct agent_params *params)
 	if (rc == 0) {
 		rc = pipeline_new(&a->pipeline, &pp);
 	}
+	rc = rc != 0 ? rc : refresh_new(&a->refresh, a->sys, a->pipeline);
 	if (rc != 0) {
 		return rc;
 	}
@@ -361,6 +363,7 @@ void agent_free(struct agent *a)
 	}
 	tail_free(a->tail);
 	shipper_free(a->shipper);
+	refresh_free(a->refresh);
 	pipeline_free(a->pipeline);
 	stream_states_free(a->restored, a->n_restored);
 	raised_fini(&a->raised);
@@ -455,6 +458,7 @@ int agent_start(struct agent *a)
 	a->started_ns = sys_mono_ns(a->sys);
 	sys_timer_set(a->sys, a->tick, TICK_MS);
 	health_key(a->pipeline, a->sys, a->config_path, a->config->redact.pseudonym_key);
+	refresh_load(a->refresh);
 	if (a->shipper == NULL) {
 		agent_begin_reading(a);
 		return 0;
@@ -538,6 +542,8 @@ int agent_reload(struct agent *a, struct config_errors *errs)
 
 	if (rc == 0 && !a->stopping) {
 		tail_reload(a->tail);
+		refresh_load(a->refresh);
+		refresh_soon(a->refresh);
 		health_key(a->pipeline, a->sys, a->config_path,
 			   a->config->redact.pseudonym_key);
 	}

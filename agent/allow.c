@@ -120,6 +120,16 @@ void allow_all(struct sandbox_paths *p, const struct agent_config *c,
 	for (size_t i = 0; i < c->detectors.packs.n; i++) {
 		sandbox_allow(p, c->detectors.packs.v[i], SANDBOX_READ);
 	}
+	/* They are replaced by other files of the same name. */
+	for (size_t i = 0; i < c->detectors.lists.n; i++) {
+		sandbox_allow_folder_of(p, c->detectors.lists.v[i], SANDBOX_READ);
+	}
+	for (size_t i = 0; i < c->detectors.geoip.n; i++) {
+		sandbox_allow_folder_of(p, c->detectors.geoip.v[i], SANDBOX_READ);
+	}
+	if (c->detectors.placeholders != NULL && c->detectors.placeholders[0] != '\0') {
+		sandbox_allow_folder_of(p, c->detectors.placeholders, SANDBOX_READ);
+	}
 	for (size_t i = 0; i < c->hooks.n_hooks; i++) {
 		if (c->hooks.hooks[i].type == HOOK_FILE) {
 			sandbox_allow_folder_of(p, c->hooks.hooks[i].path,

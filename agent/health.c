@@ -52,6 +52,13 @@ static const struct rule rules[HEALTH_NR] = {
 		"the key can try names until one gives a pseudonym that he has seen. Take the "
 		"permission away (chmod 0640), and take another key if somebody may have looked.",
 		SEVERITY_MEDIUM},
+	[HEALTH_REFERENCE] = {
+		"c5fe0914-b284-4de8-af66-ec7a7631bb23",
+		"A list or database of the rules can't be used",
+		"A file of detectors.lists or detectors.geoip is missing or damaged. What was read "
+		"of it before stays in use; if there is nothing, the rules that ask for it wait and "
+		"tell nothing. All else goes on.",
+		SEVERITY_MEDIUM},
 };
 
 static void tell(struct pipeline *p, struct sys *sys, enum health what,

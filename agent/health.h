@@ -20,6 +20,7 @@ enum health {
 	HEALTH_BLIND,         /* a bound was met: not all that is configured is seen */
 	HEALTH_NOT_UNDERSTOOD, /* lines of a known program are not understood any more */
 	HEALTH_KEY_READABLE, /* everybody may read the key of the pseudonyms */
+	HEALTH_REFERENCE, /* a list or database of the rules can't be used */
 	HEALTH_NR
 };
 

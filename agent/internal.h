@@ -8,6 +8,7 @@
 #include "agent/agent.h"
 #include "agent/open.h"
 #include "agent/raised.h"
+#include "agent/refresh.h"
 #include "agent/unproved.h"
 #include "common/sys.h"
 #include "wire/local.h"
@@ -38,6 +39,7 @@ struct agent {
 	unsigned char stream_secret[STREAM_HASH_SECRET];
 
 	struct pipeline *pipeline;
+	struct refresh *refresh;
 	struct tail *tail;
 	uv_loop_t *loop;
 	struct input *input; /* standard input; NULL: not read */

@@ -6,6 +6,7 @@
 
 #include "common/err.h"
 #include "common/log.h"
+#include "detectors/refer.h"
 
 /* ---- life ---- */
 
@@ -416,6 +417,26 @@ static void status_shares(const struct pipeline *p, struct json *j)
 	json_array_end(j);
 }
 
+static void status_refer(const struct pipeline *p, struct json *j)
+{
+	struct refer_stats st;
+
+	refer_stats(p->made.refer, &st);
+	json_object(j, "lists");
+	json_u64(j, "configured", st.lists);
+	json_u64(j, "read", st.lists_read);
+	json_u64(j, "networks", st.networks);
+	json_u64(j, "texts", st.texts);
+	json_u64(j, "bytes", st.bytes);
+	json_object_end(j);
+	json_object(j, "geoip");
+	json_u64(j, "configured", st.databases);
+	json_u64(j, "read", st.databases_read);
+	json_u64(j, "looked_up", st.looked_up);
+	json_u64(j, "damaged", st.damaged);
+	json_object_end(j);
+}
+
 void pipeline_status(const struct pipeline *p, struct json *j)
 {
 	uint64_t masks[REDACT_RULES_MAX] = {0};
@@ -451,6 +472,7 @@ void pipeline_status(const struct pipeline *p, struct json *j)
 		json_u64(j, "groups", st.groups);
 		json_u64(j, "evicted", st.evicted);
 		json_time(j, "watermark", st.watermark_ns);
+		status_refer(p, j);
 		json_object_end(j);
 	}
 }

@@ -98,6 +98,10 @@ void pipeline_advance(struct pipeline *p, int64_t now_ns);
  * errs says why: ERR_CONFIG, UV_E*. */
 int pipeline_reload(struct pipeline *p, struct config_errors *errs);
 
+struct refer;
+/* What its rules refer to, for refresh.h: another one after a reload; NULL: there are none. */
+struct refer *pipeline_refer(const struct pipeline *p);
+
 /* State of detectors and alerts, with the cursor D of every stream. */
 int pipeline_save(struct pipeline *p, struct buf *out);
 /* Before the first line. */

@@ -77,6 +77,7 @@ struct waiting_gap {
 struct made {
 	struct redact *redact;
 	struct redact_names names;
+	struct refer *refer;   /* what rules refer to; NULL: likewise */
 	struct detect *detect; /* NULL: switched off */
 	struct alerts *alerts;
 };

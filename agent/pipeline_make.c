@@ -4,6 +4,7 @@
 #include "agent/pipeline_impl.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "detectors/refer.h"
 
 /* ---- zones ---- */
 
@@ -135,8 +136,33 @@ void pipeline_unmake(struct made *m)
 {
 	redact_free(m->redact);
 	detect_free(m->detect);
+	refer_free(m->refer);
 	alerts_free(m->alerts);
 	explicit_bzero(m, sizeof *m);
+}
+
+static void on_refer_error(void *arg, const struct refer_told *t)
+{
+	on_rule_error(arg, t->path, t->line, 0, t->text);
+}
+
+/* What the rules before them have read of the same files is not read again. */
+static int make_detect(struct pipeline *p, struct made *m, struct config_errors *errs)
+{
+	const struct detectors_options *o = &p->config->detectors;
+	int rc = refer_new(&m->refer, o, p->key);
+
+	if (rc != 0) {
+		return rc;
+	}
+	refer_check(m->refer, on_refer_error, errs);
+	refer_borrow(m->refer, p->made.refer);
+	rc = detect_new(&m->detect, o, p->key);
+	if (rc == 0) {
+		detect_set_refer(m->detect, m->refer);
+		rc = load_rules(p, m->detect, errs);
+	}
+	return rc;
 }
 
 int pipeline_make(struct pipeline *p, struct made *m, struct config_errors *errs)
@@ -152,8 +178,7 @@ int pipeline_make(struct pipeline *p, struct made *m, struct config_errors *errs
 			      "a key or token can't be used");
 	}
 	if (rc == 0 && c->detectors.enabled) {
-		rc = detect_new(&m->detect, &c->detectors, p->key);
-		rc = rc != 0 ? rc : load_rules(p, m->detect, errs);
+		rc = make_detect(p, m, errs);
 	}
 	if (m->detect != NULL && pipeline_zone(p, "local") != NULL) {
 		detect_set_zone(m->detect, offset_of, pipeline_zone(p, "local"));
@@ -204,7 +229,15 @@ int pipeline_reload(struct pipeline *p, struct config_errors *errs)
 	if (rc != 0) {
 		return rc;
 	}
+	if (m.refer != NULL) {
+		refer_inherit(m.refer, old.refer);
+	}
 	p->made = m;
 	pipeline_unmake(&old);
 	return 0;
+}
+
+struct refer *pipeline_refer(const struct pipeline *p)
+{
+	return p->made.refer;
 }

@@ -55,6 +55,20 @@ static void note_files(const struct reload *r, struct config_errors *notes)
 	}
 }
 
+static void note_referred(const struct reload *r, const char *key, const struct strlist *paths,
+			  struct config_errors *notes)
+{
+	char text[CONFIG_ERROR_BYTES];
+
+	for (size_t i = 0; i < paths->n; i++) {
+		if (!may_read(r->allowed, paths->v[i])) {
+			snprintf(text, sizeof text, "%s: %.300s lies outside of what the sandbox "
+				 "was closed for; it is read after a restart", key, paths->v[i]);
+			config_errors_add(notes, text);
+		}
+	}
+}
+
 static void note_watched(const struct reload *r, struct config_errors *notes)
 {
 	const struct sources_watch *w = &r->config->sources.watch;
@@ -269,6 +283,8 @@ static int take(struct work *w)
 	log_set_level(r->config->daemon.log_level);
 	note_files(r, &w->answer.notes);
 	note_watched(r, &w->answer.notes);
+	note_referred(r, "detectors.lists", &r->config->detectors.lists, &w->answer.notes);
+	note_referred(r, "detectors.geoip", &r->config->detectors.geoip, &w->answer.notes);
 	return 0;
 }
 

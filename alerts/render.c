@@ -68,33 +68,65 @@ static bool is_technique(struct slice tag)
 	       tag.p[8] >= '0' && tag.p[8] <= '9';
 }
 
-static void add_threat(struct json *j, const struct finding *f)
+static void add_techniques(struct json *j, const struct finding *f)
 {
-	bool any = false;
-
-	for (const char *const *t = f->tags; t != NULL && *t != NULL; t++) {
+	json_cstr(j, "framework", "MITRE ATT&CK");
+	json_object(j, "technique");
+	json_array(j, "id");
+	for (const char *const *t = f->tags; *t != NULL; t++) {
 		char id[16] = "T";
 		struct slice tag = slice_str(*t);
 
-		if (!is_technique(tag)) {
-			continue;
+		if (is_technique(tag)) {
+			tag = slice_head(slice_skip(tag, 8), sizeof id - 2);
+			memcpy(id + 1, tag.p, tag.n);
+			json_cstr(j, NULL, id);
 		}
-		if (!any) {
-			json_object(j, "threat");
-			json_cstr(j, "framework", "MITRE ATT&CK");
-			json_object(j, "technique");
-			json_array(j, "id");
-			any = true;
-		}
-		tag = slice_head(slice_skip(tag, 8), sizeof id - 2);
-		memcpy(id + 1, tag.p, tag.n);
-		json_cstr(j, NULL, id);
 	}
-	if (any) {
-		json_array_end(j);
+	json_array_end(j);
+	json_object_end(j);
+}
+
+/* ECS, "threat.enrichments": what is known of it from elsewhere, and how old that is. */
+static void add_lists(struct json *j, const struct finding *f)
+{
+	json_array(j, "enrichments");
+	for (size_t i = 0; i < f->n_lists; i++) {
+		const struct finding_list *l = &f->lists[i];
+
+		json_object(j, NULL);
+		json_object(j, "feed");
+		json_cstr(j, "name", l->name);
+		if (l->source[0] != '\0') {
+			json_cstr(j, "reference", l->source);
+		}
+		json_object_end(j);
+		json_object(j, "indicator");
+		json_time(j, "modified_at", l->changed_ns);
 		json_object_end(j);
 		json_object_end(j);
 	}
+	json_array_end(j);
+}
+
+static void add_threat(struct json *j, const struct finding *f)
+{
+	bool techniques = false;
+
+	for (const char *const *t = f->tags; t != NULL && *t != NULL; t++) {
+		techniques = techniques || is_technique(slice_str(*t));
+	}
+	if (!techniques && f->n_lists == 0) {
+		return;
+	}
+	json_object(j, "threat");
+	if (techniques) {
+		add_techniques(j, f);
+	}
+	if (f->n_lists > 0) {
+		add_lists(j, f);
+	}
+	json_object_end(j);
 }
 
 static void add_tags(struct json *j, const struct finding *f)

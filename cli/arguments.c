@@ -4,6 +4,7 @@
 #include <getopt.h>
 
 #include "cli/cli.h"
+#include "common/err.h"
 
 enum { HELP = 'h', FIRST = 256 };
 
@@ -12,6 +13,11 @@ struct table {
 	char letters[2 * ARGUMENTS_MAX + 2];
 };
 
+static bool takes_value(const struct argument *a)
+{
+	return a->text != NULL || a->texts != NULL;
+}
+
 static void make_table(struct table *t, const struct argument *v, size_t n)
 {
 	size_t at = 0;
@@ -19,11 +25,11 @@ static void make_table(struct table *t, const struct argument *v, size_t n)
 	t->letters[at++] = ':';
 	for (size_t i = 0; i < n; i++) {
 		t->options[i] = (struct option){
-			v[i].name, v[i].text != NULL ? required_argument : no_argument, NULL,
+			v[i].name, takes_value(&v[i]) ? required_argument : no_argument, NULL,
 			FIRST + (int)i};
 		if (v[i].letter != 0) {
 			t->letters[at++] = v[i].letter;
-			if (v[i].text != NULL) {
+			if (takes_value(&v[i])) {
 				t->letters[at++] = ':';
 			}
 		}
@@ -67,6 +73,12 @@ int arguments_read_words(const char *command, int argc, char **argv,
 		}
 		if (a->text != NULL) {
 			*a->text = optarg;
+		} else if (a->texts != NULL) {
+			int rc = strlist_add(a->texts, slice_str(optarg));
+
+			if (rc != 0) {
+				return cli_fail(command, "%s", err_str(rc));
+			}
 		} else {
 			*a->flag = true;
 		}

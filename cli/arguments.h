@@ -6,12 +6,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Exactly one of text and flag. */
+#include "common/strlist.h"
+
+/* Exactly one of text, flag and texts. */
 struct argument {
 	const char *name; /* "store" for --store */
 	char letter;      /* 'c' for -c as well; 0: none */
 	const char **text; /* what follows it, borrowed from argv */
 	bool *flag;        /* becomes true */
+	struct strlist *texts; /* what follows it is added: it may come several times */
 };
 
 enum { ARGUMENTS_MAX = 16 };

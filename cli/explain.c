@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
+#include "cli/referred.h"
 #include "cli/explain_pattern.h"
 #include "common/ecs.h"
 #include "common/err.h"
@@ -47,6 +48,7 @@ struct explain {
 	struct zone *zone;
 	struct redact *redact;
 	struct redact_state state;
+	struct refer *refer;
 	struct detect *detect;
 	struct parser *parser;
 	struct redact_names names; /* pseudonyms */
@@ -198,6 +200,7 @@ static int open_names(struct explain *x)
 static int set_up(struct explain *x)
 {
 	uint8_t key[16];
+	bool wrong; /* It was said. */
 	int rc = sys_random(sys_plain(), key, sizeof key);
 
 	if (rc != 0) {
@@ -221,8 +224,12 @@ static int set_up(struct explain *x)
 		parser_sender(x->parser, slice_str(x->source));
 	}
 	if (rc == 0 && x->config->detectors.enabled) {
-		rc = detect_new(&x->detect, &x->config->detectors, key);
-		rc = rc != 0 ? rc : load_rules(x);
+		rc = referred_open(&x->refer, "explain", &x->config->detectors, key, &wrong);
+		rc = rc != 0 ? rc : detect_new(&x->detect, &x->config->detectors, key);
+		if (rc == 0) {
+			detect_set_refer(x->detect, x->refer);
+			rc = load_rules(x);
+		}
 	}
 	return rc < 0 ? cli_fail("explain", "%s", err_str(rc)) : CLI_OK;
 }
@@ -230,6 +237,7 @@ static int set_up(struct explain *x)
 static void tear_down(struct explain *x)
 {
 	detect_free(x->detect);
+	refer_free(x->refer);
 	parser_free(x->parser);
 	parser_free(x->reader);
 	redact_free(x->redact);

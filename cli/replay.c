@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/printable.h"
 #include "cli/replay_impl.h"
+#include "cli/referred.h"
 #include "common/err.h"
 #include "common/sys_uv.h"
 #include "common/timefmt.h"
@@ -39,6 +40,8 @@ static void help(void)
 	      "rule replaces\n                 the built-in one of the same id\n"
 	      "  --placeholders FILE\n"
 	      "                 what the placeholders of rules stand for (docs/rules.md)\n"
+	      "  --list FILE    a list that rules ask for (repeatable; docs/rules.md)\n"
+	      "  --geoip FILE   a database of places (repeatable)\n"
 	      "  --rules-only   without the built-in rules\n"
 	      "  --zone Z       time zone of stamps that name none: local (default), "
 	      "UTC,\n                 Europe/Berlin, +02:00\n"
@@ -103,6 +106,12 @@ static int take_option(struct settings *s, int o)
 	case 'P':
 		s->placeholders = optarg;
 		return 0;
+	case 'l':
+	case 'g':
+		if (strlist_add(o == 'l' ? &s->lists : &s->geoip, slice_str(optarg)) != 0) {
+			return cli_fail("replay", "%s", err_str(UV_ENOMEM));
+		}
+		return 0;
 	case 'z':
 		s->zone = optarg;
 		return 0;
@@ -138,6 +147,8 @@ static int usage(int argc, char **argv, struct settings *s)
 	static const struct option options[] = {
 		{"packs", required_argument, NULL, 'p'},
 		{"placeholders", required_argument, NULL, 'P'},
+		{"list", required_argument, NULL, 'l'},
+		{"geoip", required_argument, NULL, 'g'},
 		{"rules-only", no_argument, NULL, 'o'},
 		{"zone", required_argument, NULL, 'z'},
 		{"year", required_argument, NULL, 'y'},
@@ -223,6 +234,30 @@ static int32_t offset_of(const void *zone, int64_t unix_s)
 	return zone_offset(zone, unix_s);
 }
 
+/* What rules refer to is given on the command line. */
+static int make_detect(struct replay *r, struct agent_config *config)
+{
+	struct detectors_options *o = &config->detectors;
+	struct strlist none = o->lists;
+	bool wrong;
+	int rc;
+
+	strlist_fini(&none);
+	none = o->geoip;
+	strlist_fini(&none);
+	o->lists = r->s.lists;
+	o->geoip = r->s.geoip;
+	r->s.lists = r->s.geoip = (struct strlist){.n = 0};
+	rc = referred_open(&r->refer, "replay", o, same_key, &wrong);
+	r->rules_wrong = r->rules_wrong || wrong;
+	rc = rc == 0 ? detect_new(&r->detect, o, same_key) : rc;
+	if (rc == 0) {
+		detect_set_refer(r->detect, r->refer);
+		detect_set_zone(r->detect, offset_of, r->zone);
+	}
+	return rc;
+}
+
 /* What the agent would do without a line of configuration, cooldowns included. */
 static int set_up(struct replay *r)
 {
@@ -242,10 +277,7 @@ static int set_up(struct replay *r)
 	rc = rc == 0 && r->s.summary ? summary_new(&r->summary) : rc;
 	rc = rc == 0 ? shares_new(&r->shares) : rc;
 	rc = rc == 0 ? redact_new(&r->redact, &config->redact) : rc;
-	rc = rc == 0 ? detect_new(&r->detect, &config->detectors, same_key) : rc;
-	if (rc == 0) {
-		detect_set_zone(r->detect, offset_of, r->zone);
-	}
+	rc = rc == 0 ? make_detect(r, config) : rc;
 	rc = rc == 0 ? alerts_new(&r->alerts, &config->alerts, SLICE_NONE, same_key)
 		     : rc;
 	agent_config_free(config);
@@ -257,6 +289,9 @@ static void tear_down(struct replay *r)
 	summary_free(r->summary);
 	alerts_free(r->alerts);
 	detect_free(r->detect);
+	refer_free(r->refer);
+	strlist_fini(&r->s.lists);
+	strlist_fini(&r->s.geoip);
 	redact_free(r->redact);
 	shares_free(r->shares);
 	zone_free(r->zone);

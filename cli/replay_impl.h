@@ -23,6 +23,7 @@ struct settings {
 	const char *packs[PACKS_MAX];
 	unsigned n_packs;
 	const char *placeholders; /* or NULL */
+	struct strlist lists, geoip;
 	const char *zone;
 	int year;       /* 0: none given */
 	int64_t now_ns; /* TIME_NONE: each file's time of change */
@@ -41,6 +42,7 @@ struct replay {
 	struct redact *redact;
 	struct shares *shares;
 	struct redact_state redacting;
+	struct refer *refer;
 	struct detect *detect;
 	struct alerts *alerts;
 	struct summary *summary; /* NULL: none is wanted */

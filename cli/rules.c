@@ -8,6 +8,7 @@
 
 #include "cli/arguments.h"
 #include "cli/cli.h"
+#include "cli/referred.h"
 #include "common/err.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -24,7 +25,8 @@ static void help(void)
 	      "  list     each rule: level, id, title, and what it is tried on\n"
 	      "  check    each mistake as file:line:column and what to do; and the rules that "
 	      "can\n"
-	      "           never fire, since no line that is read has a field that they need\n"
+	      "           never fire, since no line that is read has a field that they need, or\n"
+	      "           that wait for a list or a database\n"
 	      "  test     runs the examples that stand in the rules under nightjar: examples:\n"
 	      "           logs on which a rule must and must not fire\n"
 	      "  explain  what made an alert: its lines, window and count, and what the rule\n"
@@ -33,6 +35,8 @@ static void help(void)
 	      "  -c FILE, --config FILE  the rules of this configuration of an agent\n"
 	      "  --defaults              the built-in rules beside those named\n"
 	      "  --placeholders FILE     what placeholders such as %Servers% stand for\n"
+	      "  --list FILE             a list that rules ask for (repeatable)\n"
+	      "  --geoip FILE            a database of places (repeatable)\n"
 	      "  --strict                check: a rule that can never fire is a mistake\n"
 	      "  --json                  one JSON object a line\n"
 	      "  --help                  this text\n\n"
@@ -100,6 +104,9 @@ int rules_load(const struct rules_from *from, struct detect **out, detect_error_
 
 	*out = NULL;
 	rc = rc == 0 ? detect_new(out, &from->config->detectors, key) : rc;
+	if (rc == 0) {
+		detect_set_refer(*out, from->refer);
+	}
 	rc = rc == 0 ? load_all(from, *out, on_error, arg) : rc;
 	rc = rc == 0 ? detect_compile(*out, on_error, arg) : rc;
 	if (rc < 0) {
@@ -190,7 +197,7 @@ int rules_each_text(const struct rules_from *from, rules_text_cb cb, void *arg)
 
 struct listing {
 	bool json, check, strict;
-	unsigned refused, rules, never;
+	unsigned refused, rules, never, waiting;
 	struct buf line;
 };
 
@@ -243,17 +250,32 @@ static void json_rule(struct listing *l, const struct detect_rule *r)
 	if (r->never != NULL) {
 		json_cstr(&j, "never", r->never);
 	}
+	if (r->waits != NULL) {
+		json_cstr(&j, "waits", r->waits);
+	}
 	put_line(l, &j);
+}
+
+static void check_rule(const struct detect_rule *r, const char *title)
+{
+	if (r->never != NULL) {
+		fprintf(stderr, "%s:%u: %s can never fire: no line that is read has %s\n",
+			r->file, r->line, title, r->never);
+	} else {
+		fprintf(stderr, "%s:%u: %s waits for %s\n", r->file, r->line, title, r->waits);
+	}
 }
 
 static void on_rule(void *arg, const struct detect_rule *r)
 {
 	struct listing *l = arg;
+	const char *says, *what;
 	char title[300];
 
 	l->rules++;
 	l->never += r->never != NULL;
-	if (l->check && r->never == NULL) {
+	l->waiting += r->waits != NULL;
+	if (l->check && r->never == NULL && r->waits == NULL) {
 		return;
 	}
 	if (l->json) {
@@ -262,14 +284,17 @@ static void on_rule(void *arg, const struct detect_rule *r)
 	}
 	log_quote(title, sizeof title, slice_str(r->title));
 	if (l->check) {
-		fprintf(stderr, "%s:%u: %s can never fire: no line that is read has %s\n",
-			r->file, r->line, title, r->never);
+		check_rule(r, title);
 		return;
 	}
+	says = r->never != NULL     ? ", can never fire: "
+	       : r->waits != NULL   ? ", waits for "
+	       : r->tried[0] != '\0' ? ": "
+				    : "";
+	what = r->never != NULL ? r->never : r->waits != NULL ? r->waits : r->tried;
 	printf("%-13s %-36s %s\n%14s%s%s%s%s\n", severity_name(r->severity), r->id, title, "",
 	       r->kind, !r->active ? ", off" : r->alerts ? "" : ", told only by a correlation",
-	       r->never != NULL ? ", can never fire: " : r->tried[0] != '\0' ? ": " : "",
-	       r->never != NULL ? r->never : r->tried);
+	       says, what);
 }
 
 static int list(const struct rules_from *from, struct listing *l)
@@ -288,8 +313,11 @@ static int list(const struct rules_from *from, struct listing *l)
 		return CLI_FAILED;
 	}
 	if (l->check && !l->json) {
-		printf("%u rules are good, %u of them can never fire; %u mistakes\n", l->rules,
-		       l->never, l->refused);
+		printf("%u rules are good, %u of them can never fire", l->rules, l->never);
+		if (l->waiting > 0) {
+			printf(", %u wait for a list or a database", l->waiting);
+		}
+		printf("; %u mistakes\n", l->refused);
 	}
 	return l->refused > 0 || (l->strict && l->never > 0) ? CLI_FAILED : CLI_OK;
 }
@@ -307,6 +335,31 @@ static int load_config(const char *file, struct agent_config **out)
 		cli_fail("rules", "%s", errors.text[i]);
 	}
 	return rc;
+}
+
+static int append(struct strlist *to, const struct strlist *from)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < from->n; i++) {
+		rc = strlist_add(to, slice_str(from->v[i]));
+	}
+	return rc;
+}
+
+/* A file that is wrong is a mistake like one in a rule. */
+static int open_referred(struct rules_from *from, struct listing *l)
+{
+	struct detectors_options *o = &from->config->detectors;
+	uint8_t key[16];
+	bool wrong = false;
+	int rc = sys_random(sys_plain(), key, sizeof key);
+
+	rc = rc == 0 ? append(&o->lists, &from->lists) : rc;
+	rc = rc == 0 ? append(&o->geoip, &from->geoip) : rc;
+	rc = rc == 0 ? referred_open(&from->refer, "rules", o, key, &wrong) : rc;
+	l->refused += wrong;
+	return rc == 0 ? CLI_OK : cli_fail("rules", "%s", err_str(rc));
 }
 
 static int run(struct rules_from *from, struct listing *l, char **words, size_t n)
@@ -340,6 +393,8 @@ int cmd_rules(int argc, char **argv)
 	const struct argument arguments[] = {
 		{"config", 'c', &config, NULL},
 		{"placeholders", 0, &from.placeholders, NULL},
+		{"list", 0, NULL, NULL, &from.lists},
+		{"geoip", 0, NULL, NULL, &from.geoip},
 		{"defaults", 0, NULL, &from.defaults},
 		{"strict", 0, NULL, &l.strict},
 		{"json", 0, NULL, &l.json},
@@ -353,10 +408,11 @@ int cmd_rules(int argc, char **argv)
 	if (rc >= 0) {
 		return rc;
 	}
-	if (load_config(config, &from.config) != 0) {
-		return CLI_FAILED;
-	}
-	rc = run(&from, &l, words, n);
+	rc = load_config(config, &from.config) != 0 ? CLI_FAILED : open_referred(&from, &l);
+	rc = rc == CLI_OK ? run(&from, &l, words, n) : rc;
+	refer_free(from.refer);
+	strlist_fini(&from.lists);
+	strlist_fini(&from.geoip);
 	agent_config_free(from.config);
 	return rc;
 }

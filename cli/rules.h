@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "common/buf.h"
+#include "common/strlist.h"
 #include "config/config.h"
 #include "detectors/detect.h"
 
@@ -16,7 +17,9 @@ struct rules_from {
 	size_t n_paths;
 	bool defaults;            /* the built-in ones as well */
 	const char *placeholders; /* a file, or NULL */
+	struct strlist lists, geoip; /* beside those of the configuration */
 	struct agent_config *config;
+	struct refer *refer; /* of all of these */
 };
 
 /* A compiled set.  Complaints go to on_error.  0, or a negative error after it was said. */

@@ -71,7 +71,33 @@ static void number(struct nest *n, const char *name, struct slice value)
 static bool is_number(enum event_field id)
 {
 	return id == FIELD_SOURCE_PORT || id == FIELD_DESTINATION_PORT ||
-	       id == FIELD_HTTP_STATUS || id == FIELD_FILE_SIZE;
+	       id == FIELD_HTTP_STATUS || id == FIELD_FILE_SIZE || id == FIELD_SOURCE_AS_NUMBER;
+}
+
+/* "52.5200": digits with at most a sign in front and a point among them. */
+static bool is_decimal(struct slice s)
+{
+	size_t sign = s.n > 0 && s.p[0] == '-', dot = slice_chr(s, '.');
+	struct slice whole = slice_skip(slice_head(s, dot), sign);
+	struct slice rest = dot == SIZE_MAX ? SLICE_LIT("0") : slice_skip(s, dot + 1);
+
+	return whole.n > 0 && slice_digits(whole) == whole.n && rest.n > 0 &&
+	       slice_digits(rest) == rest.n;
+}
+
+/* ECS, "geo_point": a text is one as well, but the object is what everybody maps. */
+static void location(struct nest *n, const char *name, struct slice value)
+{
+	size_t comma = slice_chr(value, ',');
+	struct slice latitude = slice_head(value, comma);
+	struct slice longitude = comma == SIZE_MAX ? SLICE_NONE : slice_skip(value, comma + 1);
+
+	if (is_decimal(latitude) && is_decimal(longitude)) {
+		json_object(n->j, enter(n, name));
+		json_raw(n->j, "lat", latitude);
+		json_raw(n->j, "lon", longitude);
+		json_object_end(n->j);
+	}
 }
 
 static void event_fields(struct nest *n, const struct event *e,
@@ -83,7 +109,9 @@ static void event_fields(struct nest *n, const struct event *e,
 		if (!event_has(e, (enum event_field)id)) {
 			continue;
 		}
-		if (is_number((enum event_field)id)) {
+		if (id == FIELD_SOURCE_LOCATION) {
+			location(n, name, e->f[id]);
+		} else if (is_number((enum event_field)id)) {
 			number(n, name, e->f[id]);
 		} else {
 			text(n, name, e->f[id]);

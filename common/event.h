@@ -32,6 +32,10 @@
 	X(SOURCE_ADDRESS, "source.address")                   \
 	X(SOURCE_PORT, "source.port")                         \
 	X(SOURCE_MAC, "source.mac")                           \
+	X(SOURCE_COUNTRY, "source.geo.country_iso_code") /* these four in alerts only */ \
+	X(SOURCE_LOCATION, "source.geo.location") /* "LATITUDE,LONGITUDE" */ \
+	X(SOURCE_AS_NUMBER, "source.as.number")               \
+	X(SOURCE_AS_ORGANIZATION, "source.as.organization.name") \
 	X(DESTINATION_IP, "destination.ip")                   \
 	X(DESTINATION_PORT, "destination.port")               \
 	X(NETWORK_PROTOCOL, "network.protocol")               \

@@ -34,6 +34,15 @@ struct finding_place {
 
 enum { FINDING_NOTE = 96 }; /* bytes of a note, with its NUL */
 
+/* A list of the user's that the line stands in. */
+struct finding_list {
+	const char *name;
+	const char *source;  /* where its file says that it comes from; "": it does not */
+	int64_t changed_ns;  /* when the file was last changed */
+};
+
+enum { FINDING_LISTS = 4 };
+
 struct finding {
 	enum finding_state state;
 	const char *rule_id;      /* Sigma id (UUID text) */
@@ -62,6 +71,9 @@ struct finding {
 	/* Of these and of the record, when the finding is new; oldest first. */
 	const struct finding_place *masked;
 	size_t n_masked;
+	/* Those that the rule asks for and that the record is in. */
+	const struct finding_list *lists;
+	size_t n_lists;
 };
 
 /* "informational" ... "critical" (Sigma's levels). */

@@ -238,7 +238,7 @@ static const int files[] = {
 	CALL(renameat), CALL(renameat2), CALL(unlink), CALL(unlinkat),
 	CALL(mkdir), CALL(mkdirat), CALL(rmdir), CALL(chmod), CALL(fchmod),
 	CALL(fchmodat), CALL(fchown), CALL(utimensat), CALL(flock),
-	CALL(umask), CALL(fadvise64),
+	CALL(umask), CALL(fadvise64), CALL(memfd_create),
 };
 
 static const int sockets[] = {

@@ -338,6 +338,17 @@ static const struct option agent_options[] = {
 	 "A file that says what the placeholders of rules stand for, such as %Servers%: a "
 	 "YAML mapping of names to a value or a list of values, without the percent signs.",
 	 .example = "/etc/nightjar/placeholders.yml"},
+	{"detectors.lists", PATHS(S, detectors.lists, 0, 64), "[]", LIVE,
+	 "Files of addresses, networks, domains, user names or hashes, one a line, that rules "
+	 "ask for by the name of the file up to its first dot: source.ip|expand: '%bad_hosts%'. "
+	 "Read again when they are replaced.",
+	 .example = "[/etc/nightjar/lists/bad_hosts.txt]"},
+	{"detectors.geoip", PATHS(S, detectors.geoip, 0, 8), "[]", LIVE,
+	 "Databases (MaxMind DB: City or Country, ASN) in which rules look up where an address "
+	 "is and whose. Each takes its size in memory. Read again when they are replaced.",
+	 .example = "[/var/lib/GeoIP/GeoLite2-City.mmdb, /var/lib/GeoIP/GeoLite2-ASN.mmdb]"},
+	{"detectors.refresh", DURATION(S, detectors.refresh_ms, SECOND, DAY), "1m", LIVE,
+	 "How often to look whether these lists and databases were replaced."},
 	{"detectors.disabled", TEXTS(S, detectors.disabled, 0, LIST_MAX), "[]",
 	 LIVE, "Ids of rules to leave out."},
 	{"detectors.tags", TEXTS(S, detectors.tags, 0, LIST_MAX), "[]", LIVE,

@@ -332,6 +332,21 @@ static int plan_by_value(struct planning *pl, struct rule *r, unsigned field,
 	return rc;
 }
 
+/* Whether it can't be true without a database of places. */
+static bool asks_places(const struct rule *r)
+{
+	const struct first_seen *f = &r->first_seen;
+	bool asks = r->travel.on || implied_places(&r->condition);
+
+	for (unsigned i = 0; i < f->n_fields; i++) {
+		asks = asks || rule_field_is_place(f->fields[i]);
+	}
+	for (unsigned i = 0; i < f->n_per; i++) {
+		asks = asks || rule_field_is_place(f->per[i]);
+	}
+	return asks;
+}
+
 static int plan_rule(struct detect *d, struct planning *pl, struct rule *r)
 {
 	static const uint8_t keys[] = {FIELD_EVENT_ACTION, RULE_FIELD_PROGRAM,
@@ -343,7 +358,8 @@ static int plan_rule(struct detect *d, struct planning *pl, struct rule *r)
 	r->outcomes = implied_outcomes(c, c->root);
 	r->needs = implied_needs(c, c->root);
 	r->never = implied_never(c);
-	if (r->never != NULL) {
+	r->aside = asks_places(r) && !refer_has_databases(d->ctx.refer);
+	if (r->never != NULL || r->aside) {
 		return 0;
 	}
 	r->dispatched = true;

@@ -90,6 +90,12 @@ int detect_new(struct detect **out, const struct detectors_options *options,
 	return 0;
 }
 
+void detect_set_refer(struct detect *d, struct refer *refer)
+{
+	d->ctx.refer = refer;
+	d->set.refer = refer;
+}
+
 void detect_set_zone(struct detect *d, int32_t (*offset)(const void *zone, int64_t unix_s),
 		     const void *zone)
 {

@@ -43,6 +43,10 @@ int detect_new(struct detect **out, const struct detectors_options *options,
  * are UTC.  zone must live as long as d. */
 void detect_set_zone(struct detect *d, int32_t (*offset)(const void *zone, int64_t unix_s),
 		     const void *zone);
+struct refer;
+/* What rules may refer to; kept, and must live as long as d.  Before the first rule; without
+ * it there is neither a list nor a database. */
+void detect_set_refer(struct detect *d, struct refer *refer);
 /* NULL is allowed. */
 void detect_free(struct detect *d);
 
@@ -93,6 +97,9 @@ struct detect_rule {
 	/* A field that no line which is read has, and without which it can't be true; NULL:
 	 * it may fire. */
 	const char *never;
+	/* A database or a list without which it can't be true and that is not there yet; NULL:
+	 * it waits for none. */
+	const char *waits;
 };
 typedef void (*detect_rule_cb)(void *arg, const struct detect_rule *rule);
 /* In the order of loading, after detect_compile(). */

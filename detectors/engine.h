@@ -3,7 +3,8 @@
  * detect.c loads rules; resolve.c and compile.c make them ready; judge.c takes
  * records in and hands findings out; keyed.c hashes; correlate.c brings events to the correlations,
  * which count.c and temporal.c judge; order.c keeps those that must wait for their
- * turn; silence.c and rate.c watch for what does not come, or too often; state.c saves.
+ * turn; silence.c and rate.c watch for what does not come, or too often; travel.c measures
+ * distances; state.c saves.
  */
 #ifndef DETECTORS_ENGINE_H
 #define DETECTORS_ENGINE_H
@@ -13,6 +14,7 @@
 #include "detectors/literals.h"
 #include "detectors/measure.h"
 #include "detectors/order.h"
+#include "detectors/refer.h"
 #include "detectors/ring.h"
 #include "detectors/rule.h"
 #include "detectors/seen.h"
@@ -199,7 +201,9 @@ int engine_compile(struct detect *d, const struct complain *c);
 static inline bool engine_field(const struct detect *d, unsigned field, struct slice *out)
 {
 	return field == RULE_FIELD_HOUR ? match_hour(&d->ctx, d->record, out)
-					: rule_field_get(d->record, field, out);
+	       : rule_field_is_place(field)
+		       ? rule_field_place(d->ctx.refer, d->record, field, out)
+		       : rule_field_get(d->record, field, out);
 }
 /* The values of the fields in it; false when one is missing. */
 bool engine_values(const struct detect *d, const uint8_t *fields, size_t n, struct slice *out);
@@ -337,6 +341,15 @@ int64_t episode_deadline(const struct episode *e);
 void episode_update(struct detect *d, struct episode *e);
 /* A late line showed it to be part of an earlier one: ends with the count 0. */
 void episode_join(struct detect *d, struct episode *e);
+
+/* temporal.c: the condition holds at t, of an event that was not told so yet; it stands
+ * since start. */
+void episode_complete(struct detect *d, const struct occurrence *o, int64_t t, int64_t start);
+/* A late event may make the combination tighter that an episode began with. */
+void episode_tighten(struct detect *d, struct group *g, int64_t t, int64_t start);
+
+/* travel.c: a line of a rule with nightjar.travel. */
+void travel_event(struct detect *d, const struct rule *r);
 
 /* ---- rules that watch their groups ---- */
 

@@ -88,6 +88,56 @@ static bool read_plain_group(struct rule *r, const struct doc_node *n,
 	return got > 0;
 }
 
+static bool read_number(const struct doc_node *n, uint64_t most, uint32_t *out,
+			const struct complain *c)
+{
+	uint64_t v;
+
+	if (n == NULL) {
+		return true;
+	}
+	if (n->kind != DOC_SCALAR || !slice_to_u64(n->text, most, &v) || v == 0) {
+		complain(c, n->mark, "a whole number from 1 to %llu must stand here",
+			 (unsigned long long)most);
+		return false;
+	}
+	*out = (uint32_t)v;
+	return true;
+}
+
+static bool read_travel(struct rule *r, const struct doc_node *n, const struct complain *c)
+{
+	static const char *const keys[] = {"per", "speed", "distance", NULL};
+	enum { SPEED = 1000, DISTANCE = 500, FASTEST = 100000, HALF_ROUND = 20016 };
+	const struct doc_node *per = doc_find(n, "per");
+	struct travel *t = &r->travel;
+	int got;
+
+	if (r->type != CORRELATION_NONE || r->first_seen.on || rule_watches(r) ||
+	    r->n_group > 0) {
+		complain(c, n->key_mark, "travel belongs to a detection without first_seen, "
+			 "silence, rate and group-by; its group is per");
+		return false;
+	}
+	if (!rule_known_keys(n, keys, c)) {
+		return false;
+	}
+	*t = (struct travel){true, SPEED, DISTANCE};
+	r->group[0] = FIELD_USER_NAME;
+	got = per == NULL ? 1 : rule_fields(per, r->group, c);
+	if (got <= 0 || !read_number(doc_find(n, "speed"), FASTEST, &t->speed_kmh, c) ||
+	    !read_number(doc_find(n, "distance"), HALF_ROUND, &t->distance_km, c)) {
+		return false;
+	}
+	r->n_group = (uint8_t)got;
+	for (unsigned i = 0; i < r->n_group; i++) {
+		r->group_names[i] = slice_str(rule_field_name(r->group[i]));
+	}
+	/* From any place to any other: what is older can't make anything impossible. */
+	r->timespan_ms = INT64_C(3600000) * HALF_ROUND / t->speed_kmh + 1;
+	return true;
+}
+
 /* ---- schedule ---- */
 
 /* "08:30", up to 24:00, in minutes. */
@@ -207,6 +257,7 @@ int extension_read(struct ruleset *set, struct rule *r,
 {
 	static const char *const keys[] = {"first_seen", "cooldown", "weight",
 					   "group-by", "silence", "schedule", "rate", "severity",
+					   "travel",
 					   "examples", "reason", NULL};
 	const struct doc_node *first = doc_find(n, "first_seen");
 	const struct doc_node *weight = doc_find(n, "weight");
@@ -215,6 +266,7 @@ int extension_read(struct ruleset *set, struct rule *r,
 	const struct doc_node *rate = doc_find(n, "rate");
 	const struct doc_node *schedule = doc_find(n, "schedule");
 	const struct doc_node *severity = doc_find(n, "severity");
+	const struct doc_node *travel = doc_find(n, "travel");
 	int64_t cooldown_ms = 0;
 
 	if (!rule_known_keys(n, keys, c) ||
@@ -224,7 +276,8 @@ int extension_read(struct ruleset *set, struct rule *r,
 	    (silence != NULL && !silence_read(r, silence, c)) ||
 	    (rate != NULL && !rate_read(r, rate, c)) ||
 	    (weight != NULL && !read_weight(r, weight, c)) ||
-	    (schedule != NULL && !read_schedule(r, schedule, c))) {
+	    (schedule != NULL && !read_schedule(r, schedule, c)) ||
+	    (travel != NULL && !read_travel(r, travel, c))) {
 		return ERR_MALFORMED;
 	}
 	r->cooldown_ns = (uint64_t)cooldown_ms * 1000000;

@@ -1,6 +1,7 @@
 #include "detectors/field.h"
 
 #include "common/timefmt.h"
+#include "detectors/refer.h"
 
 /* Sigma's names (taxonomy appendix, and the SigmaHQ Linux rules), and the few of
  * ECS that are not in the event. */
@@ -16,6 +17,10 @@ static const struct {
 	{"message", RULE_FIELD_MESSAGE},
 	{"source.network", RULE_FIELD_NETWORK},
 	{"event.hour", RULE_FIELD_HOUR},
+	{"source.geo.country_iso_code", RULE_FIELD_COUNTRY},
+	{"source.geo.location", RULE_FIELD_LOCATION},
+	{"source.as.number", RULE_FIELD_AS_NUMBER},
+	{"source.as.organization.name", RULE_FIELD_AS_ORGANIZATION},
 	{"event.original", RULE_FIELD_LINE},
 	{"@timestamp", RULE_FIELD_TIME},
 	{"event.created", RULE_FIELD_TIME},
@@ -117,21 +122,24 @@ static const char *const own[] = {"event.outcome", "process.name",
 				  "process.pid", "host.hostname", "message",
 				  "event.original", "process.executable",
 				  "source.network", "event.hour", "@timestamp",
+				  "source.geo.country_iso_code", "source.geo.location",
+				  "source.as.number", "source.as.organization.name",
 				  "(never)"};
 
 int rule_field_find(struct slice name)
 {
 	int audit;
 
+	/* First, since of these an event only has what an alert shows of a place. */
+	for (unsigned i = 0; i < NAMES; i++) {
+		if (slice_eq_nocase(name, slice_str(names[i].name))) {
+			return (int)names[i].id;
+		}
+	}
 	for (unsigned i = 0; i < FIELD_NR; i++) {
 		if (slice_eq_nocase(name, slice_str(event_field_name(
 						  (enum event_field)i)))) {
 			return (int)i;
-		}
-	}
-	for (unsigned i = 0; i < NAMES; i++) {
-		if (slice_eq_nocase(name, slice_str(names[i].name))) {
-			return (int)names[i].id;
 		}
 	}
 	audit = audit_find(name);
@@ -266,4 +274,27 @@ bool rule_field_hour(const struct record *r, int32_t offset_s, struct slice *out
 
 	*out = slice(hours + 2 * (hour < 0 ? hour + 24 : hour), 2);
 	return stamp != TIME_NONE;
+}
+
+unsigned rule_field_parts(unsigned id)
+{
+	return id == RULE_FIELD_COUNTRY    ? GEO_COUNTRY
+	       : id == RULE_FIELD_LOCATION ? GEO_PLACE
+	       : rule_field_is_place(id)   ? GEO_AS
+					   : 0;
+}
+
+bool rule_field_place(struct refer *refer, const struct record *r, unsigned id,
+		      struct slice *out)
+{
+	const struct geo_place *p = refer_place(refer, &r->event);
+
+	if (p == NULL || (p->has & rule_field_parts(id)) == 0) {
+		return false;
+	}
+	*out = slice_str(id == RULE_FIELD_COUNTRY     ? p->country
+			 : id == RULE_FIELD_LOCATION  ? p->location
+			 : id == RULE_FIELD_AS_NUMBER ? p->number
+						      : p->organization);
+	return out->n > 0;
 }

@@ -21,6 +21,11 @@ enum rule_field {
 	RULE_FIELD_NETWORK,            /* source.network: its /24 or /64 */
 	RULE_FIELD_HOUR,               /* event.hour: 00 ... 23 */
 	RULE_FIELD_TIME,               /* @timestamp; only match_record() has it */
+	/* Of source.ip, from databases; rule_field_place() has them. */
+	RULE_FIELD_COUNTRY,
+	RULE_FIELD_LOCATION,
+	RULE_FIELD_AS_NUMBER,
+	RULE_FIELD_AS_ORGANIZATION,
 	RULE_FIELD_NEVER, /* Sigma knows it, no line that is read has it */
 	RULE_FIELD_AUDIT, /* the first of auditd's own, detectors/audit.h */
 	RULE_FIELD_NR = RULE_FIELD_AUDIT + AUDIT_FIELDS,
@@ -36,6 +41,18 @@ const char *rule_field_spelled(struct slice name);
 const char *rule_field_name(unsigned id);
 /* The known name that looks most like this one, or NULL. */
 const char *rule_field_suggest(struct slice name);
+
+/* Whether it is looked up in a database of places, and what such must tell for it: enum
+ * geo_part, or 0. */
+static inline bool rule_field_is_place(unsigned id)
+{
+	return id >= RULE_FIELD_COUNTRY && id <= RULE_FIELD_AS_ORGANIZATION;
+}
+unsigned rule_field_parts(unsigned id);
+struct refer;
+/* refer may be NULL.  The text lives until another address is looked up. */
+bool rule_field_place(struct refer *refer, const struct record *r, unsigned id,
+		      struct slice *out);
 
 /* Whether any parser gives the event's field; another never is there. */
 bool rule_field_is_read(unsigned id);

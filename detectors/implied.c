@@ -1,6 +1,7 @@
 #include "detectors/implied.h"
 
 #include "detectors/field.h"
+#include "detectors/refer.h"
 
 static bool all_imply(const struct condition *c, const struct node *n,
 		      unsigned field, struct values *out)
@@ -53,6 +54,10 @@ uint64_t implied_needs(const struct condition *c, unsigned at)
 	switch (n->op) {
 	case NODE_MATCH:
 		m = &c->matches[n->first];
+		if (rule_field_is_place(m->field) && m->op != MATCH_NULL &&
+		    !(m->op == MATCH_EXISTS && m->u.number == 0)) {
+			return UINT64_C(1) << FIELD_SOURCE_IP;
+		}
 		if (m->field >= FIELD_NR || m->op == MATCH_NULL ||
 		    m->field == FIELD_SOURCE_ADDRESS ||
 		    (m->op == MATCH_EXISTS && m->u.number == 0)) {
@@ -106,23 +111,24 @@ uint8_t implied_outcomes(const struct condition *c, unsigned at)
 	return mask;
 }
 
-/* The field without which the node can't be true and that no line has, or NULL. */
-static const char *never(const struct condition *c, unsigned at)
+/* What a match lacks to be true, or NULL. */
+typedef const char *(*lack)(const struct match *m, unsigned parts);
+
+/* What the node lacks to be true, or NULL. */
+static const char *lacks(const struct condition *c, unsigned at, lack of, unsigned parts)
 {
 	const struct node *n = &c->nodes[at];
 	const char *first = NULL;
-	const struct match *m;
 
 	if (n->op == NODE_MATCH) {
-		m = &c->matches[n->first];
-		if (rule_field_is_read(m->field) || m->op == MATCH_NULL ||
-		    (m->op == MATCH_EXISTS && m->u.number == 0)) {
-			return NULL;
-		}
-		return m->never != NULL ? m->never : rule_field_name(m->field);
+		const struct match *m = &c->matches[n->first];
+		bool absence = m->op == MATCH_NULL ||
+			       (m->op == MATCH_EXISTS && m->u.number == 0);
+
+		return absence ? NULL : of(m, parts);
 	}
 	for (unsigned i = 0; n->op != NODE_NOT && i < n->n; i++) {
-		const char *kid = never(c, c->kids[n->first + i]);
+		const char *kid = lacks(c, c->kids[n->first + i], of, parts);
 
 		if ((kid == NULL) == (n->op == NODE_OR)) {
 			return kid; /* which decides it */
@@ -130,6 +136,46 @@ static const char *never(const struct condition *c, unsigned at)
 		first = first == NULL ? kid : first;
 	}
 	return first;
+}
+
+/* The field that no line has. */
+static const char *unread(const struct match *m, unsigned parts)
+{
+	(void)parts;
+	return rule_field_is_read(m->field) ? NULL
+	       : m->never != NULL	    ? m->never
+					    : rule_field_name(m->field);
+}
+
+const char *implied_database(unsigned parts)
+{
+	return (parts & GEO_PLACE) != 0	    ? "a database of places, such as GeoLite2-City"
+	       : (parts & GEO_COUNTRY) != 0 ? "a database of countries, such as GeoLite2-Country"
+	       : (parts & GEO_AS) != 0 ? "a database of networks, such as GeoLite2-ASN" : NULL;
+}
+
+/* The database that is not open, or the list that could not be read. */
+static const char *unloaded(const struct match *m, unsigned parts)
+{
+	if (m->op == MATCH_LIST && refer_list_about(m->u.list) == NULL) {
+		return refer_list_name(m->u.list);
+	}
+	return implied_database(rule_field_parts(m->field) & ~parts);
+}
+
+const char *implied_waits(const struct condition *c, unsigned parts)
+{
+	return c->n_nodes == 0 ? NULL : lacks(c, c->root, unloaded, parts);
+}
+
+static const char *placed(const struct match *m, unsigned parts)
+{
+	return implied_database(rule_field_parts(m->field) & ~parts);
+}
+
+bool implied_places(const struct condition *c)
+{
+	return lacks(c, c->root, placed, 0) != NULL;
 }
 
 /* Whether the node is true only of records with the field. */
@@ -178,7 +224,7 @@ static const char *never_together(const struct condition *c)
 
 const char *implied_never(const struct condition *c)
 {
-	const char *field = never(c, c->root);
+	const char *field = lacks(c, c->root, unread, 0);
 
 	return field != NULL ? field : never_together(c);
 }

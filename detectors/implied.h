@@ -21,5 +21,12 @@ uint64_t implied_needs(const struct condition *c, unsigned at);
 uint8_t implied_outcomes(const struct condition *c, unsigned at);
 /* What no line has that is read and the condition needs, for people; NULL: nothing. */
 const char *implied_never(const struct condition *c);
+/* What it needs that is not there yet, for people: a database (parts: enum geo_part, those
+ * that are open), or a list by its name; NULL: nothing. */
+const char *implied_waits(const struct condition *c, unsigned parts);
+/* Whether it can't be true without a database. */
+bool implied_places(const struct condition *c);
+/* The databases that tell these parts; NULL: of none. */
+const char *implied_database(unsigned parts);
 
 #endif

@@ -44,8 +44,70 @@ void engine_evidence(struct detect *d, uint64_t *chain)
 	*chain = ring_link(&d->ring, *chain, d->line_at);
 }
 
+/* What is known of where the line comes from, for the reader of the alert. */
+static void add_place(struct detect *d, struct event *e)
+{
+	const struct geo_place *p = refer_place(d->ctx.refer, e);
+
+	if (p == NULL) {
+		return;
+	}
+	if ((p->has & GEO_COUNTRY) != 0) {
+		event_set(e, FIELD_SOURCE_COUNTRY, slice_str(p->country));
+	}
+	if ((p->has & GEO_PLACE) != 0) {
+		event_set(e, FIELD_SOURCE_LOCATION, slice_str(p->location));
+	}
+	if ((p->has & GEO_AS) != 0) {
+		event_set(e, FIELD_SOURCE_AS_NUMBER, slice_str(p->number));
+	}
+	if ((p->has & GEO_AS) != 0 && p->organization[0] != '\0') {
+		event_set(e, FIELD_SOURCE_AS_ORGANIZATION, slice_str(p->organization));
+	}
+}
+
+static size_t add_list(const struct match *m, struct finding_list *lists, size_t n)
+{
+	const struct roster_about *a = refer_list_about(m->u.list);
+
+	for (size_t i = 0; i < n; i++) {
+		if (lists[i].name == refer_list_name(m->u.list)) {
+			return n;
+		}
+	}
+	lists[n] = (struct finding_list){refer_list_name(m->u.list), a->source, a->changed_ns};
+	return n + 1;
+}
+
+/* The lists that the rule, or those that it counts, ask for and that the record is in. */
+static size_t lists_of(struct detect *d, const struct rule *r, struct finding_list *lists,
+		       size_t n)
+{
+	for (uint32_t i = 0; i < r->condition.n_matches && n < FINDING_LISTS; i++) {
+		const struct match *m = &r->condition.matches[i];
+
+		if (m->op == MATCH_LIST && match_record(m, &d->ctx, d->record)) {
+			n = add_list(m, lists, n);
+		}
+	}
+	for (unsigned i = 0; i < r->n_refs && n < FINDING_LISTS; i++) {
+		n = lists_of(d, r->refs[i].rule, lists, n);
+	}
+	return n;
+}
+
 static void hand_out(struct detect *d, const struct rule *r, struct finding *f)
 {
+	struct finding_list lists[FINDING_LISTS];
+	struct record placed;
+
+	if (d->ctx.refer != NULL && f->record != NULL) {
+		placed = *f->record;
+		add_place(d, &placed.event);
+		f->record = &placed;
+		f->lists = lists;
+		f->n_lists = lists_of(d, r, lists, 0);
+	}
 	f->rule_id = r->id;
 	f->rule_title = r->title;
 	f->rule_description = r->description;
@@ -474,6 +536,10 @@ void detect_record(struct detect *d, const struct record *r, detect_cb cb,
 		}
 		if (rule_watches(rule)) {
 			watch_event(d, rule);
+			continue;
+		}
+		if (rule->travel.on) {
+			travel_event(d, rule);
 			continue;
 		}
 		if (rule->alerts) {

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "detectors/engine.h"
+#include "detectors/implied.h"
 
 /* What a rule's loading came to, for people. */
 
@@ -17,7 +18,10 @@ static const char *kind_of(const struct rule *r)
 		[CORRELATION_TEMPORAL_ORDERED] = "temporal_ordered",
 	};
 
-	return r->rate.cells > 0 ? "rate" : r->silence_ms > 0 ? "silence" : kinds[r->type];
+	return r->travel.on	      ? "travel"
+	       : r->rate.cells > 0    ? "rate"
+	       : r->silence_ms > 0    ? "silence"
+				      : kinds[r->type];
 }
 
 /* The first value of the dispatch that leads to the rule, and "..." when there are
@@ -48,7 +52,7 @@ static void tried(const struct detect *d, const struct rule *r, struct buf *out)
 	const char *words = r->by_literal ? " that hold one of its words" : "";
 
 	buf_clear(out);
-	if (r->off || r->type != CORRELATION_NONE || r->never != NULL) {
+	if (r->off || r->type != CORRELATION_NONE || r->never != NULL || r->aside) {
 		return;
 	}
 	if (tried_by_value(&d->dispatch, r, out)) {
@@ -64,6 +68,40 @@ static void tried(const struct detect *d, const struct rule *r, struct buf *out)
 	}
 }
 
+static unsigned parts_of(const uint8_t *fields, size_t n)
+{
+	unsigned parts = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		parts |= rule_field_parts(fields[i]);
+	}
+	return parts;
+}
+
+/* What it can't be true without, and is not there.  A correlation waits when all that it
+ * counts does, or what it counts by. */
+static const char *waits_for(const struct detect *d, const struct rule *r)
+{
+	unsigned parts = refer_parts(d->ctx.refer), wanted = 0;
+	const char *what = implied_waits(&r->condition, parts), *of_refs = NULL;
+
+	if (r->first_seen.on) {
+		wanted = parts_of(r->first_seen.fields, r->first_seen.n_fields) |
+			 parts_of(r->first_seen.per, r->first_seen.n_per);
+	}
+	wanted |= r->travel.on ? GEO_PLACE : 0;
+	wanted |= rule_watches(r) ? parts_of(r->group, r->n_group) : 0;
+	for (unsigned i = 0; i < r->n_refs; i++) {
+		wanted |= parts_of(r->refs[i].group, r->n_group) |
+			  parts_of(r->refs[i].value, r->n_value);
+		if (r->refs[i].rule != NULL && (i == 0 || of_refs != NULL)) {
+			of_refs = waits_for(d, r->refs[i].rule);
+		}
+	}
+	what = what != NULL ? what : implied_database(wanted & ~parts);
+	return what != NULL ? what : of_refs;
+}
+
 void detect_rules(const struct detect *d, detect_rule_cb cb, void *arg)
 {
 	struct buf text;
@@ -77,6 +115,7 @@ void detect_rules(const struct detect *d, detect_rule_cb cb, void *arg)
 			.never = r->never,
 		};
 
+		out.waits = r->off || r->never != NULL ? NULL : waits_for(d, r);
 		tried(d, r, &text);
 		out.tried = buf_add_u8(&text, 0) == 0 ? text.p : "";
 		cb(arg, &out);

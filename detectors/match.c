@@ -8,6 +8,7 @@
 #include "common/err.h"
 #include "common/timefmt.h"
 #include "detectors/field.h"
+#include "detectors/refer.h"
 
 /* An expression may try this often, this deep and with this much memory (KiB)
  * on one line before it counts as not matching. */
@@ -537,6 +538,9 @@ static bool field_text(struct match_ctx *c, const struct record *r, unsigned fie
 		return audit_get(rule_message(r), field - RULE_FIELD_AUDIT, c->scratch[which],
 				 out);
 	}
+	if (rule_field_is_place(field)) {
+		return rule_field_place(c->refer, r, field, out);
+	}
 	if (field != RULE_FIELD_TIME || record_time_ns(r) == TIME_NONE) {
 		return false;
 	}
@@ -589,6 +593,8 @@ static __attribute__((noinline)) bool match_any(const struct match *m, struct ma
 		return false;
 	case MATCH_FIELDREF:
 		return refers(m, c, r, s);
+	case MATCH_LIST:
+		return refer_list_has(m->u.list, s);
 	default:
 		return compare(m, s);
 	}

@@ -31,6 +31,7 @@ enum match_op {
 	MATCH_GT,
 	MATCH_GTE,
 	MATCH_FIELDREF,
+	MATCH_LIST,
 };
 
 /* Which part of a date is compared as a number. */
@@ -56,6 +57,8 @@ struct match_how {
 };
 
 struct pcre2_real_code_8;
+struct refer;
+struct refer_list;
 
 struct match {
 	uint8_t op;
@@ -73,6 +76,7 @@ struct match {
 	union {
 		struct pcre2_real_code_8 *re;
 		struct ip_net net;
+		const struct refer_list *list;
 		int64_t number; /* rounded down ... */
 	} u;
 	uint32_t billionths; /* ... and what is above it */
@@ -83,6 +87,7 @@ struct match_ctx {
 	void *match_data;    /* pcre2_match_data, for one pair */
 	void *match_context; /* pcre2_match_context with the limits */
 	uint64_t re_limits;  /* counted up at each limit that was hit */
+	struct refer *refer; /* borrowed, or NULL */
 	char scratch[2][AUDIT_SCRATCH]; /* what had to be decoded */
 	int32_t (*zone_offset)(const void *zone, int64_t unix_s); /* NULL: UTC */
 	const void *zone;

@@ -13,6 +13,9 @@ struct detectors_options {
 	bool enabled;
 	struct strlist packs;    /* folders of rule files, later ones win */
 	char *placeholders;      /* file of what rules' placeholders stand for, or "" */
+	struct strlist lists;    /* files of addresses, names and the like (roster.h) */
+	struct strlist geoip;    /* databases of places (geo.h) */
+	uint64_t refresh_ms;     /* how often to look whether these were replaced */
 	struct strlist disabled; /* ids of rules that are left out */
 	struct strlist tags;     /* what this device is, for assets */
 	uint64_t lateness_ms;    /* how late a line may be and still count */

@@ -105,6 +105,20 @@ static const struct placeholder *find(const struct placeholders *p, struct slice
 	return h;
 }
 
+bool placeholders_has(const struct placeholders *p, struct slice name)
+{
+	return find(p, name) != NULL;
+}
+
+bool placeholder_alone(struct slice text, struct slice *name)
+{
+	if (text.n < 3 || text.p[0] != '%' || text.p[text.n - 1] != '%') {
+		return false;
+	}
+	*name = slice(text.p + 1, text.n - 2);
+	return name_is_good(*name);
+}
+
 /* ---- expansion ---- */
 
 struct expanding {
@@ -188,7 +202,7 @@ static int expand(struct expanding *x, size_t n, struct slice rest, unsigned dep
 	if (h == NULL) {
 		complain(x->complain, x->n->mark, "nothing says what the placeholder %s stands "
 			 "for: name it and its values in the file of the option "
-			 "detectors.placeholders",
+			 "detectors.placeholders, or a list in detectors.lists",
 			 log_quote(shown, sizeof shown, slice(name.p - 1, name.n + 2)));
 		return -1;
 	}

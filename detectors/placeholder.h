@@ -32,6 +32,10 @@ void placeholders_fini(struct placeholders *p);
 int placeholders_read(struct placeholders *p, const struct doc_node *root,
 		      const struct complain *complain);
 
+/* Whether the text is one placeholder and nothing else, and its name. */
+bool placeholder_alone(struct slice text, struct slice *name);
+bool placeholders_has(const struct placeholders *p, struct slice name);
+
 /* Calls text for each value that n may stand for; non-zero ends it and is returned.
  * -1 after complaining about a placeholder that is not known. */
 typedef int (*placeholder_cb)(void *arg, struct slice text);

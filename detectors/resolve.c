@@ -68,6 +68,11 @@ static bool resolve(struct detect *d, struct rule *r, const struct complain *c)
 				 ref->name.p);
 			return false;
 		}
+		if (ref->rule->travel.on) {
+			complain(&at, ref->mark, "\"%s\" is about travel: it tells by itself and "
+				 "can't be counted", ref->name.p);
+			return false;
+		}
 		if (rule_watches(ref->rule)) {
 			complain(&at, ref->mark, "\"%s\" watches for silence or a rate: it has no "
 				 "events that could be counted", ref->name.p);
@@ -206,6 +211,12 @@ static void set_salt(struct rule *r)
 	}
 	for (unsigned i = 0; i < r->first_seen.n_per; i++) {
 		h = mix(h, 1000u + r->first_seen.per[i]);
+	}
+	if (r->travel.on) {
+		h = mix(h, (uint64_t)r->travel.speed_kmh << 32 | r->travel.distance_km);
+		for (unsigned i = 0; i < r->n_group; i++) {
+			h = mix(h, 3000u + r->group[i]);
+		}
 	}
 	r->salt = salt_of_watch(r, h);
 	r->salted = engine_mix(r->salt, 0);

@@ -60,6 +60,13 @@ struct first_seen {
 	int64_t forget_ms;
 };
 
+/* nightjar.travel: fire when two lines of a group come from places too far apart. */
+struct travel {
+	bool on;
+	uint32_t speed_kmh;
+	uint32_t distance_km;
+};
+
 /* nightjar.schedule: the hours of the week in which a rule holds. */
 struct schedule {
 	uint8_t n;       /* 0: always */
@@ -140,6 +147,7 @@ struct rule {
 	/* Plain rules. */
 	struct condition condition;
 	struct logsource source;
+	bool aside;        /* it asks for places, and no database is named: never tried */
 	const char *never; /* the field that no line has and that it needs, or NULL */
 	uint64_t needs;    /* event fields without which it can't be true */
 	uint8_t outcomes;  /* bit x: it may be true with enum outcome x */
@@ -157,6 +165,7 @@ struct rule {
 	uint64_t hit;
 	struct first_seen first_seen;
 	struct schedule schedule;
+	struct travel travel;
 	/* nightjar.silence: tells when nothing matches for so long, or at most so long when
 	 * it is learned; 0: no. */
 	int64_t silence_ms;
@@ -230,6 +239,7 @@ struct ruleset {
 	struct asset *assets, **assets_tail; /* of documents */
 	struct asset *assets_all;            /* and of rules, also refused ones */
 	const struct placeholders *placeholders;
+	const struct refer *refer; /* whose lists "%Name%" may be; or NULL */
 	uint32_t n;
 };
 

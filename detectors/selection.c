@@ -3,6 +3,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "detectors/field.h"
+#include "detectors/refer.h"
 #include "detectors/rule.h"
 
 enum { KEY_SHOWN = 80 };
@@ -88,10 +89,38 @@ static int read_null(struct building *b, const struct doc_node *n, const struct 
 	return building_match(b, &m, n->mark);
 }
 
+/* A placeholder that stands for a list of the user's (roster.h): not its values, which may
+ * be a million, but the list itself.  NULL: it is none. */
+static const struct refer_list *list_of(const struct building *b, const struct key *k,
+					const struct doc_node *n)
+{
+	struct slice name;
+
+	return k->expand && placeholder_alone(n->text, &name) &&
+			       !placeholders_has(b->set->placeholders, name)
+		       ? refer_list(b->set->refer, name) : NULL;
+}
+
+static int read_list(struct building *b, const struct doc_node *n, const struct key *k,
+		     const struct refer_list *l)
+{
+	const struct match_how *h = &k->how;
+	struct match m = {.op = MATCH_LIST, .field = (uint8_t)k->field, .never = k->never};
+
+	if (h->n_steps > 0 || h->re || h->number != 0 || h->part != 0 || h->cased) {
+		complain(b->complain, n->mark, "a list is compared as a whole: with expand go "
+			 "only cidr, all and neq");
+		return -1;
+	}
+	m.u.list = l;
+	return building_match(b, &m, n->mark);
+}
+
 static int read_value(struct building *b, const struct doc_node *n,
 		      const struct key *k)
 {
 	struct value v = {.b = b, .key = k, .n = n};
+	const struct refer_list *list;
 	int rc;
 
 	if (n->kind != DOC_SCALAR) {
@@ -103,6 +132,10 @@ static int read_value(struct building *b, const struct doc_node *n,
 	}
 	if (doc_is_null(n)) {
 		return read_null(b, n, k);
+	}
+	list = list_of(b, k, n);
+	if (list != NULL) {
+		return read_list(b, n, k, list);
 	}
 	rc = k->expand ? placeholders_expand(b->set->placeholders, b->complain, n, on_text, &v)
 		       : on_text(&v, n->text);

@@ -268,7 +268,7 @@ static const struct rule *rule_of(const struct detect *d, uint64_t salt)
 		}
 	}
 	for (const struct rule *r = d->set.first; r != NULL; r = r->next) {
-		if (rule_watches(r) && !r->off && r->salt == salt) {
+		if ((rule_watches(r) || r->travel.on) && !r->off && r->salt == salt) {
 			return r;
 		}
 	}

@@ -137,8 +137,8 @@ static struct episode *extend(struct detect *d, const struct occurrence *o, int6
 	return e;
 }
 
-static void complete(struct detect *d, const struct occurrence *o, int64_t t,
-		     int64_t start)
+void episode_complete(struct detect *d, const struct occurrence *o, int64_t t,
+		      int64_t start)
 {
 	struct episode *e = extend(d, o, t, start);
 	struct slice room[RULE_GROUP_BY];
@@ -169,8 +169,7 @@ static void complete(struct detect *d, const struct occurrence *o, int64_t t,
 	engine_tell(d, e, FINDING_NEW, d->record);
 }
 
-/* A late event may make the combination tighter that an episode began with. */
-static void tighten(struct detect *d, struct group *g, int64_t t, int64_t start)
+void episode_tighten(struct detect *d, struct group *g, int64_t t, int64_t start)
 {
 	for (struct episode *e = episode_of(&d->windows, g); e != NULL;
 	     e = episode_older(&d->windows, e)) {
@@ -252,9 +251,9 @@ static void judge(struct detect *d, const struct occurrence *o, const struct rea
 		}
 		if ((*stamp & STAMP_DONE) == 0) {
 			*stamp |= STAMP_DONE;
-			complete(d, o, STAMP_MS(*stamp), start);
+			episode_complete(d, o, STAMP_MS(*stamp), start);
 		}
-		tighten(d, o->group, STAMP_MS(*stamp), start);
+		episode_tighten(d, o->group, STAMP_MS(*stamp), start);
 	}
 }
 

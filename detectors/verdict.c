@@ -9,14 +9,15 @@ static bool decided_match(const struct match *m, bool reason)
 	switch (m->field) {
 	case FIELD_EVENT_REASON:
 		return m->op == MATCH_EXISTS || m->op == MATCH_NULL ||
-		       (reason && m->op != MATCH_RE && m->op != MATCH_FIELDREF);
+		       (reason && m->op != MATCH_RE && m->op != MATCH_FIELDREF &&
+			m->op != MATCH_LIST);
 	case RULE_FIELD_PROGRAM:
 	case RULE_FIELD_OUTCOME:
 	case FIELD_EVENT_ACTION:
 	case FIELD_EVENT_CATEGORY:
 	case FIELD_EVENT_TYPE:
-		/* An expression may run into its limit, which is counted. */
-		return m->op != MATCH_RE && m->op != MATCH_FIELDREF;
+		/* An expression may run into its limit, which is counted; a list may change. */
+		return m->op != MATCH_RE && m->op != MATCH_FIELDREF && m->op != MATCH_LIST;
 	default:
 		return m->field < FIELD_NR &&
 		       (m->op == MATCH_EXISTS || m->op == MATCH_NULL);

@@ -44,6 +44,16 @@ else
 	try reload changing
 fi
 
+# Lists and databases of places that come, are damaged and are replaced under an agent.
+places() { tests/integration/places.py "$BUILD" "$WORK/places"; }
+if [ ! -x "$BUILD/agent/nightjar-agent" ] || [ ! -x "$BUILD/tests/make_mmdb" ]; then
+	skip places "no agent or no tests in ${BUILD##*/}"
+elif ! "$BUILD/cli/nightjar" rules check --geoip /dev/null 2>&1 | grep -q 'without libmaxminddb'; then
+	try places places
+else
+	skip places "built without libmaxminddb"
+fi
+
 # Known attempts at real daemons, and what is read of them.
 if [ -x "$BUILD/cli/nightjar" ]; then
 	try daemons timeout 300 tests/integration/daemons.sh "$BUILD/cli/nightjar"

@@ -5,12 +5,17 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "common/limits.h"
+#include "common/sys_uv.h"
 #include "common/timefmt.h"
 #include "detectors/detect.h"
+#include "detectors/refer.h"
 #include "parsers/parser.h"
+#include "tests/support/mmdb.h"
 
 struct run {
 	const char *want;
@@ -28,6 +33,17 @@ static void on_error(void *arg, const char *file, unsigned line, unsigned column
 {
 	(void)arg;
 	fail_msg("%s:%u:%u: %s", file, line, column, text);
+}
+
+static bool no_library;
+
+static void on_told(void *arg, const struct refer_told *t)
+{
+	(void)arg;
+	no_library = !t->good && strstr(t->text, "without libmaxminddb") != NULL;
+	if (!t->good && !no_library) {
+		fail_msg("%s: %s", t->path, t->text);
+	}
 }
 
 static void on_finding(void *arg, const struct finding *f)
@@ -83,11 +99,37 @@ static void feed(struct detect *d, struct slice log, const char *from, struct ru
 	parser_free(p);
 }
 
-static struct detect *defaults(void)
+/* Where the addresses of the examples are: those for documentation, in a real database. */
+static struct refer *places(void)
+{
+	static const struct mmdb_entry entries[] = {
+		{"192.0.2.0/24", "DE", true, 52.52, 13.405, 20, 64500, "Example Berlin"},
+		{"198.51.100.0/24", "JP", true, 35.6895, 139.6917, 20, 64501, "Example Tokyo"},
+		{"203.0.113.0/24", "DE", true, 52.3906, 13.0645, 20, 64502, "Example Potsdam"},
+	};
+	char path[] = "/tmp/nightjar_packs.XXXXXX", *paths[] = {path, NULL};
+	struct detectors_options o = {.geoip = {paths, 1}};
+	struct buf out;
+	struct refer *r;
+	int fd = mkstemp(path);
+
+	buf_init(&out, 1024 * 1024);
+	assert_true(mmdb_write(&out, "Enterprise", entries, sizeof entries / sizeof *entries));
+	assert_int_equal(write(fd, out.p, out.n), out.n);
+	close(fd);
+	assert_int_equal(refer_new(&r, &o, key), 0);
+	refer_load(r, sys_plain(), on_told, NULL);
+	unlink(path);
+	buf_fini(&out);
+	return r;
+}
+
+static struct detect *defaults(struct refer *refer)
 {
 	struct detect *d;
 
 	assert_int_equal(detect_new(&d, NULL, key), 0);
+	detect_set_refer(d, refer);
 	assert_true(detect_load_defaults(d, on_error, NULL) > 0);
 	assert_true(detect_compile(d, on_error, NULL) > 0);
 	return d;
@@ -97,17 +139,39 @@ static struct detect *defaults(void)
 struct tally {
 	char last[40];
 	unsigned rules; /* that fired on lines of theirs */
+	struct refer *places;
 };
+
+struct waiting {
+	const char *id;
+	bool waits;
+};
+
+static void on_rule(void *arg, const struct detect_rule *r)
+{
+	struct waiting *w = arg;
+
+	w->waits = w->waits || (strcmp(r->id, w->id) == 0 && r->waits != NULL);
+}
+
+/* Without libmaxminddb rules about places wait for ever. */
+static bool waits(const struct detect *d, const char *id)
+{
+	struct waiting w = {id, false};
+
+	detect_rules(d, on_rule, &w);
+	return no_library && w.waits;
+}
 
 static void on_example(void *arg, const char *id, const char *title,
 		       struct slice log, bool fires)
 {
-	struct detect *d = defaults();
-	struct run run = {.want = id};
 	struct tally *t = arg;
+	struct detect *d = defaults(t->places);
+	struct run run = {.want = id};
 
 	feed(d, log, NULL, &run);
-	if ((run.fired > 0) != fires) {
+	if ((run.fired > 0) != fires && !waits(d, id)) {
 		fail_msg("\"%s\" %s:\n%.*s", title,
 			 fires ? "did not fire on" : "fired on",
 			 SLICE_ARG(log));
@@ -121,7 +185,7 @@ static void on_example(void *arg, const char *id, const char *title,
 
 static void every_default_rule_fires_and_keeps_silent_as_its_examples_say(void **state)
 {
-	struct tally t = {"", 0};
+	struct tally t = {"", 0, places()};
 
 	(void)state;
 	for (size_t i = 0; i < detect_n_packs; i++) {
@@ -129,6 +193,7 @@ static void every_default_rule_fires_and_keeps_silent_as_its_examples_say(void *
 					    &t) >= 0);
 	}
 	assert_true(t.rules >= 45);
+	refer_free(t.places);
 }
 
 /* Whoever is told of a typed password is told where it stands, to take it out there. */
@@ -147,7 +212,7 @@ static void a_typed_password_is_told_with_its_place(void **state)
 	for (int streamed = 0; streamed <= 1; streamed++) {
 		struct run run = {.want = "c2c1b6a5-7e0f-4f0e-9a51-0f5b6d6f3c18",
 				  .streamed = streamed != 0};
-		struct detect *d = defaults();
+		struct detect *d = defaults(NULL);
 
 		feed(d, slice_str(log), NULL, &run);
 		assert_int_equal(run.fired, 1);
@@ -169,7 +234,7 @@ static void a_line_that_its_user_cannot_have_sent_is_told(void **state)
 
 	(void)state;
 	for (int uid = 0; uid <= 1000; uid += 1000) {
-		struct detect *d = defaults();
+		struct detect *d = defaults(NULL);
 		struct run run = {.want = "6c8ef0a5-92d4-4d3e-8b0e-6f6a1f4b7d21"};
 		char text[512];
 
