@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/exported.h"
 #include "common/ecs.h"
 #include "common/err.h"
 #include "common/limits.h"
@@ -17,7 +18,6 @@
 #include "parsers/parser.h"
 #include "parsers/zone.h"
 #include "redact/redact.h"
-#include "sources/export.h"
 
 enum {
 	INPUT = 256 * 1024,
@@ -40,6 +40,7 @@ struct parse {
 	struct buf scratch;
 	struct buf out;
 	int64_t now_ns;
+	struct exported exported; /* names the file */
 };
 
 static void help(void)
@@ -237,10 +238,10 @@ static int more(struct input *in)
 /* The records of an export; what was read of it is in the buffer. */
 static int all_records(struct parse *p, struct input *in)
 {
-	struct export *x;
+	struct export *x = NULL;
 	struct slice line;
 	bool cut;
-	int rc = export_new(&x, LIMIT_LINE_DEFAULT);
+	int rc = export_new(&x, LIMIT_LINE_DEFAULT, exported_tell, &p->exported);
 
 	for (int got = 1; rc == 0 && got > 0;) {
 		struct slice text = slice(in->p, in->n);
@@ -253,9 +254,10 @@ static int all_records(struct parse *p, struct input *in)
 		got = rc == 0 ? more(in) : 0;
 		rc = got < 0 ? got : rc;
 	}
-	if (rc == 0 && (rc = export_end(x, &line, &cut)) == 1) {
-		rc = one_line(p, line, cut);
+	for (int got = 1; rc == 0 && (got = export_end(x, &line, &cut)) != 0;) {
+		rc = got < 0 ? got : one_line(p, line, cut);
 	}
+	exported_end(&p->exported);
 	export_free(x);
 	return rc ? rc : flush(p);
 }
@@ -297,6 +299,7 @@ static int run(struct parse *p, const char *file)
 	struct input in = {.fd = STDIN_FILENO};
 	int rc;
 
+	p->exported = (struct exported){.command = "parse", .file = file};
 	if (strcmp(file, "-") != 0) {
 		in.fd = open(file, O_RDONLY | O_CLOEXEC);
 		if (in.fd < 0) {

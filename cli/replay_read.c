@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/exported.h"
 #include "cli/replay_impl.h"
 #include "cli/unpack.h"
 #include "common/err.h"
 #include "common/timefmt.h"
-#include "sources/export.h"
 
 enum {
 	PEEK_LINES = 100, /* looked at for a file's first stamp */
@@ -146,10 +146,11 @@ static void one_record(struct replay *r, struct slice line)
 static int all_records(struct replay *r, struct unpack *u, const char *path, uint64_t size,
 		       int64_t got)
 {
-	struct export *x;
+	struct exported told = {.command = "replay", .file = path};
+	struct export *x = NULL;
 	struct slice line;
 	bool cut;
-	int rc = export_new(&x, LIMIT_LINE_DEFAULT);
+	int rc = export_new(&x, LIMIT_LINE_DEFAULT, exported_tell, &told);
 
 	for (; rc == 0 && got > 0; got = unpack_read(u, r->p, REPLAY_CHUNK)) {
 		struct slice text = slice(r->p, (size_t)got);
@@ -163,10 +164,11 @@ static int all_records(struct replay *r, struct unpack *u, const char *path, uin
 			break;
 		}
 	}
-	if (rc == 0 && r->rc == 0 && got == 0 && (rc = export_end(x, &line, &cut)) == 1) {
+	while (rc == 0 && r->rc == 0 && got == 0 && (rc = export_end(x, &line, &cut)) == 1) {
 		one_record(r, line);
 		rc = 0;
 	}
+	exported_end(&told);
 	export_free(x);
 	return rc ? rc : (int)(got < 0 ? got : 0);
 }

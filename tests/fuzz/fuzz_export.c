@@ -20,14 +20,22 @@ static void add(uint64_t *sum, struct slice line, bool cut)
 	*sum = *sum * 31 + cut;
 }
 
-/* A sum over the lines that the pieces give. */
+static void on_damage(void *arg, enum export_damage what, uint64_t from, uint64_t to)
+{
+	uint64_t *sum = arg;
+
+	assert(from <= to);
+	*sum = ((*sum * 31 + what) * 31 + from) * 31 + to;
+}
+
+/* A sum over the lines and what is told of damage that the pieces give. */
 static uint64_t read_in(struct slice text, size_t piece)
 {
 	struct export *x;
 	struct slice line;
 	uint64_t sum = 0;
 	bool cut;
-	int rc = export_new(&x, LINE);
+	int rc = export_new(&x, LINE, on_damage, &sum);
 
 	assert(rc == 0);
 	while (text.n > 0) {
@@ -39,11 +47,10 @@ static uint64_t read_in(struct slice text, size_t piece)
 		}
 		assert(rc == 0 && in.n == 0);
 	}
-	rc = export_end(x, &line, &cut);
-	assert(rc >= 0);
-	if (rc == 1) {
+	while ((rc = export_end(x, &line, &cut)) == 1) {
 		add(&sum, line, cut);
 	}
+	assert(rc == 0);
 	export_free(x);
 	return sum;
 }

@@ -40,4 +40,33 @@ journalctl --file x.journal -o export | "$nightjar" parse - | cmp - parsed || ba
 gzip -k exported
 "$nightjar" replay exported.gz >alerts 2>said
 grep -q '^1000 lines.* [5-9][0-9][0-9] understood' said || { tail -n 1 said; bad=1; }
+
+# Damaged: cut within a record, another file behind the cut, CR LF, and a length that can't be.
+damaged() { # WHAT ITS_RECORDS ITS_WORDS
+	for command in "parse $1" "replay --summary $1"; do
+		# shellcheck disable=SC2086 # a command and its argument
+		"$nightjar" $command >out 2>said
+		grep -q "$3" said || { echo "$command does not say \"$3\":"; cat said; bad=1; }
+		grep -q 'comes whole with "journalctl -o export"' said || bad=1
+	done
+	"$nightjar" parse "$1" 2>/dev/null >out
+	count "$2" "$(wc -l <out)" "records of the file $1"
+}
+half=$(($(wc -c <exported) / 2 - 9)) # not between two
+head -c $half exported >short
+before=$(grep -ac '^__CURSOR=' short)
+# (The records that are made have "__CURSOR=x" on a line of their messages.)
+before=$((before - $(grep -ac '^__CURSOR=x' short)))
+damaged short $before 'torn'
+cat short exported >torn
+damaged torn $((before + 1000)) 'torn'
+grep -av '[^[:print:]]' exported | grep -a '^[A-Z_]*=' | grep -av '^__CURSOR=x' |
+	awk '/^__CURSOR=/ && NR > 1 { print "" } { print } END { print "" }' >text
+"$nightjar" parse text >out 2>said || bad=1
+[ ! -s said ] || { echo "of a whole file:"; cat said; bad=1; }
+sed 's/$/\r/' text >crlf
+damaged crlf 1000 'CR LF'
+"$nightjar" parse crlf 2>/dev/null | cmp - out || bad=1
+{ printf '__CURSOR=x\nMESSAGE\n\377\377\377\377\377\377\377\377\n'; cat text; } >length
+damaged length 1001 'bytes 11 to 28 were not read'
 exit $bad
