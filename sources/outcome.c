@@ -211,9 +211,12 @@ static void nothing_more(struct file *f, struct known *k, bool copy)
 		k->st.finished = true;
 		k->st.position = known_full(k);
 	} else {
+		/* By the name that is read: its rest may be looked for once more. */
+		char **name = f->family != NULL ? &f->family : &f->path;
+
 		free(k->st.path);
-		k->st.path = f->path;
-		f->path = NULL; /* Moved. */
+		k->st.path = *name;
+		*name = NULL; /* Moved. */
 		k->present = true;
 		k->seen_scan = f->tail->n_scans;
 		forget_class(f->tail, k);
