@@ -57,17 +57,28 @@ static struct slice line_at(struct slice text, unsigned line)
 	return text;
 }
 
-/* The section as it stands in the file: up to the next line that is not indented. */
+static size_t indent(struct slice line)
+{
+	size_t n = 0;
+
+	while (n < line.n && line.p[n] == ' ') {
+		n++;
+	}
+	return n;
+}
+
+/* The section as it stands in the file: up to the next line that is not indented more. */
 static void put_section(const struct asking *a, const struct doc_node *n)
 {
 	struct slice rest = line_at(a->yaml, n->key_mark.line);
+	size_t least = indent(rest);
 	char shown[1024];
 
 	for (unsigned i = 0; i < 60 && rest.n > 0; i++) {
 		size_t at = slice_find(rest, SLICE_LIT("\n"));
 		struct slice line = slice_head(rest, at);
 
-		if (i > 0 && line.n > 0 && line.p[0] != ' ') {
+		if (i > 0 && line.n > 0 && indent(line) <= least) {
 			break;
 		}
 		log_quote(shown, sizeof shown, line);
@@ -81,6 +92,7 @@ static void put_section(const struct asking *a, const struct doc_node *n)
 
 static int on_document(void *arg, const struct doc_node *root)
 {
+	static const char *const watched[] = {"first_seen", "silence", "rate", "schedule"};
 	struct asking *a = arg;
 	const struct doc_node *id = doc_find(root, "id"), *n = doc_find(root, "correlation");
 	const struct doc_node *own = doc_find(root, "nightjar");
@@ -93,6 +105,12 @@ static int on_document(void *arg, const struct doc_node *root)
 	printf("  %-8s %s, line %u:\n", "asks for", a->file, root->mark.line);
 	if (n != NULL) {
 		put_section(a, n);
+	}
+	for (size_t i = 0; i < sizeof watched / sizeof *watched; i++) {
+		n = doc_find(own, watched[i]);
+		if (n != NULL) {
+			put_section(a, n);
+		}
 	}
 	n = doc_find(own, "reason");
 	if (n != NULL && n->kind == DOC_SCALAR) {

@@ -213,7 +213,8 @@ void engine_tell_as(struct detect *d, const struct telling *t)
 		return;
 	}
 	f.n_group = name_group(t->rule, t->values, t->rule->n_group, group);
-	f.n_evidence = ring_lines(&d->ring, t->evidence, d->line_at, evidence);
+	f.n_evidence = ring_lines(&d->ring, t->evidence,
+				  f.record != NULL ? d->line_at : RING_NOWHERE, evidence);
 	f.n_masked = ring_places(&d->ring, t->evidence, masked);
 	hand_out(d, t->rule, &f);
 }

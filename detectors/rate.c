@@ -105,7 +105,7 @@ static void tell(struct detect *d, struct episode *e, enum finding_state state, 
 			    .since_ms = e->first_ms, .first_ms = e->first_ms,
 			    .last_ms = last_ms, .count = count, .values = values,
 			    .usual = usual,
-			    .evidence = state == FINDING_NEW && g != NULL ? g->evidence : 0};
+			    .evidence = g != NULL && count > 0 ? g->evidence : 0};
 
 	episode_texts(e, values);
 	snprintf(usual, sizeof usual, "%llu.%llu %s", (unsigned long long)(tenths / 10),
@@ -133,24 +133,29 @@ static int64_t *value_at(struct group *g, size_t at)
 	return &group_cells(g)[at * 2 + 1];
 }
 
-static void add(struct detect *d, struct group *g, int64_t hour_ms, int64_t t_ms, uint64_t weight)
+/* Returns what the hour's count is now. */
+static uint64_t add(struct detect *d, struct group *g, int64_t hour_ms, int64_t t_ms,
+		    uint64_t weight)
 {
 	size_t at = place_of(g, hour_ms);
 	int64_t *count, *last;
 
 	if (!is_there(g, at, hour_ms)) {
+		/* Evidence is of the newest hour. */
+		g->evidence = at == g->n ? 0 : g->evidence;
 		group_insert(&d->windows, g, STAMP(hour_ms, COUNT), 0, 1);
 		group_insert(&d->windows, g, STAMP(hour_ms, LAST), t_ms, 1);
 		at = place_of(g, hour_ms);
 	}
 	/* With very many hours open the oldest went, perhaps this one. */
 	if (!is_there(g, at, hour_ms) || at + 1 >= g->n) {
-		return;
+		return 0;
 	}
 	count = value_at(g, at);
 	last = value_at(g, at + 1);
 	*count = (uint64_t)*count + weight < RATE_MOST ? *count + (int64_t)weight : RATE_MOST;
 	*last = t_ms > *last ? t_ms : *last;
+	return (uint64_t)*count;
 }
 
 /* The count of the hour that is looked at. */
@@ -193,7 +198,6 @@ static void finish_hour(struct detect *d, struct group *g, struct episode *e, bo
 		tell(d, e, FINDING_END, false, count, last_ms);
 		used = least_above(rate, *cell) - 1;
 	} else if (below && has_learned(e, *cell) && count < least_usual(rate, *cell)) {
-		g->evidence = 0;
 		tell(d, e, FINDING_NEW, false, count, e->first_ms + HOUR_MS);
 	}
 	if (e->first_ms > e->boundary_ms) {
@@ -204,7 +208,6 @@ static void finish_hour(struct detect *d, struct group *g, struct episode *e, bo
 		group_cut(&d->windows, g, 0, 2);
 	}
 	e->first_ms += HOUR_MS;
-	g->evidence = 0;
 }
 
 /* ---- groups ---- */
@@ -237,7 +240,8 @@ void rate_event(struct detect *d, const struct rule *r)
 {
 	uint64_t weight = r->weigh_attempts ? d->record->event.attempts : 1;
 	struct slice values[RULE_GROUP_BY];
-	int64_t hour = hour_of(d->t_ms), last_ms;
+	int64_t hour = hour_of(d->t_ms);
+	uint64_t count;
 	struct group *g;
 	struct episode *e;
 
@@ -258,10 +262,10 @@ void rate_event(struct detect *d, const struct rule *r)
 		return;
 	}
 	e->touched_ms = d->t_ms > e->touched_ms ? d->t_ms : e->touched_ms;
-	add(d, g, hour, d->t_ms, weight);
+	count = add(d, g, hour, d->t_ms, weight);
 	/* The lines that lead to an alert, if this is going to be one. */
-	if (hour == e->first_ms && !e->frozen && r->rate.above > 0 &&
-	    count_now(g, e, &last_ms) + LIMIT_EVIDENCE_LINES >= r->rate.minimum) {
+	if (!e->frozen && r->rate.above > 0 &&
+	    count + LIMIT_EVIDENCE_LINES >= r->rate.minimum) {
 		engine_evidence(d, &g->evidence);
 	}
 	judge(d, g, e);

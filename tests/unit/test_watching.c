@@ -335,6 +335,27 @@ static void a_rate_far_below_the_usual_is_told_when_the_hour_is_over(void **unus
 	detect_free(d);
 }
 
+static void the_first_minutes_of_an_hour_wait_for_the_hour_before(void **unused)
+{
+	struct detect *d = rulekit_detect(
+		BASE "nightjar: {rate: {above: 3, minimum: 10, learning: 48h}}\n", NULL, NULL);
+	const int64_t hour = 50 * 3600 - 800; /* one begins */
+	struct told t = {0};
+
+	(void)unused;
+	every_hour(d, 0, 50, 2, &t);
+	for (int i = 0; i < 12; i++) {
+		fail_at(d, hour + 20 * i, "anna", &t);
+	}
+	assert_int_equal(t.n, 0); /* more lines of the last hour may come */
+	detect_advance(d, SEC(hour + 300), on_told, &t);
+	assert_int_equal(t.n, 1);
+	assert_int_equal(t.last.state, FINDING_NEW);
+	assert_int_equal(t.last.count, 12);
+	assert_int_equal(t.last.n_evidence, LIMIT_EVIDENCE_LINES);
+	detect_free(d);
+}
+
 static void an_attack_does_not_become_usual_at_once(void **unused)
 {
 	struct detect *d = rulekit_detect(
@@ -484,6 +505,7 @@ int main(void)
 		cmocka_unit_test(rates_are_those_of_the_reference),
 		cmocka_unit_test(a_rate_far_above_the_usual_is_told_when_it_is_reached),
 		cmocka_unit_test(a_rate_far_below_the_usual_is_told_when_the_hour_is_over),
+		cmocka_unit_test(the_first_minutes_of_an_hour_wait_for_the_hour_before),
 		cmocka_unit_test(an_attack_does_not_become_usual_at_once),
 		cmocka_unit_test(an_hour_of_the_week_is_compared_with_its_like),
 		cmocka_unit_test(a_source_is_missed_when_it_is_silent_for_longer_than_it_is),
