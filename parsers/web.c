@@ -7,7 +7,8 @@
  * modules/aaa/mod_auth_basic.c, mod_auth_digest.c, mod_authz_core.c, mod_access_compat.c,
  * server/log.c (do_errorlog_default) and 2.2's log.c; both servers' "combined" format
  * (mod_log_config.c, ngx_http_log_module.c: quotes and control characters are escaped);
- * HAProxy's configuration manual, 8.2.3 ("HTTP log format").
+ * HAProxy's configuration manual, 8.2.3 ("HTTP log format");
+ * nginx' src/mail/ngx_mail_auth_http_module.c; ModSecurity 2 apache2/apache2_util.c.
  *
  * The user, the path, the referrer and the agent are the client's.  A user of basic
  * authentication holds no colon (RFC 7617, 2), so in an error log the *first* ": " or
@@ -64,6 +65,11 @@ static bool nginx_error(struct context *c, struct slice m)
 		if (!nginx_user(c, text)) {
 			return false;
 		}
+	} else if (HAS(text, "client login failed: \"")) {
+		/* The mail proxy: what its authentication server said. */
+		SAY(c, "authentication", "start", "mail_login");
+		SET(c, AUTH_METHOD, "password");
+		say_failure(c, COUNT_DAEMON, 1);
 	} else if (IS(text, "access forbidden by rule") ||
 		   (HAS(text, "directory index of \"") &&
 		    ENDS(text, "\" is forbidden"))) {
@@ -138,8 +144,30 @@ static bool apache_digest(struct context *c, struct slice m)
 	return true;
 }
 
+/* ModSecurity 2: "[client A] ModSecurity: Warning. ... [msg "WHAT"] [data "..."] ..".  What of
+ * the request is quoted stands behind the rule's own words. */
+static bool mod_security(struct context *c, struct slice m)
+{
+	struct slice word;
+
+	if (TAKE(&m, "[client ") && (!take_until(&m, ']', &word) || !TAKE(&m, " "))) {
+		return false;
+	}
+	if (!HAS(m, "ModSecurity: ")) {
+		return false;
+	}
+	SAY(c, "intrusion_detection", "denied", "http_waf");
+	if (take_before(&m, SLICE_LIT(" [msg \""), &word) && take_until(&m, '"', &word)) {
+		event_set(c->e, FIELD_EVENT_REASON, word);
+	}
+	return true;
+}
+
 static bool apache_text(struct context *c, struct slice m)
 {
+	if (mod_security(c, m)) {
+		return true;
+	}
 	if (TAKE(&m, "user `")) {
 		return apache_digest(c, m);
 	}
