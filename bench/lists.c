@@ -102,7 +102,8 @@ int main(int argc, char **argv)
 		rc = rc == 0 ? roster_read(&r, sys_plain(), path, key, NULL, NULL) : rc;
 		if (rc == 0) {
 			ms = ms_since(from);
-			printf("%-9s %llu entries: %zu kept, %.2f MiB, read in %.0f ms, a look %.0f ns",
+			printf("%-9s %llu entries: %zu kept, %.2f MiB, read in %.0f ms, "
+			       "a look %.0f ns",
 			       names[kind], (unsigned long long)n,
 			       roster_about(r)->networks + roster_about(r)->texts,
 			       (double)roster_about(r)->bytes / 1048576, ms,

@@ -354,6 +354,39 @@ static void it_says_what_was_usual_and_why_its_level_is_another(void **state)
 	alerts_free(a);
 }
 
+static void it_names_the_lists_that_its_line_is_in(void **state)
+{
+	static const struct finding_list lists[] = {{"bad_hosts", "feed X", 0}, {"own", "", 1}};
+	struct alerts *a = new_alerts(NULL);
+
+	(void)state;
+	/* With techniques and without. */
+	for (int tagged = 0; tagged <= 1; tagged++) {
+		struct finding f = sample(100 + 10000 * tagged);
+		struct got g = {0};
+		json_t *j, *found;
+
+		f.tags = tagged != 0 ? tags : NULL;
+		f.lists = lists;
+		f.n_lists = 2;
+		give(a, f, &g);
+		j = json_loads(g.json, JSON_REJECT_DUPLICATES, NULL);
+		assert_non_null(j);
+		found = json_object_get(json_object_get(j, "threat"), "enrichments");
+		assert_int_equal(json_array_size(found), 2);
+		found = json_array_get(found, 0);
+		assert_string_equal(text_at(found, "feed", "name"), "bad_hosts");
+		assert_string_equal(text_at(found, "feed", "reference"), "feed X");
+		assert_string_equal(text_at(found, "indicator", "modified_at"),
+				    "1970-01-01T00:00:00Z");
+		assert_int_equal(json_object_get(json_object_get(j, "threat"), "technique") != NULL,
+				 tagged);
+		json_decref(j);
+		free(g.json);
+	}
+	alerts_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -367,6 +400,7 @@ int main(void)
 		cmocka_unit_test(an_object_of_hostile_lines_keeps_its_limit_and_is_json),
 		cmocka_unit_test(a_full_table_forgets_the_oldest_cooldown),
 		cmocka_unit_test(it_says_what_was_usual_and_why_its_level_is_another),
+		cmocka_unit_test(it_names_the_lists_that_its_line_is_in),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,6 +152,29 @@ static void every_field_at_once_opens_each_group_once(void **state)
 	}
 }
 
+static void a_place_is_two_numbers_or_nothing(void **state)
+{
+	static const char *const wrong[] = {"", ",", "52.5,", ",13.4", "52.5", "52.5,13.4,1",
+					    "52.5,x", "1e3,2", "--1,2", ".5,1", "1.,2", "NaN,0"};
+	struct record r = empty_record();
+	char text[512];
+
+	(void)state;
+	r.line = SLICE_LIT("x");
+	event_set(&r.event, FIELD_SOURCE_COUNTRY, SLICE_LIT("DE"));
+	event_set(&r.event, FIELD_SOURCE_AS_NUMBER, SLICE_LIT("64500"));
+	event_set(&r.event, FIELD_SOURCE_LOCATION, SLICE_LIT("52.5200,-13.4050"));
+	render(&r, text, sizeof text);
+	assert_string_equal(text, "{\"message\":\"x\",\"source\":{\"geo\":{\"country_iso_code\":"
+				  "\"DE\",\"location\":{\"lat\":52.5200,\"lon\":-13.4050}},"
+				  "\"as\":{\"number\":64500}}}");
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		event_set(&r.event, FIELD_SOURCE_LOCATION, slice_str(wrong[i]));
+		render(&r, text, sizeof text);
+		assert_null(strstr(text, "location"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -160,6 +183,7 @@ int main(void)
 		cmocka_unit_test(structured_data_is_an_object_for_each_element),
 		cmocka_unit_test(structured_data_that_is_none_ends_where_it_goes_wrong),
 		cmocka_unit_test(every_field_at_once_opens_each_group_once),
+		cmocka_unit_test(a_place_is_two_numbers_or_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
