@@ -364,9 +364,10 @@ void watch_due(struct detect *d, struct episode *e, int64_t now_ms, bool finishe
 void watch_begin(struct detect *d);
 /* Whether what was restored is what such an episode can be. */
 bool watch_fits(const struct detect *d, const struct episode *e);
-/* The group of these values, and the episode that watches it.  NULL: no memory. */
-struct episode *engine_watched(struct detect *d, const struct rule *r,
-			       const struct slice *values, struct group **g);
+/* The group of the line at hand, whose hash this is, and the episode that watches it.  NULL:
+ * no memory. */
+struct episode *engine_watched(struct detect *d, const struct rule *r, uint64_t hash,
+			       struct group **g);
 /* An episode that watches the group from d->t_ms on. */
 struct episode *engine_watch(struct detect *d, const struct rule *r, struct group *g,
 			     const struct slice *values);

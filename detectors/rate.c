@@ -27,11 +27,13 @@
  *
  * In the episode: boundary_ms is the group's first hour, first_ms the one that is looked at
  * (all before it are over), last_ms the last event in what is over, frozen: it was told,
- * told: with which count.  The group keeps two events for each hour that is not over and
+ * told: with which count, base: the least that is told.  The group keeps two events for
+ * each hour that is not over and
  * has any: its count, and its last event.
  */
 
 #define HOUR_MS INT64_C(3600000)
+#define RATE_NEVER (RATE_MOST + UINT64_C(1))
 
 enum { COUNT, LAST }; /* stages of the two */
 
@@ -87,6 +89,14 @@ static uint64_t least_usual(const struct rate *rate, uint64_t cell)
 static bool has_learned(const struct episode *e, uint64_t cell)
 {
 	return (cell & 0xffff) > 0 && e->first_ms - e->boundary_ms >= e->rule->rate.learning_ms;
+}
+
+/* The least count of the hour that is looked at that is told. */
+static uint64_t least_now(const struct detect *d, const struct episode *e)
+{
+	uint64_t cell = *cell_of(d, e, e->first_ms), least = least_above(&e->rule->rate, cell);
+
+	return has_learned(e, cell) && least < RATE_NEVER ? least : RATE_NEVER;
 }
 
 /* ---- telling ---- */
@@ -172,7 +182,6 @@ static uint64_t count_now(struct group *g, const struct episode *e, int64_t *las
 /* All hours before it are over: whether it has reached what is told. */
 static void judge(struct detect *d, struct group *g, struct episode *e)
 {
-	uint64_t cell = *cell_of(d, e, e->first_ms);
 	int64_t last_ms;
 	uint64_t count = count_now(g, e, &last_ms);
 
@@ -180,8 +189,7 @@ static void judge(struct detect *d, struct group *g, struct episode *e)
 		if (count >= e->told * 2) {
 			tell(d, e, FINDING_UPDATE, true, count, last_ms);
 		}
-	} else if (count > 0 && has_learned(e, cell) &&
-		   count >= least_above(&e->rule->rate, cell)) {
+	} else if (count >= e->base) {
 		tell(d, e, FINDING_NEW, true, count, last_ms);
 	}
 }
@@ -208,6 +216,7 @@ static void finish_hour(struct detect *d, struct group *g, struct episode *e, bo
 		group_cut(&d->windows, g, 0, 2);
 	}
 	e->first_ms += HOUR_MS;
+	e->base = least_now(d, e);
 }
 
 /* ---- groups ---- */
@@ -216,6 +225,7 @@ static void begin(struct episode *e, int64_t hour_ms, int64_t last_ms)
 {
 	e->since_ms = e->first_ms = e->boundary_ms = hour_ms;
 	e->last_ms = last_ms;
+	e->base = RATE_NEVER;
 	e->frozen = false;
 }
 
@@ -239,16 +249,15 @@ struct episode *rate_watch(struct detect *d, const struct rule *r, struct group 
 void rate_event(struct detect *d, const struct rule *r)
 {
 	uint64_t weight = r->weigh_attempts ? d->record->event.attempts : 1;
-	struct slice values[RULE_GROUP_BY];
 	int64_t hour = hour_of(d->t_ms);
-	uint64_t count;
+	uint64_t count, hash;
 	struct group *g;
 	struct episode *e;
 
-	if (weight == 0 || !engine_values(d, r->group, r->n_group, values)) {
+	if (weight == 0 || !engine_hash_fields(d, r->salt, r->group, r->n_group, &hash)) {
 		return;
 	}
-	e = engine_watched(d, r, values, &g);
+	e = engine_watched(d, r, hash, &g);
 	if (e == NULL) {
 		return;
 	}
@@ -324,7 +333,7 @@ bool rate_fits(const struct detect *d, const struct episode *e)
 	if (g == NULL || g->n % 2 != 0 || (g->n > 0 && g->width != 2) ||
 	    hour_of(e->first_ms) != e->first_ms || hour_of(e->boundary_ms) != e->boundary_ms ||
 	    e->boundary_ms > e->first_ms || e->first_ms - e->last_ms > longest ||
-	    e->last_ms >= e->first_ms + HOUR_MS || (e->frozen && e->told == 0)) {
+	    e->last_ms >= e->first_ms + HOUR_MS || (e->frozen && e->told == 0) || e->base == 0) {
 		return false;
 	}
 	for (size_t i = 0; i < g->n; i += 2) {

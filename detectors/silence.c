@@ -182,16 +182,16 @@ static bool needless(struct group *g, const struct episode *e, size_t i)
 
 void silence_event(struct detect *d, const struct rule *r)
 {
-	struct slice values[RULE_GROUP_BY];
 	int64_t t = d->t_ms;
+	uint64_t hash;
 	struct group *g;
 	struct episode *e;
 	size_t at;
 
-	if (!engine_values(d, r->group, r->n_group, values)) {
+	if (!engine_hash_fields(d, r->salt, r->group, r->n_group, &hash)) {
 		return;
 	}
-	e = engine_watched(d, r, values, &g);
+	e = engine_watched(d, r, hash, &g);
 	if (e == NULL) {
 		return;
 	}

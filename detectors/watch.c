@@ -36,10 +36,10 @@ static struct episode *watch(struct detect *d, const struct rule *r, struct grou
 	return r->rate.cells > 0 ? rate_watch(d, r, g, values) : silence_watch(d, r, g, values);
 }
 
-struct episode *engine_watched(struct detect *d, const struct rule *r,
-			       const struct slice *values, struct group **g)
+struct episode *engine_watched(struct detect *d, const struct rule *r, uint64_t hash,
+			       struct group **g)
 {
-	uint64_t hash = engine_hash(d, r->salt, values, r->n_group);
+	struct slice values[RULE_GROUP_BY];
 	struct episode *e;
 
 	*g = windows_add(&d->windows, hash, engine_watermark(d));
@@ -48,7 +48,10 @@ struct episode *engine_watched(struct detect *d, const struct rule *r,
 	}
 	(*g)->until_ms = d->t_ms;
 	e = episode_of(&d->windows, *g);
-	return e != NULL ? e : watch(d, r, *g, values);
+	if (e != NULL || !engine_values(d, r->group, r->n_group, values)) {
+		return e;
+	}
+	return watch(d, r, *g, values);
 }
 
 void watch_event(struct detect *d, const struct rule *r)
@@ -76,7 +79,7 @@ void watch_begin(struct detect *d)
 		struct group *g;
 
 		if (!r->off && rule_watches(r) && r->n_group == 0) {
-			(void)engine_watched(d, r, NULL, &g);
+			(void)engine_watched(d, r, engine_hash(d, r->salt, NULL, 0), &g);
 		}
 	}
 }
