@@ -28,8 +28,7 @@
  * In the episode: boundary_ms is the group's first hour, first_ms the one that is looked at
  * (all before it are over), last_ms the last event in what is over, frozen: it was told,
  * told: with which count, base: the least that is told.  The group keeps two events for
- * each hour that is not over and
- * has any: its count, and its last event.
+ * each hour that is not over and has any: its count, and its last event.
  */
 
 #define HOUR_MS INT64_C(3600000)
