@@ -73,7 +73,7 @@ void chain_leave(struct chain *c, enum tail_close why)
 		c->journal->cb->closed(c->journal->arg, &c->stream, why);
 	}
 	chain_close_file(c);
-	c->skip_to = 0;
+	c->skip_to = c->begun = 0;
 	chain_forget_hole(c);
 }
 
@@ -348,6 +348,15 @@ static void not_opened(struct chain *c, struct journal_file *f, int rc)
 	}
 }
 
+/* The file has another name since the folder was looked at, and another has its. */
+static bool was_renamed(const struct chain *c, const struct journal_file *f)
+{
+	struct journal_header h;
+
+	return journal_header_read(c->journal->sys, c->fd, &h) == 0 &&
+	       memcmp(h.file_id, f->header.file_id, sizeof h.file_id) != 0;
+}
+
 static int open_next(struct chain *c)
 {
 	struct journal *j = c->journal;
@@ -370,6 +379,11 @@ static int open_next(struct chain *c)
 		}
 	}
 	rc = journal_open(j, f->path, &c->fd, &c->reader);
+	if (rc == 0 && was_renamed(c, f)) {
+		chain_close_file(c);
+		j->scan_wanted = true;
+		return ERR_AGAIN;
+	}
 	if (rc == 0) {
 		c->path = strdup(f->path);
 		rc = c->path == NULL ? UV_ENOMEM

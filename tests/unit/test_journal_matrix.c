@@ -4,8 +4,7 @@
  * collector once, or told as vacuumed; or flagged copies, if the journal had another past.
  *
  *   JOURNAL_SEEDS=1-300   the range (the default: 1-120)
- *   JOURNAL_SEED=N        one seed, and what happens
- *   JOURNAL_RACE=1        files are rotated and vacuumed while they are read */
+ *   JOURNAL_SEED=N        one seed, and what happens */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -649,19 +648,6 @@ static void put_store_back(struct fixture *f)
 	f->refused = false;
 }
 
-/* While nobody reads: names that change between the look at the folder and the opening of a
- * file are docs/delivery.md's, "What is not shown yet" (JOURNAL_RACE has them). */
-static void undisturbed(struct fixture *f, void (*what)(struct fixture *f))
-{
-	if (getenv("JOURNAL_RACE") != NULL) {
-		what(f);
-		return;
-	}
-	kill_reader(f);
-	what(f);
-	start(f);
-}
-
 static void happen(struct fixture *f)
 {
 	switch (rnd(f, 16)) {
@@ -669,10 +655,10 @@ static void happen(struct fixture *f)
 		append(f, 1 + rnd(f, 6));
 		break;
 	case 4:
-		undisturbed(f, rotate);
+		rotate(f);
 		break;
 	case 5:
-		undisturbed(f, vacuum);
+		vacuum(f);
 		break;
 	case 6:
 		save(f);
