@@ -111,17 +111,30 @@ struct verdict {
 	bool shorter;    /* it has all of a stream's bytes that it could have by its size */
 };
 
+/* The stream was begun inside this very file: no longer likeness to the one from whose place
+ * it goes on makes another such stream. */
+static bool begun_inside(const struct candidate *c, const struct known *k)
+{
+	return c->same_inode && k->st.start > 0 && c->best >= k->st.start;
+}
+
 static bool rather(const struct file *f, const struct candidate *a,
 		   const struct known *ka, const struct verdict *v)
 {
 	const struct candidate *b = v->rest;
 	bool a_on, b_on;
 
-	if (b == NULL || a->best != b->best) {
-		return b == NULL || a->best > b->best;
+	if (b == NULL) {
+		return true;
 	}
 	a_on = known_continues(ka, a->best, f->size, !f->in_glob);
 	b_on = known_continues(v->k, b->best, f->size, !f->in_glob);
+	if (a_on != b_on && begun_inside(a_on ? a : b, a_on ? ka : v->k)) {
+		return a_on;
+	}
+	if (a->best != b->best) {
+		return a->best > b->best;
+	}
 	if (a_on != b_on) {
 		return a_on;
 	}

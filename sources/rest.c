@@ -85,7 +85,9 @@ static void not_found(struct tail *t, struct known *k, bool settled)
 		k->wait_polls = 1;
 		return;
 	}
-	if (nothing_missing(k)) {
+	/* A stream that was to begin inside its file, and never did: what the collector has of
+	 * it ends at 0, and whose place it was to go on from tells of what is missing. */
+	if (nothing_missing(k) || (known_blank(k) && k->st.start > 0)) {
 		k->st.finished = true;
 		k->st.position = k->st.acked;
 		return;
