@@ -221,6 +221,13 @@ static void nothing_more(struct file *f, struct known *k, bool copy)
 		k->seen_scan = f->tail->n_scans;
 		forget_class(f->tail, k);
 	}
+	if (!copy && !f->in_glob) {
+		/* It is away, at the latest since it was written last; it may still grow, and
+		 * is looked at ever less often. */
+		k->st.away_ns = f->mtime_ns;
+		k->searches++;
+		k->wait_polls = 1u << (k->searches < 10 ? k->searches : 10);
+	}
 	/* From here on, this is where the stream is found again. */
 	known_place(f->tail, k, f->dev, f->ino);
 	k->st.size = file_disk_size(f);

@@ -342,26 +342,30 @@ static bool weak_goes_on(const struct file *f, const struct verdict *v)
 	       only_one(f, v->weak_k);
 }
 
+/* The stream's own file, and the collector has more of it, or something else: the machine was
+ * put back, and went on in it from what was known to be stored, or earlier. */
+static bool went_on(const struct file *f, const struct verdict *v)
+{
+	return v->rest != NULL && v->rest->same_inode &&
+	       (v->k->beyond || (v->k->ahead && f->size >= v->k->st.acked)) &&
+	       v->rest->best < v->k->st.acked && v->k->told.position < f->size;
+}
+
 /* What the collector has of k beyond all that was known here may be another past's, from
  * where k was last known to be stored: if the machine was put back, and read on from there
  * without it, only that much is sure to be there. */
 static void fork_of_rest(struct file *f, const struct verdict *v)
 {
 	const struct known *k = v->k;
+	bool other = k->beyond || went_on(f, v);
 
-	if (k->beyond && v->rest->best > k->told.position) {
+	if (other && k->told.position == 0) {
+		outcome_new(f, true);
+	} else if (other && v->rest->best > k->told.position) {
 		outcome_fork(f, k->told.position, k->told.h);
 	} else {
 		outcome_fork(f, v->rest->best, v->rest->best_h);
 	}
-}
-
-/* The stream's own file, and the collector has more than it holds: the machine was put back,
- * and went on in it from what was known to be stored, or earlier. */
-static bool went_on(const struct file *f, const struct verdict *v)
-{
-	return v->rest != NULL && v->rest->same_inode && v->k->beyond &&
-	       v->k->st.acked > f->size && v->k->told.position < f->size;
 }
 
 /* A file found beside a stream whose rest is searched: it is that rest, or none

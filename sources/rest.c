@@ -44,18 +44,6 @@ static bool due(const struct known *k, const struct tail *t)
 	       !k->replaced && pending(k, t);
 }
 
-size_t rest_count(const struct tail *t)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < t->n_known; i++) {
-		const struct known *k = t->known[i];
-
-		n += !k->st.gap_told && k->searches < TAIL_SEARCHES && pending(k, t);
-	}
-	return n;
-}
-
 /* ---- not found ---- */
 
 /* It had been rotated away for a while and was read to its end, and had not grown for as
@@ -67,6 +55,19 @@ static bool nothing_missing(const struct known *k)
 	return st->away_ns != 0 && st->seen_ns - st->away_ns >= TAIL_QUIET_NS &&
 	       st->seen_ns - st->mtime_ns >= TAIL_QUIET_NS &&
 	       st->acked >= st->size && st->acked >= st->top.position;
+}
+
+size_t rest_count(const struct tail *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n_known; i++) {
+		const struct known *k = t->known[i];
+
+		n += !k->st.gap_told && k->searches < TAIL_SEARCHES && pending(k, t) &&
+		     !nothing_missing(k);
+	}
+	return n;
 }
 
 static bool has_settled(struct tail *t, const struct rest *r)

@@ -263,7 +263,13 @@ static int merge(struct tail *t, struct known *k, const struct stream_state *st)
 	}
 	if (st->acked > k->st.acked) {
 		stream_state_acked(&k->st, st->acked, st->h);
+	} else if (place && st->acked > 0 && st->acked == k->st.acked && st->h != k->st.h) {
+		/* The collector has another past's bytes there.  Ours may have been in a
+		 * spool alone: nothing is sure to be stored. */
+		k->beyond = k->ahead = true;
+		k->told = (struct stream_rung){0, 0};
 	} else {
+		k->ahead |= place && k->st.acked > st->acked;
 		k->beyond |= place && k->st.acked > st->acked &&
 			     k->st.acked > st->top.position;
 		stream_state_add_rung(&k->st, st->acked, st->h);

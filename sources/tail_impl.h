@@ -173,6 +173,7 @@ struct known {
 	uint64_t h_position; /* live: H(st.position) */
 	bool ours;           /* this process has read it */
 	bool beyond;         /* the collector has more of it than the saved table knew */
+	bool ahead;          /* ... knew to be stored */
 	struct stream_rung told; /* beyond: how far that table knew it to be stored */
 	bool news;           /* the saved table did not know of it at all */
 	bool cut;            /* ... until its file was cut or rewritten */
