@@ -9,9 +9,9 @@
  * TokenController.cs; qBittorrent src/webui/api/authcontroller.cpp; Odoo
  * addons/base/models/res_users.py; Redmine account_controller.rb; OpenLiteSpeed's WebAdmin
  * (emailFailedLogin); FreeSWITCH sofia_reg.c; Home Assistant components/http/ban.py;
- * Keycloak JBossLoggingEventListenerProvider.java; Samba auth/auth_log.c; Asterisk
- * main/security_events.c.  By the forms of their lines, without their sources: Vaultwarden,
- * Immich, SABnzbd, Technitium, Proxmox Backup Server, webmin's log of actions, MikroTik.
+ * Keycloak JBossLoggingEventListenerProvider.java; Samba auth/auth_log.c.  By the forms of their
+ * lines, without their sources: Vaultwarden, Immich, SABnzbd, Technitium, Proxmox Backup Server,
+ * webmin's log of actions, MikroTik.  Asterisk's are read by asterisk.c.
  *
  * Left out are those that write an address which the client may send (X-Forwarded-For):
  * Calibre-Web, Paperless, Guacamole.
@@ -225,35 +225,13 @@ static bool samba(struct context *c, struct slice m)
 	return true;
 }
 
-/* Asterisk's security log: "SecurityEvent="InvalidPassword",...,AccountID="100",...,
- * LocalAddress="..",RemoteAddress="IPV4/UDP/192.0.2.1/4711",...".  The account is the caller's. */
+/* Asterisk's own files: the line says itself whose it is. */
 static bool asterisk(struct context *c, struct slice m)
 {
-	struct slice what, user, client, word, port, before;
-
-	if (!TAKE(&m, "[") || !take_until(&m, ']', &word) || !TAKE(&m, " SECURITY[") ||
-	    !take_digits(&m, &word) || !TAKE(&m, "]: res_security_log.c:") ||
-	    !take_digits(&m, &word) ||
-	    !TAKE(&m, " security_event_stasis_cb: SecurityEvent=\"") ||
-	    !take_until(&m, '"', &what) ||
-	    !(IS(what, "InvalidAccountID") || IS(what, "InvalidPassword") ||
-	      IS(what, "ChallengeResponseFailed"))) {
+	if (!asterisk_line(c, m)) {
 		return false;
 	}
-	say_start(c, SLICE_LIT("voip_login"), SLICE_LIT("asterisk"));
-	before = m;
-	if (take_once(&m, SLICE_LIT("LocalAddress=\""), &word) && take_until(&m, '"', &word) &&
-	    TAKE(&m, ",RemoteAddress=\"") && take_until(&m, '"', &client) &&
-	    take_until(&client, '/', &word) && take_until(&client, '/', &word) &&
-	    take_last(&client, '/', &port)) {
-		set_source(c, client);
-		set_port(c, port);
-		if (take_once(&before, SLICE_LIT("AccountID=\""), &word) &&
-		    take_until(&before, '"', &user)) {
-			set_user(c, user);
-		}
-	}
-	say_failure(c, COUNT_DAEMON, 1);
+	c->app = SLICE_LIT("asterisk");
 	return true;
 }
 
@@ -261,10 +239,10 @@ static bool asterisk(struct context *c, struct slice m)
 static bool likely(struct slice m)
 {
 	static const struct slice words[] = {TEXT("ogin"), TEXT("uth"), TEXT("sername"),
-					     TEXT("ecurityEvent"), TEXT("sign-in"),
+					     TEXT("sign-in"),
 					     TEXT("find user ["), TEXT("admin token"), TEXT("TOTP"),
 					     TEXT("LOGIN_ERROR"), TEXT("Access denied"),
-					     TEXT("Registration"), TEXT("miniserv.pl")};
+					     TEXT("miniserv.pl")};
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
 		if (slice_find(m, words[i]) != SIZE_MAX) {
@@ -276,8 +254,7 @@ static bool likely(struct slice m)
 
 static bool by_text(struct context *c, struct slice m, struct form_found *f)
 {
-	return by_form(c, m, f) || gitea(c, m) || samba(c, m) || asterisk(c, m) ||
-	       services_bare(c, m);
+	return by_form(c, m, f) || gitea(c, m) || samba(c, m) || services_bare(c, m);
 }
 
 bool family_apps(struct context *c)
@@ -293,6 +270,10 @@ bool family_apps(struct context *c)
 	}
 	event_reset(c->e);
 	if (app_members(c, body) || app_gin(c, body) || filter_routeros(c, c->m)) {
+		return true;
+	}
+	event_reset(c->e);
+	if (asterisk(c, body) || (body.p != c->m.p && asterisk(c, c->m))) {
 		return true;
 	}
 	event_reset(c->e);

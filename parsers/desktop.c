@@ -5,11 +5,47 @@
  */
 #include "parsers/family.h"
 
+/* doas tells no pid: the line of PAM and its own are joined by who asks. */
+static bool doas_failure(struct context *c, struct slice user)
+{
+	SAY(c, "authentication", "start", "doas");
+	set_user(c, user);
+	ctx_slot(c, SLOTS_DOAS);
+	ctx_slot_id(c, SLOTS_DOAS, user);
+	say_failure(c, COUNT_DAEMON, 1);
+	return true;
+}
+
+/* " as USER from /DIR", or "from (failed)": the command and the folder are the asker's to
+ * choose, so where that stands in the line twice nobody knows which is doas' own: how often. */
+static unsigned take_target(struct slice m, struct slice *command, struct slice *as,
+			    struct slice *folder)
+{
+	struct slice rest = m, word;
+	unsigned found = 0;
+
+	for (size_t at; (at = slice_find(rest, SLICE_LIT(" as "))) != SIZE_MAX;) {
+		struct slice behind = slice_skip(rest, at + 4);
+		size_t here = m.n - rest.n + at;
+
+		rest = behind;
+		if (take_word(&behind, &word) && TAKE(&behind, "from ") &&
+		    (HAS(behind, "/") || IS(behind, "(failed)"))) {
+			*command = slice_head(m, here);
+			*as = word;
+			*folder = behind;
+			found++;
+		}
+	}
+	return found;
+}
+
 /* "USER ran command COMMAND as USER from DIR", "command not permitted for USER:
- * COMMAND" */
+ * COMMAND", "failed auth for USER"; built without PAM, "tty required for USER" */
 static bool doas(struct context *c, struct slice m)
 {
-	struct slice user, command, as;
+	struct slice user, command, as, folder;
+	unsigned found;
 
 	if (TAKE(&m, "command not permitted for ")) {
 		if (!take_before(&m, SLICE_LIT(": "), &user)) {
@@ -23,24 +59,29 @@ static bool doas(struct context *c, struct slice m)
 		return true;
 	}
 	if (TAKE(&m, "failed auth for ") || TAKE(&m, "failed password for ")) {
-		SAY(c, "authentication", "start", "doas");
-		set_user(c, m);
-		say_failure(c, COUNT_DAEMON, 1);
-		return true;
+		return doas_failure(c, m);
+	}
+	if (TAKE(&m, "tty required for ")) {
+		SET(c, EVENT_REASON, "tty required");
+		return doas_failure(c, m);
 	}
 	if (!take_before(&m, SLICE_LIT(" ran command "), &user) ||
-	    memchr(user.p, ' ', user.n) != NULL ||
-	    !take_before_last(&m, SLICE_LIT(" from "), &command)) {
+	    memchr(user.p, ' ', user.n) != NULL) {
 		return false;
 	}
-	event_set(c->e, FIELD_PROCESS_WORKING_DIRECTORY, m);
-	if (!take_before_last(&command, SLICE_LIT(" as "), &as)) {
+	found = take_target(m, &command, &as, &folder);
+	if (found == 0) {
 		return false;
 	}
 	SAY(c, "process", "start", "doas");
 	set_user(c, user);
-	event_set(c->e, FIELD_USER_EFFECTIVE_NAME, command);
-	event_set(c->e, FIELD_PROCESS_COMMAND_LINE, as);
+	if (found == 1) {
+		event_set(c->e, FIELD_USER_EFFECTIVE_NAME, as);
+		event_set(c->e, FIELD_PROCESS_COMMAND_LINE, command);
+		event_set(c->e, FIELD_PROCESS_WORKING_DIRECTORY, folder);
+	} else {
+		event_set(c->e, FIELD_PROCESS_COMMAND_LINE, m);
+	}
 	say_success(c);
 	return true;
 }
@@ -121,11 +162,11 @@ bool family_desktop(struct context *c)
 {
 	struct slice program = c->h->program;
 
+	if (IS(program, "doas")) {
+		return pam_message(c, SLOTS_DOAS) || doas(c, c->m);
+	}
 	if (pam_message(c, SLOTS_OTHER)) {
 		return true;
-	}
-	if (IS(program, "doas")) {
-		return doas(c, c->m);
 	}
 	return IS(program, "pkexec") ? pkexec(c, c->m) : polkit(c, c->m);
 }

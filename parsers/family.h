@@ -53,6 +53,9 @@ bool services_known(struct slice program);
 
 /* Forms of daemons that write files of their own: what stands behind a stamp.  services.c */
 bool services_bare(struct context *c, struct slice m);
+/* A line of Asterisk, behind syslog's header or as its own files have it.  asterisk.c */
+bool asterisk_line(struct context *c, struct slice m);
+
 struct members;
 
 /* Of lines that name no program: a line of members (JSON, or name=value), app_members.c; an
@@ -75,6 +78,7 @@ static inline bool services_likely(struct slice program)
 		[9] = FIRST('s') | FIRST('i') | FIRST('p') | FIRST('r'),
 		[10] = FIRST('c') | FIRST('p'),
 		[11] = FIRST('c') | FIRST('x'),
+		[12] = FIRST('x'),
 	};
 
 	return program.n < 16 && (letters[program.n] & FIRST(program.p[0])) != 0;
@@ -83,7 +87,7 @@ static inline bool services_likely(struct slice program)
 
 /* Numbers for slot_key(): programs that write about one connection share one. */
 enum { SLOTS_SSHD = 1, SLOTS_OTHER, SLOTS_SUDO, SLOTS_DROPBEAR, SLOTS_AUDIT,
-       SLOTS_SU, SLOTS_OPENVPN, SLOTS_LOGIN };
+       SLOTS_SU, SLOTS_OPENVPN, SLOTS_LOGIN, SLOTS_DOAS, SLOTS_ASTERISK };
 
 /* Finds the slot of (host, family, pid); leaves c->slot NULL without a pid. */
 static inline void ctx_slot(struct context *c, unsigned family)

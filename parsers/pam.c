@@ -131,7 +131,9 @@ void pam_find_slot(struct context *c, unsigned slots_family, struct slice user)
 {
 	if (c->h->pid.n > 0) {
 		ctx_slot(c, slots_family);
-	} else if ((slots_family == SLOTS_SUDO || slots_family == SLOTS_SU) && user.n > 0) {
+	} else if ((slots_family == SLOTS_SUDO || slots_family == SLOTS_SU ||
+		    slots_family == SLOTS_DOAS) &&
+		   user.n > 0) {
 		ctx_slot_id(c, slots_family, user);
 	}
 }

@@ -4,10 +4,11 @@
  * Sources: cyrus-sasl 2.1.28 saslauthd/saslauthd-main.c (do_auth); cyrus-imapd 3.6.1
  * imap/imapd.c and pop3d.c (badlogin, login); OpenSMTPD 6.8.0 smtpd/smtp_session.c; sendmail
  * 8.17 sendmail/srvrsmtp.c (LOG_AUTH_FAIL_USER); exim 4.96 src/smtp_in.c (host_and_ident);
- * lighttpd 1.4.69 src/mod_auth.c; PostgreSQL 15 src/backend/libpq/auth.c.  By the forms of
- * their lines, without their sources: MariaDB, courier's imapd and pop3d, Proxmox VE,
- * phpMyAdmin, Roundcube, Asterisk, xrdp-sesman.  Not samba and Gitea, whose lines repeat what
- * the client says behind the address.
+ * lighttpd 1.4.69 src/mod_auth.c; PostgreSQL 15 src/backend/libpq/auth.c; xrdp 0.9 and 0.10
+ * sesman/scp_v0.c, sesman/scp_process.c, sesman/sesexec/login_info.c.  By the forms of their
+ * lines, without their sources: MariaDB, courier's imapd and pop3d, Proxmox VE, phpMyAdmin,
+ * Roundcube.  Asterisk's lines are read by asterisk.c.  Not samba and Gitea, whose lines repeat
+ * what the client says behind the address.
  */
 #include "parsers/family.h"
 #include "parsers/form.h"
@@ -33,6 +34,7 @@ static const struct {
 	{TEXT("saslauthd"), SASLAUTHD}, {TEXT("smtpd"), SMTPD}, {TEXT("exim"), EXIM},
 	{TEXT("exim4"), EXIM}, {TEXT("lighttpd"), LIGHTTPD}, {TEXT("phpMyAdmin"), PHPMYADMIN},
 	{TEXT("roundcube"), ROUNDCUBE}, {TEXT("asterisk"), ASTERISK}, {TEXT("xrdp-sesman"), XRDP},
+	{TEXT("xrdp-sesexec"), XRDP},
 	{TEXT("cyrus/imap"), CYRUS}, {TEXT("cyrus/imaps"), CYRUS}, {TEXT("cyrus/pop3"), CYRUS},
 	{TEXT("cyrus/pop3s"), CYRUS}, {TEXT("imap"), CYRUS}, {TEXT("imaps"), CYRUS},
 	{TEXT("pop3"), CYRUS}, {TEXT("pop3s"), CYRUS}, {TEXT("imapd"), COURIER},
@@ -106,24 +108,22 @@ static const struct form forms[] = {
 	     "password", FAILURE),
 	FORM(ROUNDCUBE, "%sSuccessful login for %u (ID: %n) from %a in session %w", "mail_login",
 	     "password", SUCCESS),
-	FORM(ASTERISK,
-	     "%schan_sip.c:%n in handle_request_register: "
-	     "Registration from '%u' failed for '%a:%p' - %q",
-	     "voip_login", "digest", FAILURE),
-	FORM(ASTERISK,
-	     "%schan_sip.c:%n in handle_request_register: "
-	     "Registration from '%u' failed for '%a' - %q",
-	     "voip_login", "digest", FAILURE),
-	FORM(ASTERISK,
-	     "%schan_sip.c:%n handle_request_register: "
-	     "Registration from '%u' failed for '%a:%p' - %q",
-	     "voip_login", "digest", FAILURE),
-	FORM(ASTERISK,
-	     "%schan_sip.c:%n handle_request_register: "
-	     "Registration from '%u' failed for '%a' - %q",
-	     "voip_login", "digest", FAILURE),
 	FORM(XRDP, "%sAUTHFAIL: user=%u ip=%a time=%n", "desktop_login", "password",
 	     FAILURE),
+	FORM(XRDP, "%sAUTHFAIL: user=%u ip=%a:%p - socket: %n time=%n", "desktop_login", "password",
+	     FAILURE),
+	/* Of a gateway, or from 0.10 on: the address stands in another process' line. */
+	FORM(XRDP, "%sAccess permitted for user: %u", "desktop_login", "password", SUCCESS),
+	FORM(XRDP, "%s++ created session (access granted): username %u, ip %a", "desktop_login",
+	     "password", SUCCESS),
+	FORM(XRDP, "%s++ created session (access granted): username %u, ip %a:%p - socket: %n",
+	     "desktop_login", "password", SUCCESS),
+	FORM(XRDP, "%s++ reconnected session: username %u, display :%n.0, session_pid %n, ip %a",
+	     "desktop_login", "password", SUCCESS),
+	FORM(XRDP,
+	     "%s++ reconnected session: username %u, display :%n.0, session_pid %n, "
+	     "ip %a:%p - socket: %n",
+	     "desktop_login", "password", SUCCESS),
 };
 
 static bool find_daemon(struct slice name, enum daemon *daemon)
@@ -207,8 +207,13 @@ bool family_services(struct context *c)
 	if (pam_message(c, SLOTS_OTHER)) {
 		return true;
 	}
-	return c->m.n <= FORM_LINE_MAX && find_daemon(c->h->program, &daemon) &&
-	       by_form(c, daemon, c->m);
+	if (!find_daemon(c->h->program, &daemon)) {
+		return false;
+	}
+	if (daemon == ASTERISK) {
+		return asterisk_line(c, c->m);
+	}
+	return c->m.n <= FORM_LINE_MAX && by_form(c, daemon, c->m);
 }
 
 bool services_bare(struct context *c, struct slice m)
@@ -221,11 +226,6 @@ bool services_bare(struct context *c, struct slice m)
 	if (slice_find(m, SLICE_LIT("Access denied for user '")) != SIZE_MAX &&
 	    by_form(c, MARIADB, m)) {
 		c->app = SLICE_LIT("mariadb");
-		return true;
-	}
-	if (slice_find(m, SLICE_LIT("Registration from '")) != SIZE_MAX &&
-	    by_form(c, ASTERISK, m)) {
-		c->app = SLICE_LIT("asterisk");
 		return true;
 	}
 	return false;

@@ -83,6 +83,7 @@ WHO(who_hba, .behind = "user \"", .until = "\", database \"");
 WHO(who_proxmox, .where = NAME_REALM, .behind = " user=", .until = " msg=");
 WHO(who_myadmin, .until = " (");
 WHO(who_sip, .where = NAME_SIP, .until = "' failed for '");
+WHO(who_request, .where = NAME_SIP, .behind = "' from '", .until = "' failed for '");
 WHO(who_xrdp, .until = " ip=");
 /* Of parsers/apps.c, app_members.c. */
 WHO(who_jellyfin, .until = " has been denied (IP: ");
@@ -260,6 +261,8 @@ const struct literal rule_literals[] = {
 	NAMED("pg_hba.conf entry for", who_hba), NAMED("failure; rhost=", who_proxmox),
 	NAMED("user denied: ", who_myadmin), NAMED("Failed login for ", who_from),
 	NAMED("Registration from '", who_sip), NAMED("AUTHFAIL: user=", who_xrdp),
+	NAMED(": Request '", who_request), NAMED(" failed to authenticate as '", who_quote),
+	NAMED(" with nonexistent user '", who_quote), NAMED(" to pass IP ACL as '", who_quote),
 
 	NAMED("uthentication request for ", who_jellyfin), NAMED("Auth-Failure ip ", who_servarr),
 	NAMED("or password for user ", who_kuma), NAMED("or password for user: ", who_technitium),

@@ -444,6 +444,27 @@ def sudo():
     log.on_host('sudo', 'failure', user='bob')
 
 
+def doas():
+    """It names the asker only; the command and the folder are his."""
+    if tool('doas') is None:
+        return
+    write('/etc/doas.conf', 'permit alice\npermit nopass alice as bob\n', 0o600)
+    ask = rb'assword: *$'
+    if talk(['doas', '/bin/echo', 'x as bob from 8.8.8.8'], [(ask, GOOD.encode())], 'alice') != 0:
+        log.problem('doas: a good password fails')
+    log.on_host('doas', 'success', user='alice')
+    for _ in range(2):
+        if talk(['doas', '/bin/true'], [(ask, b'wrong')], 'alice') == 0:
+            log.problem('doas: a wrong password is taken')
+        log.on_host('doas', 'failure', user='alice')
+    if talk(['doas', '-u', 'bob', '/bin/true'], [], 'alice') != 0:
+        log.problem('doas: nopass fails')
+    log.on_host('doas', 'success', user='alice')
+    if talk(['doas', '/bin/true'], [(ask, GOOD.encode())], 'bob') == 0:
+        log.problem('doas: bob is let in')
+    log.on_host('doas', 'failure', user='bob')
+
+
 def su():
     if tool('su') is None:
         return
@@ -616,7 +637,7 @@ def judge_local(found):
     have = Counter()
     for e in found:
         outcome = e['event'].get('outcome')
-        if e['event']['action'] in ('sudo', 'su', 'login') and outcome in ('success', 'failure'):
+        if e['event']['action'] in ('sudo', 'doas', 'su', 'login') and outcome in ('success', 'failure'):
             have[e['event']['action'], e.get('user', {}).get('name'), outcome] += e.get('auth', {}).get('attempts', 1)
     for key in want:
         if have[key] != want[key]:
@@ -653,7 +674,7 @@ def judge():
 
 
 def main():
-    tried = [sshd, dropbear, vsftpd, proftpd, pure_ftpd, nginx, openvpn, accounts, sudo, su, login, auditd]
+    tried = [sshd, dropbear, vsftpd, proftpd, pure_ftpd, nginx, openvpn, accounts, sudo, doas, su, login, auditd]
     only = os.environ.get('NIGHTJAR_TEST_DAEMONS', '').split()
     tried = [one for one in tried if not only or one.__name__ in only]
     try:
