@@ -273,6 +273,16 @@ bool names_is_numbered(const char *path, const char *of)
 	       !slice_eq(base_of(path), base_of(of));
 }
 
+bool names_is_counted(const char *path, const char *of)
+{
+	struct slice name = base_of(path);
+
+	cut_one_of(&name, compressed, sizeof compressed / sizeof compressed[0]);
+	while (name.n > base_of(of).n && cut_number(&name)) {
+	}
+	return slice_eq(name, base_of(of)) && !slice_eq(base_of(path), base_of(of));
+}
+
 /* Names that end alike in letters, as most do, lose nothing to a rotation's suffix:
  * they are related only when one is the other's beginning. */
 static bool plainly_apart(const char *a, const char *b)

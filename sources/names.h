@@ -47,6 +47,8 @@ bool names_is_rotated_too(const char *path, const char *of);
  * the suffix of a compressed file: what rotation makes of a name, and hardly anybody
  * else. */
 bool names_is_numbered(const char *path, const char *of);
+/* Likewise with nothing but numbers and dates: nobody's backup. */
+bool names_is_counted(const char *path, const char *of);
 /* How many bytes of a base name are left when the numbers, dates and ".old" that
  * rotation adds are taken off its end; all of them when there are none. */
 size_t names_unrotated(const char *base);

@@ -325,11 +325,35 @@ static bool better_later(const struct file *f, const struct job *j)
 	return false;
 }
 
+/* So long, and no longer, f is waited for. */
+static bool may_wait(const struct file *f)
+{
+	struct tail *t = f->tail;
+	int64_t now_ns = sys_mono_ns(t->sys), most_ns = TAIL_HALF_MS * INT64_C(1000000);
+	struct half *h = &t->halves[0];
+
+	for (size_t i = 0; i < TAIL_HALVES; i++) {
+		struct half *other = &t->halves[i];
+
+		if (other->ino == f->ino && other->dev == f->dev) {
+			h = other;
+			break;
+		}
+		h = other->last_ns < h->last_ns ? other : h;
+	}
+	if (h->ino != f->ino || h->dev != f->dev || now_ns - h->last_ns > most_ns) {
+		*h = (struct half){f->dev, f->ino, now_ns, now_ns};
+	}
+	h->last_ns = now_ns;
+	return now_ns - h->since_ns < most_ns;
+}
+
 /* A copy that is still being made is too short for most places to be compared, or for the
  * places that are the same to prove anything. */
 static bool half_copied(const struct file *f, const struct verdict *v)
 {
-	return (v->undecided || v->shorter) && file_is_fresh(f, TAIL_QUIET_NS);
+	return (v->undecided || v->shorter) && file_is_fresh(f, TAIL_QUIET_NS) &&
+	       may_wait(f);
 }
 
 /* f has all that is known of a stream: more than a line, or it is the only such file. */

@@ -281,7 +281,7 @@ int scan_open(struct tail *t, const char *path, uint32_t source, bool in_glob,
 	}
 	tail_trouble_over(t, path);
 	if (in_glob) {
-		search_unseen_of(t, f->path, f);
+		search_unseen_of(t, f);
 	}
 	f->source = source;
 	f->in_glob = in_glob;

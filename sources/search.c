@@ -242,6 +242,7 @@ void search_add(struct tail *t, const char *path, int64_t since_ns)
 		l->since_ns = since_ns < l->since_ns ? since_ns : l->since_ns;
 		l->wait = false;
 		l->found = false;
+		l->unsettled = 0;
 		return;
 	}
 	if (t->n_looks == t->room_looks) {
@@ -266,17 +267,16 @@ void search_add(struct tail *t, const char *path, int64_t since_ns)
 	}
 }
 
-void search_unseen_of(struct tail *t, const char *path, const struct file *but)
+void search_unseen_of(struct tail *t, const struct file *f)
 {
-	uint64_t hash = tail_path_hash(path);
 	int64_t since = INT64_MIN;
 
 	for (size_t i = 0; i < t->n_files; i++) {
 		const struct file *old = t->files[i];
 
-		if (old != but && old->good_mtime_ns > since &&
-		    (old->path_hash == hash ||
-		     (old->family != NULL && strcmp(old->family, path) == 0))) {
+		if (old != f && old->good_mtime_ns > since &&
+		    (old->path_hash == f->path_hash ||
+		     (old->family != NULL && strcmp(old->family, f->path) == 0))) {
 			since = old->good_mtime_ns;
 		}
 	}
@@ -284,7 +284,7 @@ void search_unseen_of(struct tail *t, const char *path, const struct file *but)
 		const struct known *k = t->known[i];
 
 		if (k->good_mtime_ns > since && k->st.path != NULL &&
-		    strcmp(k->st.path, path) == 0) {
+		    strcmp(k->st.path, f->path) == 0) {
 			since = k->good_mtime_ns;
 		}
 	}
@@ -294,7 +294,7 @@ void search_unseen_of(struct tail *t, const char *path, const struct file *but)
 		since = t->looks_since_ns - TAIL_TICK_NS;
 	}
 	if (since != INT64_MIN) {
-		search_add(t, path, since);
+		search_add(t, f->path, since);
 	}
 }
 
@@ -303,15 +303,15 @@ void search_unseen_of(struct tail *t, const char *path, const struct file *but)
 struct arrivals {
 	struct tail *tail;
 	const char *dir;
+	unsigned orphans; /* so many may be looked at yet */
 };
 
 /* A rotated name that no glob matches: whose rotation it is wants to know. */
 static int on_arrival(void *arg, const char *name, bool is_dir)
 {
-	const struct arrivals *a = arg;
+	struct arrivals *a = arg;
 	struct tail *t = a->tail;
 	char path[PATH_MAX];
-	struct sys_stat st;
 	uint64_t hash;
 	size_t n;
 
@@ -334,16 +334,13 @@ static int on_arrival(void *arg, const char *name, bool is_dir)
 			return 0;
 		}
 	}
-	/* Of a log that nobody has begun again no file says that it was there. */
-	if (scan_source_of(t, path) >= 0 && sys_stat(t->sys, path, &st) == UV_ENOENT) {
-		search_unseen_of(t, path, NULL);
-	}
+	orphans_look(t, a->dir, name, &a->orphans);
 	return 0;
 }
 
 void search_arrivals(struct tail *t, const char *dir)
 {
-	struct arrivals a = {t, dir};
+	struct arrivals a = {t, dir, TAIL_ORPHANS_LOOKED};
 
 	/* An error is told by whoever lists it for a glob, or at the next look. */
 	sys_list(t->sys, dir, on_arrival, &a);
@@ -383,6 +380,7 @@ void search_add_known(struct tail *t)
 
 void search_free(struct tail *t)
 {
+	orphans_free(t);
 	while (t->n_looks > 0) {
 		free(t->looks[--t->n_looks].path);
 	}
@@ -563,7 +561,7 @@ bool search_step(struct tail *t)
 			return true;
 		}
 	}
-	return rest_step(t) || search_unseen(t);
+	return rest_step(t) || search_unseen(t) || orphans_open(t);
 }
 
 size_t search_count(const struct tail *t)

@@ -44,6 +44,14 @@ bool siblings_rather(const struct sibling *a, const struct sibling *b);
  * already, or may not be read; or an error. */
 int siblings_open(struct tail *t, const char *family, const struct sibling *s);
 
+/* orphans.c */
+/* An entry that bears a rotated name, of a folder that has changed; *left: so many more of
+ * this listing may be looked at. */
+void orphans_look(struct tail *t, const char *dir, const char *name, unsigned *left);
+/* Opens those that were found; false: there are none. */
+bool orphans_open(struct tail *t);
+void orphans_free(struct tail *t);
+
 /* rest.c */
 /* One step of the search for rests; false: there is nothing to search for. */
 bool rest_step(struct tail *t);

@@ -11,7 +11,7 @@
  *   verify.c    whether a stream's file holds what somebody says of it
  *   trouble.c   what is logged of a path once
  *   search.c    rotated files that came and went unseen (rest.c: the rests of streams
- *               whose file is gone)
+ *               whose file is gone; orphans.c: those of a log that is not there)
  *   rollback.c  what is read again, since it is not where it was to go
  *   remember.c  the streams without an open file
  *   forget.c    which of them are given up when there are too many
@@ -58,6 +58,10 @@ enum {
 	TAIL_SETTLE_MAX = 6,     /* polls after which it is judged anyway */
 	TAIL_DELETED_POLLS = 5,  /* without growth, before a deleted file is left */
 	TAIL_LINGER_MS = 600000, /* a renamed file may still grow that long */
+	TAIL_ORPHANS = 32,       /* that wait to be opened ... */
+	TAIL_ORPHANS_LOOKED = 256, /* ... and are looked at in one listing */
+	TAIL_HALVES = 64,        /* siblings that wait to be whole ... */
+	TAIL_HALF_MS = 30000,    /* ... so long */
 	TAIL_SEARCHES = 12,      /* for a stream's rest, ever less often */
 	TAIL_BACK = 4096,        /* a read begins at most so far before the position */
 	TAIL_ASIDE_MS = 600000,  /* a file that holds too much, however it changes */
@@ -261,6 +265,17 @@ struct look {
 	unsigned unsettled; /* times that the folder changed meanwhile */
 };
 
+/* A rotated file without a file of the name that is read. */
+struct orphan {
+	char *path, *family;
+};
+
+/* A sibling that is not judged while it seems to be a copy in the making. */
+struct half {
+	uint64_t dev, ino;
+	int64_t since_ns, last_ns; /* monotonic */
+};
+
 struct trouble {
 	uint64_t path_hash;
 	int code;
@@ -311,6 +326,9 @@ struct tail {
 	size_t n_watches;
 	struct look *looks;
 	size_t n_looks, room_looks;
+	struct orphan orphans[TAIL_ORPHANS];
+	size_t n_orphans;
+	struct half halves[TAIL_HALVES];
 	struct trouble troubles[TAIL_MAX_TROUBLES];
 	size_t n_troubles;
 	int64_t trouble_ns; /* monotonic: when one was last logged */
@@ -484,9 +502,8 @@ void search_add(struct tail *t, const char *path, int64_t since_ns);
 /* A sibling can't be judged before it was written to its end: those who look for their
  * rest ask again. */
 void search_again_for(struct tail *t, const struct file *f);
-/* Likewise, since the last one of the name that was known; but: the newest one, if there
- * is one. */
-void search_unseen_of(struct tail *t, const char *path, const struct file *but);
+/* Likewise, since the last one of the name that was known before f, the newest one. */
+void search_unseen_of(struct tail *t, const struct file *f);
 /* Likewise, but not before the next poll. */
 void search_later(struct tail *t, const char *path, int64_t since_ns);
 /* The entries of a directory that is looked into have changed. */

@@ -862,9 +862,61 @@ static void a_closed_file_that_can_not_be_opened_now_is_asked_again(void **state
 	bench_fini(&b);
 }
 
+static void a_log_that_grows_all_the_time_is_read(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	sink_start(&b.k);
+	world_run(&b.w, 3100);
+	world_append(&b.w, LOG, "# header\n");
+	settle(&b, 2000);
+	for (int i = 0; i < 40; i++) {
+		world_append(&b.w, LOG, "first file, a line that is rather long, and comes again and again\n");
+	}
+	settle(&b, 5000);
+	world_rename(&b.w, LOG, LOG ".2");
+	world_append(&b.w, LOG, "# header\n07:01 two\n");
+	world_rename(&b.w, LOG, LOG ".1");
+	world_append(&b.w, LOG, "# header\n07:02 three\n");
+	for (int i = 0; i < 60; i++) {
+		world_append(&b.w, LOG ".1", "x\n");
+		settle(&b, 1000);
+	}
+	assert_int_equal(count(&b, "07:01 two"), 1);
+	bench_fini(&b);
+}
+
+/* Of names that are not there. */
+static void what_only_looks_rotated_is_nobodys_business(void **state)
+{
+	static char numbered[] = "/var/log/worker-[0-9]", logs[] = "/var/log/*.log";
+	char *paths[] = {numbered, logs};
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	b.file.paths = (struct strlist){paths, 2};
+	sink_start(&b.k);
+	world_append(&b.w, LOG, "07:00 a log\n");
+	world_run(&b.w, 3100);
+	world_append(&b.w, "/var/log/notes.log.orig", "07:01 a backup\n");
+	world_append(&b.w, "/var/log/notes.log.bak", "07:01 another\n");
+	world_append(&b.w, "/var/log/worker-1.1", "07:02 of a name that ends in a number\n");
+	settle(&b, 5000);
+	assert_int_equal(count(&b, "07:00 a log"), 1);
+	assert_int_equal(count(&b, "07:01 a backup"), 0);
+	assert_int_equal(count(&b, "07:01 another"), 0);
+	assert_int_equal(count(&b, "07:02 of a name that ends in a number"), 1);
+	bench_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_log_that_grows_all_the_time_is_read),
+		cmocka_unit_test(what_only_looks_rotated_is_nobodys_business),
 		cmocka_unit_test(another_past_that_begins_alike_is_flagged),
 		cmocka_unit_test(
 			what_was_read_alone_is_not_taken_for_the_other_past),
