@@ -102,14 +102,29 @@ static bool count_quickly(struct detect *d, const struct rule *r, struct group *
 	return true;
 }
 
+/* Whatever count_quickly() leaves. */
+static __attribute__((noinline)) void count_fully(struct detect *d, const struct occurrence *o)
+{
+	const struct rule *r = o->rule;
+	size_t from = d->n_emissions;
+
+	if (r->type == CORRELATION_TEMPORAL || r->type == CORRELATION_TEMPORAL_ORDERED) {
+		temporal_event(d, o);
+	} else {
+		count_event(d, o);
+	}
+	for (size_t i = from; i < d->n_emissions; i++) {
+		hand_on(d, o->ask, d->emissions[i]);
+	}
+	d->n_emissions = from;
+}
+
 void engine_count(struct detect *d, const struct ask *a, uint64_t weight,
 		  int64_t value, bool more)
 {
 	const struct rule *r = a->listener->rule;
 	int64_t now = engine_watermark(d), until;
-	size_t from = d->n_emissions;
 	struct group *g = windows_get(&d->windows, a->hash, now);
-	struct occurrence o = {r, g, a, weight, value, a->listener->stage, more};
 
 	if (g == NULL) {
 		return;
@@ -117,18 +132,10 @@ void engine_count(struct detect *d, const struct ask *a, uint64_t weight,
 	g->width = r->n_value > 0 ? 2 : 1;
 	until = (d->t_ms > now ? d->t_ms : now) + r->timespan_ms + d->lateness_ms;
 	g->until_ms = until > g->until_ms ? until : g->until_ms;
-	if (count_quickly(d, r, g, weight, value)) {
-		return;
+	if (!count_quickly(d, r, g, weight, value)) {
+		count_fully(d, &(struct occurrence){r, g, a, weight, value, a->listener->stage,
+						    more});
 	}
-	if (r->type == CORRELATION_TEMPORAL || r->type == CORRELATION_TEMPORAL_ORDERED) {
-		temporal_event(d, &o);
-	} else {
-		count_event(d, &o);
-	}
-	for (size_t i = from; i < d->n_emissions; i++) {
-		hand_on(d, a, d->emissions[i]);
-	}
-	d->n_emissions = from;
 }
 
 /* Its turn is now, or comes when no earlier one can come any more. */

@@ -281,6 +281,7 @@ static bool read_group(struct ruleset *set, struct rule *r,
 		uint8_t fields[RULE_REFS] = {0};
 		unsigned at = r->n_group;
 		const char *copy;
+		int field;
 
 		if (v->kind != DOC_SCALAR || at == RULE_GROUP_BY) {
 			complain(c, v->mark, "group-by takes up to %d fields",
@@ -295,7 +296,9 @@ static bool read_group(struct ruleset *set, struct rule *r,
 			r->refs[i].group[at] = fields[i];
 			r->group[at] = fields[i];
 		}
-		r->group_names[at] = slice_str(copy);
+		/* A name that is an alias stays what the rule calls it. */
+		field = rule_field_find(slice_str(copy));
+		r->group_names[at] = slice_str(field < 0 ? copy : rule_field_name((unsigned)field));
 		r->n_group++;
 	}
 	return true;

@@ -126,12 +126,7 @@ static size_t name_group(const struct rule *r, const struct slice *values,
 			 size_t n, struct finding_field *out)
 {
 	for (size_t i = 0; i < n; i++) {
-		/* A group-by name that is an alias stays what the rule calls it. */
-		struct slice name = r->group_names[i];
-		int field = rule_field_find(name);
-
-		out[i].name = field < 0 ? name
-					: slice_str(rule_field_name((unsigned)field));
+		out[i].name = r->group_names[i];
 		out[i].value = values[i];
 	}
 	return n;
@@ -296,13 +291,15 @@ static bool is_new(struct detect *d, const struct rule *r)
 	return !known && learned >= (uint32_t)(f->learning_ms / 1000);
 }
 
-/* Hashes ahead what the matched rules will ask for, as far as there is room. */
+/* Hashes ahead what the matched rules will ask for, as far as there is room; of those that
+ * nothing else decides. */
 static void ask_ahead(struct detect *d)
 {
 	size_t n = 0, i;
 
 	for (i = 0; i < d->n_matched && i < ASKS_MAX; i++) {
-		const struct listener *l = d->matched[i]->listeners;
+		const struct rule *r = d->matched[i];
+		const struct listener *l = r->counted_only ? r->listeners : NULL;
 
 		for (; l != NULL && n < ASKS_MAX; l = l->next) {
 			if (engine_listens(d, l) && engine_ask(d, l, &d->asks[n])) {
@@ -361,7 +358,7 @@ static void try_rule(struct detect *d, struct rule *r)
 	}
 }
 
-static void try_rules(struct detect *d, struct dispatch_list list)
+static inline void try_rules(struct detect *d, struct dispatch_list list)
 {
 	for (uint32_t i = 0; i < list.n; i++) {
 		try_rule(d, d->dispatch.rules[list.first + i]);
@@ -546,7 +543,7 @@ void detect_record(struct detect *d, const struct record *r, detect_cb cb,
 		if (rule->alerts) {
 			tell_line(d, rule);
 		}
-		tell_matched(d, i);
+		engine_tell_listeners(d, rule);
 	}
 	d->record = NULL;
 }

@@ -46,12 +46,25 @@ uint64_t engine_hash(struct detect *d, uint64_t salt, const struct slice *values
 	return h == 0 ? 1 : h;
 }
 
+/* Not one of those that nearly all rules ask for. */
+static __attribute__((noinline)) bool look_far(const struct detect *d, unsigned field,
+					       struct slice *out)
+{
+	return engine_field(d, field, out);
+}
+
 const struct asked *engine_look(struct detect *d, unsigned field)
 {
+	const struct event *e = &d->record->event;
 	struct asked *a = &d->asked[field];
 
 	a->record = d->stats.records;
-	a->there = engine_field(d, field, &a->value);
+	a->there = field < FIELD_NR && event_has(e, (enum event_field)field);
+	if (a->there) {
+		a->value = e->f[field];
+	} else {
+		a->there = look_far(d, field, &a->value);
+	}
 	if (a->there) {
 		a->hash = value_hash(d, a->value);
 	}

@@ -119,12 +119,30 @@ void match_fini(struct match *m);
 bool match_record(const struct match *m, struct match_ctx *c,
 		  const struct record *r);
 
-/* Whether the length of the event's field says at once that it is another text. */
+/* Whether the length of the text, or its first byte, says at once that it is another one. */
 static inline bool match_differs(const struct match *m, const struct record *r)
 {
-	return m->op == MATCH_EXACT && m->field < FIELD_NR &&
-	       event_has(&r->event, (enum event_field)m->field) &&
-	       r->event.f[m->field].n != m->text.n;
+	struct slice s;
+	uint8_t other;
+
+	if (m->op > MATCH_SUFFIX) {
+		return false;
+	}
+	if (m->field == RULE_FIELD_MESSAGE) {
+		s = rule_message(r);
+	} else if (m->field < FIELD_NR && event_has(&r->event, (enum event_field)m->field)) {
+		s = r->event.f[m->field];
+	} else {
+		return false;
+	}
+	if (s.n <= m->text.n) {
+		return s.n < m->text.n;
+	}
+	if (m->op == MATCH_EXACT || m->text.n == 0) {
+		return m->op == MATCH_EXACT;
+	}
+	other = (uint8_t)s.p[m->op == MATCH_SUFFIX ? s.n - m->text.n : 0] ^ (uint8_t)m->text.p[0];
+	return (other & ~0x20u) != 0; /* but for the bit of case */
 }
 
 /* Where needle (in lower case) stands in s, case ignored; SIZE_MAX: nowhere. */

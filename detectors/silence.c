@@ -147,8 +147,10 @@ static void set_deadline(struct detect *d, struct group *g, struct episode *e)
 	int64_t at = e->frozen ? next_of(g) : e->first_ms + after(e) + 1;
 
 	/* The line that is settled next may change what is usual. */
-	episode_defer(&d->windows, e,
-		      learns(e) ? earlier(earlier(at, next_of(g)), over(e) + 1) : at);
+	at = learns(e) ? earlier(earlier(at, next_of(g)), over(e) + 1) : at;
+	if (at != e->deadline_ms) {
+		episode_defer(&d->windows, e, at);
+	}
 }
 
 struct episode *silence_watch(struct detect *d, const struct rule *r, struct group *g,
@@ -180,6 +182,24 @@ static bool needless(struct group *g, const struct episode *e, size_t i)
 	return next - before <= e->rule->silence_ms;
 }
 
+/* Nearly always a line comes at the end, and makes needless the one that was the newest: it
+ * takes its place. */
+static bool replaces_newest(struct group *g, const struct episode *e, int64_t t_ms)
+{
+	const struct usual_pause *u = &e->rule->usual_pause;
+	size_t n = g->n;
+	int64_t before;
+
+	if (n == 0 || (n == 1 && e->frozen) || STAMP_MS(group_stamp(g, n - 1)) > t_ms) {
+		return false;
+	}
+	before = n > 1 ? STAMP_MS(group_stamp(g, n - 2)) : e->first_ms;
+	if (learns(e)) {
+		return t_ms - before <= shortest(u) && day_of(before) == day_of(t_ms);
+	}
+	return t_ms - before <= e->rule->silence_ms;
+}
+
 void silence_event(struct detect *d, const struct rule *r)
 {
 	int64_t t = d->t_ms;
@@ -205,6 +225,11 @@ void silence_event(struct detect *d, const struct rule *r)
 		set_deadline(d, g, e);
 	}
 	if (t <= e->first_ms) {
+		return;
+	}
+	if (replaces_newest(g, e, t)) {
+		group_cells(g)[g->n - 1u] = STAMP(t, 0);
+		set_deadline(d, g, e);
 		return;
 	}
 	at = group_insert(&d->windows, g, STAMP(t, 0), 0, 1);

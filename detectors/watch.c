@@ -42,7 +42,7 @@ struct episode *engine_watched(struct detect *d, const struct rule *r, uint64_t 
 	struct slice values[RULE_GROUP_BY];
 	struct episode *e;
 
-	*g = windows_add(&d->windows, hash, engine_watermark(d));
+	*g = windows_get(&d->windows, hash, engine_watermark(d));
 	if (*g == NULL) {
 		return NULL;
 	}
