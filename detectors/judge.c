@@ -389,15 +389,15 @@ static bool holds_here(struct detect *d, const struct rule *r)
 
 static void follow(struct detect *d, struct verdict *v)
 {
-	unsigned holds = ~(unsigned)v->open & ((1u << v->n) - 1);
+	uint32_t holds = ~v->open & ((UINT32_C(1) << v->n) - 1);
 
 	if (v->by_reason != 0) {
 		holds |= verdict_by_reason(d, v, d->record);
 	}
-	for (unsigned left = v->open & ~(unsigned)v->by_reason; left != 0; left &= left - 1) {
+	for (uint32_t left = v->open & ~v->by_reason; left != 0; left &= left - 1) {
 		unsigned i = (unsigned)__builtin_ctz(left);
 
-		holds |= (unsigned)holds_here(d, v->rules[i]) << i;
+		holds |= (uint32_t)holds_here(d, v->rules[i]) << i;
 	}
 	if (d->n_matched == 0) {
 		for (; holds != 0; holds &= holds - 1) {

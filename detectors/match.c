@@ -370,9 +370,13 @@ static bool glob(const struct match *m, struct slice s)
 static bool expression(const struct match *m, struct match_ctx *c,
 		       struct slice s)
 {
-	int rc = pcre2_match(m->u.re, (PCRE2_SPTR)(s.n == 0 ? "" : s.p), s.n, 0,
-			     0, c->match_data, c->match_context);
+	PCRE2_SPTR p = (PCRE2_SPTR)(s.n == 0 ? "" : s.p);
+	int rc = pcre2_jit_match(m->u.re, p, s.n, 0, 0, c->match_data, c->match_context);
 
+	if (rc == PCRE2_ERROR_JIT_BADOPTION) {
+		/* It was not compiled so far. */
+		rc = pcre2_match(m->u.re, p, s.n, 0, 0, c->match_data, c->match_context);
+	}
 	if (rc < 0 && rc != PCRE2_ERROR_NOMATCH) {
 		c->re_limits++;
 	}

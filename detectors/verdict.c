@@ -80,8 +80,8 @@ static bool add_rules(struct verdict *v, struct detect *d,
 		if (v->n == VERDICT_RULES) {
 			return false;
 		}
-		v->open = (uint16_t)(v->open | (unsigned)open << v->n);
-		v->by_reason = (uint16_t)(v->by_reason | (unsigned)by_reason << v->n);
+		v->open |= (uint32_t)open << v->n;
+		v->by_reason |= (uint32_t)by_reason << v->n;
 		v->rules[v->n++] = rule;
 	}
 	return true;
@@ -134,12 +134,12 @@ static bool begin_class(struct verdict *v, const struct record *r)
 }
 
 /* Exchanges bits i and i + 1. */
-static uint16_t exchanged(uint16_t bits, unsigned i)
+static uint32_t exchanged(uint32_t bits, unsigned i)
 {
-	unsigned two = bits >> i & 3;
+	uint32_t two = bits >> i & 3;
 
 	two = (two >> 1 | two << 1) & 3;
-	return (uint16_t)((bits & ~(3u << i)) | two << i);
+	return (bits & ~(UINT32_C(3) << i)) | two << i;
 }
 
 /* In the order in which they were loaded; there are few. */
@@ -200,7 +200,7 @@ struct verdict *verdict_look_for(struct detect *d, const struct record *r)
 
 /* ---- reasons ---- */
 
-uint16_t verdict_judge_reason(struct detect *d, struct verdict *v, const struct record *r)
+uint32_t verdict_judge_reason(struct detect *d, struct verdict *v, const struct record *r)
 {
 	struct slice text = event_get(&r->event, FIELD_EVENT_REASON);
 	struct verdict_reason k = {.n_and_one = 0};
@@ -220,7 +220,7 @@ uint16_t verdict_judge_reason(struct detect *d, struct verdict *v, const struct 
 			     condition_all(&rule->condition, rule->rest + rule->n_decided,
 					   (size_t)rule->n_rest - rule->n_decided, &d->ctx, r);
 
-		k.holds = (uint16_t)(k.holds | (unsigned)holds << i);
+		k.holds |= (uint32_t)holds << i;
 	}
 	if (text.n > VERDICT_REASON) {
 		return k.holds;

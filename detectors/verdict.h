@@ -21,7 +21,7 @@ enum {
 	VERDICT_WAYS = 4,    /* places that a class may have */
 	VERDICT_TEXTS = 4,   /* program, action, category, type */
 	VERDICT_TEXT = 24,   /* bytes of each */
-	VERDICT_RULES = 12,
+	VERDICT_RULES = 24,   /* fewer than bits in a mask */
 	VERDICT_REASONS = 2, /* remembered of each class, if no longer than this: */
 	VERDICT_REASON = 29,
 };
@@ -33,13 +33,13 @@ struct verdict {
 	uint8_t outcome;
 	bool fits;     /* the rules are all here */
 	uint8_t n;
-	uint16_t open; /* bit i: rules[i] is still to be judged */
-	uint16_t by_reason; /* bit i: by event.reason alone */
+	uint32_t open; /* bit i: rules[i] is still to be judged */
+	uint32_t by_reason; /* bit i: by event.reason alone */
 	uint8_t text_n[VERDICT_TEXTS];
 	char text[VERDICT_TEXTS][VERDICT_TEXT];
 	struct rule *rules[VERDICT_RULES]; /* that hold, or are open; as loaded */
 	struct verdict_reason {
-		uint16_t holds;    /* of the rules by_reason */
+		uint32_t holds;    /* of the rules by_reason */
 		uint8_t n_and_one; /* length + 1; 0: none */
 		char text[VERDICT_REASON];
 	} reasons[VERDICT_REASONS]; /* the newest first */
@@ -89,8 +89,8 @@ static inline bool verdict_program(const struct verdict *v, struct slice program
  * have the same event.reason. */
 bool verdict_decides(const struct condition *c, unsigned node, bool reason);
 /* Which of the rules v->by_reason hold for the record. */
-uint16_t verdict_judge_reason(struct detect *d, struct verdict *v, const struct record *r);
-static inline uint16_t verdict_by_reason(struct detect *d, struct verdict *v,
+uint32_t verdict_judge_reason(struct detect *d, struct verdict *v, const struct record *r);
+static inline uint32_t verdict_by_reason(struct detect *d, struct verdict *v,
 					 const struct record *r)
 {
 	const struct verdict_reason *k = &v->reasons[0];
