@@ -873,7 +873,7 @@ static void a_log_that_grows_all_the_time_is_read(void **state)
 	world_append(&b.w, LOG, "# header\n");
 	settle(&b, 2000);
 	for (int i = 0; i < 40; i++) {
-		world_append(&b.w, LOG, "first file, a line that is rather long, and comes again and again\n");
+		world_append(&b.w, LOG, "first file, a long line that comes again and again\n");
 	}
 	settle(&b, 5000);
 	world_rename(&b.w, LOG, LOG ".2");
