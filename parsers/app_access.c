@@ -3,6 +3,9 @@
  * Source: Traefik's manual ("Access Logs", JSON fields); Caddy's manual ("How Logging Works",
  * http.log.access); Kubernetes' manual ("Auditing", audit.k8s.io/v1); gin logger.go
  * (defaultLogFormatter).
+ *
+ * Of Kubernetes' sourceIPs all but the last are what the client's X-Forwarded-For says; Gin
+ * believes that header of anybody unless it is told otherwise, so that its address is not taken.
  */
 #include "parsers/family.h"
 #include "parsers/members.h"
@@ -35,6 +38,29 @@ static struct slice first_of(struct slice value)
 		       : value;
 }
 
+/* The last text of an array, behind whose bracket value begins; nothing if that is not all.
+ * Anything else is itself. */
+static struct slice last_of(struct slice value)
+{
+	struct slice text;
+
+	if (!HAS(value, "\"")) {
+		return value;
+	}
+	while (TAKE(&value, "\"") && take_until(&value, '"', &text) &&
+	       slice_chr(text, '\\') == SIZE_MAX) {
+		skip_blanks(&value);
+		if (TAKE(&value, "]")) {
+			return text;
+		}
+		if (!TAKE(&value, ",")) {
+			break;
+		}
+		skip_blanks(&value);
+	}
+	return SLICE_NONE;
+}
+
 static void set_text(struct context *c, enum event_field field, const struct members *m,
 		     const char *path)
 {
@@ -56,7 +82,7 @@ bool app_access(struct context *c, const struct members *m)
 			continue;
 		}
 		SAY(c, "web", "access", "http_request");
-		set_source(c, first_of(value));
+		set_source(c, last_of(value));
 		set_text(c, FIELD_HTTP_METHOD, m, a->method);
 		/* Go's writers have "\u0026" for "&". */
 		if (members_head(m, a->path, &value)) {
@@ -77,11 +103,11 @@ bool app_access(struct context *c, const struct members *m)
 /* "[GIN] 2022/02/07 - 10:49:33 | 401 |     505.317µs |       10.1.2.3 | POST     "/client"" */
 bool app_gin(struct context *c, struct slice m)
 {
-	struct slice word, status, client, method;
+	struct slice word, status, method;
 
 	if (!TAKE(&m, "[GIN] ") || !take_until(&m, '|', &word) ||
 	    !take_until(&m, '|', &status) || !take_until(&m, '|', &word) ||
-	    !take_until(&m, '|', &client) || !TAKE(&m, " ") || !take_word(&m, &method)) {
+	    !take_until(&m, '|', &word) || !TAKE(&m, " ") || !take_word(&m, &method)) {
 		return false;
 	}
 	skip_blanks(&m);
@@ -89,7 +115,6 @@ bool app_gin(struct context *c, struct slice m)
 		return false;
 	}
 	SAY(c, "web", "access", "http_request");
-	set_source(c, slice_trim(client));
 	event_set(c->e, FIELD_HTTP_METHOD, method);
 	event_set(c->e, FIELD_URL_PATH, m);
 	event_set(c->e, FIELD_HTTP_STATUS, slice_trim(status));

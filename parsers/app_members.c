@@ -9,7 +9,9 @@
  * events/models.py; Suricata's manual ("Eve JSON Output").
  *
  * A writer of JSON or logfmt puts quotes around what a client chose, so that no name can pose
- * as a member.
+ * as a member.  The address is another matter: Authelia, Grafana, Miniflux and Navidrome
+ * write the one that a header of the request says (X-Forwarded-For, X-Real-IP, also where no
+ * proxy is in front), so theirs is not taken, lest anybody have another's address banned.
  */
 #include "parsers/family.h"
 #include "parsers/members.h"
@@ -19,7 +21,7 @@ struct source {
 	/* Members and what they begin with (are, with a newline at the end); NULL: no more. */
 	const char *when[3][2];
 	const char *action;
-	const char *user, *address; /* paths; user NULL: none */
+	const char *user, *address; /* paths; NULL: none that is believed */
 	bool port;                  /* the address has one behind it */
 	bool success;
 };
@@ -30,17 +32,16 @@ static const struct source sources[] = {
 	{"nextcloud", {{"message", "Login failed: "}, {"reqId", ""}}, "web_login", NULL,
 	 "remoteAddr", false, false},
 	{"authelia", {{"msg", "Unsuccessful "}, {"path", "/api/"}, {"method", "POST\n"}},
-	 "web_login", NULL, "remote_ip", false, false},
+	 "web_login", NULL, NULL, false, false},
 	{"grafana", {{"msg", "Invalid username or password\n"}, {"logger", "context\n"}},
-	 "web_login", NULL, "remote_addr", false, false},
+	 "web_login", NULL, NULL, false, false},
 	{"grafana", {{"msg", "Unauthorized\n"}, {"logger", "context\n"},
-		     {"error", "[password-auth.failed]"}}, "web_login", NULL, "remote_addr",
-	 false, false},
+		     {"error", "[password-auth.failed]"}}, "web_login", NULL, NULL, false, false},
 	{"miniflux", {{"msg", "Incorrect username or password\n"},
-		      {"authentication_failed", "true\n"}}, "web_login", "username",
-	 "client_ip", false, false},
+		      {"authentication_failed", "true\n"}}, "web_login", "username", NULL, false,
+	 false},
 	{"navidrome", {{"msg", "HTTP: POST http"}, {"httpStatus", "401\n"}}, "web_login", NULL,
-	 "remoteAddr", false, false},
+	 NULL, false, false},
 	{"sftpgo", {{"sender", "connection_failed\n"}, {"login_type", ""}}, "ftp_login",
 	 "username", "client_ip", false, false},
 	{"teleport", {{"event", "user.login\n"}, {"success", "false\n"}}, "ssh_login", "user",
@@ -53,8 +54,15 @@ static const struct source sources[] = {
 	 NULL, "client_ip", false, false},
 };
 
-static bool applies(const struct source *s, const struct members *m)
+/* Only JSON has an address, since name=value stands in other texts too; and only a line that is
+ * nothing but an object tells of a login, since behind a stamp may stand what a client sent. */
+static bool applies(const struct context *c, const struct source *s, const struct members *m)
 {
+	bool whole = c->more->object.n > 0 || c->h->format == HEADER_NONE;
+
+	if ((s->address != NULL && !m->json) || (s->success && !whole)) {
+		return false;
+	}
 	for (size_t i = 0; i < 3 && s->when[i][0] != NULL; i++) {
 		if (!members_is(m, s->when[i][0], s->when[i][1])) {
 			return false;
@@ -72,7 +80,7 @@ static void say_login(struct context *c, const struct source *s, const struct me
 	if (s->user != NULL && members_get(m, s->user, &value)) {
 		set_user(c, value);
 	}
-	if (members_get(m, s->address, &value)) {
+	if (s->address != NULL && members_get(m, s->address, &value)) {
 		if (s->port && take_last(&value, ':', &port)) {
 			set_source(c, value);
 			set_port(c, port);
@@ -121,7 +129,7 @@ bool app_members(struct context *c, struct slice line)
 		return false;
 	}
 	for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
-		if (applies(&sources[i], &m)) {
+		if (applies(c, &sources[i], &m)) {
 			say_login(c, &sources[i], &m);
 			return true;
 		}

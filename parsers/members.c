@@ -135,6 +135,20 @@ static bool word_get(struct slice s, struct slice name, struct slice *value)
 
 /* ---- both ---- */
 
+/* "miniflux  | time=..": what docker compose writes in front, a name without blanks. */
+static void skip_container(struct slice *line)
+{
+	struct slice rest = *line, name;
+
+	if (!take_word(&rest, &name) || name.n == 0 || name.n > 64) {
+		return;
+	}
+	skip_blanks(&rest);
+	if (TAKE(&rest, "| ")) {
+		*line = rest;
+	}
+}
+
 bool members_of(struct slice line, struct members *m)
 {
 	size_t n = 0;
@@ -144,11 +158,7 @@ bool members_of(struct slice line, struct members *m)
 	if (m->json) {
 		return true;
 	}
-	/* "miniflux  | time=..": what docker compose writes in front. */
-	n = slice_find(slice_head(line, 64), SLICE_LIT(" | "));
-	if (n < line.n) {
-		m->text = slice_skip(line, n + 3);
-	}
+	skip_container(&m->text);
 	n = slice_chr(slice_head(m->text, 32), '=');
 	return n < m->text.n && slice_chr(slice_head(m->text, n), ' ') == SIZE_MAX;
 }
