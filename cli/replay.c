@@ -11,6 +11,7 @@
 #include "cli/printable.h"
 #include "cli/replay_impl.h"
 #include "cli/referred.h"
+#include "cli/rules.h"
 #include "common/err.h"
 #include "common/sys_uv.h"
 #include "common/timefmt.h"
@@ -36,8 +37,8 @@ static void help(void)
 	      "  --json         of --summary: the same as one JSON object\n"
 	      "  --top N        of --summary: rows of each table (10)\n"
 	      "  --ascii        of --summary: nothing but ASCII, as without a UTF-8 locale\n"
-	      "  --packs DIR    load the rules of this folder as well (repeatable); a "
-	      "rule replaces\n                 the built-in one of the same id\n"
+	      "  --packs PATH   load the rules of this file or folder as well (repeatable); "
+	      "a rule\n                 replaces the built-in one of the same id\n"
 	      "  --placeholders FILE\n"
 	      "                 what the placeholders of rules stand for (docs/rules.md)\n"
 	      "  --list FILE    a list that rules ask for (repeatable; docs/rules.md)\n"
@@ -209,11 +210,8 @@ static int load_rules(struct replay *r)
 		rc = detect_load_defaults(r->detect, on_rule_error, r);
 	}
 	for (unsigned i = 0; rc >= 0 && i < r->s.n_packs; i++) {
-		rc = detect_load_dir(r->detect, sys_plain(), r->s.packs[i],
-				     on_rule_error, r);
+		rc = rules_load_path("replay", r->detect, r->s.packs[i], on_rule_error, r);
 		if (rc < 0) {
-			cli_fail("replay", "%s: %s", r->s.packs[i],
-				 err_str(rc));
 			r->rules_wrong = true;
 			return rc;
 		}

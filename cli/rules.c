@@ -60,13 +60,14 @@ static bool is_folder(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static int load_path(struct detect *d, const char *path, detect_error_cb on_error, void *arg)
+int rules_load_path(const char *command, struct detect *d, const char *path,
+		    detect_error_cb on_error, void *arg)
 {
 	int rc = is_folder(path) ? detect_load_dir(d, sys_plain(), path, on_error, arg)
 				 : detect_load_file(d, sys_plain(), path, on_error, arg);
 
 	if (rc < 0) {
-		cli_fail("rules", "%s: %s", path, err_str(rc));
+		cli_fail(command, "%s: %s", path, err_str(rc));
 	}
 	return rc < 0 ? rc : 0;
 }
@@ -88,10 +89,10 @@ static int load_all(const struct rules_from *from, struct detect *d, detect_erro
 		rc = rc < 0 ? rc : 0;
 	}
 	for (size_t i = 0; rc == 0 && !named && i < o->packs.n; i++) {
-		rc = load_path(d, o->packs.v[i], on_error, arg);
+		rc = rules_load_path("rules", d, o->packs.v[i], on_error, arg);
 	}
 	for (size_t i = 0; rc == 0 && i < from->n_paths; i++) {
-		rc = load_path(d, from->paths[i], on_error, arg);
+		rc = rules_load_path("rules", d, from->paths[i], on_error, arg);
 	}
 	return rc;
 }

@@ -22,6 +22,9 @@ struct rules_from {
 	struct refer *refer; /* of all of these */
 };
 
+/* The rules of a file, or of all in a folder.  0, or a negative error after command has said it. */
+int rules_load_path(const char *command, struct detect *d, const char *path,
+		    detect_error_cb on_error, void *arg);
 /* A compiled set.  Complaints go to on_error.  0, or a negative error after it was said. */
 int rules_load(const struct rules_from *from, struct detect **out, detect_error_cb on_error,
 	       void *arg);

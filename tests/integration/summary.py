@@ -198,6 +198,10 @@ def whatever_way(check, log):
 
 
 def mistakes(check, log):
+    file = check.folder / 'rules' / 'rules.yml'
+    if check.run('replay', '--summary', '--rules-only', '--packs', file, '--zone', 'UTC', '--now', NOW, log,
+                 status=(0,)).stdout != check.summary(log, status=(0,)):
+        check.fail('rules of a file are not those of its folder')
     for words in (('--top', '0'), ('--top', 'x'), ('--top',), ('--summery',)):
         check.run('replay', '--summary', *words, log, status=(2,))
     cut = check.folder / 'cut.log.gz'
