@@ -105,7 +105,13 @@ static struct hashing hash_finding(const struct finding *f, struct hashing h)
 	put_u64(since, (uint64_t)f->since_ns);
 	feed(&h, since, sizeof since);
 	/* What is about one line is about this line: two in one second differ. */
-	if (f->single && f->record != NULL) {
+	if (f->about != 0) {
+		uint8_t about[8];
+
+		/* Told again without its line, when a late one has come. */
+		put_u64(about, f->about);
+		feed(&h, about, sizeof about);
+	} else if (f->single && f->record != NULL) {
 		feed(&h, f->record->line.p, f->record->line.n);
 	}
 	return h;

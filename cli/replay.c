@@ -341,8 +341,9 @@ void replay_finding(void *arg, const struct finding *f)
 	struct alert a;
 	int rc;
 
-	/* One that was joined with another counts nothing. */
-	if (f->count == 0 && !r->s.updates) {
+	/* One that was joined with another counts nothing; what was told at once is taken
+	 * back. */
+	if (f->count == 0 && f->about == 0 && !r->s.updates) {
 		return;
 	}
 	if (!r->s.summary && (!f->open || r->s.updates)) {

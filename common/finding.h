@@ -62,6 +62,10 @@ struct finding {
 	bool open;                 /* updates and an end will follow */
 	bool single;               /* about one line: the line is part of what
 				    * identifies it */
+	uint64_t about;            /* not 0: of what is new for its rule.  Which line was
+				    * told first: a part of what identifies it.  The
+				    * end with the count 0: a late line showed that
+				    * it was not new */
 	const char *usual;         /* what was usual, of a rule that learns that; or NULL */
 	uint64_t count;            /* attempts (events) counted so far */
 	const struct record *record; /* the line that made it true, or NULL */

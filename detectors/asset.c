@@ -326,6 +326,10 @@ void engine_severity(struct detect *d, const struct rule *r, struct finding *f)
 	struct record group;
 	const struct record *record = f->record;
 
+	if (f->about != 0 && f->state == FINDING_END) {
+		f->severity_was = r->severity; /* as it was told */
+		return;
+	}
 	f->severity = f->severity_was = r->severity;
 	if (r->assets == NULL && d->set.assets == NULL) {
 		return;

@@ -113,6 +113,7 @@ void detect_free(struct detect *d)
 	match_ctx_fini(&d->ctx);
 	windows_fini(&d->windows);
 	seen_fini(&d->seen);
+	freshes_fini(&d->fresh);
 	order_fini(&d->order);
 	measure_fini(&d->measure);
 	ring_fini(&d->ring);
@@ -396,7 +397,7 @@ void detect_stats(const struct detect *d, struct detect_stats *out)
 {
 	*out = d->stats;
 	out->evicted = d->windows.evicted;
-	out->forgotten = d->seen.forgotten;
+	out->forgotten = d->seen.forgotten + d->fresh.forgotten;
 	out->re_limits = d->ctx.re_limits;
 	out->groups = d->windows.n;
 	out->seen = d->seen.n;

@@ -3,7 +3,8 @@
  * detect.c loads rules; resolve.c and compile.c make them ready; judge.c takes
  * records in and hands findings out; keyed.c hashes; correlate.c brings events to the correlations,
  * which count.c and temporal.c judge; order.c keeps those that must wait for their
- * turn; silence.c and rate.c watch for what does not come, or too often; travel.c measures
+ * turn; fresh.c finds what is new, and what a late line shows not to be;
+ * silence.c and rate.c watch for what does not come, or too often; travel.c measures
  * distances; state.c saves.
  */
 #ifndef DETECTORS_ENGINE_H
@@ -11,6 +12,7 @@
 
 #include "common/siphash.h"
 #include "detectors/field.h"
+#include "detectors/fresh.h"
 #include "detectors/literals.h"
 #include "detectors/measure.h"
 #include "detectors/order.h"
@@ -75,6 +77,7 @@ struct detect {
 	struct match_ctx ctx;
 	struct windows windows;
 	struct seen seen;
+	struct freshes fresh;
 	struct order order;
 	struct measure measure;
 	struct ring ring;
@@ -100,6 +103,8 @@ struct detect {
 	int64_t t_ms;                /* its event time */
 	uint64_t line_at;            /* of its line in the ring, or RING_NOWHERE */
 	size_t n_matched;
+	/* What it is news of while those who count it are told; 0: of nothing. */
+	uint64_t fresh_value, fresh_line;
 	/* What rules have asked of the record, by field. */
 	struct asked {
 		uint64_t record; /* stats.records when it was looked up */
@@ -277,6 +282,9 @@ struct telling {
 	const char *usual; /* what it stands against, or NULL */
 };
 void engine_tell_as(struct detect *d, const struct telling *t);
+/* The same, of a finding that lacks only what the rule says, its lists, its places and its
+ * level. */
+void engine_hand_out(struct detect *d, const struct rule *r, struct finding *f);
 
 /* One event at d->t_ms of what a correlation names. */
 struct occurrence {

@@ -96,7 +96,7 @@ static size_t lists_of(struct detect *d, const struct rule *r, struct finding_li
 	return n;
 }
 
-static void hand_out(struct detect *d, const struct rule *r, struct finding *f)
+void engine_hand_out(struct detect *d, const struct rule *r, struct finding *f)
 {
 	struct finding_list lists[FINDING_LISTS];
 	struct record placed;
@@ -182,7 +182,7 @@ void engine_tell(struct detect *d, struct episode *e, enum finding_state state,
 	if (of != NULL) {
 		f.n_masked = ring_places(&d->ring, of->evidence, masked);
 	}
-	hand_out(d, e->rule, &f);
+	engine_hand_out(d, e->rule, &f);
 }
 
 void engine_tell_as(struct detect *d, const struct telling *t)
@@ -211,7 +211,7 @@ void engine_tell_as(struct detect *d, const struct telling *t)
 	f.n_evidence = ring_lines(&d->ring, t->evidence,
 				  f.record != NULL ? d->line_at : RING_NOWHERE, evidence);
 	f.n_masked = ring_places(&d->ring, t->evidence, masked);
-	hand_out(d, t->rule, &f);
+	engine_hand_out(d, t->rule, &f);
 }
 
 /* A plain rule tells about one line.  Its group, unless the rule says otherwise,
@@ -244,52 +244,10 @@ static void tell_line(struct detect *d, const struct rule *r)
 				slice_str(rule_field_name(fields[i]));
 		}
 	}
-	hand_out(d, r, &f);
+	engine_hand_out(d, r, &f);
 }
 
 /* ---- one record ---- */
-
-static uint32_t seconds(int64_t ms)
-{
-	int64_t s = ms / 1000;
-
-	return s <= 0 ? 1 : s >= UINT32_MAX ? UINT32_MAX : (uint32_t)s;
-}
-
-/* first_seen: true when this value is new for its group. */
-static bool is_new(struct detect *d, const struct rule *r)
-{
-	const struct first_seen *f = &r->first_seen;
-	uint32_t now = seconds(d->t_ms), learned;
-	uint32_t forget = seconds(f->forget_ms);
-	uint64_t group, value;
-	struct seen_slot *s;
-	bool known;
-
-	if (!engine_hash_fields(d, r->salt, f->per, f->n_per, &group) ||
-	    !engine_hash_fields(d, ~group, f->fields, f->n_fields, &value)) {
-		return false;
-	}
-	seen_prefetch(&d->seen, group);
-	seen_prefetch(&d->seen, value);
-	s = seen_add(&d->seen, group);
-	if (s == NULL) {
-		return false;
-	}
-	if (s->last_s == 0 || (now > s->last_s && now - s->last_s > forget)) {
-		s->first_s = now;
-	}
-	s->last_s = now > s->last_s ? now : s->last_s;
-	learned = now - s->first_s;
-	s = seen_add(&d->seen, value);
-	if (s == NULL) {
-		return false;
-	}
-	known = s->last_s != 0 && (now <= s->last_s || now - s->last_s <= forget);
-	s->first_s = known ? s->first_s : now;
-	s->last_s = now > s->last_s ? now : s->last_s;
-	return !known && learned >= (uint32_t)(f->learning_ms / 1000);
-}
 
 /* Hashes ahead what the matched rules will ask for, as far as there is room; of those that
  * nothing else decides. */
@@ -528,8 +486,11 @@ void detect_record(struct detect *d, const struct record *r, detect_cb cb,
 			tell_matched(d, i);
 			continue;
 		}
-		if ((rule->schedule.n > 0 && !schedule_holds(d, rule)) ||
-		    (rule->first_seen.on && !is_new(d, rule))) {
+		if (rule->schedule.n > 0 && !schedule_holds(d, rule)) {
+			continue;
+		}
+		if (rule->first_seen.on) {
+			fresh_event(d, rule);
 			continue;
 		}
 		if (rule_watches(rule)) {
@@ -558,7 +519,8 @@ static void give_back(struct detect *d)
 	d->swept_ms = d->newest_ms;
 	windows_sweep(&d->windows, engine_watermark(d));
 	windows_fit(&d->windows);
-	if (d->windows.n == 0) {
+	freshes_sweep(d);
+	if (d->windows.n == 0 && d->fresh.n == 0) {
 		ring_clear(&d->ring);
 	}
 }

@@ -113,19 +113,32 @@ bool order_texts(struct slice texts)
 	return at == texts.n;
 }
 
+/* Of that time, what turned out to be no news goes. */
+static void drop_fallen(struct detect *d, int64_t t_ms)
+{
+	struct order *o = &d->order;
+
+	while (o->n > 0 && o->v[0].t_ms == t_ms && !fresh_stands(d, &o->v[0])) {
+		free(take_first(o).texts);
+	}
+}
+
 static void release_first(struct detect *d)
 {
 	struct order *o = &d->order;
 	struct waiting w = take_first(o);
-	const struct waiting *next = o->n == 0 ? NULL : &o->v[0];
-	bool more = next != NULL && next->t_ms == w.t_ms && next->hash == w.hash &&
-		    next->listener->rule == w.listener->rule;
+	const struct waiting *next;
+	bool more;
 	const struct record *record = d->record;
 	int64_t t = d->t_ms, newest = d->newest_ms;
-	uint64_t line_at = d->line_at;
+	uint64_t line_at = d->line_at, fresh_value = d->fresh_value;
 	struct slice values[RULE_GROUP_BY] = {{NULL, 0}};
 	struct ask a = {w.listener, w.hash, values};
 
+	drop_fallen(d, w.t_ms);
+	next = o->n == 0 ? NULL : &o->v[0];
+	more = next != NULL && next->t_ms == w.t_ms && next->hash == w.hash &&
+	       next->listener->rule == w.listener->rule;
 	unpack(&w, values);
 	d->record = NULL;
 	d->t_ms = w.t_ms;
@@ -134,7 +147,11 @@ static void release_first(struct detect *d)
 	if (!w.late && w.t_ms + d->lateness_ms < newest) {
 		d->newest_ms = w.t_ms + d->lateness_ms;
 	}
-	engine_count(d, &a, w.weight, w.value, more);
+	d->fresh_value = 0;
+	if (fresh_stands(d, &w)) {
+		engine_count(d, &a, w.weight, w.value, more);
+	}
+	d->fresh_value = fresh_value;
 	d->record = record;
 	d->t_ms = t;
 	d->line_at = line_at;
@@ -183,7 +200,8 @@ void order_add(struct detect *d, const struct ask *a, uint64_t weight, int64_t v
 	struct order *o = &d->order;
 	struct waiting w = {.t_ms = d->t_ms, .seq = o->seq++, .listener = a->listener,
 			    .hash = a->hash, .weight = weight, .value = value,
-			    .late = d->t_ms < engine_watermark(d)};
+			    .late = d->t_ms < engine_watermark(d),
+			    .fresh_value = d->fresh_value, .fresh_line = d->fresh_line};
 
 	engine_store_line(d);
 	w.line_at = d->line_at;

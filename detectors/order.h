@@ -31,6 +31,9 @@ struct waiting {
 	char *texts;      /* the group's values, each with a length in front */
 	uint32_t texts_n;
 	bool late; /* it came when its turn was over */
+	/* Of a rule with first_seen: it counts only if it is news when its turn comes
+	 * (fresh_stands()); 0: it counts. */
+	uint64_t fresh_value, fresh_line;
 };
 
 struct order {

@@ -222,6 +222,17 @@ static void set_salt(struct rule *r)
 	r->salted = engine_mix(r->salt, 0);
 }
 
+/* A line that is new may turn out not to be: who counts such lines waits until it is certain. */
+static void wait_for_news(struct rule *r)
+{
+	for (unsigned i = 0; i < r->n_refs; i++) {
+		if (r->refs[i].rule != NULL && r->refs[i].rule->first_seen.on) {
+			r->waits = true;
+			r->quick = false;
+		}
+	}
+}
+
 int engine_resolve(struct detect *d, const struct complain *c)
 {
 	int rc;
@@ -237,6 +248,7 @@ int engine_resolve(struct detect *d, const struct complain *c)
 			     ? 0 : attach_listeners(d, r);
 	}
 	for (struct rule *r = d->set.first; r != NULL; r = r->next) {
+		wait_for_news(r);
 		r->alerts = r->alerts && !is_disabled(d, r);
 		r->off = r->off || (!r->alerts && r->listeners == NULL);
 		set_salt(r);

@@ -24,6 +24,7 @@
  *             is passed over.
  *     1, what was learned (baseline.c): varint n, each: u64 hash of its group, day, limit,
  *             varint cells, each a varint
+ *     2, what is new and not certain yet (fresh.c)
  *
  * Windows of rules that have changed are known by their salt: their episodes are
  * dropped, their groups are never asked for again and go when they are over. */
@@ -31,7 +32,7 @@ enum { STATE_VERSION = 4, STATE_VERSION_BEFORE = 3, EPISODE_TIMES = 7,
        SECTION_BYTES = 16 * 1024 * 1024 };
 
 /* What has come since: never renumbered. */
-enum section { SECTION_BASELINES = 1 };
+enum section { SECTION_BASELINES = 1, SECTION_FRESH = 2 };
 
 static int put(struct buf *out, int64_t v)
 {
@@ -185,8 +186,11 @@ static int save_sections(const struct detect *d, struct buf *out)
 
 	buf_init(&section, SECTION_BYTES);
 	rc = baselines_save(&d->windows, &section);
-	rc = rc == 0 ? buf_add_varint(out, 1) : rc;
+	rc = rc == 0 ? buf_add_varint(out, 2) : rc;
 	rc = rc == 0 ? put_section(out, SECTION_BASELINES, &section) : rc;
+	buf_clear(&section);
+	rc = rc == 0 ? freshes_save(d, &section) : rc;
+	rc = rc == 0 ? put_section(out, SECTION_FRESH, &section) : rc;
 	buf_fini(&section);
 	return rc;
 }
@@ -427,6 +431,8 @@ static int restore_sections(struct detect *d, struct reader *r)
 		rc = reader_ok(r) ? 0 : ERR_MALFORMED;
 		if (rc == 0 && which == SECTION_BASELINES) {
 			rc = baselines_restore(d, content);
+		} else if (rc == 0 && which == SECTION_FRESH) {
+			rc = freshes_restore(d, content);
 		}
 	}
 	return rc;
@@ -484,12 +490,13 @@ int detect_restore(struct detect *d, struct slice state)
 	memset(d->kept, 0, sizeof d->kept);
 	memset(d->asked, 0, sizeof d->asked);
 	rc = restore(d, &r);
-	d->windows.evicted = d->seen.forgotten = 0;
+	d->windows.evicted = d->seen.forgotten = d->fresh.forgotten = 0;
 	if (rc != 0) {
 		memcpy(d->key, key, sizeof key);
 		windows_fini(&d->windows);
 		order_fini(&d->order);
 		seen_fini(&d->seen);
+		freshes_fini(&d->fresh);
 		ring_clear(&d->ring);
 		d->newest_ms = TIME_NONE;
 	}

@@ -465,18 +465,18 @@ static void state_from_before_anything_was_learned_is_read(void **unused)
 	buf_init(&saved, 1 << 20);
 	assert_int_equal(detect_save(d, &saved), 0);
 	detect_free(d);
-	/* Version 3 had no sections: here one, which is of one byte. */
+	/* Version 3 had no sections: here two, of nothing. */
 	assert_int_equal(saved.p[0], 4);
-	assert_memory_equal(saved.p + saved.n - 4, "\1\1\1\0", 4);
+	assert_memory_equal(saved.p + saved.n - 9, "\2\1\1\0\2\3\0\0\0", 9);
 	saved.p[0] = 3;
 	d = rulekit_detect(yaml, NULL, NULL);
-	assert_int_equal(detect_restore(d, slice(saved.p, saved.n - 4)), 0);
+	assert_int_equal(detect_restore(d, slice(saved.p, saved.n - 9)), 0);
 	fail_at(d, 4000, "anna", &t);
 	assert_int_equal(t.n, 1);
 	detect_free(d);
 	/* One that is not known is passed over. */
 	saved.p[0] = 4;
-	saved.p[saved.n - 3] = 99;
+	saved.p[saved.n - 8] = 99;
 	d = rulekit_detect(yaml, NULL, NULL);
 	assert_int_equal(detect_restore(d, buf_slice(&saved)), 0);
 	detect_free(d);
