@@ -84,7 +84,7 @@ static void add(struct literals *l, uint32_t i)
 		w->gate[k] = g;
 		w->next[k] = l->first[place];
 		l->first[place] = i * LITERAL_STRIDE + k + 1;
-		l->seen[hash / 8] |= (uint8_t)(1u << hash % 8);
+		l->seen[hash / 32] |= UINT32_C(1) << hash % 32;
 	}
 }
 
@@ -216,31 +216,58 @@ static void check(const struct literals *l, struct slice s, size_t at, uint32_t 
 	}
 }
 
+/* Bit 0: whether a gram of a word may stand at s[at]. */
+static inline unsigned may_stand(const struct literals *l, struct slice s, size_t at,
+				 uint32_t gram)
+{
+	uint32_t hash = gate_hash(gate(s.p + at, gram));
+
+	return l->seen[hash / 32] >> hash % 32;
+}
+
 static inline void look(const struct literals *l, struct slice s, size_t at, uint32_t gram,
 			void (*hit)(void *arg, void *owner), void *arg)
 {
-	uint32_t g = gate(s.p + at, gram), hash = gate_hash(g);
+	if (__builtin_expect((may_stand(l, s, at, gram) & 1) != 0, 0)) {
+		check(l, s, at, gate(s.p + at, gram), hit, arg);
+	}
+}
 
-	if (__builtin_expect((l->seen[hash / 8] >> hash % 8 & 1) != 0, 0)) {
-		check(l, s, at, g, hit, arg);
+/* Four looks at a time share a branch and what the loop costs. */
+static inline __attribute__((always_inline)) void
+scan_grams(const struct literals *l, struct slice s, uint32_t gram, size_t stride,
+	   void (*hit)(void *arg, void *owner), void *arg)
+{
+	size_t at = 0;
+
+	for (; at + 3 * stride + gram <= s.n; at += 4 * stride) {
+		unsigned any = may_stand(l, s, at, gram) | may_stand(l, s, at + stride, gram) |
+			       may_stand(l, s, at + 2 * stride, gram) |
+			       may_stand(l, s, at + 3 * stride, gram);
+
+		for (size_t k = 0; __builtin_expect((any & 1) != 0, 0) && k < 4; k++) {
+			look(l, s, at + k * stride, gram, hit, arg);
+		}
+	}
+	for (; at + gram <= s.n; at += stride) {
+		look(l, s, at, gram, hit, arg);
 	}
 }
 
 void literals_scan(const struct literals *l, struct slice s,
 		   void (*hit)(void *arg, void *owner), void *arg)
 {
-	uint32_t gram = l->gram, stride = l->stride;
-
 	if (l->n_short > 0) {
 		scan_short(l, s, hit, arg);
 	}
-	if (gram == 4) {
-		for (size_t at = 0; at + 4 <= s.n; at += stride) {
-			look(l, s, at, 4, hit, arg);
-		}
+	/* A stride that is known is worth the copies of the loop. */
+	if (l->gram == 4 && l->stride == 4) {
+		scan_grams(l, s, 4, 4, hit, arg);
+	} else if (l->gram == 4 && l->stride == 3) {
+		scan_grams(l, s, 4, 3, hit, arg);
+	} else if (l->gram == 4) {
+		scan_grams(l, s, 4, l->stride, hit, arg);
 	} else {
-		for (size_t at = 0; at + 2 <= s.n; at += stride) {
-			look(l, s, at, 2, hit, arg);
-		}
+		scan_grams(l, s, 2, l->stride, hit, arg);
 	}
 }

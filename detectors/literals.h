@@ -42,7 +42,7 @@ struct literals {
 	_Alignas(16) uint8_t pairs[LITERAL_SHORT][2][16];
 	uint32_t gram;   /* bytes: 4, or 2 where words are short */
 	uint32_t stride; /* a piece has gram + stride - 1 bytes */
-	uint8_t seen[LITERAL_BITS / 8];
+	uint32_t seen[LITERAL_BITS / 32];
 	/* (index of the word) * LITERAL_STRIDE + (number of the gram) + 1 */
 	uint32_t first[LITERAL_GATES];
 };
