@@ -74,6 +74,7 @@ void chain_leave(struct chain *c, enum tail_close why)
 	}
 	chain_close_file(c);
 	c->skip_to = c->begun = 0;
+	c->cut_ns = 0;
 	chain_forget_hole(c);
 }
 
@@ -140,32 +141,6 @@ static int prove(const struct chain *c, uint64_t end, uint64_t h)
 	return rc;
 }
 
-/* Behind the last entry in files; 0: there is none. */
-static uint64_t end_of_files(const struct chain *c)
-{
-	const struct journal_files *fs = &c->journal->files;
-	uint64_t end = 0;
-
-	for (size_t i = 0; i < fs->n; i++) {
-		const struct journal_file *f = &fs->v[i];
-
-		if (chain_has(c, f) && f->header.entries > 0 && f->header.tail >= end) {
-			end = f->header.tail + 1;
-		}
-	}
-	return end;
-}
-
-/* All files can be read, and end before W: journald had not synced what was read of them
- * when the power went, or the disk was put back.  The numbers are given again, to other
- * entries. */
-static bool was_cut(const struct chain *c)
-{
-	uint64_t end = end_of_files(c);
-
-	return end > 0 && end < c->stream.st.acked && !chain_any_damaged(c);
-}
-
 /* Another stream from now on: from the last place on up to which both are proved to be the
  * same, or from the first entry there is. */
 static int begin_anew(struct chain *c)
@@ -201,9 +176,15 @@ static int place(struct chain *c)
 	struct stream_state *st = &s->st;
 	struct journal_file *f;
 
-	if (st->acked > 0 && st->h != 0 &&
-	    (prove(c, st->acked, st->h) == 0 || was_cut(c))) {
-		return begin_anew(c);
+	if (st->acked > 0 && st->h != 0) {
+		int cut = chain_was_cut(c);
+
+		if (cut < 0) {
+			return cut;
+		}
+		if (cut == 1 || prove(c, st->acked, st->h) == 0) {
+			return begin_anew(c);
+		}
 	}
 	c->placed = true;
 	s->position = st->acked < st->detect ? st->acked : st->detect;
@@ -589,7 +570,7 @@ bool chain_step(struct chain *c)
 void chain_scanned(struct chain *c, int64_t now_ns)
 {
 	struct stream_state *st = &c->stream.st;
-	uint64_t end = end_of_files(c);
+	uint64_t end = chain_end(c);
 
 	st->seen_ns = sys_wall_ns(c->journal->sys);
 	if (end >= st->size || chain_any_damaged(c)) {

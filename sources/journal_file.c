@@ -131,7 +131,8 @@ static int add_file(struct listing *l, const char *path, const char *family)
 	snprintf(f->family, sizeof f->family, "%s", family);
 	look_at(f, l->sys);
 	if (f->error == UV_ENOENT) {
-		free(f->path); /* Gone between the two. */
+		free(f->path); /* Gone between the two, or it has another name. */
+		fs->error = UV_ENOENT;
 	} else {
 		fs->n++;
 	}
@@ -144,6 +145,7 @@ static int on_entry(void *arg, const char *name, bool is_dir)
 	char path[PATH_MAX], family[JOURNAL_FAMILY];
 
 	if (snprintf(path, sizeof path, "%s/%s", l->dir, name) >= (int)sizeof path) {
+		l->files->error = UV_ENAMETOOLONG;
 		return 0;
 	}
 	if (is_dir && !l->deep) {

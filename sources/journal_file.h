@@ -43,7 +43,7 @@ struct journal_file {
 struct journal_files {
 	struct journal_file *v; /* by folder, family, id and first number */
 	size_t n, room;
-	int error; /* the first of a folder that could not be listed */
+	int error; /* a folder could not be listed, or a file is not among them; 0: all are */
 };
 
 /* All files of the folder and those one level below it, added to f.  UV_ENOMEM. */

@@ -48,6 +48,8 @@ struct chain {
 	int64_t missing_ns; /* since when files that are not read are gone; 0 */
 	uint64_t skip_to;  /* above position: entries up to there are left out by choice */
 
+	int64_t cut_ns;    /* it seemed to end before W then, chain_was_cut() looks again; 0 */
+	uint64_t cut_files; /* which files the last look had that can be believed; 0 */
 	int64_t doubt_ns;  /* a hole was seen then, and is judged after the next scan; 0 */
 	uint64_t hole_to;  /* [position, hole_to) is lost, and is to be told; 0 */
 	const char *hole_why;
@@ -132,6 +134,15 @@ bool chain_hole_is_certain(struct chain *c);
  * knows how many entries there are.  Where they stood is not known: the gap is an empty
  * range, at the end.  False: there is more to count, call it again. */
 bool chain_note_missing(struct chain *c, const struct journal_header *h);
+
+/* Behind the last entry in its files; 0: there is none. */
+uint64_t chain_end(const struct chain *c);
+/* Its files end before W: journald had not synced what was read of them when the power
+ * went, or the disk was put back, and the numbers are or will be given to other entries.
+ * 0: they do not.  1: they do, and two whole looks at the folder in a row, begun after
+ * that was seen first, say so of the same files.  ERR_AGAIN: it is not known yet, or there
+ * are no entries at all. */
+int chain_was_cut(struct chain *c);
 
 /* journal_chain.c */
 /* Reads some entries; true: there may be more at once. */

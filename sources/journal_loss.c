@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <xxhash.h>
 
 #include "common/err.h"
 #include "common/log.h"
@@ -111,6 +112,74 @@ bool chain_any_damaged(const struct chain *c)
 		}
 	}
 	return false;
+}
+
+uint64_t chain_end(const struct chain *c)
+{
+	const struct journal_files *fs = &c->journal->files;
+	uint64_t end = 0;
+
+	for (size_t i = 0; i < fs->n; i++) {
+		const struct journal_file *f = &fs->v[i];
+
+		if (chain_has(c, f) && f->header.entries > 0 && f->header.tail >= end) {
+			end = f->header.tail + 1;
+		}
+	}
+	return end;
+}
+
+/* Which files it has, by their ids in any order; not 0. */
+static uint64_t which_files(const struct chain *c)
+{
+	const struct journal_files *fs = &c->journal->files;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < fs->n; i++) {
+		const struct journal_file *f = &fs->v[i];
+
+		if (chain_has(c, f)) {
+			sum += XXH3_64bits(f->header.file_id, sizeof f->header.file_id);
+		}
+	}
+	return sum == 0 ? 1 : sum;
+}
+
+/* While a file is read, nobody looks at the folder for what is written to it: the last look
+ * may be from before W was written.  And a file that journald renames meanwhile can be
+ * missed by one look.  As long as it is not known nothing waits: all that is there was stored.
+ * Once there is more than W, the entry that ends there proves which journal it is. */
+int chain_was_cut(struct chain *c)
+{
+	struct journal *j = c->journal;
+	uint64_t end = chain_end(c), files;
+
+	if (end >= c->stream.st.acked) {
+		c->cut_ns = 0;
+		return 0;
+	}
+	if (c->cut_ns == 0) {
+		c->cut_ns = sys_mono_ns(j->sys);
+		c->cut_files = 0;
+		j->scan_wanted = true;
+		return ERR_AGAIN;
+	}
+	if (j->scanned_ns <= c->cut_ns) {
+		return ERR_AGAIN;
+	}
+	c->cut_ns = j->scanned_ns;
+	if (end == 0 || j->files.error != 0 || chain_any_damaged(c)) {
+		c->cut_files = 0; /* That may last: it is looked at again in its time. */
+		return ERR_AGAIN;
+	}
+	files = which_files(c);
+	if (files == c->cut_files) {
+		c->cut_ns = 0;
+		return 1;
+	}
+	c->cut_files = files;
+	j->scan_wanted = true;
+	return ERR_AGAIN;
 }
 
 /* What another chain of the folder has told of [from, to): *a and *b. */

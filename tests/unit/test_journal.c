@@ -26,6 +26,7 @@ enum { TEXT = 65536, BYTES = 8192 };
 struct fixture {
 	uv_loop_t loop;
 	struct sys_uv sys;
+	struct sys_ops ops;
 	struct sources_journal settings;
 	struct sources_options options;
 	unsigned char secret[STREAM_SECRET];
@@ -37,6 +38,10 @@ struct fixture {
 	int opened, closed;
 	struct stream_id id;
 	uint64_t acked, h; /* of what was taken last */
+	int (*open)(struct sys *s, const char *path, int flags, unsigned mode);
+	unsigned hidden, hidden_looks; /* enum hidden: what from looks, and from how many */
+	bool looking;
+	int64_t later_ns;
 };
 
 /* One test at a time.  Calls left before the one that fails; -1: none. */
@@ -58,6 +63,7 @@ struct journal_reader {
 	char *at; /* the entry that next() came to */
 	char *next;
 	uint64_t from;
+	int fd;
 	char message[256], cursor[64];
 };
 
@@ -72,6 +78,7 @@ static int fake_open(struct journal_reader **out, int fd)
 	n = pread(fd, r->bytes, BYTES, 0);
 	assert_true(n >= JOURNAL_HEADER);
 	r->n = (size_t)n;
+	r->fd = fd;
 	*out = r;
 	return 0;
 }
@@ -88,6 +95,16 @@ static int fake_seek(struct journal_reader *r, const uint8_t id[static 16], uint
 	r->at = NULL;
 	r->from = number;
 	return fails_now() ? UV_EIO : 0;
+}
+
+/* As libsystemd: what was written since then is there. */
+static bool has_grown(struct journal_reader *r)
+{
+	ssize_t n = pread(r->fd, r->bytes, BYTES, 0);
+	bool more = n > (ssize_t)r->n;
+
+	r->n = more ? (size_t)n : r->n;
+	return more;
 }
 
 static int fake_next(struct journal_reader *r)
@@ -107,7 +124,7 @@ static int fake_next(struct journal_reader *r)
 		}
 		return fails_now() ? UV_EIO : 1;
 	}
-	return 0;
+	return has_grown(r) ? fake_next(r) : 0;
 }
 
 static int fake_entry(struct journal_reader *r, struct journal_entry *out)
@@ -194,6 +211,28 @@ static void write_file(const struct fixture *f, const char *name, char id, char 
 	}
 	fclose(out);
 	assert_int_equal(rename(temporary, path), 0);
+}
+
+/* The same, into the file that is there: as journald goes on with it. */
+static void grow_file(const struct fixture *f, const char *name, char id, char file,
+		      const char *entries)
+{
+	char bytes[BYTES], path[256], longer[256];
+	FILE *in, *out;
+	size_t n;
+
+	write_file(f, "longer", id, file, JOURNAL_ONLINE, entries);
+	path_of(f, "longer", longer);
+	path_of(f, name, path);
+	in = fopen(longer, "r");
+	out = fopen(path, "r+");
+	assert_non_null(in);
+	assert_non_null(out);
+	n = fread(bytes, 1, sizeof bytes, in);
+	assert_int_equal(fwrite(bytes, 1, n, out), n);
+	fclose(in);
+	fclose(out);
+	assert_int_equal(unlink(longer), 0);
 }
 
 static void remove_file(const struct fixture *f, const char *name)
@@ -634,6 +673,132 @@ static void a_rollback_reads_again(void **state)
 	wait_for(f, "[a][b][c][b][c]");
 }
 
+/* While a file is read, nobody looks at the folder for what is written to it. */
+static void a_rewind_between_two_looks_at_the_folder_is_no_fork(void **state)
+{
+	struct fixture *f = *state;
+	struct stream_id before;
+	uint64_t acked, h;
+
+	write_file(f, "system.journal", 'i', 'i', JOURNAL_ONLINE, "1 a|2 b|");
+	start(f);
+	wait_for(f, "[a][b]");
+	before = f->id;
+	grow_file(f, "system.journal", 'i', 'i', "1 a|2 b|3 c|4 d|");
+	wait_for(f, "[a][b][c][d]");
+	acked = f->acked;
+	h = f->h;
+	f->source->ops->watermark(f->source, &f->id, acked, h);
+	f->source->ops->detected(f->source, &f->id, acked);
+	grow_file(f, "system.journal", 'i', 'i', "1 a|2 b|3 c|4 d|5 e|");
+	wait_for(f, "[a][b][c][d][e]");
+	/* A batch in flight is refused: from W on again. */
+	assert_int_equal(f->source->ops->rollback(f->source, &f->id, acked, &h), 0);
+	wait_for(f, "[a][b][c][d][e][e]");
+	assert_true(stream_id_eq(&before, &f->id));
+}
+
+/* What a look at the folder does not see of system.journal. */
+enum hidden { NOTHING, ITS_NAME, ITS_BYTES, WHAT_FOLLOWS };
+
+static struct fixture *fixture_of(struct sys *s)
+{
+	return (struct fixture *)((char *)s - offsetof(struct fixture, sys.sys));
+}
+
+static int64_t later_ns(struct sys *s)
+{
+	return sys_mono_ns(sys_plain()) + fixture_of(s)->later_ns;
+}
+
+/* It has another name by then. */
+static int open_hidden(struct sys *s, const char *path, int flags, unsigned mode)
+{
+	struct fixture *f = fixture_of(s);
+
+	if (f->looking && f->hidden == ITS_BYTES && strstr(path, "/system.journal") != NULL) {
+		return UV_ENOENT;
+	}
+	return f->open(s, path, flags, mode);
+}
+
+struct look {
+	struct fixture *f;
+	sys_list_cb cb;
+	void *arg;
+};
+
+static int on_name(void *arg, const char *name, bool is_dir)
+{
+	struct look *l = arg;
+	bool shown = strcmp(name, "system.journal") != 0 || l->f->hidden == NOTHING ||
+		     l->f->hidden == ITS_BYTES;
+
+	return shown ? l->cb(l->arg, name, is_dir) : 0;
+}
+
+/* The next look is due at once. */
+static int list_hidden(struct sys *s, const char *dir, sys_list_cb cb, void *arg)
+{
+	struct fixture *f = fixture_of(s);
+	struct look look = {f, cb, arg};
+	int rc;
+
+	f->looking = true;
+	rc = sys_list(sys_plain(), dir, on_name, &look);
+	f->looking = false;
+	f->later_ns += INT64_C(60) * 1000 * 1000 * 1000;
+	rc = rc == 0 && f->hidden == WHAT_FOLLOWS ? UV_EACCES : rc;
+	if (f->hidden_looks > 0 && --f->hidden_looks == 0) {
+		f->hidden = NOTHING;
+	}
+	return rc;
+}
+
+static void no_fork_while_hidden(struct fixture *f, enum hidden what, unsigned looks)
+{
+	struct stream_id before;
+
+	f->ops = *f->sys.sys.ops;
+	f->open = f->ops.open;
+	f->ops.open = open_hidden;
+	f->ops.list = list_hidden;
+	f->ops.mono_ns = later_ns;
+	f->sys.sys.ops = &f->ops;
+	write_file(f, "system@1.journal", 'i', 'i', JOURNAL_ARCHIVED, "1 a|2 b|");
+	write_file(f, "system.journal", 'i', 'j', JOURNAL_ONLINE, "3 c|4 d|");
+	start(f);
+	wait_for(f, "[a][b][c][d]");
+	before = f->id;
+	f->hidden = what;
+	f->hidden_looks = looks;
+	restart(f);
+	for (int i = 0; i < 10000 && f->hidden != NOTHING; i++) {
+		uv_run(&f->loop, UV_RUN_NOWAIT);
+		usleep(500);
+	}
+	assert_int_equal(f->hidden, NOTHING);
+	write_file(f, "system.journal", 'i', 'j', JOURNAL_ONLINE, "3 c|4 d|5 e|");
+	wait_for(f, "[e]");
+	assert_true(stream_id_eq(&before, &f->id));
+	stop(f);
+}
+
+static void a_file_that_is_renamed_while_it_is_looked_at_is_no_fork(void **state)
+{
+	no_fork_while_hidden(*state, ITS_BYTES, 6);
+}
+
+static void a_name_that_two_looks_miss_is_no_fork(void **state)
+{
+	no_fork_while_hidden(*state, ITS_NAME, 2);
+}
+
+static void a_folder_that_can_not_be_listed_to_its_end_is_no_fork(void **state)
+{
+	no_fork_while_hidden(*state, WHAT_FOLLOWS, 6);
+}
+
 /* Each call that fails, once: all the same every entry is given once, in order, or is in
  * a gap. */
 static void any_call_may_fail(void **state)
@@ -820,6 +985,10 @@ int main(void)
 		T(units_are_chosen_and_the_others_are_left_out),
 		T(reading_begins_at_the_end_when_that_is_wanted),
 		T(a_rollback_reads_again),
+		T(a_rewind_between_two_looks_at_the_folder_is_no_fork),
+		T(a_file_that_is_renamed_while_it_is_looked_at_is_no_fork),
+		T(a_name_that_two_looks_miss_is_no_fork),
+		T(a_folder_that_can_not_be_listed_to_its_end_is_no_fork),
 		T(any_call_may_fail),
 		cmocka_unit_test(a_header_is_read_or_refused),
 		cmocka_unit_test(names_have_families),

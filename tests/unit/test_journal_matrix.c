@@ -216,11 +216,10 @@ static void path_of(const struct fixture *f, const struct file *file, char out[s
 }
 
 /* A header, and behind it number and version of each entry. */
-static void write_file(const struct fixture *f, const struct file *file)
+static void write_into(const struct fixture *f, const struct file *file, FILE *out)
 {
-	char header[JOURNAL_HEADER] = "LPKSHHRH", path[160], temporary[200];
+	char header[JOURNAL_HEADER] = "LPKSHHRH";
 	uint64_t n = file->tail + 1 - file->head;
-	FILE *out;
 
 	header[16] = file->archived ? JOURNAL_ARCHIVED : JOURNAL_ONLINE;
 	memset(header + 24, file->id, 16);
@@ -228,9 +227,6 @@ static void write_file(const struct fixture *f, const struct file *file)
 	put64(header + 152, n);
 	put64(header + 160, n > 0 ? file->tail : 0);
 	put64(header + 168, n > 0 ? file->head : 0);
-	path_of(f, file, path);
-	snprintf(temporary, sizeof temporary, "%s.new", path);
-	out = fopen(temporary, "w");
 	assert_non_null(out);
 	fwrite(header, 1, sizeof header, out);
 	for (uint64_t i = file->head; i <= file->tail; i++) {
@@ -239,7 +235,26 @@ static void write_file(const struct fixture *f, const struct file *file)
 		fwrite(entry, 1, sizeof entry, out);
 	}
 	fclose(out);
+}
+
+/* Another file of that name. */
+static void write_file(const struct fixture *f, const struct file *file)
+{
+	char path[160], temporary[200];
+
+	path_of(f, file, path);
+	snprintf(temporary, sizeof temporary, "%s.new", path);
+	write_into(f, file, fopen(temporary, "w"));
 	assert_int_equal(rename(temporary, path), 0);
+}
+
+/* The same file, which has more. */
+static void grow_file(const struct fixture *f, const struct file *file)
+{
+	char path[160];
+
+	path_of(f, file, path);
+	write_into(f, file, fopen(path, "r+"));
 }
 
 static int remove_one(void *arg, const char *name, bool is_dir)
@@ -539,7 +554,7 @@ static void append(struct fixture *f, uint64_t n)
 		f->m.version[f->m.next] = f->versions;
 		active(f)->tail = f->m.next++;
 	}
-	write_file(f, active(f));
+	grow_file(f, active(f));
 	say(f, "written up to", active(f)->tail, (uint64_t)f->versions);
 }
 
