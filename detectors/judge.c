@@ -376,6 +376,10 @@ static void match_plain(struct detect *d, const struct record *r)
 	struct verdict *v;
 
 	d->n_matched = 0;
+	match_begin(&d->ctx, r);
+	if (dp->literals != NULL && d->ctx.path.n > 0) {
+		literals_scan(dp->literals, d->ctx.path, on_literal, d);
+	}
 	if (dp->literals != NULL) {
 		literals_scan(dp->literals, r->line, on_literal, d);
 	}
@@ -387,6 +391,7 @@ static void match_plain(struct detect *d, const struct record *r)
 	}
 	if (dp->urls != NULL && event_has(&r->event, FIELD_URL_PATH)) {
 		literals_scan(dp->urls, r->event.f[FIELD_URL_PATH], on_literal, d);
+		literals_scan(dp->urls, d->ctx.path, on_literal, d);
 	}
 	if (dp->urls != NULL && event_has(&r->event, FIELD_USER_AGENT)) {
 		literals_scan(dp->urls, r->event.f[FIELD_USER_AGENT], on_literal, d);

@@ -569,16 +569,11 @@ static bool refers(const struct match *m, struct match_ctx *c, const struct reco
 	return text_is(m->how, s, m->cased ? other : slice(to, other.n), m->cased);
 }
 
-static __attribute__((noinline)) bool match_any(const struct match *m, struct match_ctx *c,
-						const struct record *r)
+static bool match_value(const struct match *m, struct match_ctx *c, const struct record *r,
+			struct slice s)
 {
-	struct slice s;
 	struct ip ip;
 
-	if (!field_text(c, r, m->field, 0, &s)) {
-		return m->op == MATCH_NULL ||
-		       (m->op == MATCH_EXISTS && m->u.number == 0);
-	}
 	switch (m->op) {
 	case MATCH_EXACT:
 	case MATCH_PREFIX:
@@ -604,6 +599,52 @@ static __attribute__((noinline)) bool match_any(const struct match *m, struct ma
 	}
 }
 
+static __attribute__((noinline)) bool match_any(const struct match *m, struct match_ctx *c,
+						const struct record *r)
+{
+	struct slice s;
+
+	if (!field_text(c, r, m->field, 0, &s)) {
+		return m->op == MATCH_NULL ||
+		       (m->op == MATCH_EXISTS && m->u.number == 0);
+	}
+	return match_value(m, c, r, s);
+}
+
+static int hex(char c)
+{
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
+}
+
+void match_begin(struct match_ctx *c, const struct record *r)
+{
+	struct slice s = slice_head(event_get(&r->event, FIELD_URL_PATH), MATCH_PATH);
+	size_t n = 0;
+
+	c->path = SLICE_NONE;
+	if (s.n == 0 || memchr(s.p, '%', s.n) == NULL) {
+		return;
+	}
+	for (size_t i = 0; i < s.n; i++) {
+		int high = s.p[i] == '%' && s.n - i > 2 ? hex(s.p[i + 1]) : -1;
+		int low = high >= 0 ? hex(s.p[i + 2]) : -1;
+		int byte = high * 16 + low;
+
+		if (low >= 0 && byte >= ' ' && byte < 0x7f) {
+			c->path_room[n++] = (char)byte;
+			i += 2;
+		} else {
+			c->path_room[n++] = s.p[i];
+		}
+	}
+	if (n < s.n) {
+		c->path = slice(c->path_room, n);
+	}
+}
+
 bool match_record(const struct match *m, struct match_ctx *c, const struct record *r)
 {
 	/* Most want a text in a field of the event, or in the message. */
@@ -613,7 +654,11 @@ bool match_record(const struct match *m, struct match_ctx *c, const struct recor
 		struct slice s = m->field == RULE_FIELD_MESSAGE ? rule_message(r)
 								: r->event.f[m->field];
 
-		return s.n >= m->text.n && text_is(m->op, s, m->text, m->cased);
+		if (s.n >= m->text.n && text_is(m->op, s, m->text, m->cased)) {
+			return true;
+		}
+	} else if (match_any(m, c, r)) {
+		return true;
 	}
-	return match_any(m, c, r);
+	return m->field == FIELD_URL_PATH && c->path.n > 0 && match_value(m, c, r, c->path);
 }

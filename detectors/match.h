@@ -82,6 +82,8 @@ struct match {
 	uint32_t billionths; /* ... and what is above it */
 };
 
+enum { MATCH_VALUE_MAX = 4096, MATCH_WHY = VALUE_WHY, MATCH_PATH = 4096 };
+
 /* What matching needs beside the rule. */
 struct match_ctx {
 	void *match_data;    /* pcre2_match_data, for one pair */
@@ -89,6 +91,8 @@ struct match_ctx {
 	uint64_t re_limits;  /* counted up at each limit that was hit */
 	struct refer *refer; /* borrowed, or NULL */
 	char scratch[2][AUDIT_SCRATCH]; /* what had to be decoded */
+	struct slice path; /* match_begin()'s; empty: the path holds nothing encoded */
+	char path_room[MATCH_PATH];
 	int32_t (*zone_offset)(const void *zone, int64_t unix_s); /* NULL: UTC */
 	const void *zone;
 };
@@ -102,7 +106,6 @@ static inline bool match_hour(const struct match_ctx *c, const struct record *r,
 	return rule_field_hour(r, c->zone_offset == NULL ? 0 : c->zone_offset(c->zone, s), out);
 }
 
-enum { MATCH_VALUE_MAX = 4096, MATCH_WHY = VALUE_WHY };
 
 int match_ctx_init(struct match_ctx *c);
 void match_ctx_fini(struct match_ctx *c);
@@ -116,6 +119,11 @@ int match_compile(unsigned field, struct arena *arena, struct slice value,
 		  char why[static MATCH_WHY]);
 void match_fini(struct match *m);
 
+/* Before the matches of a record: decodes once what percent signs hide in the first
+ * MATCH_PATH bytes of its url.path (RFC 3986, 2.1), printable ASCII alone.  A server decodes
+ * before it looks for the file, so a value fits when it fits the path as it is written or as
+ * it is decoded. */
+void match_begin(struct match_ctx *c, const struct record *r);
 bool match_record(const struct match *m, struct match_ctx *c,
 		  const struct record *r);
 
@@ -137,6 +145,9 @@ static inline bool match_differs(const struct match *m, const struct record *r)
 	}
 	if (s.n <= m->text.n) {
 		return s.n < m->text.n;
+	}
+	if (m->field == FIELD_URL_PATH) {
+		return false; /* Decoded it may be shorter, and begin otherwise. */
 	}
 	if (m->op == MATCH_EXACT || m->text.n == 0) {
 		return m->op == MATCH_EXACT;

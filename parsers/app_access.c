@@ -6,6 +6,8 @@
  *
  * Of Kubernetes' sourceIPs all but the last are what the client's X-Forwarded-For says; Gin
  * believes that header of anybody unless it is told otherwise, so that its address is not taken.
+ * Traefik's ClientHost is that header where a request has one (accesslog/logger.go; by default
+ * the entry point removes a stranger's): it is taken where ClientAddr, the peer's, says the same.
  */
 #include "parsers/family.h"
 #include "parsers/members.h"
@@ -15,6 +17,8 @@ struct access {
 	const char *when[2]; /* a member and what it begins with */
 	const char *address, *method, *path, *status, *agent;
 };
+
+enum { TRAEFIK }; /* of logs */
 
 static const struct access logs[] = {
 	{"traefik", {"RequestMethod", ""}, "ClientHost", "RequestMethod", "RequestPath",
@@ -71,6 +75,18 @@ static void set_text(struct context *c, enum event_field field, const struct mem
 	}
 }
 
+/* ClientAddr is "HOST:PORT" or "[HOST]:PORT". */
+static bool is_peer(const struct members *m, struct slice host)
+{
+	struct slice peer, port;
+
+	if (!members_get(m, "ClientAddr", &peer) || !take_last(&peer, ':', &port)) {
+		return false;
+	}
+	return slice_eq(peer, host) ||
+	       (TAKE(&peer, "[") && TAKE_END(&peer, "]") && slice_eq(peer, host));
+}
+
 bool app_access(struct context *c, const struct members *m)
 {
 	for (size_t i = 0; i < sizeof logs / sizeof *logs; i++) {
@@ -82,7 +98,9 @@ bool app_access(struct context *c, const struct members *m)
 			continue;
 		}
 		SAY(c, "web", "access", "http_request");
-		set_source(c, last_of(value));
+		if (i != TRAEFIK || is_peer(m, value)) {
+			set_source(c, last_of(value));
+		}
 		set_text(c, FIELD_HTTP_METHOD, m, a->method);
 		/* Go's writers have "\u0026" for "&". */
 		if (members_head(m, a->path, &value)) {

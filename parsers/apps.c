@@ -14,7 +14,9 @@
  * webmin's log of actions, MikroTik.  Asterisk's are read by asterisk.c.
  *
  * Left out are those that write an address which the client may send (X-Forwarded-For):
- * Calibre-Web, Paperless, Guacamole.
+ * Calibre-Web, Paperless, Guacamole.  Two of that kind are told of without the address:
+ * Vaultwarden believes X-Real-IP of anybody (its IP_HEADER, unless that is set to "none"), and
+ * Redmine logs Rails' remote_ip, which takes X-Forwarded-For and Client-IP.
  */
 #include "parsers/family.h"
 #include "parsers/form.h"
@@ -31,10 +33,10 @@ struct app {
 
 static const struct app apps[] = {
 	WEB("vaultwarden", "Username or password is ",
-	    "%sUsername or password is incorrect. Try again. IP: %a. Username: %u."),
+	    "%sUsername or password is incorrect. Try again. IP: %w. Username: %u."),
 	WEB("vaultwarden", "Invalid TOTP code",
-	    "%sInvalid TOTP code! Server time: %w %w UTC IP: %a"),
-	WEB("vaultwarden", "Invalid admin token", "%sInvalid admin token. IP: %a"),
+	    "%sInvalid TOTP code! Server time: %w %w UTC IP: %w"),
+	WEB("vaultwarden", "Invalid admin token", "%sInvalid admin token. IP: %w"),
 	WEB("bitwarden", "[WRN] Failed login", "[WRN] Failed login attempt. %a"),
 	WEB("bitwarden", "[WRN] Failed login", "%w [WRN] Failed login attempt. %a"),
 	WEB("bitwarden", "[WRN] Failed login", "[WRN] Failed login attempt, 2FA invalid. %a"),
@@ -62,7 +64,7 @@ static const struct app apps[] = {
 	    "%n INFO %w odoo.addons.base.models.res_users: "
 	    "Login failed for db:%w login:%u from %a"),
 	WEB("redmine", "-- : Failed",
-	    "W, [%w #%n]  WARN -- : Failed login for '%u' from %a at %w %w UTC"),
+	    "W, [%w #%n]  WARN -- : Failed login for '%u' from %w at %w %w UTC"),
 	WEB("openlitespeed", "[WebAdmin Console] F",
 	    "[%w] [%w] [%w] [STDERR] [WebAdmin Console] Failed Login Attempt - username:%u ip:%a url:%w"),
 	WEB("openlitespeed", "[WebAdmin Console] F",
