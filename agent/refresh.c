@@ -27,6 +27,11 @@ static void on_told(void *arg, const struct refer_told *t)
 			 t->path, t->text);
 		return;
 	}
+	if (t->odd) {
+		log_warn("a list is hardly meant as it is", "path=%s reason=\"%s\"", t->path,
+			 t->text);
+		return;
+	}
 	if (t->line > 0) {
 		log_warn("a line of a list is left out", "at=%s:%u reason=\"%s\"", t->path,
 			 t->line, t->text);

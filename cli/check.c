@@ -15,6 +15,7 @@
 #include "common/json.h"
 #include "common/sys_uv.h"
 #include "config/config.h"
+#include "detectors/refer.h"
 #include "common/trust.h"
 #include "parsers/zone.h"
 
@@ -135,6 +136,29 @@ static void look_pseudonym_key(struct warnings *w, const char *path, const char 
 	}
 }
 
+static void on_referred(void *arg, const struct refer_told *t)
+{
+	if (!t->good && t->line > 0) {
+		warn(arg, "%s:%u: %s", t->path, t->line, t->text);
+	} else if (!t->good) {
+		warn(arg, "%s: %s", t->path, t->text);
+	}
+}
+
+/* Lists and databases are read, as the agent would. */
+static void look_referred(struct warnings *w, const struct detectors_options *o)
+{
+	static const uint8_t any_key[16];
+	struct refer *r;
+
+	if (refer_new(&r, o, any_key) != 0) {
+		return;
+	}
+	refer_check(r, on_referred, w);
+	refer_load(r, sys_plain(), on_referred, w);
+	refer_free(r);
+}
+
 static void look_agent(struct warnings *w, const char *path, const struct agent_config *c)
 {
 	look_pseudonym_key(w, path, c->redact.pseudonym_key);
@@ -156,6 +180,9 @@ static void look_agent(struct warnings *w, const char *path, const struct agent_
 	}
 	for (size_t i = 0; c->detectors.enabled && i < c->detectors.packs.n; i++) {
 		look_dir(w, "detectors.packs", c->detectors.packs.v[i]);
+	}
+	if (c->detectors.enabled) {
+		look_referred(w, &c->detectors);
 	}
 	if (c->has_collector) {
 		look_file(w, "identity.certificate", c->shipper.certificate);

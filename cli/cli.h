@@ -1,14 +1,15 @@
 /* cli: the `nightjar` command: a table of subcommands, each in a file of its own.
  *
  * A subcommand gets argv with its own name first and returns the exit status:
- * 0 good, 1 it found something or failed, 2 used wrongly.  It answers --help
+ * 0 good, 1 it found something or failed, 2 used wrongly, 3 (where 1 says that something
+ * was found) failed.  It answers --help
  * (what it does, options with defaults, an example) and, where it prints facts,
  * --json.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
-enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_BROKEN = 3 };
 
 struct command {
 	const char *name;

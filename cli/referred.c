@@ -16,6 +16,10 @@ static void on_told(void *arg, const struct refer_told *t)
 	if (t->good) {
 		return;
 	}
+	if (t->odd) {
+		fprintf(stderr, "warning: %s: %s\n", t->path, t->text);
+		return;
+	}
 	s->wrong = true;
 	if (t->line > 0) {
 		fprintf(stderr, "%s:%u: %s\n", t->path, t->line, t->text);

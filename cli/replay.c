@@ -55,9 +55,15 @@ static void help(void)
 	      "  nightjar replay --summary /var/log/auth.log*\n"
 	      "  journalctl -o export -t sshd | nightjar replay --summary -\n"
 	      "  nightjar replay --packs my-rules --rules-only auth.log | jq .alert\n\n"
-	      "Exit status: 0 nothing found, 1 alerts or an error, 2 used "
-	      "wrongly.\n",
+	      "Exit status: 0 nothing found, 1 alerts, 2 used wrongly, 3 an error: a file or "
+	      "a\nrule that can't be read, with or without alerts.\n",
 	      stdout);
+}
+
+static int broken(int rc)
+{
+	cli_fail("replay", "%s", err_str(rc));
+	return CLI_BROKEN;
 }
 
 static int read_year(const char *text, int *year)
@@ -110,7 +116,7 @@ static int take_option(struct settings *s, int o)
 	case 'l':
 	case 'g':
 		if (strlist_add(o == 'l' ? &s->lists : &s->geoip, slice_str(optarg)) != 0) {
-			return cli_fail("replay", "%s", err_str(UV_ENOMEM));
+			return broken(UV_ENOMEM);
 		}
 		return 0;
 	case 'z':
@@ -195,7 +201,7 @@ static void on_rule_error(void *arg, const char *file, unsigned line,
 	struct replay *r = arg;
 
 	r->rules_wrong = true;
-	fprintf(stderr, "%s:%u:%u: %s\n", file, line, column, text);
+	rules_print_error(file, line, column, text);
 }
 
 static int load_rules(struct replay *r)
@@ -469,12 +475,12 @@ static int run(struct replay *r, struct source *s, size_t n)
 		return CLI_OK; /* "| head" has seen enough. */
 	}
 	if (r->rc != 0) {
-		return cli_fail("replay", "%s", err_str(r->rc));
+		return broken(r->rc);
 	}
 	if (r->summary == NULL) {
 		sum_up(r, sys_mono_ns(sys_plain()) - from);
 	}
-	return failed || r->found > 0 || r->rules_wrong ? CLI_FAILED : CLI_OK;
+	return failed || r->rules_wrong ? CLI_BROKEN : r->found > 0 ? CLI_FAILED : CLI_OK;
 }
 
 int cmd_replay(int argc, char **argv)
@@ -493,8 +499,9 @@ int cmd_replay(int argc, char **argv)
 	}
 	rc = zone_open(&r.zone, sys_plain(), r.s.zone);
 	if (rc != 0) {
-		rc = cli_fail("replay", "time zone \"%s\": %s (try UTC, "
-			      "Europe/Berlin or +02:00)", r.s.zone, err_str(rc));
+		cli_fail("replay", "time zone \"%s\": %s (try UTC, Europe/Berlin or +02:00)",
+			 r.s.zone, err_str(rc));
+		rc = CLI_BROKEN;
 	} else {
 		if (r.s.year != 0) {
 			read_in_year(&r);
@@ -503,9 +510,9 @@ int cmd_replay(int argc, char **argv)
 		if (rc == 0) {
 			rc = run(&r, s, (size_t)(argc - optind));
 		} else if (r.rules_wrong) {
-			rc = CLI_FAILED; /* has been said */
+			rc = CLI_BROKEN; /* has been said */
 		} else {
-			rc = cli_fail("replay", "%s", err_str(rc));
+			rc = broken(rc);
 		}
 	}
 	tear_down(&r);

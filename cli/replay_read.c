@@ -359,7 +359,8 @@ bool replay_files(struct replay *r, struct source *s, size_t n)
 			cli_fail("replay", "%s: %s", s[i].path,
 				 rc == UV_ENOTSUP ? "compressed by xz, which this build can't "
 						    "read: it has no liblzma"
-						  : err_str(rc));
+				 : rc == UV_EISDIR ? "this is a folder: name the files in it"
+						   : err_str(rc));
 			failed = true;
 		}
 	}

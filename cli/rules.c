@@ -60,6 +60,15 @@ static bool is_folder(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+void rules_print_error(const char *file, unsigned line, unsigned column, const char *text)
+{
+	if (line == 0) {
+		fprintf(stderr, "%s: %s\n", file, text); /* the file as a whole */
+	} else {
+		fprintf(stderr, "%s:%u:%u: %s\n", file, line, column, text);
+	}
+}
+
 int rules_load_path(const char *command, struct detect *d, const char *path,
 		    detect_error_cb on_error, void *arg)
 {
@@ -219,7 +228,7 @@ static void on_error(void *arg, const char *file, unsigned line, unsigned column
 
 	l->refused++;
 	if (!l->json) {
-		fprintf(stderr, "%s:%u:%u: %s\n", file, line, column, text);
+		rules_print_error(file, line, column, text);
 		return;
 	}
 	buf_clear(&l->line);
@@ -314,11 +323,17 @@ static int list(const struct rules_from *from, struct listing *l)
 		return CLI_FAILED;
 	}
 	if (l->check && !l->json) {
-		printf("%u rules are good, %u of them can never fire", l->rules, l->never);
+		printf("%u %s good, %u of them can never fire", l->rules,
+		       l->rules == 1 ? "rule is" : "rules are", l->never);
 		if (l->waiting > 0) {
-			printf(", %u wait for a list or a database", l->waiting);
+			printf(", %u %s for a list or a database", l->waiting,
+			       l->waiting == 1 ? "waits" : "wait");
 		}
-		printf("; %u mistakes\n", l->refused);
+		printf("; %u %s\n", l->refused, l->refused == 1 ? "mistake" : "mistakes");
+	}
+	if (l->check && l->rules == 0 && l->refused == 0) {
+		return cli_fail("rules", "there is no rule in what was named (files *.yml and "
+				"*.yaml)");
 	}
 	return l->refused > 0 || (l->strict && l->never > 0) ? CLI_FAILED : CLI_OK;
 }

@@ -22,6 +22,8 @@ struct rules_from {
 	struct refer *refer; /* of all of these */
 };
 
+/* A mistake on standard error: "FILE:LINE:COLUMN: TEXT", or "FILE: TEXT" with line 0. */
+void rules_print_error(const char *file, unsigned line, unsigned column, const char *text);
 /* The rules of a file, or of all in a folder.  0, or a negative error after command has said it. */
 int rules_load_path(const char *command, struct detect *d, const char *path,
 		    detect_error_cb on_error, void *arg);

@@ -48,7 +48,8 @@ int geo_db_open(struct geo_db **out, struct sys *sys, const char *path,
 /* NULL is allowed. */
 void geo_db_close(struct geo_db *db);
 
-/* enum geo_part: what it may tell, by its type; all, where that is not known. */
+/* enum geo_part: what it may tell, by its type; by entries from all over it, where that is
+ * not known. */
 unsigned geo_db_parts(const struct geo_db *db);
 /* Its type ("GeoLite2-City") and when it was made (Unix time). */
 const char *geo_db_type(const struct geo_db *db);

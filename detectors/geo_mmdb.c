@@ -11,7 +11,7 @@
 
 #include "common/err.h"
 
-enum { CHUNK = 256 * 1024 };
+enum { CHUNK = 256 * 1024, SAMPLES = 8192 };
 
 struct geo_db {
 	MMDB_s db;
@@ -70,101 +70,7 @@ static int copy_of(struct sys *sys, const char *path)
 	return rc != 0 ? rc : to;
 }
 
-/* ---- opening ---- */
-
-/* What a type tells is in its name: "GeoLite2-City", "DBIP-ASN-Lite". */
-static unsigned parts_of(const char *type)
-{
-	static const struct {
-		const char *name;
-		unsigned parts;
-	} types[] = {
-		{"City", GEO_COUNTRY | GEO_PLACE},
-		{"Country", GEO_COUNTRY},
-		{"Enterprise", GEO_COUNTRY | GEO_PLACE | GEO_AS},
-		{"ASN", GEO_AS},
-		{"ISP", GEO_AS},
-	};
-
-	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-		if (strstr(type, types[i].name) != NULL) {
-			return types[i].parts;
-		}
-	}
-	return GEO_COUNTRY | GEO_PLACE | GEO_AS;
-}
-
-static int error_of(int status)
-{
-	return status == MMDB_OUT_OF_MEMORY_ERROR ? UV_ENOMEM
-	       : status == MMDB_FILE_OPEN_ERROR || status == MMDB_IO_ERROR ? UV_EIO
-									   : ERR_DAMAGED;
-}
-
-static int open_copy(struct geo_db *g, int fd, char why[static GEO_WHY])
-{
-	char name[40];
-	int status;
-
-	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-	status = MMDB_open(name, MMDB_MODE_MMAP, &g->db);
-	if (status != MMDB_SUCCESS) {
-		snprintf(why, GEO_WHY, "not a database that libmaxminddb can read: %s",
-			 MMDB_strerror(status));
-		return error_of(status);
-	}
-	g->parts = parts_of(g->db.metadata.database_type);
-	return 0;
-}
-
-int geo_db_open(struct geo_db **out, struct sys *sys, const char *path, char why[static GEO_WHY])
-{
-	struct geo_db *g;
-	int fd = copy_of(sys, path), rc;
-
-	*out = NULL;
-	if (fd < 0) {
-		snprintf(why, GEO_WHY, "%s", err_str(fd));
-		return fd;
-	}
-	g = calloc(1, sizeof *g);
-	snprintf(why, GEO_WHY, "%s", err_str(UV_ENOMEM));
-	rc = g == NULL ? UV_ENOMEM : open_copy(g, fd, why);
-	close(fd);
-	if (rc != 0) {
-		free(g);
-		return rc;
-	}
-	*out = g;
-	return 0;
-}
-
-void geo_db_close(struct geo_db *db)
-{
-	if (db != NULL) {
-		MMDB_close(&db->db);
-		free(db);
-	}
-}
-
-unsigned geo_db_parts(const struct geo_db *db)
-{
-	return db->parts;
-}
-
-const char *geo_db_type(const struct geo_db *db)
-{
-	return db->db.metadata.database_type;
-}
-
-int64_t geo_db_built_s(const struct geo_db *db)
-{
-	uint64_t built = db->db.metadata.build_epoch;
-
-	return built > INT32_MAX * UINT64_C(2) ? 0 : (int64_t)built;
-}
-
-/* ---- looking ---- */
+/* ---- an entry ---- */
 
 /* The value at a path, if it is there and of the type. */
 static bool value(MMDB_entry_s *entry, uint32_t type, const char *const *path,
@@ -249,6 +155,142 @@ static void look_system(MMDB_entry_s *entry, struct geo_place *p)
 	}
 }
 
+static void look_at(MMDB_entry_s *entry, unsigned wanted, struct geo_place *p)
+{
+	if ((wanted & GEO_COUNTRY) != 0) {
+		look_country(entry, p);
+	}
+	if ((wanted & GEO_PLACE) != 0) {
+		look_place(entry, p);
+	}
+	if ((wanted & GEO_AS) != 0) {
+		look_system(entry, p);
+	}
+}
+
+/* ---- opening ---- */
+
+/* What a type tells is in its name: "GeoLite2-City", "DBIP-ASN-Lite"; 0: in none known. */
+static unsigned parts_of(const char *type)
+{
+	static const struct {
+		const char *name;
+		unsigned parts;
+	} types[] = {
+		{"City", GEO_COUNTRY | GEO_PLACE},
+		{"Country", GEO_COUNTRY},
+		{"Enterprise", GEO_COUNTRY | GEO_PLACE | GEO_AS},
+		{"ASN", GEO_AS},
+		{"ISP", GEO_AS},
+	};
+
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+		if (strstr(type, types[i].name) != NULL) {
+			return types[i].parts;
+		}
+	}
+	return 0;
+}
+
+static int error_of(int status)
+{
+	return status == MMDB_OUT_OF_MEMORY_ERROR ? UV_ENOMEM
+	       : status == MMDB_FILE_OPEN_ERROR || status == MMDB_IO_ERROR ? UV_EIO
+									   : ERR_DAMAGED;
+}
+
+/* Of a type that is not known: what stands in the entries below SAMPLES nodes from all over
+ * the tree, so that no rule is taken for served that would wait for ever. */
+static unsigned parts_found(const MMDB_s *db)
+{
+	const unsigned all = GEO_COUNTRY | GEO_PLACE | GEO_AS;
+	uint32_t n = db->metadata.node_count, step = n / SAMPLES + 1;
+	struct geo_place p = {.has = 0};
+	MMDB_search_node_s node;
+
+	for (uint32_t i = 0; i < n && p.has != all; i += step) {
+		if (MMDB_read_node(db, i, &node) != MMDB_SUCCESS) {
+			break;
+		}
+		if (node.left_record_type == MMDB_RECORD_TYPE_DATA) {
+			look_at(&node.left_record_entry, all & ~p.has, &p);
+		}
+		if (node.right_record_type == MMDB_RECORD_TYPE_DATA) {
+			look_at(&node.right_record_entry, all & ~p.has, &p);
+		}
+		if (i > UINT32_MAX - step) {
+			break;
+		}
+	}
+	return p.has;
+}
+
+static int open_copy(struct geo_db *g, int fd, char why[static GEO_WHY])
+{
+	char name[40];
+	int status;
+
+	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+	status = MMDB_open(name, MMDB_MODE_MMAP, &g->db);
+	if (status != MMDB_SUCCESS) {
+		snprintf(why, GEO_WHY, "not a database that libmaxminddb can read: %s",
+			 MMDB_strerror(status));
+		return error_of(status);
+	}
+	g->parts = parts_of(g->db.metadata.database_type);
+	g->parts = g->parts != 0 ? g->parts : parts_found(&g->db);
+	return 0;
+}
+
+int geo_db_open(struct geo_db **out, struct sys *sys, const char *path, char why[static GEO_WHY])
+{
+	struct geo_db *g;
+	int fd = copy_of(sys, path), rc;
+
+	*out = NULL;
+	if (fd < 0) {
+		snprintf(why, GEO_WHY, "%s", err_str(fd));
+		return fd;
+	}
+	g = calloc(1, sizeof *g);
+	snprintf(why, GEO_WHY, "%s", err_str(UV_ENOMEM));
+	rc = g == NULL ? UV_ENOMEM : open_copy(g, fd, why);
+	close(fd);
+	if (rc != 0) {
+		free(g);
+		return rc;
+	}
+	*out = g;
+	return 0;
+}
+
+void geo_db_close(struct geo_db *db)
+{
+	if (db != NULL) {
+		MMDB_close(&db->db);
+		free(db);
+	}
+}
+
+unsigned geo_db_parts(const struct geo_db *db)
+{
+	return db->parts;
+}
+
+const char *geo_db_type(const struct geo_db *db)
+{
+	return db->db.metadata.database_type;
+}
+
+int64_t geo_db_built_s(const struct geo_db *db)
+{
+	uint64_t built = db->db.metadata.build_epoch;
+
+	return built > INT32_MAX * UINT64_C(2) ? 0 : (int64_t)built;
+}
+
+/* ---- looking ---- */
+
 static MMDB_lookup_result_s find(const MMDB_s *db, const struct ip *a, int *status)
 {
 	struct sockaddr_in v4 = {.sin_family = AF_INET};
@@ -279,14 +321,6 @@ bool geo_db_look(const struct geo_db *db, const struct ip *a, struct geo_place *
 	if (!at.found_entry) {
 		return true;
 	}
-	if ((wanted & GEO_COUNTRY) != 0) {
-		look_country(&at.entry, p);
-	}
-	if ((wanted & GEO_PLACE) != 0) {
-		look_place(&at.entry, p);
-	}
-	if ((wanted & GEO_AS) != 0) {
-		look_system(&at.entry, p);
-	}
+	look_at(&at.entry, wanted, p);
 	return true;
 }

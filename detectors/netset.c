@@ -138,6 +138,15 @@ void netset_fini(struct netset *s)
 
 /* ---- asking ---- */
 
+bool netset_has_all(const struct netset *s, bool v4)
+{
+	const struct netset_nets *v4_nets = &s->parts[NETSET_V4], *v6 = &s->parts[NETSET_V6];
+
+	/* One that lies inside nothing else and has no bits is the only one. */
+	return (v6->n > 0 && v6->p[widths[NETSET_V6]] == 0) ||
+	       (v4 && v4_nets->n > 0 && v4_nets->p[widths[NETSET_V4]] == 0);
+}
+
 static bool part_has(const struct netset_nets *v, const uint8_t *address, unsigned width)
 {
 	size_t size = width + 1, low = 0, high = v->n;

@@ -28,6 +28,8 @@ void netset_close(struct netset *s);
 /* Safe on a zeroed struct and to call twice. */
 void netset_fini(struct netset *s);
 
+/* Whether every address of IPv4, or of IPv6, is in it; ::/0 has those of both. */
+bool netset_has_all(const struct netset *s, bool v4);
 bool netset_has(const struct netset *s, const struct ip *a);
 size_t netset_bytes(const struct netset *s);
 

@@ -261,7 +261,9 @@ void refer_work(struct refer_job *job)
 	}
 	job->rc = roster_read(&job->roster, job->sys, job->path, job->key, on_wrong, job);
 	if (job->rc != 0) {
-		snprintf(job->why, sizeof job->why, "%s", err_str(job->rc));
+		snprintf(job->why, sizeof job->why, "%s",
+			 job->rc == UV_EISDIR ? "this is a folder: name the file of one list"
+					      : err_str(job->rc));
 	}
 }
 
@@ -292,6 +294,20 @@ static void take_database(struct refer *r, size_t i, struct refer_job *job, char
 		 (long long)geo_db_built_s(d->db));
 }
 
+static void tell_odd(const struct refer *r, size_t i, refer_cb cb, void *arg)
+{
+	const struct roster_about *a = roster_about(r->lists[i].roster);
+	struct refer_told t = {.path = r->lists[i].file.path, .odd = true};
+
+	if (a->all_v4 || a->all_v6) {
+		t.text = a->all_v6   ? "the list has every address (::/0): what asks for it "
+				       "matches everything"
+			 : "the list has every address of IPv4 (0.0.0.0/0): what asks for it "
+			   "matches everything";
+		cb(arg, &t);
+	}
+}
+
 static void take_at(struct refer *r, size_t i, struct refer_job *job, refer_cb cb, void *arg)
 {
 	char text[GEO_WHY];
@@ -310,6 +326,9 @@ static void take_at(struct refer *r, size_t i, struct refer_job *job, refer_cb c
 		take_database(r, i - r->n_lists, job, text, sizeof text);
 	}
 	cb(arg, &t);
+	if (i < r->n_lists) {
+		tell_odd(r, i, cb, arg);
+	}
 }
 
 void refer_take(struct refer *r, struct refer_job *job, refer_cb cb, void *arg)

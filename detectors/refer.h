@@ -27,6 +27,7 @@ struct refer_told {
 	unsigned line; /* 0: the file as a whole */
 	bool good;     /* it was read, and text says what is in it */
 	bool old;      /* not good: what was read before stays in use */
+	bool odd;      /* neither: it is used as it is, and is hardly meant so */
 	const char *text;
 };
 typedef void (*refer_cb)(void *arg, const struct refer_told *t);

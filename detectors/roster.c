@@ -207,6 +207,8 @@ static void close_all(struct reading *x)
 
 	netset_close(&r->nets);
 	close_texts(r);
+	r->about.all_v4 = netset_has_all(&r->nets, true);
+	r->about.all_v6 = netset_has_all(&r->nets, false);
 	for (unsigned i = 0; i < NETSET_PARTS; i++) {
 		r->about.networks += r->nets.parts[i].n;
 	}

@@ -34,6 +34,7 @@ struct roster_about {
 	size_t networks, texts; /* as they are kept: what is in it twice counts once */
 	size_t bytes;           /* of memory */
 	unsigned wrong;         /* lines left out */
+	bool all_v4, all_v6;    /* every address is in it: 0.0.0.0/0, ::/0, or their halves */
 	int64_t changed_ns;     /* when the file was */
 	/* "# source: TEXT" in its first comments; "" when it does not say. */
 	char source[ROSTER_SOURCE];

@@ -76,10 +76,22 @@ END
 said=$("$nightjar" rules check "$dir/bad.yml" 2>&1) && fail "a bad rule is good"
 says "bad.yml:4:9: field \"user.nmae\" is not known; did you mean \"user.name\"?" "$said"
 says 'bad.yml:7: "never" can never fire: no line that is read has ParentImage' "$said"
-says '1 rules are good, 1 of them can never fire; 1 mistakes' "$said"
+says '1 rule is good, 1 of them can never fire; 1 mistake' "$said"
 sed -n '/never/,$p' "$dir/bad.yml" >"$dir/never.yml"
 "$nightjar" rules check "$dir/never.yml" >/dev/null 2>&1 || fail "status of a rule that can't fire"
 "$nightjar" rules check --strict "$dir/never.yml" >/dev/null 2>&1 && fail "--strict takes it"
+
+# Nothing where rules should be; a file that is not there; a list of everything.
+mkdir "$dir/empty"
+said=$("$nightjar" rules check "$dir/empty" 2>&1) && fail "an empty folder is good"
+says 'there is no rule in what was named' "$said"
+said=$("$nightjar" rules check "$dir/nope.yml" 2>&1) && fail "a file that is not there is good"
+grep -qF 'nope.yml:0' <<<"$said" && fail "a place in a file that is not there: $said"
+echo '0.0.0.0/0' >"$dir/wide.txt"
+said=$("$nightjar" rules check --list "$dir/wide.txt" 2>&1) || fail "a wide list: $said"
+says 'wide.txt: the list has every address of IPv4' "$said"
+said=$("$nightjar" rules check --list "$dir/empty" 2>&1) && fail "a folder is a list"
+says 'this is a folder: name the file of one list' "$said"
 
 # What made an alert.
 for i in 1 2 3 4 5; do

@@ -206,12 +206,15 @@ def mistakes(check, log):
         check.run('replay', '--summary', *words, log, status=(2,))
     cut = check.folder / 'cut.log.gz'
     cut.write_bytes(gzip.compress(log.read_bytes())[:-20])
-    run = check.run('replay', '--summary', check.folder / 'missing.log', cut, log, status=(1,))
+    run = check.run('replay', '--summary', check.folder / 'missing.log', cut, log, status=(3,))
     if b'missing.log: ' not in run.stderr or b'cut.log.gz: ' not in run.stderr or b'Who attacked' not in run.stdout:
         check.fail('a missing and a damaged file:', run.stderr, run.stdout[:200])
-    run = check.run('replay', '--summary', check.folder / 'missing.log', status=(1,))
+    run = check.run('replay', '--summary', check.folder / 'missing.log', status=(3,))
     if run.stdout:
         check.fail('a summary of nothing')
+    run = check.run('replay', check.folder, status=(3,))
+    if b'this is a folder: name the files in it' not in run.stderr:
+        check.fail('a folder:', run.stderr)
     run = check.run('replay', '--summary', '-', stdin=b'', status=(0,))
     if b'0 attempts failed, 0 succeeded' not in run.stdout:
         check.fail('an empty log:', run.stdout)

@@ -130,23 +130,30 @@ static void a_database_is_asked_for_what_its_type_tells(void **state)
 	static const struct {
 		const char *type;
 		unsigned parts;
+		size_t entry;
+		const char *ip;
 	} types[] = {
-		{"GeoLite2-City", GEO_COUNTRY | GEO_PLACE}, {"GeoLite2-ASN", GEO_AS},
-		{"DBIP-Country-Lite", GEO_COUNTRY}, {"Own", GEO_COUNTRY | GEO_PLACE | GEO_AS},
+		{"GeoLite2-City", GEO_COUNTRY | GEO_PLACE, 0, "192.0.2.1"},
+		{"GeoLite2-ASN", GEO_AS, 0, "192.0.2.1"},
+		{"DBIP-Country-Lite", GEO_COUNTRY, 0, "192.0.2.1"},
+		/* What is found, where the type says nothing. */
+		{"Own", GEO_COUNTRY | GEO_PLACE | GEO_AS, 0, "192.0.2.1"},
+		{"Own", GEO_COUNTRY | GEO_AS, 2, "2001:db8::1"},
+		{"Own", GEO_AS, 3, "203.0.113.7"},
 	};
 
 	(void)state;
 	if (!has_library()) {
 		skip();
 	}
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
 		struct geo_db *db;
 		char why[GEO_WHY];
 
-		put_database("a.mmdb", types[i].type, some, 1);
+		put_database("a.mmdb", types[i].type, some + types[i].entry, 1);
 		assert_int_equal(geo_db_open(&db, sys_plain(), "a.mmdb", why), 0);
 		assert_int_equal(geo_db_parts(db), types[i].parts);
-		assert_int_equal(look(db, "192.0.2.1").has, types[i].parts);
+		assert_int_equal(look(db, types[i].ip).has, types[i].parts);
 		geo_db_close(db);
 	}
 }

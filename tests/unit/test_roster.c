@@ -255,6 +255,33 @@ static void a_large_file_is_read_in_pieces(void **state)
 	free(text);
 }
 
+static void a_list_that_has_every_address_says_so(void **state)
+{
+	static const struct {
+		const char *text;
+		bool v4, v6;
+	} cases[] = {
+		{"0.0.0.0/0\n", true, false},
+		{"::/0\n", true, true},
+		{"192.0.2.0/24\n128.0.0.0/1\nx\n0.0.0.0/1\n", true, false},
+		{"8000::/1\n::/1\n", true, true},
+		{"0.0.0.0/1\n8000::/1\n::1\n", false, false},
+		{"0.0.0.0\n", false, false},
+		{"", false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct roster *r;
+
+		assert_int_equal(roster_read_bytes(&r, "l", slice_str(cases[i].text), key, NULL,
+						   NULL), 0);
+		assert_int_equal(roster_about(r)->all_v4, cases[i].v4);
+		assert_int_equal(roster_about(r)->all_v6, cases[i].v6);
+		roster_free(r);
+	}
+}
+
 static void a_file_that_cannot_be_read_is_an_error(void **state)
 {
 	struct roster *r;
@@ -298,6 +325,7 @@ int main(void)
 		cmocka_unit_test(a_set_of_networks_has_what_one_of_them_has),
 		cmocka_unit_test(halves_become_one_and_what_lies_inside_goes),
 		cmocka_unit_test(a_large_file_is_read_in_pieces),
+		cmocka_unit_test(a_list_that_has_every_address_says_so),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_an_error),
 		cmocka_unit_test(each_call_that_fails_is_told),
 	};
