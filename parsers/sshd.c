@@ -7,9 +7,6 @@
  * user", "ssh1", lines without ports), and sshd-session.c, sshd-auth.c and srclimit.c of 9.8
  * to 10.0 ("drop connection", penalties).
  *
- * A relay whose template has a blank of its own in front of the message leaves two behind the
- * tag.  sshd begins no message with one, nor with anything that a client chose.
- *
  * The client chooses the user name, its disconnect message, its offers, and for
  * hostbased its own user and host.  They are logged between fixed words, so a
  * line is read from both ends, and the address is that of the last " from ".  But the ID of a
@@ -528,13 +525,9 @@ static bool dispatch(struct context *c, struct slice m, bool preauth)
 
 bool family_sshd(struct context *c)
 {
-	struct slice m;
+	struct slice m = c->m;
 	bool preauth;
 
-	if (c->h->program.n > 0) {
-		TAKE(&c->m, " ");
-	}
-	m = c->m;
 	if (pam_likely(c) && pam_message(c, SLOTS_SSHD)) {
 		return true;
 	}
